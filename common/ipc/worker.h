@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* Hosts kinds for mgmt-engine: the ResourceHost of every daemon but the engine itself. It takes TASK_… messages on the daemon's
+ * listening channel, runs the kinds' hooks and answers. One engine at a time; when it comes again after a crash, resources that
+ * it puts unchanged are kept running, so that a restart of the engine does not interrupt what they serve. */
+
+#include "common/ipc/channel.h"
+#include "common/resource.h"
+
+typedef struct Worker Worker;
+
+/* types is NULL-terminated and lives for ever; manager is handed to the kinds as ResourceHost.manager. */
+int worker_new(Worker **ret, sd_event *event, const ResourceType *const *types, const char *state_dir, void *manager);
+Worker *worker_free(Worker *w);
+DEFINE_CLEANUP(Worker *, worker_free)
+
+/* To be called from the daemon's ChannelOps.message: true if the message was one of the worker's (HELLO with role "engine" or
+ * TASK_…). */
+bool worker_message(Worker *w, Channel *c, PeerId peer, Message *m);
+
+unsigned worker_n_resources(const Worker *w);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* One inotify instance for a whole daemon. Watches are per directory, shared and counted; each path is followed through its
+ * nearest existing ancestor, so it may appear, vanish and come back. A queue overflow reports a change to everybody; a
+ * kernel limit or a missing permission is an error of the path concerned. */
+
+#include <stdbool.h>
+
+#include "common/macro.h"
+
+typedef struct sd_event sd_event;
+typedef struct PathWatcher PathWatcher;         /* one per daemon */
+typedef struct PathWatch PathWatch;             /* one per path and user */
+
+typedef enum PathWatchFlags {
+        PATH_WATCH_RECURSIVE = 1 << 0,          /* everything below a directory */
+} PathWatchFlags;
+
+/* Something at or below the path may have changed (error 0), or the watch broke (negative errno) and has ended. */
+typedef void (*path_watch_callback_t)(PathWatch *w, int error, void *userdata);
+
+int path_watcher_new(PathWatcher **ret, sd_event *event);
+PathWatcher *path_watcher_free(PathWatcher *p);
+DEFINE_CLEANUP(PathWatcher *, path_watcher_free)
+
+/* Armed when it returns. path is absolute. -ENOSPC: the kernel's limit of watches. */
+int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned flags, path_watch_callback_t callback, void *userdata);
+PathWatch *path_watch_free(PathWatch *w);
+DEFINE_CLEANUP(PathWatch *, path_watch_free)
+
+unsigned path_watcher_n_watches(const PathWatcher *p);          /* kernel watches in use */

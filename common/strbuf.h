@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* A growing text. The first failure sticks, so that callers check once, at the end. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/macro.h"
+
+typedef struct StrBuf {
+        char *data;             /* owned; always NUL-terminated once anything was added; NULL before */
+        size_t size, capacity;
+        bool failed;
+} StrBuf;
+
+void strbuf_add(StrBuf *b, const char *data, size_t size);
+void strbuf_puts(StrBuf *b, const char *s);
+void strbuf_putc(StrBuf *b, char c);
+void strbuf_printf(StrBuf *b, const char *format, ...) _printf_(2, 3);
+void strbuf_quote(StrBuf *b, const char *data, size_t size);    /* "…" with mcl's escapes */
+char *strbuf_take(StrBuf *b);   /* the text ("" if nothing was added), or NULL if anything failed; b is empty afterwards */
+void strbuf_done(StrBuf *b);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* mcl as a library: bytes in, diagnostics or a running function graph out. Pure: every file, clock or random number reaches it
+ * through LangHost. One Lang is one compiled program; it owns one arena for everything static. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/changeset.h"
+#include "common/diag.h"
+#include "common/schema.h"
+
+typedef struct Lang Lang;
+
+/* The world of a program. All paths are absolute in the file system of the host (a directory on disk for mgmtctl, the files of
+ * a deploy for mgmt-lang). */
+typedef struct LangHost {
+        void *userdata;
+        const Schema *schema;           /* kinds and their fields */
+        const char *hostname;           /* $hostname */
+        const char *module_path;        /* global module directory with trailing slash, or NULL */
+
+        /* The whole file, owned by the caller, with a NUL after it; -ENOENT, -EISDIR, -E2BIG, … */
+        int (*read_file)(void *userdata, const char *path, char **ret, size_t *ret_size);
+} LangHost;
+
+typedef struct LangOptions {
+        const char *entry;              /* metadata.yaml or a .mcl file */
+        bool skip_unify;
+} LangOptions;
+
+/* All static stages. 0, or negative errno with at least one diagnostic. */
+int lang_compile(Lang **ret, const LangHost *host, const LangOptions *options, Diags *reterr);
+Lang *lang_free(Lang *l);
+DEFINE_CLEANUP(Lang *, lang_free)
+
+/* The files that were read, in order of first use, for a deploy: 0, or what the callback returned if that was negative. */
+int lang_each_file(const Lang *l, int (*file)(void *userdata, const char *path, const char *content, size_t size), void *userdata);
+
+/* Starts the function graph and runs the first wave: a full change set. On failure nothing runs. */
+int lang_start(Lang *l, ChangeSet *ret, Diag *reterr);
+
+/* Runs all waves that are due and returns what changed since the change set before (it may be empty). On a run-time error the
+ * graph that was emitted before stays in force; the next successful call carries the difference to it. */
+int lang_step(Lang *l, ChangeSet *ret, Diag *reterr);
+
+/* The whole graph as it is in force: for an engine that was restarted. */
+int lang_snapshot(Lang *l, ChangeSet *ret);
