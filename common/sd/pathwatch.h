@@ -25,7 +25,8 @@ PathWatcher *path_watcher_free(PathWatcher *p);
 DEFINE_CLEANUP(PathWatcher *, path_watcher_free)
 
 /* Armed when it returns. path is absolute. -ENOSPC: the kernel's limit of watches. */
-int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned flags, path_watch_callback_t callback, void *userdata);
+int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned flags, path_watch_callback_t callback,
+                   void *userdata);
 PathWatch *path_watch_free(PathWatch *w);
 DEFINE_CLEANUP(PathWatch *, path_watch_free)
 
