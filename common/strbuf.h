@@ -19,5 +19,10 @@ void strbuf_puts(StrBuf *b, const char *s);
 void strbuf_putc(StrBuf *b, char c);
 void strbuf_printf(StrBuf *b, const char *format, ...) _printf_(2, 3);
 void strbuf_quote(StrBuf *b, const char *data, size_t size);    /* "…" with mcl's escapes */
+
+/* One character of that form, without the quotes: how many bytes of s (at least one, size is not 0) it stands for. */
+enum { QUOTED_CHAR_MAX = 12 };
+size_t quote_char(const char *s, size_t size, char ret[static QUOTED_CHAR_MAX], size_t *ret_size);
+
 char *strbuf_take(StrBuf *b);   /* the text ("" if nothing was added), or NULL if anything failed; b is empty afterwards */
 void strbuf_done(StrBuf *b);

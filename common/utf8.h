@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* Unicode text, independent of the locale. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reads one character of at most size bytes: its length in bytes, or 0 if they do not begin with a valid one (overlong forms,
+ * surrogates and values above U+10FFFF are not). size must not be 0. */
+size_t utf8_decode(const char *s, size_t size, uint32_t *ret);
+size_t utf8_encode(uint32_t c, char ret[static 4]);     /* bytes written; invalid characters give U+FFFD */
+bool utf8_valid(const char *s, size_t size);
+
+/* Letters, marks, numbers, punctuation, symbols and the plain space. */
+bool unicode_is_print(uint32_t c);
