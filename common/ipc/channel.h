@@ -27,6 +27,10 @@ typedef struct ChannelOps {
          * way. It reconnects by itself, at once and then at growing intervals up to a second. */
         void (*connected)(Channel *c, void *userdata);
         void (*disconnected)(Channel *c, void *userdata);
+
+        /* Listening channels: something was sent to a peer that is not there any more. It never comes back under this id. May
+         * be NULL. (A peer that leaves is noticed only when something is sent to it.) */
+        void (*gone)(Channel *c, PeerId peer, void *userdata);
 } ChannelOps;
 
 /* fd: a listening AF_UNIX stream socket (from systemd, or from mgmtctl run); the channel takes it over. Broken frames and
@@ -35,12 +39,16 @@ int channel_listen(Channel **ret, sd_event *event, int fd, const ChannelOps *ops
 
 int channel_connect(Channel **ret, sd_event *event, const char *socket_path, const ChannelOps *ops, void *userdata);
 
-Channel *channel_free(Channel *c);      /* sends what is queued, at most for 100 ms */
+Channel *channel_free(Channel *c);      /* also from a callback; sends what is queued, at most for 100 ms */
 DEFINE_CLEANUP(Channel *, channel_free)
 
 /* Queues a message (borrowed). 0; -ENOTCONN if the peer is gone or a connecting channel is not connected; -ENOBUFS if the peer
- * does not read and its queue is full; -E2BIG; -ENOMEM. */
+ * does not read and its queue is full (64 MiB); -E2BIG; -ENOMEM. 0 does not mean that it arrives: the connection may be lost
+ * meanwhile. Not to be called from prepare hooks of other event sources: it would not be sent before the next event. */
 int channel_send(Channel *c, PeerId peer, const Message *m);
+
+/* Bytes that wait for a peer that does not read fast enough. Those who send what can be left out look here first. */
+size_t channel_queued(const Channel *c, PeerId peer);
 
 int channel_flush(Channel *c);          /* does not wait for the end of the turn */
 bool channel_is_connected(const Channel *c);
