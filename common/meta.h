@@ -35,6 +35,6 @@ extern const FieldSpec meta_fields[];
 
 void meta_init(Meta *m);        /* the defaults */
 void meta_done(Meta *m);
-int meta_copy(Meta *to, const Meta *from);
+int meta_copy(Meta *to, const Meta *from);      /* to is emptied first */
 int meta_validate(const Meta *m, Diag *reterr);
 bool meta_equal(const Meta *a, const Meta *b, const char **ret_field);  /* names the first that differs */

@@ -28,6 +28,8 @@ typedef enum TypeKind {
         _TYPE_KIND_INVALID = -22 /* -EINVAL */
 } TypeKind;
 
+enum { TYPE_FIELDS_MAX = 1000 }; /* of a struct, and arguments of a func */
+
 typedef struct Type Type;
 
 typedef struct TypeField {

@@ -16,6 +16,8 @@
 #include "common/macro.h"
 #include "common/type.h"
 
+typedef struct StrBuf StrBuf;
+
 typedef struct ValueStr {
         uint32_t n_ref;
         uint32_t size;          /* bytes, without the final NUL */
@@ -33,6 +35,7 @@ typedef struct Value {
                 bool b;
                 int64_t i;
                 double f;
+                uint32_t *n_ref;        /* of whichever object is behind it: its first member */
                 ValueStr *s;
                 ValueList *l;
                 ValueMap *m;
@@ -86,8 +89,25 @@ enum {
 
 /* ---- lifetime ---- */
 
-Value value_ref(Value v);
-void value_done(Value *v);              /* drops the reference and makes it nil */
+void value_free(Value v);               /* the last reference is gone; only value_done() calls this */
+
+static inline bool value_is_counted(Value v) {
+        return v.kind == TYPE_STR || v.kind >= TYPE_LIST;
+}
+
+static inline Value value_ref(Value v) {
+        if (value_is_counted(v))
+                (*v.n_ref)++;
+        return v;
+}
+
+/* Drops the reference and makes it nil. */
+static inline void value_done(Value *v) {
+        if (value_is_counted(*v) && --*v->n_ref == 0)
+                value_free(*v);
+        *v = VALUE_NIL;
+}
+
 static inline Value value_take(Value *v) { Value t = *v; *v = VALUE_NIL; return t; }
 
 /* ---- building: 0 or -ENOMEM/-E2BIG ---- */
@@ -120,8 +140,17 @@ uint64_t value_hash(Value v);
 
 /* ---- text and JSON ---- */
 
-/* The printed form of spec "values": strings quoted, maps sorted. NULL if out of memory. */
+/* The printed form: strings quoted, maps sorted. NULL if out of memory. */
 char *value_text(Value v);
+void strbuf_value(StrBuf *b, Value v);
+
+/* Shortest decimal that reads back as the same number, never with an exponent: "42", "0.1", "-0", "NaN", "+Inf". */
+enum { FLOAT_TEXT_MAX = 352 };
+size_t float_text(double f, char ret[static FLOAT_TEXT_MAX]);
+
+/* Reads a constant, in mcl's notation ({"a" => 1,}, struct{x => 2.5,}) or in the printed form. With a type the value has
+ * exactly that type, so that 42 may be a float; NULL: whatever it looks like. */
+int value_parse(const char *text, const Type *type, Value *ret, Diag *reterr);
 
 /* JSON form: nil null, bool, str (bytes that are not UTF-8 become U+FFFD), int and float numbers (NaN and infinities are
  * strings), list array, map object if its keys are str, else an array of [key, value] pairs, struct object, func null. */
