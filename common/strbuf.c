@@ -91,9 +91,9 @@ size_t quote_char(const char *s, size_t size, char ret[static QUOTED_CHAR_MAX], 
                 return n;
         }
         if (n == 0 || c < 0x80)
-                *ret_size = (size_t) sprintf(ret, "\\x%02x", first);
+                *ret_size = (size_t) snprintf(ret, QUOTED_CHAR_MAX, "\\x%02x", first);
         else
-                *ret_size = (size_t) sprintf(ret, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+                *ret_size = (size_t) snprintf(ret, QUOTED_CHAR_MAX, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
         return MAX(n, (size_t) 1);
 }
 

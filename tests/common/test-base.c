@@ -56,7 +56,8 @@ TEST(diag_render_pictures) {
         } cases[] = {
                 { "panic(true)\n", { "m", 1, 1, 1, 12 }, "m:1:1: x\n\npanic(true)\n^^^^^^^^^^^\n" },
                 { "a\n\t\tb => c,\n", { "m", 2, 8, 2, 9 }, "m:2:8: x\n\n\t\tb => c,\n\t\t     ^\n" },
-                { "  one\n  two\n  three", { "m", 1, 3, 3, 8 }, "m:1:3: x\n\n  one\n  ^ from here ...\n  three\n      ^ ... to here\n" },
+                { "  one\n  two\n  three", { "m", 1, 3, 3, 8 },
+                  "m:1:3: x\n\n  one\n  ^ from here ...\n  three\n      ^ ... to here\n" },
                 { "end", { "m", 1, 4, 0, 0 }, "m:1:4: x\n\nend\n   ^\n" },
                 { "end", { "m", 2, 1, 0, 0 }, "m:2:1: x\n" },                   /* no such line */
                 { "a\x1b[2Jb\n", { "m", 1, 1, 1, 2 }, "m:1:1: x\n\na?[2Jb\n^\n" },
