@@ -82,3 +82,30 @@ deploy() {              # deploy SITE, a folder of sites/
         cp -r "$SITES/$1" /root/site
         check "the program is accepted" mgmtctl deploy /root/site
 }
+
+# ---- sites/house: one of everything, and how one sees from outside that it is as it should be ----
+
+HOUSE_RESOURCES=(file/_2fsrv_2fmotd exec/copy http_3aserver/_3a80 http_3aserver_3afile/_2fmotd kv/motd value/motd virt/guest)
+
+resource_property() {   # resource_property PATH PROPERTY
+        busctl get-property org.mgmt.engine1 "/org/mgmt/engine1/resource/$1" org.mgmt.engine1.Resource "$2"
+}
+
+resources_ok() {
+        local path
+        for path in "${HOUSE_RESOURCES[@]}"; do
+                [ "$(resource_property "$path" State)" = 's "ok"' ] || { resource_property "$path" State; echo "$path"; return 1; }
+        done
+}
+
+served() { [ "$(curl --silent --fail --max-time 2 http://127.0.0.1/motd)" = "made by mgmt" ]; }
+
+house_stands() {
+        file_is /srv/motd "made by mgmt" && file_is /srv/copy "made by mgmt" && served && resources_ok && converged
+}
+
+deploy_house() {
+        start_mgmt
+        deploy house
+        wait_for "everything has converged" 20 house_stands
+}
