@@ -49,7 +49,7 @@ static int float_to_json(double f, struct json_object **ret) {
                 *ret = json_object_new_string(text);
         else {
                 if (!strchr(text, '.'))
-                        (void) strcpy(text + n, ".0");  /* stays a float */
+                        (void) stpcpy(text + n, ".0");  /* stays a float */
                 *ret = json_object_new_double_s(f, text);
         }
         return *ret ? 0 : -ENOMEM;

@@ -338,8 +338,8 @@ static int compare_scalar_texts(Value a, Value b, char end_a, char end_b) {
                 n = float_text(a.f == 0 ? 0 : a.f, x);  /* -0 is the same key as 0 */
                 m = float_text(b.f == 0 ? 0 : b.f, y);
         } else {
-                n = (size_t) sprintf(x, "%lld", (long long) a.i);
-                m = (size_t) sprintf(y, "%lld", (long long) b.i);
+                n = (size_t) snprintf(x, sizeof(x), "%lld", (long long) a.i);
+                m = (size_t) snprintf(y, sizeof(y), "%lld", (long long) b.i);
         }
         x[n] = end_a;
         y[m] = end_b;
@@ -468,16 +468,16 @@ size_t float_text(double f, char ret[static FLOAT_TEXT_MAX]) {
         int n = 0;
 
         if (isnan(f))
-                return strlen(strcpy(ret, "NaN"));
+                return (size_t) (stpcpy(ret, "NaN") - ret);
         if (isinf(f))
-                return strlen(strcpy(ret, f > 0 ? "+Inf" : "-Inf"));
+                return (size_t) (stpcpy(ret, f > 0 ? "+Inf" : "-Inf") - ret);
         if (signbit(f))
                 *to++ = '-';
         if (f == 0)
                 return (size_t) (stpcpy(to, "0") - ret);
 
         shortest_digits(fabs(f), text);
-        int exponent = atoi(strchr(text, 'e') + 1);
+        long exponent = strtol(strchr(text, 'e') + 1, NULL, 10);
         for (const char *p = text; *p != 'e'; p++)
                 if (*p >= '0' && *p <= '9')     /* all but the decimal point, whichever the locale has */
                         digits[n++] = *p;
