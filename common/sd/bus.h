@@ -4,13 +4,12 @@
 /* sd-bus conventions of all daemons: names org.mgmt.<daemon>1, paths /org/mgmt/<daemon>1, interface
  * org.mgmt.<daemon>1.Manager. */
 
+#include <systemd/sd-bus.h>
+
 #include "common/diag.h"
 
-typedef struct sd_bus sd_bus;
-typedef struct sd_bus_error sd_bus_error;
-typedef struct sd_event sd_event;
-
-/* The bus we live on: $MGMT_BUS_ADDRESS (mgmtctl run), else the system bus. Connects asynchronously if event is given. */
+/* The bus we live on: $MGMT_BUS_ADDRESS (mgmtctl run), else the system bus. With an event loop it is attached to it and connects
+ * asynchronously, also later, when the bus appears. -EINVAL: the address is none. */
 int bus_open(sd_bus **ret, sd_event *event, const char *description);
 
 /* The error of a method call that failed because of d: org.mgmt.Error.<errno name>, text with place. Returns a negative errno
