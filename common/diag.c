@@ -65,6 +65,13 @@ int diag_prefix(Diag *d, const char *format, ...) {
         return d->error;
 }
 
+void diag_place(Diag *d, Pos pos) {
+        if (d && d->error != 0 && d->pos.line == 0) {
+                free((char *) d->pos.file);
+                d->pos = pos_copy(pos);
+        }
+}
+
 static int add_note(Diag *d, Pos pos, char *text) {
         DiagNote *grown = reallocarray(d->notes, d->n_notes + 1, sizeof(DiagNote));
         if (!grown) {

@@ -38,6 +38,9 @@ int diag_set(Diag *reterr, Pos pos, int error, const char *format, ...) _printf_
 /* Puts "prefix: " before the message of a Diag that is set. */
 int diag_prefix(Diag *d, const char *format, ...) _printf_(2, 3);
 
+/* Gives a Diag that is set, but knows no place, this one. */
+void diag_place(Diag *d, Pos pos);
+
 /* Adds a note to a Diag that is set. */
 int diag_note(Diag *d, Pos pos, const char *format, ...) _printf_(3, 4);
 

@@ -34,6 +34,21 @@ static const struct {
 
 /* ---- tables ---- */
 
+const char *field_type_name(FieldType type) {
+        return natives[type].name;
+}
+
+int field_type_from_name(const char *name) {
+        for (int i = 0; i < _FIELD_TYPE_MAX; i++)
+                if (streq(natives[i].name, name))
+                        return i;
+        return -EINVAL;
+}
+
+size_t field_type_size(FieldType type) {
+        return natives[type].size;
+}
+
 const Type *field_type_from_text(const char *text) {
         static Map *known;      /* a few dozen texts, parsed once each */
 

@@ -51,6 +51,9 @@ typedef struct FieldSpec {
         { .name = (name_), .type = (type_), .flags = (flags_), .offset = offsetof(struct_, member), .doc = (doc_), ##__VA_ARGS__ }
 
 const Type *field_mcl_type(const FieldSpec *f); /* the language's type of it: every integer is int, and so on */
+const char *field_type_name(FieldType type);    /* "bool", "string", "int8", …, "slice", "interface" */
+int field_type_from_name(const char *name);     /* -EINVAL */
+size_t field_type_size(FieldType type);         /* of the member in the struct */
 const Type *field_type_from_text(const char *text);     /* parsed once per text; NULL if it is no type (or out of memory) */
 const FieldSpec *field_find(const FieldSpec *fields, const char *name);
 size_t fields_count(const FieldSpec *fields);

@@ -7,3 +7,6 @@
 #include <stdint.h>
 
 uint64_t hash_bytes(const void *data, size_t size);
+
+/* The same with a key of one's own, for what must be alike in every process. */
+uint64_t hash_bytes_keyed(const uint64_t key[static 2], const void *data, size_t size);

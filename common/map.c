@@ -63,12 +63,10 @@ static inline void sip_round(uint64_t v[static 4]) {
 }
 
 /* SipHash-1-3: https://131002.net/siphash/ */
-uint64_t hash_bytes(const void *data, size_t size) {
-        make_hash_key();
-
+uint64_t hash_bytes_keyed(const uint64_t key[static 2], const void *data, size_t size) {
         const uint8_t *p = data;
-        uint64_t v[4] = { hash_key[0] ^ 0x736f6d6570736575, hash_key[1] ^ 0x646f72616e646f6d,
-                          hash_key[0] ^ 0x6c7967656e657261, hash_key[1] ^ 0x7465646279746573 };
+        uint64_t v[4] = { key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+                          key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573 };
         uint64_t word;
         size_t left = size;
 
@@ -90,6 +88,11 @@ uint64_t hash_bytes(const void *data, size_t size) {
         sip_round(v);
         sip_round(v);
         return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t hash_bytes(const void *data, size_t size) {
+        make_hash_key();
+        return hash_bytes_keyed(hash_key, data, size);
 }
 
 /* ---- the index ---- */

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What kinds and hosts have in common. The functions for kinds pass on to the host; one that a host leaves out is skipped. */
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "common/hash.h"
+#include "common/io.h"
+#include "common/resource.h"
+#include "common/strbuf.h"
+
+/* ---- for kinds ---- */
+
+void resource_changed(Resource *r) {
+        if (r->host->changed)
+                r->host->changed(r);
+}
+
+void resource_armed(Resource *r) {
+        if (r->host->armed)
+                r->host->armed(r);
+}
+
+void resource_watch_failed(Resource *r, int error, Diag *diag) {
+        if (r->host->watch_failed)
+                r->host->watch_failed(r, error, diag);
+        if (diag)
+                diag_done(diag);
+}
+
+void resource_finish(Resource *r, int result, Diag *diag) {
+        assert(r->type->cancel);        /* see the contract: whoever answers later can be stopped */
+        assert(result != CHECK_PENDING);
+        if (r->host->finished)
+                r->host->finished(r, result, diag);
+        if (diag)
+                diag_done(diag);
+}
+
+int resource_waiting(Resource *r, const char *reason) {
+        if (r->host->waiting)
+                r->host->waiting(r, reason);
+        return -EAGAIN;
+}
+
+bool resource_refresh(const Resource *r) {
+        return r->host->refresh && r->host->refresh(r);
+}
+
+bool resource_received(const Resource *r, const char *field) {
+        const FieldSpec *f = field_find(r->type->fields, field);
+
+        return f && (r->received >> (f - r->type->fields) & 1);
+}
+
+int resource_send(Resource *r, const char *key, Value v) {
+        assert(field_find(r->type->sends, key));
+        return r->host->send ? r->host->send(r, key, v) : 0;
+}
+
+void resource_log(Resource *r, int priority, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+
+        if (!r->host->log)
+                return;
+        va_start(ap, format);
+        if (vasprintf(&text, format, ap) < 0)
+                text = NULL;
+        va_end(ap);
+        r->host->log(r, priority, text ?: format);
+}
+
+int resource_uids_add(ResourceUids *uids, const char *domain, const char *key, bool after) {
+        char *copy = strdup(key);
+
+        if (!copy || GROW(uids->items, uids->n, uids->capacity) < 0) {
+                free(copy);
+                return -ENOMEM;
+        }
+        uids->items[uids->n++] = (ResourceUid) { .domain = domain, .key = copy, .after = after };
+        return 0;
+}
+
+void resource_uids_done(ResourceUids *uids) {
+        for (size_t i = 0; i < uids->n; i++)
+                free(uids->items[i].key);
+        free(uids->items);
+        *uids = (ResourceUids) {};
+}
+
+/* A name as one file name: readable, different for different names, within the 255 bytes that file systems allow. Long names
+ * are cut and told apart by a hash, after a "%-" that no escape contains. */
+static void put_file_name(StrBuf *b, const char *name) {
+        enum { WHOLE_MAX = 200, CUT = 120 };
+        size_t start = b->size;
+
+        for (const char *p = name; *p; p++) {
+                unsigned char c = (unsigned char) *p;
+                bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                             (c == '.' && p > name);
+                if (b->size - start > WHOLE_MAX)
+                        break;
+                if (plain)
+                        strbuf_putc(b, (char) c);
+                else
+                        strbuf_printf(b, "%%%02x", c);
+        }
+        if (!b->failed && b->size - start > WHOLE_MAX) {
+                size_t size = strlen(name);
+                b->size = start + CUT;
+                strbuf_printf(b, "%%-%016" PRIx64 "%016" PRIx64, hash_bytes_keyed((uint64_t[]) { 0, 0 }, name, size),
+                              hash_bytes_keyed((uint64_t[]) { 1, 1 }, name, size));
+        }
+}
+
+int resource_state_dir(const Resource *r, char **ret) {
+        StrBuf b = {};
+
+        strbuf_printf(&b, "%s/resource/%s/", r->host->state_dir, r->type->kind);
+        put_file_name(&b, r->name);
+        strbuf_putc(&b, '/');
+        _cleanup_free_ char *path = strbuf_take(&b);
+        if (!path)
+                return -ENOMEM;
+        int error = make_directories(path, 0700);
+        if (error < 0)
+                return error;
+        *ret = TAKE_PTR(path);
+        return 0;
+}
+
+/* ---- for hosts ---- */
+
+int resource_new(Resource **ret, const ResourceType *type, ResourceHost *host, const char *name, Pos pos) {
+        _cleanup_(resource_freep) Resource *r = calloc(1, type->size);
+        int error;
+
+        if (!r)
+                return -ENOMEM;
+        r->type = type;
+        r->host = host;
+        meta_init(&r->meta);
+        r->pos = pos;
+        r->pos.file = pos.file ? strdup(pos.file) : NULL;
+        r->name = strdup(name);
+        if (!r->name || (pos.file && !r->pos.file))
+                return -ENOMEM;
+        error = fields_init(type->fields, r);
+        if (error >= 0 && type->init)
+                error = type->init(r);
+        if (error < 0)
+                return error;
+        *ret = TAKE_PTR(r);
+        return 0;
+}
+
+Resource *resource_free(Resource *r) {
+        if (!r)
+                return NULL;
+        if (r->type->done)
+                r->type->done(r);
+        fields_done(r->type->fields, r);
+        meta_done(&r->meta);
+        free(r->children);
+        free(r->name);
+        free((char *) r->pos.file);
+        free(r);
+        return NULL;
+}
+
+int resource_set(Resource *r, const char *field, Value v, Diag *reterr) {
+        const FieldSpec *f = field_find(r->type->fields, field);
+
+        if (!f || (f->flags & FIELD_HIDDEN))
+                return diag_set(reterr, r->pos, -EINVAL, "field `%s` does not exist in `%s` resource", field, r->type->kind);
+
+        int error = field_set(f, r, v, reterr);
+        if (error < 0) {
+                (void) diag_set(reterr, r->pos, error, "%m");
+                diag_prefix(reterr, "field '%s'", field);
+                diag_place(reterr, r->pos);
+        }
+        return error;
+}
+
+/* A number is never missing: its zero is as good as any other. */
+static bool is_missing(const FieldSpec *f, const Resource *r) {
+        bool can_be = f->type == FIELD_STR || f->type == FIELD_STRV || f->type == FIELD_VALUE;
+
+        return (f->flags & FIELD_REQUIRED) && can_be && field_is_zero(f, r);
+}
+
+static int validate_poll(const Resource *r, Diag *reterr) {
+        if ((r->type->flags & RESOURCE_NEEDS_POLL) && r->meta.poll == 0)
+                return diag_set(reterr, r->pos, -EINVAL, "kind '%s' works with Meta:poll only", r->type->kind);
+        if ((r->type->flags & RESOURCE_REFUSES_POLL) && r->meta.poll != 0)
+                return diag_set(reterr, r->pos, -EINVAL, "kind '%s' does not work with Meta:poll", r->type->kind);
+        return 0;
+}
+
+int resource_validate(const Resource *r, Diag *reterr) {
+        int error;
+
+        if (!*r->name)
+                return diag_set(reterr, r->pos, -EINVAL, "the Res has an empty Name");
+        error = meta_validate(&r->meta, reterr);
+        if (error < 0) {
+                diag_place(reterr, r->pos);
+                return error;
+        }
+        if (*r->name == '$' && !r->meta.dollar)
+                return diag_set(reterr, r->pos, -EINVAL, "the Res name starts with a $");
+        if (r->meta.hidden)
+                return 0;
+
+        error = validate_poll(r, reterr);
+        if (error < 0)
+                return error;
+        for (const FieldSpec *f = r->type->fields; f && f->name; f++)
+                if (is_missing(f, r))
+                        return diag_set(reterr, r->pos, -EINVAL, "field '%s' is required", f->name);
+        error = r->type->validate ? r->type->validate(r, reterr) : 0;
+        if (error < 0) {
+                (void) diag_set(reterr, r->pos, error, "%m");
+                diag_place(reterr, r->pos);
+        }
+        return error;
+}
+
+static bool differs(const char *what, const char **ret_field) {
+        if (ret_field)
+                *ret_field = what;
+        return false;
+}
+
+static bool fields_equal(const Resource *a, const Resource *b, const char **ret_field) {
+        for (const FieldSpec *f = a->type->fields; f && f->name; f++)
+                if (!(f->flags & FIELD_HIDDEN) && !field_equal(f, a, b))
+                        return differs(f->name, ret_field);
+        return true;
+}
+
+static int compare_by_id(const void *a, const void *b) {
+        const Resource *x = *(Resource *const *) a, *y = *(Resource *const *) b;
+
+        return strcmp(x->type->kind, y->type->kind) ?: strcmp(x->name, y->name);
+}
+
+/* Grouped ones are compared in pairs, whatever order they were added in. */
+static bool children_equal(const Resource *a, const Resource *b, const char **ret_field) {
+        if (a->n_children != b->n_children)
+                return differs("children", ret_field);
+        if (a->n_children == 0)
+                return true;
+
+        size_t size = a->n_children * sizeof(Resource *);
+        _cleanup_free_ Resource **x = malloc(size), **y = malloc(size);
+        if (!x || !y)
+                return differs("children", ret_field);
+        memcpy(x, a->children, size);
+        memcpy(y, b->children, size);
+        qsort(x, a->n_children, sizeof(Resource *), compare_by_id);
+        qsort(y, a->n_children, sizeof(Resource *), compare_by_id);
+        for (size_t i = 0; i < a->n_children; i++)
+                if (!resource_equal(x[i], y[i], ret_field))
+                        return false;
+        return true;
+}
+
+bool resource_equal(const Resource *a, const Resource *b, const char **ret_field) {
+        if (!streq(a->type->kind, b->type->kind))
+                return differs("kind", ret_field);
+        if (!streq(a->name, b->name))
+                return differs("name", ret_field);
+        bool equal = a->type->equal ? a->type->equal(a, b, ret_field) : fields_equal(a, b, ret_field);
+        return equal && meta_equal(&a->meta, &b->meta, ret_field) && children_equal(a, b, ret_field);
+}
+
+int resource_add_child(Resource *parent, Resource *child) {
+        size_t n = parent->n_children;
+
+        if ((n & (n - 1)) == 0) {       /* full whenever it holds a power of two (or nothing) */
+                Resource **grown = reallocarray(parent->children, n > 0 ? n * 2 : 1, sizeof(Resource *));
+                if (!grown)
+                        return -ENOMEM;
+                parent->children = grown;
+        }
+        parent->children[parent->n_children++] = child;
+        child->parent = parent;
+        return 0;
+}
+
+char *resource_id(const Resource *r) {
+        StrBuf b = {};
+
+        strbuf_puts(&b, r->type->kind);
+        strbuf_putc(&b, '[');
+        strbuf_puts(&b, r->name);
+        strbuf_putc(&b, ']');
+        return strbuf_take(&b);
+}
+
+const ResourceType *resource_type_find(const ResourceType *const *types, const char *kind) {
+        for (; types && *types; types++)
+                if (streq((*types)->kind, kind))
+                        return *types;
+        return NULL;
+}
+
+/* ---- the contract, as far as tables can break it ---- */
+
+#define BROKEN(type, reterr, ...) diag_set((reterr), (Pos) {}, -EINVAL, __VA_ARGS__), \
+        diag_prefix((reterr), "kind '%s'", (type)->kind ?: "?"), -EINVAL
+
+static bool is_kind_name(const char *s) {
+        static const char lower[] = "abcdefghijklmnopqrstuvwxyz", rest[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+
+        for (;;) {
+                if (!*s || !strchr(lower, *s))
+                        return false;
+                s += strspn(s, rest);
+                if (!*s)
+                        return true;
+                if (*s++ != ':')
+                        return false;
+        }
+}
+
+static int check_row(const ResourceType *t, const FieldSpec *rows, const FieldSpec *f, Diag *reterr) {
+        bool nullable = f->type == FIELD_STR || f->type == FIELD_STRV || f->type == FIELD_VALUE;
+
+        if ((unsigned) f->type >= _FIELD_TYPE_MAX)
+                return BROKEN(t, reterr, "field '%s' has no type", f->name);
+        if (!f->doc || !*f->doc)
+                return BROKEN(t, reterr, "field '%s' has no doc", f->name);
+        if (field_find(rows, f->name) != f)
+                return BROKEN(t, reterr, "two fields are named '%s'", f->name);
+        if ((f->type == FIELD_VALUE) != (f->mcl_type != NULL) || !field_mcl_type(f))
+                return BROKEN(t, reterr, "field '%s' needs a valid mcl_type exactly if it is a value", f->name);
+        if ((f->flags & FIELD_OPTIONAL) && !nullable)
+                return BROKEN(t, reterr, "field '%s' cannot be optional: its type has no unset state", f->name);
+        if ((f->flags & FIELD_OPTIONAL) && (f->flags & FIELD_REQUIRED))
+                return BROKEN(t, reterr, "field '%s' is both optional and required", f->name);
+        return 0;
+}
+
+static int check_fields(const ResourceType *t, Diag *reterr) {
+        enum { RECEIVED_BITS = 64 };
+
+        if (fields_count(t->fields) > RECEIVED_BITS)
+                return BROKEN(t, reterr, "more than %d fields", RECEIVED_BITS);
+        for (const FieldSpec *f = t->fields; f && f->name; f++) {
+                int r = check_row(t, t->fields, f, reterr);
+                if (r < 0)
+                        return r;
+                if (f->offset < sizeof(Resource) || f->offset + field_type_size(f->type) > t->size)
+                        return BROKEN(t, reterr, "field '%s' is not a member of the struct", f->name);
+                if (f->initial) {
+                        _cleanup_(value_done) Value v = {};
+                        _cleanup_(diag_done) Diag why = {};
+                        if (value_parse(f->initial, field_mcl_type(f), &v, &why) < 0)
+                                return BROKEN(t, reterr, "field '%s': %s", f->name, why.message);
+                }
+        }
+        for (const FieldSpec *f = t->sends; f && f->name; f++) {
+                int r = check_row(t, t->sends, f, reterr);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int check_type(const ResourceType *t, Diag *reterr) {
+        const FieldSpec *parent = t->parent_field ? field_find(t->fields, t->parent_field) : NULL;
+
+        if (!t->kind || !is_kind_name(t->kind))
+                return BROKEN(t, reterr, "not a name: lower-case words joined by colons");
+        if (!t->doc || !*t->doc)
+                return BROKEN(t, reterr, "no doc");
+        if (t->size < sizeof(Resource))
+                return BROKEN(t, reterr, "size does not include the Resource");
+        if (!t->check_apply)
+                return BROKEN(t, reterr, "no check_apply");
+        if (!t->watch != !t->unwatch)
+                return BROKEN(t, reterr, "watch and unwatch come together");
+        if (t->first_match_ends && !t->wants)
+                return BROKEN(t, reterr, "first_match_ends without wants");
+        if (t->parent_field && (!parent || parent->type != FIELD_STR))
+                return BROKEN(t, reterr, "parent field '%s' is not a str field", t->parent_field);
+        if (t->parent_field && !strchr(t->kind, ':'))
+                return BROKEN(t, reterr, "a parent field, but no parent kind in the name");
+        if ((t->flags & RESOURCE_NEEDS_POLL) && (t->flags & RESOURCE_REFUSES_POLL))
+                return BROKEN(t, reterr, "needs and refuses Meta:poll");
+        return check_fields(t, reterr);
+}
+
+int resource_types_check(const ResourceType *const *types, Diag *reterr) {
+        for (const ResourceType *const *t = types; t && *t; t++) {
+                int r = check_type(*t, reterr);
+                if (r < 0)
+                        return r;
+                if (resource_type_find(types, (*t)->kind) != *t)
+                        return BROKEN(*t, reterr, "two kinds of this name");
+        }
+        return 0;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Tables of kinds as JSON, out of one program and into another. Flags travel as words, so that a person can read the file and
+ * numbers can change. */
+
+#include <fcntl.h>
+#include <json.h>
+
+#include "common/arena.h"
+#include "common/io.h"
+#include "common/map.h"
+#include "common/schema.h"
+
+enum { SCHEMA_SIZE_MAX = 16 * 1024 * 1024 };
+
+typedef struct FlagName {
+        unsigned flag;
+        const char *name;
+} FlagName;
+
+static const FlagName kind_flags[] = {
+        { RESOURCE_REFRESHABLE, "refreshable" },
+        { RESOURCE_RECEIVES, "receives" },
+        { RESOURCE_RUNS_CHILDREN, "runs-children" },
+        { RESOURCE_NEEDS_POLL, "needs-poll" },
+        { RESOURCE_REFUSES_POLL, "refuses-poll" },
+        {}
+};
+
+static const FlagName field_flags[] = {
+        { FIELD_REQUIRED, "required" }, { FIELD_OPTIONAL, "optional" }, { FIELD_SECRET, "secret" }, { FIELD_IS_NAME, "is-name" }, {}
+};
+
+struct Schema {
+        Arena *arena;           /* everything below but the index */
+        SchemaKind *kinds;      /* sorted */
+        size_t n_kinds;
+        Map *index;
+};
+
+/* ---- out: json-c reports a lack of memory by NULL, which is put off until the end ---- */
+
+typedef struct Writer {
+        bool failed;
+} Writer;
+
+static void add(Writer *w, struct json_object *object, const char *key, struct json_object *j) {
+        if (!j || json_object_object_add(object, key, j) < 0) {
+                json_object_put(j);
+                w->failed = true;
+        }
+}
+
+static void append(Writer *w, struct json_object *array, struct json_object *j) {
+        if (!j || json_object_array_add(array, j) < 0) {
+                json_object_put(j);
+                w->failed = true;
+        }
+}
+
+static void add_string(Writer *w, struct json_object *object, const char *key, const char *s) {
+        if (s)
+                add(w, object, key, json_object_new_string(s));
+}
+
+static void add_flags(Writer *w, struct json_object *object, unsigned flags, const FlagName *names) {
+        struct json_object *array = json_object_new_array();
+
+        for (; array && names->name; names++)
+                if (flags & names->flag)
+                        append(w, array, json_object_new_string(names->name));
+        add(w, object, "flags", array);
+}
+
+static struct json_object *describe_field(Writer *w, const FieldSpec *f) {
+        struct json_object *j = json_object_new_object();
+        const Type *type = field_mcl_type(f);
+        _cleanup_free_ char *text = type ? type_text(type) : NULL, *native = strdup(f->native ?: f->name);
+
+        if (!j || !text || !native) {
+                json_object_put(j);
+                return NULL;
+        }
+        if (!f->native && *native >= 'a' && *native <= 'z')
+                *native = (char) (*native - 'a' + 'A');
+        add_string(w, j, "name", f->name);
+        add_string(w, j, "native", native);
+        add_string(w, j, "type", field_type_name(f->type));
+        add_string(w, j, "mcl", text);
+        add_flags(w, j, f->flags, field_flags);
+        add_string(w, j, "initial", f->initial);
+        add_string(w, j, "doc", f->doc);
+        return j;
+}
+
+static struct json_object *describe_fields(Writer *w, const FieldSpec *fields) {
+        struct json_object *array = json_object_new_array();
+
+        for (const FieldSpec *f = fields; array && f && f->name; f++)
+                if (!(f->flags & FIELD_HIDDEN))
+                        append(w, array, describe_field(w, f));
+        return array;
+}
+
+static struct json_object *describe_kind(Writer *w, const char *daemon, const ResourceType *t) {
+        struct json_object *j = json_object_new_object();
+
+        if (!j)
+                return NULL;
+        add_string(w, j, "kind", t->kind);
+        add_string(w, j, "daemon", daemon);
+        add_string(w, j, "doc", t->doc);
+        add_string(w, j, "example", t->example);
+        add_flags(w, j, t->flags, kind_flags);
+        add_string(w, j, "parent_field", t->parent_field);
+        add(w, j, "groups", json_object_new_boolean(t->groups || t->parent_field));
+        add(w, j, "reversible", json_object_new_boolean(t->reverse != NULL));
+        add(w, j, "edgeable", json_object_new_boolean(t->uids != NULL));
+        add(w, j, "fields", describe_fields(w, t->fields));
+        add(w, j, "sends", describe_fields(w, t->sends));
+        return j;
+}
+
+int schema_describe(FILE *f, const char *daemon, const ResourceType *const *types) {
+        struct json_object *array = json_object_new_array();
+        Writer w = { .failed = !array };
+        int r = 0;
+
+        for (; array && types && *types; types++)
+                append(&w, array, describe_kind(&w, daemon, *types));
+
+        const int style = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
+        const char *text = w.failed ? NULL : json_object_to_json_string_ext(array, style);
+        if (!text)
+                r = -ENOMEM;
+        else if (fprintf(f, "%s\n", text) < 0 || fflush(f) != 0)
+                r = -EIO;
+        json_object_put(array);
+        return r;
+}
+
+/* ---- in ---- */
+
+typedef struct Reader {
+        Schema *schema;
+        Diag *reterr;
+} Reader;
+
+static int bad(Reader *r, const char *what) {
+        return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: %s", what);
+}
+
+static int get_string(Reader *r, struct json_object *object, const char *key, bool required, char **ret) {
+        struct json_object *j;
+
+        *ret = NULL;
+        if (!json_object_object_get_ex(object, key, &j))
+                return required ? diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: '%s' is missing", key) : 0;
+        if (!json_object_is_type(j, json_type_string))
+                return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: '%s' is not a string", key);
+        *ret = arena_strdup(r->schema->arena, json_object_get_string(j));
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int get_array(Reader *r, struct json_object *object, const char *key, struct json_object **ret) {
+        if (!json_object_object_get_ex(object, key, ret) || !json_object_is_type(*ret, json_type_array))
+                return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: '%s' is not an array", key);
+        return 0;
+}
+
+static bool get_bool(struct json_object *object, const char *key) {
+        struct json_object *j;
+
+        return json_object_object_get_ex(object, key, &j) && json_object_get_boolean(j);
+}
+
+static int get_flags(Reader *r, struct json_object *object, const FlagName *names, unsigned *ret) {
+        struct json_object *array;
+        int e = get_array(r, object, "flags", &array);
+
+        if (e < 0)
+                return e;
+        for (size_t i = 0; i < json_object_array_length(array); i++) {
+                const char *word = json_object_get_string(json_object_array_get_idx(array, i));
+                const FlagName *f = names;
+                while (f->name && !streq_ptr(f->name, word))
+                        f++;
+                if (!f->name)
+                        return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: unknown flag '%s'", word ?: "null");
+                *ret |= f->flag;
+        }
+        return 0;
+}
+
+static int read_field(Reader *r, struct json_object *j, SchemaField *f) {
+        char *type, *mcl;
+        int e;
+
+        if (!json_object_is_type(j, json_type_object))
+                return bad(r, "a field is not an object");
+        if ((e = get_string(r, j, "name", true, &f->name)) < 0 || (e = get_string(r, j, "native", true, &f->native)) < 0 ||
+            (e = get_string(r, j, "doc", true, &f->doc)) < 0 || (e = get_string(r, j, "initial", false, &f->initial)) < 0 ||
+            (e = get_string(r, j, "type", true, &type)) < 0 || (e = get_string(r, j, "mcl", true, &mcl)) < 0 ||
+            (e = get_flags(r, j, field_flags, &f->flags)) < 0)
+                return e;
+
+        e = field_type_from_name(type);
+        if (e < 0)
+                return bad(r, "unknown type of a field");
+        f->type = (FieldType) e;
+        return type_parse(r->schema->arena, mcl, &f->mcl_type, r->reterr);
+}
+
+static int read_fields(Reader *r, struct json_object *kind, const char *key, SchemaField **ret, size_t *ret_n) {
+        struct json_object *array;
+        int e = get_array(r, kind, key, &array);
+
+        if (e < 0)
+                return e;
+        size_t n = json_object_array_length(array);
+        SchemaField *fields = arena_array(r->schema->arena, SchemaField, n);
+        if (!fields)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                e = read_field(r, json_object_array_get_idx(array, i), &fields[i]);
+                if (e < 0)
+                        return e;
+        }
+        *ret = fields;
+        *ret_n = n;
+        return 0;
+}
+
+static int read_kind(Reader *r, struct json_object *j, SchemaKind *k) {
+        int e;
+
+        if (!json_object_is_type(j, json_type_object))
+                return bad(r, "a kind is not an object");
+        if ((e = get_string(r, j, "kind", true, &k->kind)) < 0 || (e = get_string(r, j, "daemon", true, &k->daemon)) < 0 ||
+            (e = get_string(r, j, "doc", true, &k->doc)) < 0 || (e = get_string(r, j, "example", false, &k->example)) < 0 ||
+            (e = get_string(r, j, "parent_field", false, &k->parent_field)) < 0 || (e = get_flags(r, j, kind_flags, &k->flags)) < 0 ||
+            (e = read_fields(r, j, "fields", &k->fields, &k->n_fields)) < 0 ||
+            (e = read_fields(r, j, "sends", &k->sends, &k->n_sends)) < 0) {
+                if (k->kind)
+                        diag_prefix(r->reterr, "kind '%s'", k->kind);
+                return e;
+        }
+        k->groups = get_bool(j, "groups");
+        k->reversible = get_bool(j, "reversible");
+        k->edgeable = get_bool(j, "edgeable");
+        return 0;
+}
+
+/* Whether the outer array holds arrays (the sum of several daemons) or kinds. */
+static bool is_nested(struct json_object *array) {
+        return json_object_array_length(array) > 0 && json_object_is_type(json_object_array_get_idx(array, 0), json_type_array);
+}
+
+static int read_kinds(Reader *r, struct json_object *array) {
+        for (size_t i = 0; i < json_object_array_length(array); i++) {
+                int e = read_kind(r, json_object_array_get_idx(array, i), &r->schema->kinds[r->schema->n_kinds]);
+                if (e < 0)
+                        return e;
+                r->schema->n_kinds++;
+        }
+        return 0;
+}
+
+static int read_all(Reader *r, struct json_object *top) {
+        bool nested = is_nested(top);
+        size_t n = nested ? 0 : json_object_array_length(top);
+
+        for (size_t i = 0; nested && i < json_object_array_length(top); i++) {
+                struct json_object *inner = json_object_array_get_idx(top, i);
+                if (!json_object_is_type(inner, json_type_array))
+                        return bad(r, "neither an array of kinds nor of such arrays");
+                n += json_object_array_length(inner);
+        }
+        r->schema->kinds = arena_array(r->schema->arena, SchemaKind, n);
+        if (!r->schema->kinds)
+                return -ENOMEM;
+        if (!nested)
+                return read_kinds(r, top);
+        for (size_t i = 0; i < json_object_array_length(top); i++) {
+                int e = read_kinds(r, json_object_array_get_idx(top, i));
+                if (e < 0)
+                        return e;
+        }
+        return 0;
+}
+
+static int compare_kinds(const void *a, const void *b) {
+        return strcmp(((const SchemaKind *) a)->kind, ((const SchemaKind *) b)->kind);
+}
+
+static int make_index(Reader *r) {
+        Schema *s = r->schema;
+
+        qsort(s->kinds, s->n_kinds, sizeof(SchemaKind), compare_kinds);
+        for (size_t i = 0; i < s->n_kinds; i++) {
+                int e = map_put(s->index, s->kinds[i].kind, &s->kinds[i]);
+                if (e < 0)
+                        return e;
+                if (e == 0)
+                        return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: two kinds '%s'", s->kinds[i].kind);
+        }
+        return 0;
+}
+
+int schema_parse(Schema **ret, const char *json, size_t size, Diag *reterr) {
+        _cleanup_(schema_freep) Schema *s = calloc(1, sizeof(Schema));
+        Reader reader = { .schema = s, .reterr = reterr };
+        int r;
+
+        if (!s || !(s->arena = arena_new(0)) || !(s->index = map_new()))
+                return -ENOMEM;
+        if (size > SCHEMA_SIZE_MAX)
+                return diag_set(reterr, (Pos) {}, -E2BIG, "description of kinds is larger than %d bytes", SCHEMA_SIZE_MAX);
+
+        struct json_tokener *tokener = json_tokener_new();
+        if (!tokener)
+                return -ENOMEM;
+        struct json_object *top = json_tokener_parse_ex(tokener, json, (int) size);
+        if (!json_object_is_type(top, json_type_array))
+                r = bad(&reader, top ? "not an array" : json_tokener_error_desc(json_tokener_get_error(tokener)));
+        else
+                r = read_all(&reader, top);
+        json_object_put(top);
+        json_tokener_free(tokener);
+        if (r >= 0)
+                r = make_index(&reader);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int schema_load(Schema **ret, const char *path, Diag *reterr) {
+        _cleanup_free_ char *json = NULL;
+        size_t size;
+        int r;
+
+        r = read_file_at(AT_FDCWD, path, SCHEMA_SIZE_MAX, &json, &size);
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, r, "cannot read '%s': %m", path);
+        r = schema_parse(ret, json, size, reterr);
+        if (r < 0 && reterr) {
+                (void) diag_set(reterr, (Pos) {}, r, "%m");
+                diag_prefix(reterr, "%s", path);
+        }
+        return r;
+}
+
+Schema *schema_free(Schema *s) {
+        if (!s)
+                return NULL;
+        map_free(s->index);
+        arena_free(s->arena);
+        free(s);
+        return NULL;
+}
+
+/* ---- asking ---- */
+
+const SchemaKind *schema_kind(const Schema *s, const char *kind) {
+        return map_get(s->index, kind);
+}
+
+static const SchemaField *find(const SchemaField *fields, size_t n, const char *name) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(fields[i].name, name))
+                        return &fields[i];
+        return NULL;
+}
+
+const SchemaField *schema_field(const SchemaKind *k, const char *name) {
+        return find(k->fields, k->n_fields, name);
+}
+
+const SchemaField *schema_send(const SchemaKind *k, const char *name) {
+        return find(k->sends, k->n_sends, name);
+}
+
+size_t schema_count(const Schema *s) {
+        return s->n_kinds;
+}
+
+const SchemaKind *schema_at(const Schema *s, size_t i) {
+        return &s->kinds[i];
+}
