@@ -13,35 +13,14 @@
 
 typedef enum MessageType {
 #define MESSAGE(number, NAME, member) MESSAGE_##NAME = (number),
-#define END(NAME, member)
-#define BOOL(x)
-#define U32(x)
-#define U64(x)
-#define I32(x)
-#define I64(x)
-#define STR(x)
-#define VALUE(x)
-#define DIAG(x)
-#define META(x)
-#define RESOURCE(x)
-#define EDGE(x)
 #include "common/message.def"
         _MESSAGE_TYPE_INVALID = -22 /* -EINVAL */
 } MessageType;
 
-#undef BOOL
-#undef U32
-#undef U64
-#undef I32
-#undef I64
-#undef STR
-#undef VALUE
-#undef DIAG
-#undef META
-#undef RESOURCE
-#undef EDGE
-#undef MESSAGE
-#undef END
+typedef struct Message {
+        MessageType type;
+        union {
+#define MESSAGE(number, NAME, member) struct {
 #define BOOL(x) bool x;
 #define U32(x) uint32_t x;
 #define U64(x) uint64_t x;
@@ -53,29 +32,10 @@ typedef enum MessageType {
 #define META(x) Meta x;
 #define RESOURCE(x) ResourceSpec x;
 #define EDGE(x) EdgeSpec x;
-#define MESSAGE(number, NAME, member) struct {
 #define END(NAME, member) } member;
-
-typedef struct Message {
-        MessageType type;
-        union {
 #include "common/message.def"
         };
 } Message;
-
-#undef BOOL
-#undef U32
-#undef U64
-#undef I32
-#undef I64
-#undef STR
-#undef VALUE
-#undef DIAG
-#undef META
-#undef RESOURCE
-#undef EDGE
-#undef MESSAGE
-#undef END
 
 const char *message_name(MessageType type);     /* "TASK_PUT"; NULL if unknown */
 

@@ -10,6 +10,7 @@
 #include "common/io.h"
 #include "common/resource.h"
 #include "common/strbuf.h"
+#include "common/utf8.h"
 
 /* ---- for kinds ---- */
 
@@ -206,6 +207,8 @@ int resource_validate(const Resource *r, Diag *reterr) {
 
         if (!*r->name)
                 return diag_set(reterr, r->pos, -EINVAL, "the Res has an empty Name");
+        if (!utf8_valid(r->name, strlen(r->name)))
+                return diag_set(reterr, r->pos, -EINVAL, "the Res has a Name that is not UTF-8");
         error = meta_validate(&r->meta, reterr);
         if (error < 0) {
                 diag_place(reterr, r->pos);

@@ -10,8 +10,8 @@
  *             6   u32         size of the body in bytes
  *            10   body        the fields of the message in the order of their rows, little endian
  *
- * Everything read from a frame is checked: sizes against what is there and against limits, booleans, enums, UTF-8 of names,
- * nesting. A frame of another version is refused as a whole and answered with MESSAGE_ERROR. */
+ * Everything read from a frame is checked: sizes against what is there and against limits, booleans, enums, UTF-8 of names (kinds,
+ * names of resources and fields; other texts may be any bytes but NUL), nesting. A frame of another version is refused as a whole and answered with MESSAGE_ERROR. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,7 +39,7 @@ typedef struct WireHeader {
 typedef struct WireWriter {
         uint8_t *data;          /* owned */
         size_t size, capacity;
-        int error;              /* 0, -ENOMEM or -E2BIG */
+        int error;              /* 0, -ENOMEM, -E2BIG or -EINVAL */
         size_t frame;           /* where the open frame begins */
 } WireWriter;
 
@@ -54,7 +54,7 @@ void wire_put_str(WireWriter *w, const char *s);        /* NULL is kept apart fr
 void wire_put_strv(WireWriter *w, char *const *v);
 void wire_put_value(WireWriter *w, Value v);            /* functions cannot travel: -EINVAL */
 void wire_put_pos(WireWriter *w, Pos pos);
-void wire_put_diag(WireWriter *w, const Diag *d);
+void wire_put_diag(WireWriter *w, const Diag *d);       /* too long messages and too many notes are cut */
 void wire_put_meta(WireWriter *w, const Meta *m);
 void wire_put_resource(WireWriter *w, const ResourceSpec *s);
 void wire_put_edge(WireWriter *w, const EdgeSpec *e);
