@@ -10,8 +10,9 @@
  *             6   u32         size of the body in bytes
  *            10   body        the fields of the message in the order of their rows, little endian
  *
- * Everything read from a frame is checked: sizes against what is there and against limits, booleans, enums, UTF-8 of names (kinds,
- * names of resources and fields; other texts may be any bytes but NUL), nesting. A frame of another version is refused as a whole and answered with MESSAGE_ERROR. */
+ * Everything read from a frame is checked: sizes against what is there and against limits, booleans, enums, UTF-8 of names
+ * (kinds, names of resources and fields; other texts may be any bytes but NUL), nesting. A frame of another version is refused as
+ * a whole and answered with MESSAGE_ERROR. */
 
 #include <stdbool.h>
 #include <stddef.h>
