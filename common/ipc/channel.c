@@ -646,7 +646,10 @@ static int channel_dial(Channel *c) {
 
         if (zmq_connect(c->socket, c->endpoint) < 0)
                 return zmq_error();
-        return watch_data(c);
+        r = watch_data(c);
+        if (r < 0)
+                return r;
+        return arm(c);          /* a socket signals only after it was once found empty */
 }
 
 /* ---- both ---- */
