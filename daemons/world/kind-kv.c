@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* A key in the shared store. Reading and writing go by the store's answers, so an attempt is a small state machine: read,
+ * compare, write. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <syslog.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/resource.h"
+#include "daemons/world/store.h"
+#include "daemons/world/world-manager.h"
+
+#define TIMEOUT_SEC 5
+
+typedef enum SkipStyle {
+        SKIP_INT,               /* compares whole numbers */
+        SKIP_STR,               /* compares bytes */
+        _SKIP_STYLE_MAX,
+} SkipStyle;
+
+typedef struct Kv {
+        Resource resource;
+        char *key;
+        char *value;            /* NULL: the key shall not exist */
+        bool mapped;
+        bool skip_less_than;
+        int64_t skip_style;     /* SkipStyle */
+
+        StoreWatch *watch;
+        bool armed;
+        StoreCall *call;        /* of the attempt under way */
+        sd_event_source *timeout;
+        bool apply;
+} Kv;
+
+static const FieldSpec kv_fields[] = {
+        FIELD(Kv, key, FIELD_STR, FIELD_IS_NAME, "Key in the store."),
+        FIELD(Kv, value, FIELD_STR, FIELD_OPTIONAL, "Value of the key. Without one, the key is removed."),
+        FIELD(Kv, mapped, FIELD_BOOL, 0, "Whether the key has one value for each host, of which this is ours, or one for all."),
+        FIELD_NAMED(Kv, skip_less_than, "skiplessthan", FIELD_BOOL, 0,
+                    "Only ever increases the value: a greater one that is there already is left in peace. A notification writes it "
+                    "nevertheless.", .native = "SkipLessThan"),
+        FIELD_NAMED(Kv, skip_style, "skipcmpstyle", FIELD_INT64, 0,
+                    "How skiplessthan compares: 0 as whole numbers, 1 as bytes.", .native = "SkipCmpStyle"),
+        {}
+};
+
+static const char *kv_key(const Kv *kv) {
+        return kv->key[0] ? kv->key : kv->resource.name;
+}
+
+/* Our part of the map, or NULL for the value of all. */
+static const char *kv_host(const Kv *kv) {
+        return kv->mapped ? kv->resource.host->hostname : NULL;
+}
+
+static bool parse_number(const char *s, int64_t *ret) {
+        const char *digits = s + (s[0] == '-' || s[0] == '+');
+        char *end;
+
+        if (digits[0] < '0' || digits[0] > '9')
+                return false;
+        errno = 0;
+        *ret = strtoll(s, &end, 10);
+        return errno == 0 && *end == 0;
+}
+
+static int kv_validate(const Resource *r, Diag *reterr) {
+        const Kv *kv = (const Kv *) r;
+        int64_t number;
+
+        if (!kv->skip_less_than)
+                return 0;
+        if (kv->skip_style < 0 || kv->skip_style >= _SKIP_STYLE_MAX)
+                return resource_error(r, reterr, -EINVAL, "skipcmpstyle must be 0 or 1, got '%lld'", (long long) kv->skip_style);
+        if (kv->skip_style == SKIP_INT && kv->value && !parse_number(kv->value, &number))
+                return resource_error(r, reterr, -EINVAL, "value must be a whole number for skiplessthan, got '%s'", kv->value);
+        return 0;
+}
+
+static bool kv_equal(const Resource *a, const Resource *b, const char **ret_field) {
+        const Kv *x = (const Kv *) a, *y = (const Kv *) b;
+        const char *differs =
+                !streq(kv_key(x), kv_key(y)) ? "key" :
+                !streq_ptr(x->value, y->value) ? "value" :
+                x->mapped != y->mapped ? "mapped" :
+                x->skip_less_than != y->skip_less_than ? "skiplessthan" :
+                x->skip_style != y->skip_style ? "skipcmpstyle" : NULL;
+
+        if (differs && ret_field)
+                *ret_field = differs;
+        return !differs;
+}
+
+/* ---- watch ---- */
+
+static void on_change(StoreWatch *w, int error, void *userdata) {
+        Kv *kv = userdata;
+        Resource *r = &kv->resource;
+
+        if (error < 0) {
+                _cleanup_(diag_done) Diag diag = {};
+
+                (void) resource_error(r, &diag, error, "cannot watch key '%s': %m", kv_key(kv));
+                resource_watch_failed(r, error, &diag);
+        } else if (!kv->armed) {
+                kv->armed = true;
+                resource_armed(r);
+        } else
+                resource_changed(r);
+}
+
+static int kv_watch(Resource *r, Diag *reterr) {
+        Kv *kv = (Kv *) r;
+        WorldManager *m = r->host->manager;
+        int e;
+
+        kv->armed = false;
+        e = store_watch(m->store, kv_key(kv), on_change, kv, &kv->watch);
+        if (e < 0)
+                return resource_error(r, reterr, e, "cannot watch key '%s': %m", kv_key(kv));
+        return 0;
+}
+
+static void kv_unwatch(Resource *r) {
+        Kv *kv = (Kv *) r;
+
+        kv->watch = store_watch_free(kv->watch);
+}
+
+/* ---- check and apply ---- */
+
+static void kv_cancel(Resource *r) {
+        Kv *kv = (Kv *) r;
+
+        kv->call = store_call_cancel(kv->call);
+        kv->timeout = sd_event_source_disable_unref(kv->timeout);
+}
+
+static void end(Kv *kv, int result, Diag *diag) {
+        kv_cancel(&kv->resource);
+        resource_finish(&kv->resource, result, diag);
+}
+
+static void fail(Kv *kv, int error, const char *what) {
+        _cleanup_(diag_done) Diag diag = {};
+
+        (void) resource_error(&kv->resource, &diag, error, "cannot %s key '%s': %m", what, kv_key(kv));
+        end(kv, error, &diag);
+}
+
+static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
+        fail(userdata, -ETIMEDOUT, "reach the store for");
+        return 0;
+}
+
+/* Whether what is there may stay although it is not what is wanted. */
+static bool is_great_enough(const Kv *kv, const char *stored) {
+        int64_t there, wanted;
+
+        if (!kv->skip_less_than || resource_refresh(&kv->resource))
+                return false;
+        if (kv->skip_style == SKIP_STR)
+                return strcmp(kv->value, stored) < 0;
+        return parse_number(stored, &there) && parse_number(kv->value, &wanted) && wanted < there;
+}
+
+static bool is_right(const Kv *kv, Value stored) {
+        if (!kv->value)
+                return stored.kind == TYPE_NIL;
+        if (stored.kind == TYPE_NIL)
+                return false;
+        return (stored.s->size == strlen(kv->value) && streq(value_cstr(stored), kv->value)) ||
+                is_great_enough(kv, value_cstr(stored));
+}
+
+static void on_written(const StoreReply *reply, void *userdata) {
+        Kv *kv = userdata;
+
+        kv->call = NULL;
+        if (reply->error < 0)
+                fail(kv, reply->error, kv->value ? "write" : "remove");
+        else
+                end(kv, reply->changed ? CHECK_CHANGED : CHECK_OK, NULL);
+}
+
+static void on_read(const StoreReply *reply, void *userdata) {
+        Kv *kv = userdata;
+        WorldManager *m = kv->resource.host->manager;
+        _cleanup_(value_done) Value wanted = {};
+        int r;
+
+        kv->call = NULL;
+        if (reply->error < 0)
+                return fail(kv, reply->error, "read");
+        if (is_right(kv, reply->value))
+                return end(kv, CHECK_OK, NULL);
+        if (!kv->apply)
+                return end(kv, CHECK_CHANGED, NULL);
+
+        r = kv->value ? value_strz(&wanted, kv->value) : 0;
+        if (r >= 0)
+                r = store_set(m->store, kv_key(kv), kv_host(kv), wanted, kv->watch, on_written, kv, &kv->call);
+        if (r < 0)
+                fail(kv, r, "write");
+}
+
+static int kv_check_apply(Resource *r, bool apply, Diag *reterr) {
+        Kv *kv = (Kv *) r;
+        WorldManager *m = r->host->manager;
+        int e;
+
+        if (resource_received(r, "value"))
+                resource_log(r, LOG_INFO, kv->value ? "received a value for key '%s'" : "received no value for key '%s'", kv_key(kv));
+        kv->apply = apply;
+        e = store_get(m->store, kv_key(kv), kv_host(kv), on_read, kv, &kv->call);
+        if (e >= 0)
+                e = sd_event_add_time_relative(r->host->event, &kv->timeout, CLOCK_MONOTONIC, TIMEOUT_SEC * UINT64_C(1000000), 0,
+                                               on_timeout, kv);
+        if (e < 0) {
+                kv_cancel(r);
+                return resource_error(r, reterr, e, "cannot read key '%s': %m", kv_key(kv));
+        }
+        return CHECK_PENDING;
+}
+
+const ResourceType kv_type = {
+        .kind = "kv",
+        .doc = "A key and its value in the store that all hosts share. Programs read it with world.getval(), mapped ones with "
+               "world.kvlookup(). The value stays when the resource goes.",
+        .example = "kv \"greeting\" {\n        value => \"hello\",\n}\n",
+        .size = sizeof(Kv),
+        .flags = RESOURCE_REFRESHABLE|RESOURCE_RECEIVES,
+        .fields = kv_fields,
+        .validate = kv_validate,
+        .watch = kv_watch,
+        .unwatch = kv_unwatch,
+        .check_apply = kv_check_apply,
+        .cancel = kv_cancel,
+        .equal = kv_equal,
+};

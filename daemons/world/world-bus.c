@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* org.mgmt.world1.Manager. Methods that need the database answer when it has. */
+
+#include <errno.h>
+
+#include <systemd/sd-bus.h>
+
+#include "daemons/world/world-manager.h"
+
+#define OBJECT_PATH "/org/mgmt/world1"
+#define INTERFACE "org.mgmt.world1.Manager"
+
+/* ---- properties ---- */
+
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                       void *userdata, sd_bus_error *reterr) {
+        return sd_bus_message_append(reply, "s", MGMT_VERSION);
+}
+
+static int get_deploy_id(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                         void *userdata, sd_bus_error *reterr) {
+        WorldManager *m = userdata;
+
+        return sd_bus_message_append(reply, "t", deploys_newest_id(m->deploys));
+}
+
+static int get_resource_count(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                              void *userdata, sd_bus_error *reterr) {
+        WorldManager *m = userdata;
+
+        return sd_bus_message_append(reply, "u", worker_n_resources(m->worker));
+}
+
+/* ---- strings ---- */
+
+/* The callbacks own the call; StoreCall itself needs no further care. */
+static void reply_error(sd_bus_message *call, int error) {
+        (void) sd_bus_reply_method_errnof(call, -error, "the store failed: %m");
+}
+
+static void on_string(const StoreReply *reply, void *userdata) {
+        sd_bus_message *call = userdata;
+        bool found = reply->value.kind == TYPE_STR;
+
+        if (reply->error < 0)
+                reply_error(call, reply->error);
+        else
+                (void) sd_bus_reply_method_return(call, "bs", found, found ? value_cstr(reply->value) : "");
+        sd_bus_message_unref(call);
+}
+
+static void on_string_set(const StoreReply *reply, void *userdata) {
+        sd_bus_message *call = userdata;
+
+        if (reply->error < 0)
+                reply_error(call, reply->error);
+        else
+                (void) sd_bus_reply_method_return(call, NULL);
+        sd_bus_message_unref(call);
+}
+
+static int started(sd_bus_message *call, int r) {
+        if (r < 0) {
+                sd_bus_message_unref(call);
+                return r;
+        }
+        return 1;
+}
+
+static int method_get_string(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        WorldManager *m = userdata;
+        StoreCall *c;
+        const char *key;
+        int r;
+
+        r = sd_bus_message_read(call, "s", &key);
+        if (r < 0)
+                return r;
+        return started(call, store_get(m->store, key, NULL, on_string, sd_bus_message_ref(call), &c));
+}
+
+static int set_string(WorldManager *m, sd_bus_message *call, const char *key, Value v) {
+        StoreCall *c;
+
+        return started(call, store_set(m->store, key, NULL, v, NULL, on_string_set, sd_bus_message_ref(call), &c));
+}
+
+static int method_set_string(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        _cleanup_(value_done) Value v = {};
+        const char *key, *value;
+        int r;
+
+        r = sd_bus_message_read(call, "ss", &key, &value);
+        if (r >= 0)
+                r = value_strz(&v, value);
+        return r < 0 ? r : set_string(userdata, call, key, v);
+}
+
+static int method_delete_string(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        const char *key;
+        int r;
+
+        r = sd_bus_message_read(call, "s", &key);
+        return r < 0 ? r : set_string(userdata, call, key, VALUE_NIL);
+}
+
+/* ---- deploys ---- */
+
+static int append_deploys(sd_bus_message *reply, const Deploy *deploys, size_t n) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(tttt)");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = sd_bus_message_append(reply, "(tttt)", deploys[i].id, deploys[i].time_usec, deploys[i].n_files,
+                                          deploys[i].size_bytes);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static void on_deploys(int error, const Deploy *deploys, size_t n, void *userdata) {
+        sd_bus_message *call = userdata, *reply = NULL;
+        int r = error;
+
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = append_deploys(reply, deploys, n);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        if (r < 0)
+                reply_error(call, r);
+        sd_bus_message_unref(reply);
+        sd_bus_message_unref(call);
+}
+
+static int method_list_deploys(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        WorldManager *m = userdata;
+
+        return started(call, deploys_list(m->deploys, on_deploys, sd_bus_message_ref(call)));
+}
+
+/* ---- the interface: see dbus/org.mgmt.world1.xml ---- */
+
+static const sd_bus_vtable manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("DeployId", "t", get_deploy_id, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("ResourceCount", "u", get_resource_count, 0, 0),
+        SD_BUS_PROPERTY("StoreUri", "s", NULL, offsetof(WorldManager, store_uri), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_METHOD_WITH_ARGS("GetString", SD_BUS_ARGS("s", key), SD_BUS_RESULT("b", found, "s", value), method_get_string, 0),
+        SD_BUS_METHOD_WITH_ARGS("SetString", SD_BUS_ARGS("s", key, "s", value), SD_BUS_NO_RESULT, method_set_string, 0),
+        SD_BUS_METHOD_WITH_ARGS("DeleteString", SD_BUS_ARGS("s", key), SD_BUS_NO_RESULT, method_delete_string, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListDeploys", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(tttt)", deploys), method_list_deploys,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("DeployAdded", SD_BUS_ARGS("t", deploy), 0),
+        SD_BUS_VTABLE_END
+};
+
+int world_bus_export(WorldManager *m) {
+        return daemon_export(m->daemon, OBJECT_PATH, INTERFACE, manager_vtable, m);
+}
+
+void world_bus_deploy_added(WorldManager *m, uint64_t id) {
+        char *properties[] = { (char *) "DeployId", NULL };
+
+        (void) daemon_emit(m->daemon, OBJECT_PATH, INTERFACE, "DeployAdded", "t", id);
+        (void) daemon_emit_changed(m->daemon, OBJECT_PATH, INTERFACE, properties);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Builds and ends what mgmt-world consists of, and answers its messages: tasks go to the worker, deploys are handled here. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/sd/log.h"
+#include "daemons/world/world-manager.h"
+
+/* ---- deploys: who watches them ---- */
+
+static void watcher_remove(WorldManager *m, PeerId peer) {
+        for (size_t i = 0; i < m->n_watchers; i++)
+                if (m->watchers[i] == peer) {
+                        memmove(&m->watchers[i], &m->watchers[i + 1], (m->n_watchers - i - 1) * sizeof(PeerId));
+                        m->n_watchers--;
+                        return;
+                }
+}
+
+/* A peer that left is noticed only when something is sent to it, so the oldest ones make room. */
+static void watcher_add(WorldManager *m, PeerId peer) {
+        watcher_remove(m, peer);
+        if (m->n_watchers == DEPLOY_WATCHERS_MAX)
+                watcher_remove(m, m->watchers[0]);
+        m->watchers[m->n_watchers++] = peer;
+}
+
+static void reply(WorldManager *m, PeerId peer, const Message *message) {
+        int r;
+
+        r = channel_send(m->channel, peer, message);
+        if (r < 0 && r != -ENOTCONN)
+                log_error(r, "cannot send %s, ignoring: %m", message_name(message->type));
+}
+
+static void send_deploy(WorldManager *m, PeerId peer, const Deploy *d) {
+        reply(m, peer, &(Message) {
+                        .type = MESSAGE_DEPLOY,
+                        .deploy = { .deploy = d->id, .bundle = d->bundle, .options = d->options },
+                });
+}
+
+/* ---- deploys: a question that waits for the database ---- */
+
+typedef struct Question {
+        WorldManager *manager;
+        PeerId peer;
+        uint64_t request;
+} Question;
+
+static Question *question_new(WorldManager *m, PeerId peer, uint64_t request) {
+        Question *q = malloc(sizeof(*q));
+
+        if (q)
+                *q = (Question) { .manager = m, .peer = peer, .request = request };
+        return q;
+}
+
+static void on_newest(int error, const Deploy *deploys, size_t n, void *userdata) {
+        _cleanup_free_ Question *q = userdata;
+
+        if (error == -ECANCELED)
+                return;
+        if (error < 0) {
+                log_error(error, "cannot read the newest deploy: %m");
+                reply(q->manager, q->peer, &(Message) {
+                                .type = MESSAGE_ERROR,
+                                .error = { .error = error, .text = (char *) "cannot read the newest deploy" },
+                        });
+        } else
+                send_deploy(q->manager, q->peer, n > 0 ? &deploys[0] : &(Deploy) {});
+}
+
+static void on_added(int error, const Deploy *deploys, size_t n, void *userdata) {
+        _cleanup_free_ Question *q = userdata;
+        _cleanup_(diag_done) Diag diag = {};
+        WorldManager *m = q->manager;
+        Message answer = { .type = MESSAGE_DEPLOY_ADDED, .deploy_added.request = q->request };
+
+        if (error == -ECANCELED)
+                return;
+        if (error < 0) {
+                log_error(error, "cannot store a deploy: %m");
+                (void) diag_set(&diag, (Pos) {}, error, "cannot store the deploy: %m");
+                answer.deploy_added.diag = diag;        /* borrowed */
+                reply(m, q->peer, &answer);
+                return;
+        }
+        answer.deploy_added.deploy = deploys[0].id;
+        reply(m, q->peer, &answer);
+        log_info("deploy %llu: %llu files", (unsigned long long) deploys[0].id, (unsigned long long) deploys[0].n_files);
+        for (size_t i = 0; i < m->n_watchers; i++)
+                send_deploy(m, m->watchers[i], &deploys[0]);
+        world_bus_deploy_added(m, deploys[0].id);
+}
+
+static void deploy_watch(WorldManager *m, PeerId peer) {
+        Question *q = question_new(m, peer, 0);
+        int r;
+
+        watcher_add(m, peer);
+        r = q ? deploys_newest(m->deploys, on_newest, q) : -ENOMEM;
+        if (r < 0) {
+                log_error(r, "cannot read the newest deploy: %m");
+                free(q);
+        }
+}
+
+static void deploy_add(WorldManager *m, PeerId peer, Message *message) {
+        _cleanup_(diag_done) Diag diag = {};
+        Question *q = question_new(m, peer, message->deploy_add.request);
+        int r;
+
+        r = !q ? diag_set(&diag, (Pos) {}, -ENOMEM, "cannot store the deploy: %m") :
+                deploys_add(m->deploys, message->deploy_add.bundle, message->deploy_add.options, on_added, q, &diag);
+        if (r < 0) {
+                free(q);
+                reply(m, peer, &(Message) {
+                                .type = MESSAGE_DEPLOY_ADDED,
+                                .deploy_added = { .request = message->deploy_add.request, .diag = diag },
+                        });
+        }
+}
+
+/* ---- messages ---- */
+
+static void on_message(Channel *c, PeerId peer, Message *message, void *userdata) {
+        WorldManager *m = userdata;
+
+        if (worker_message(m->worker, c, peer, message))
+                return;
+
+        switch (message->type) {
+
+        case MESSAGE_HELLO:
+                reply(m, peer, &(Message) {
+                                .type = MESSAGE_WELCOME,
+                                .welcome = { .daemon = (char *) m->daemon->name, .version = (char *) MGMT_VERSION },
+                        });
+                break;
+
+        case MESSAGE_DEPLOY_WATCH:
+                deploy_watch(m, peer);
+                break;
+
+        case MESSAGE_DEPLOY_ADD:
+                deploy_add(m, peer, message);
+                break;
+
+        case MESSAGE_ERROR:
+                log_warning(message->error.error, "a peer complains: %s", message->error.text ?: "");
+                break;
+
+        default:
+                reply(m, peer, &(Message) {
+                                .type = MESSAGE_ERROR,
+                                .error = { .error = -EOPNOTSUPP, .text = (char *) "mgmt-world does not take this message" },
+                        });
+        }
+}
+
+static void on_gone(Channel *c, PeerId peer, void *userdata) {
+        watcher_remove(userdata, peer);
+}
+
+static const ChannelOps channel_ops = { .message = on_message, .gone = on_gone };
+
+/* ---- the whole ---- */
+
+/* Somebody wrote to the database with other tools. */
+static void on_others(void *userdata) {
+        WorldManager *m = userdata;
+
+        store_changed(m->store);
+        store_changed(m->local);
+}
+
+static int open_stores(WorldManager *m) {
+        _cleanup_(diag_done) Diag diag = {};
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (asprintf(&path, "%s/world.sqlite", m->daemon->state_dir) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        if (asprintf(&m->store_uri, "sqlite:%s", path) < 0) {
+                m->store_uri = NULL;
+                return -ENOMEM;
+        }
+        r = database_open(&m->database, m->daemon->event, path, &diag);
+        if (r >= 0)
+                r = deploys_open(&m->deploys, m->database, &diag);
+        if (r < 0 && diag.error < 0) {
+                (void) log_diag(LOG_ERR, &diag);
+                return -ECANCELED;
+        }
+        if (r >= 0)
+                r = store_open_shared(&m->store, m->database);
+        if (r >= 0)
+                r = store_open_local(&m->local, m->database);
+        if (r < 0)
+                return r;
+        r = database_watch_others(m->database, on_others, m);
+        if (r < 0)
+                log_warning(r, "changes that others make to the database will not be noticed: %m");
+        return 0;
+}
+
+int world_manager_start(Daemon *d) {
+        WorldManager *m;
+        int r;
+
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        d->manager = m;
+        m->daemon = d;
+        r = open_stores(m);
+        if (r < 0)
+                return r;
+        r = worker_new(&m->worker, d->event, world_kinds, d->state_dir, m);
+        if (r < 0)
+                return r;
+        r = world_bus_export(m);
+        if (r < 0)
+                return r;
+        if (d->listen_fd < 0)
+                return 0;
+        return channel_listen(&m->channel, d->event, TAKE_FD(d->listen_fd), &channel_ops, m);
+}
+
+void world_manager_stop(Daemon *d) {
+        WorldManager *m = d->manager;
+
+        if (!m)
+                return;
+        worker_free(m->worker);
+        database_free(m->database);     /* ends calls that wait; nobody is left to hear of it but who asked by the bus */
+        channel_free(m->channel);
+        deploys_free(m->deploys);
+        store_free(m->store);
+        store_free(m->local);
+        free(m->store_uri);
+        free(m);
+        d->manager = NULL;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* The state of mgmt-world. Kinds find it in ResourceHost.manager. */
+
+#include "common/ipc/channel.h"
+#include "common/ipc/worker.h"
+#include "common/sd/daemon.h"
+#include "daemons/world/database.h"
+#include "daemons/world/deploys.h"
+#include "daemons/world/store.h"
+
+enum { DEPLOY_WATCHERS_MAX = 16 };
+
+typedef struct WorldManager {
+        Daemon *daemon;
+        Database *database;
+        Store *store;           /* shared with the cluster, if there is one */
+        Store *local;
+        Deploys *deploys;
+        Channel *channel;       /* NULL if nobody passed a socket */
+        Worker *worker;
+        PeerId watchers[DEPLOY_WATCHERS_MAX];   /* who sent DEPLOY_WATCH, oldest first */
+        size_t n_watchers;
+        char *store_uri;
+} WorldManager;
+
+extern const ResourceType *const world_kinds[];
+
+/* As DaemonSpec wants them; d->manager is the WorldManager. */
+int world_manager_start(Daemon *d);
+void world_manager_stop(Daemon *d);
+
+int world_bus_export(WorldManager *m);
+void world_bus_deploy_added(WorldManager *m, uint64_t id);      /* tells the bus */
