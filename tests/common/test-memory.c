@@ -18,7 +18,7 @@
 
 /* Runs it until it passes. It returns -ENOMEM for a failed allocation, and 0 in the end; it frees all that it made. */
 static void exhaust(const char *what, int (*operation)(void), unsigned at_least) {
-        uint64_t n;
+        uint64_t n, n_reported = 0;
         int r;
 
         (void) operation();     /* whatever is made once per process is made now */
@@ -31,14 +31,18 @@ static void exhaust(const char *what, int (*operation)(void), unsigned at_least)
                         TEST_FAIL("%s: %zu bytes were lost with allocation %" PRIu64, what, alloc_bytes() - before, n);
                 if (!failed)
                         break;
-                if (r != -ENOMEM)
+                if (r != -ENOMEM && r != 0)
                         TEST_FAIL("%s: allocation %" PRIu64 " failed and it returned %d", what, n, r);
+                n_reported += r < 0;
                 if (n > 100000) {
                         TEST_FAIL("%s: does not end", what);
                         return;
                 }
         }
         CHECK_INT(r, 0);
+        /* A few can be done without: vasprintf() shrinks its result, and lives with it if that fails. */
+        if (n_reported < (n - 1) * 2 / 3)
+                TEST_FAIL("%s: %" PRIu64 " of %" PRIu64 " failures were noticed", what, n_reported, n - 1);
         if (n <= at_least)
                 TEST_FAIL("%s: only %" PRIu64 " allocations, the test misses its point", what, n);
 }
@@ -216,7 +220,7 @@ static int use_change_set(void) {
         return 0;
 }
 
-/* json-c and stdio are part of this one, and json-c does not say which of its failures was one of memory: any error will do. */
+/* json-c does not say which of its failures was one of memory: any error will do. */
 static char *description;
 
 static int load_schema(void) {
@@ -271,19 +275,19 @@ TEST(out_of_memory) {
                 const char *what;
                 int (*operation)(void);
                 unsigned at_least;
-                bool foreign;           /* a library is part of it, which a sanitizer build does not count */
+                bool own_only;          /* json-c's parser does not survive this: where the program's own calls alone can fail */
         } cases[] = {
-                { "value_parse", parse_and_print, 10, false },
-                { "value_map", build_values, 8, false },
-                { "json", through_json, 10, false },
-                { "type_parse", parse_types, 8, false },
-                { "map", use_map, 40, false },
-                { "resource", use_resource, 10, false },
-                { "change set", use_change_set, 50, false },
-                { "schema_parse", load_schema, 5, false },
-                { "schema_describe", describe_schema, 5, true },
-                { "diag", collect_diags, 10, false },
-                { "read_file", read_own_file, 1, false },
+                { "value_parse", parse_and_print, 10 },
+                { "value_map", build_values, 8 },
+                { "json", through_json, 10 },
+                { "type_parse", parse_types, 8 },
+                { "map", use_map, 40 },
+                { "resource", use_resource, 10 },
+                { "change set", use_change_set, 50 },
+                { "schema_parse", load_schema, 5, .own_only = true },
+                { "schema_describe", describe_schema, 5 },
+                { "diag", collect_diags, 10 },
+                { "read_file", read_own_file, 1 },
         };
         size_t size;
 
@@ -291,7 +295,7 @@ TEST(out_of_memory) {
         REQUIRE(schema_describe(f, "engine", types) == 0);
         fclose(f);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-                if (!cases[i].foreign || alloc_counts_bytes())
+                if (!cases[i].own_only || !alloc_counts_bytes())
                         exhaust(cases[i].what, cases[i].operation, cases[i].at_least);
         free(description);
 }
