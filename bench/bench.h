@@ -34,3 +34,9 @@ static inline void report(const char *what, uint64_t nsec, uint64_t floor_nsec) 
         else
                 printf("%-56s %12.3f ms\n", what, (double) nsec / 1e6);
 }
+
+/* For work that is done n times: what one costs. */
+static inline void report_each(const char *what, uint64_t nsec, uint64_t floor_nsec, uint64_t n) {
+        printf("%-56s %12.1f ns   floor %10.1f ns   ratio %6.2f\n", what, (double) nsec / (double) n, (double) floor_nsec / (double) n,
+               (double) nsec / (double) (floor_nsec > 0 ? floor_nsec : 1));
+}

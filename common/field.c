@@ -222,7 +222,7 @@ static void clear(const FieldSpec *f, void *object) {
 
 int field_set(const FieldSpec *f, void *object, Value v, Diag *reterr) {
         void *p = (char *) object + f->offset;
-        char *s;
+        char *s = NULL;
         int r;
 
         if (v.kind == TYPE_NIL && (f->flags & FIELD_OPTIONAL)) {

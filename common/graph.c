@@ -195,6 +195,19 @@ VertexId graph_id_limit(const Graph *g) {
 
 /* ---- edges ---- */
 
+/* Most vertices have a neighbour or two; there are many vertices. */
+static int reserve_edge(GraphAdjacency *l) {
+        if (l->n < l->capacity)
+                return 0;
+        uint32_t capacity = l->capacity > 0 ? l->capacity * 2 : 2;
+        GraphEdge *grown = reallocarray(l->items, capacity, sizeof(GraphEdge));
+        if (!grown)
+                return -ENOMEM;
+        l->items = grown;
+        l->capacity = capacity;
+        return 0;
+}
+
 int graph_add_edge(Graph *g, VertexId a, VertexId b, uint32_t data) {
         if (a == b || !graph_has_vertex(g, a) || !graph_has_vertex(g, b))
                 return -EINVAL;
@@ -205,7 +218,7 @@ int graph_add_edge(Graph *g, VertexId a, VertexId b, uint32_t data) {
                 out->items[s->out].data = in->items[s->in].data = data;
                 return 0;
         }
-        if (reserve_slot(g) < 0 || GROW(out->items, out->n, out->capacity) < 0 || GROW(in->items, in->n, in->capacity) < 0)
+        if (reserve_slot(g) < 0 || reserve_edge(out) < 0 || reserve_edge(in) < 0)
                 return -ENOMEM;
         g->slots[find_slot(g, a, b)] = (Slot) { .a = a, .b = b, .out = out->n, .in = in->n };
         out->items[out->n++] = (GraphEdge) { .peer = b, .data = data };
