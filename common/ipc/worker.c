@@ -70,7 +70,8 @@ struct Task {
         int early_result;
         Diag early_diag;
 
-        Task *next, *previous;  /* in Worker.roots */
+        Task **list;            /* Worker.roots or .unsettled, NULL for orphans */
+        Task *next, *previous;
 };
 
 struct Worker {
@@ -81,7 +82,8 @@ struct Worker {
         PeerId engine;
         Map *by_id;
         Map *by_key;            /* "kind[name]" → Task: the settled roots. Those that are not registered are orphans */
-        Task *roots;            /* the others of this session as well */
+        Task *roots;            /* the settled ones of this session */
+        Task *unsettled;
         unsigned n_tasks;
 };
 
@@ -158,22 +160,26 @@ static void task_unregister(Task *t) {
         t->registered = false;
 }
 
-static void roots_add(Task *t) {
-        t->previous = NULL;
-        t->next = t->worker->roots;
-        if (t->next)
-                t->next->previous = t;
-        t->worker->roots = t;
-}
-
-static void roots_remove(Task *t) {
+static void list_leave(Task *t) {
+        if (!t->list)
+                return;
         if (t->previous)
                 t->previous->next = t->next;
-        else if (t->worker->roots == t)
-                t->worker->roots = t->next;
+        else
+                *t->list = t->next;
         if (t->next)
                 t->next->previous = t->previous;
+        t->list = NULL;
         t->next = t->previous = NULL;
+}
+
+static void list_enter(Task *t, Task **list) {
+        list_leave(t);
+        t->list = list;
+        t->next = *list;
+        if (t->next)
+                t->next->previous = t;
+        *list = t;
 }
 
 static void later_clear(Task *t) {
@@ -232,7 +238,7 @@ static void task_free(Task *t) {
 static void group_free(Task *root) {
         attempt_cancel(root);
         group_unwatch(root);
-        roots_remove(root);
+        list_leave(root);
         if (root->key && map_get(root->worker->by_key, root->key) == root)
                 (void) map_remove(root->worker->by_key, root->key);
         task_free(root);
@@ -252,7 +258,7 @@ static void group_orphan(Task *root) {
                 return;
         }
         root->told_changed = false;
-        roots_remove(root);
+        list_leave(root);
         group_unregister(root);
 }
 
@@ -283,11 +289,9 @@ static int fill_resource(Task *t, ResourceSpec *spec, Diag *reterr) {
         const ResourceType *type;
         int r;
 
-        type = spec->kind ? resource_type_find(w->types, spec->kind) : NULL;
+        type = resource_type_find(w->types, spec->kind);        /* the wire knows no NULL names */
         if (!type)
-                return diag_set(reterr, spec->pos, -ENOENT, "there is no kind '%s' here", spec->kind ?: "");
-        if (!spec->name)
-                return diag_set(reterr, spec->pos, -EINVAL, "resource of kind '%s' has no name", spec->kind);
+                return diag_set(reterr, spec->pos, -ENOENT, "there is no kind '%s' here", spec->kind);
         r = resource_new(&t->resource, type, &w->host, spec->name, spec->pos);
         if (r < 0)
                 return diag_set(reterr, spec->pos, r, "cannot make %s[%s]: %m", spec->kind, spec->name);
@@ -349,10 +353,11 @@ static int join_parent(Task *t, uint32_t parent_id, Pos pos, Diag *reterr) {
 /* Why a resource cannot be run is told when the engine asks for its watch or a check. It asks this of roots only, so a group that
  * lacks a part cannot be run at all. */
 static void put_failed(Worker *w, Task *t, uint32_t parent_id, const ResourceSpec *spec, Diag *diag) {
-        Task *parent = parent_id == NO_PARENT ? NULL : task_find(w, parent_id), *root = parent ? root_of(parent) : NULL;
+        Task *parent = parent_id == NO_PARENT ? NULL : task_find(w, parent_id);
+        Task *root = parent && parent != t ? root_of(parent) : NULL;
 
         if (parent_id != NO_PARENT) {
-                (void) diag_prefix(diag, "%s[%s]", spec->kind ?: "", spec->name ?: "");
+                (void) diag_prefix(diag, "%s[%s]", spec->kind, spec->name);
                 if (!root || root->members)
                         answer_watch_failed(w, t->id, diag->error, diag);
                 else if (root->failed.error == 0 && diag_copy(&root->failed, diag) < 0)
@@ -372,7 +377,7 @@ static void task_put(Worker *w, uint32_t id, uint32_t parent_id, ResourceSpec *s
 
         r = task_new(w, id, &t);
         if (r < 0) {
-                (void) diag_set(&diag, spec->pos, r, "cannot take %s[%s]: %m", spec->kind ?: "", spec->name ?: "");
+                (void) diag_set(&diag, spec->pos, r, "cannot take %s[%s]: %m", spec->kind, spec->name);
                 answer_watch_failed(w, id, r, &diag);
                 return;
         }
@@ -380,9 +385,9 @@ static void task_put(Worker *w, uint32_t id, uint32_t parent_id, ResourceSpec *s
         if (parent_id != NO_PARENT)
                 e = join_parent(t, parent_id, spec->pos, &diag);
         if (!t->parent)
-                roots_add(t);
+                list_enter(t, &w->unsettled);
         if (r < 0 || e < 0) {
-                (void) diag_set(&diag, spec->pos, r < 0 ? r : e, "cannot make %s[%s]: %m", spec->kind ?: "", spec->name ?: "");
+                (void) diag_set(&diag, spec->pos, r < 0 ? r : e, "cannot make %s[%s]: %m", spec->kind, spec->name);
                 put_failed(w, t, parent_id, spec, &diag);
         }
 }
@@ -481,6 +486,7 @@ static Task *group_settle(Task *root) {
 
         if (root->members)
                 return root;
+        list_enter(root, &w->roots);
         root->members = calloc(group_size(root), sizeof(Task *));
         if (!root->members) {
                 (void) diag_set(&root->failed, (Pos) {}, -ENOMEM, "cannot complete the group: %m");
@@ -500,8 +506,7 @@ static Task *group_settle(Task *root) {
                 attempt_cancel(old);
                 group_unregister(old);
                 if (group_adopt(old, root) >= 0) {
-                        roots_remove(old);
-                        roots_add(old);
+                        list_enter(old, &w->roots);
                         group_free(root);
                         return old;
                 }
@@ -942,7 +947,7 @@ static void hello(Worker *w, Channel *c, PeerId peer, const char *hostname) {
         }
         w->channel = c;
         w->engine = peer;
-        while ((t = w->roots))
+        while ((t = w->unsettled ?: w->roots))
                 group_orphan(t);
         answer(w, &(Message) {
                         .type = MESSAGE_WELCOME,
@@ -957,10 +962,8 @@ static void task_sync(Worker *w) {
         size_t i = 0;
         void *value;
 
-        for (Task *t = w->roots, *next; t; t = next) {
-                next = t->next;
-                (void) group_settle(t);
-        }
+        while (w->unsettled)
+                (void) group_settle(w->unsettled);
         while (map_next(w->by_key, &i, NULL, &value)) {
                 Task *t = value;
 
@@ -1066,12 +1069,13 @@ int worker_new(Worker **ret, sd_event *event, const ResourceType *const *types, 
 Worker *worker_free(Worker *w) {
         size_t i = 0;
         void *orphan;
+        Task *t;
 
         if (!w)
                 return NULL;
         w->channel = NULL;      /* nobody is told of the end */
-        while (w->roots)
-                group_free(w->roots);
+        while ((t = w->unsettled ?: w->roots))
+                group_free(t);
         while (map_next(w->by_key, &i, NULL, &orphan))
                 group_free(orphan);
         map_free(w->by_id);
