@@ -84,7 +84,8 @@ static int measure(bool chain) {
         }
         if (sum == 0)
                 return -1;
-        report(chain ? "graph: a chain of 10,000, built" : "graph: 100 hubs of 100, built", median(build, ROUNDS), median(bare_build, ROUNDS));
+        report(chain ? "graph: a chain of 10,000, built" : "graph: 100 hubs of 100, built", median(build, ROUNDS),
+               median(bare_build, ROUNDS));
         report(chain ? "graph: topological order of the chain" : "graph: topological order of the hubs", median(order, ROUNDS),
                median(bare, ROUNDS));
         report(chain ? "graph: the chain taken apart, vertex by vertex" : "graph: the hubs taken apart, vertex by vertex",

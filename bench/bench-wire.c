@@ -17,8 +17,8 @@ static int make(Message *ret) {
                 { "path", "\"/tmp/mgmt/some/path/to/a/file\"" }, { "content", "\"some content of a file, one line long\\n\"" },
                 { "mode", "\"u=rw,go=r\"" }, { "force", "true" }, { "fragments", "[\"/a\", \"/b\"]" },
         };
-        ResourceSpec s = { .kind = strdup("file"), .name = strdup("/tmp/mgmt/some/path/to/a/file"), .pos = { strdup("/main.mcl"), 3, 1, 7, 2 },
-                           .fields = calloc(ELEMENTSOF(fields), sizeof(FieldValue)) };
+        ResourceSpec s = { .kind = strdup("file"), .name = strdup("/tmp/mgmt/some/path/to/a/file"),
+                           .pos = { strdup("/main.mcl"), 3, 1, 7, 2 }, .fields = calloc(ELEMENTSOF(fields), sizeof(FieldValue)) };
 
         meta_init(&s.meta);
         s.meta.retry = 3;
@@ -44,7 +44,8 @@ static uint64_t floor_write(const WireWriter *w) {
 
 static uint64_t floor_read(const ResourceSpec *s) {
         enum { STRINGS = 12 };
-        const char *strings[STRINGS] = { s->kind, s->name, s->pos.file, s->name, s->name, "mode", "path", "content", "force", "fragments", "/a", "/b" };
+        const char *strings[STRINGS] = { s->kind, s->name, s->pos.file, s->name, s->name, "mode", "path", "content", "force",
+                                         "fragments", "/a", "/b" };
         static char *copies[N][STRINGS];
         uint64_t start = now_nsec();
 

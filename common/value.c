@@ -306,11 +306,23 @@ static int compare_floats(double a, double b) {
         return COMPARE(a, b);
 }
 
+/* Where both begin to differ, or up to three bytes before: a place where a character begins in both. */
+static size_t skip_common(const ValueStr *a, const ValueStr *b) {
+        size_t i = 0, n = MIN(a->size, b->size);
+
+        while (i < n && a->data[i] == b->data[i])
+                i++;
+        for (size_t back = 1; back <= 3 && back <= i; back++)
+                if ((a->data[i - back] & 0xc0) != 0x80)         /* not inside a character */
+                        return i - back;
+        return i;
+}
+
 /* As the quoted texts of both would compare. No quoted character is the beginning of another one, and none begins with the
  * closing quote. */
 static int compare_quoted(const ValueStr *a, const ValueStr *b) {
         char x[QUOTED_CHAR_MAX], y[QUOTED_CHAR_MAX];
-        size_t i = 0, j = 0, n, m;
+        size_t i = skip_common(a, b), j = i, n, m;
 
         for (;;) {
                 if (i == a->size && j == b->size)

@@ -531,7 +531,9 @@ static void get_map(WireReader *r, Value *ret, unsigned depth) {
         for (uint32_t i = 0; i < n; i++) {
                 if (!get_into(r, &l, depth))
                         return;
-                if (!is_key(l.items[l.n - 1])) {
+                /* Whoever wrote it had it sorted; so nobody can make us sort. */
+                const Value *key = &l.items[l.n - 1], *before = i > 0 ? key - 2 : NULL;
+                if (!is_key(*key) || (before && (value_compare(*before, *key) > 0 || value_equal(*before, *key)))) {
                         fail_reading(r, -EBADMSG);
                         return;
                 }

@@ -317,7 +317,10 @@ static int compare_texts(const void *a, const void *b) {
 
 /* Keys that are structs of all sorts, against sorting their printed texts. */
 TEST(struct_keys_are_ordered_by_text) {
-        static const char *const strings[] = { "", "a", "a b", "a\"", "b\\", "\n", "\xff", "\xc3\xbc", "\xc2\xad", "z", "!" };
+        static const char *const strings[] = { "", "a", "a b", "a\"", "b\\", "\n", "\xff", "\xc3\xbc", "\xc2\xad", "z", "!", "\xe2\x80\xa8",
+                                               "\xe2\x80\xa6", "\xe2\x80", "\xe2\x80z", "\xe2\x80\xa8\xa8", "\x80\x80\x80\x80\x80",
+                                               "\x80\x80\x80\x80\xc3\xbc", "a\xf0\x9f\x98\x80", "a\xf0\x9f\x98\x81", "a\xf0\x9f\x98",
+                                               "a\xf0\x9f\x98\x80\x80", "common text \xc3\xbc 1", "common text \xc3\xb6 1", "common text \xc3" };
 
         srandom(7);
         for (unsigned round = 0; round < 300; round++) {

@@ -238,6 +238,9 @@ TEST(broken_values) {
                 { "\x06\x01\x00\x00\x00\x00\x00", 7, -EBADMSG },                /* nil is no key */
                 { "\x06\x01\x00\x00\x00\x05\x00\x00\x00\x00\x00", 11, -EBADMSG },       /* nor is a list */
                 { "\x06\x01\x00\x00\x00\x07\x00\x00\x00\x00\x00", 11, 0 },      /* an empty struct is */
+                { "\x06\x02\x00\x00\x00\x01\x00\x00\x01\x01\x00", 11, 0 },       /* {false: nil, true: nil} */
+                { "\x06\x02\x00\x00\x00\x01\x01\x00\x01\x00\x00", 11, -EBADMSG },        /* not in order */
+                { "\x06\x02\x00\x00\x00\x01\x00\x00\x01\x00\x00", 11, -EBADMSG },        /* one key twice */
                 { "\x07\x01\x00\x00\x00\x01\x00\x00\x00\x61\x00", 11, 0 },      /* struct{a: nil} */
                 { "\x07\x01\x00\x00\x00\x01\x00\x00\x00\xff\x00", 11, -EBADMSG },       /* names are UTF-8 */
                 { "\x07\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00", 11, -EBADMSG },
