@@ -69,6 +69,7 @@ bool field_equal(const FieldSpec *f, const void *a, const void *b);
 
 /* NULL-terminated string arrays. */
 char **strv_free(char **v);
+DEFINE_CLEANUP(char **, strv_free)
 int strv_copy(char ***ret, char *const *v);
 size_t strv_count(char *const *v);
 bool strv_equal(char *const *a, char *const *b);

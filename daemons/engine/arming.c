@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Watches, and the timers that stand in for them. Nothing here ticks unless Meta:poll asks for it. */
+
+#include <math.h>
+
+#include <systemd/sd-event.h>
+
+#include "daemons/engine/arming.h"
+#include "daemons/engine/attempt.h"
+#include "daemons/engine/engine-manager.h"
+
+static int set_timer(Scheduler *s, sd_event_source **source, uint64_t usec, sd_event_time_handler_t handler, Vertex *v) {
+        int r;
+
+        if (!*source)
+                return sd_event_add_time_relative(s->event, source, CLOCK_MONOTONIC, usec, 0, handler, v);
+        r = sd_event_source_set_time_relative(*source, usec);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
+}
+
+static void stop_timer(sd_event_source *source) {
+        if (source)
+                (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+static bool timer_runs(sd_event_source *source) {
+        int enabled = SD_EVENT_OFF;
+
+        return source && sd_event_source_get_enabled(source, &enabled) > 0;
+}
+
+/* ---- delay ---- */
+
+static void retry_now(Scheduler *s, Vertex *v) {
+        scheduler_set_state(s, v, VERTEX_WAITING);
+        scheduler_wake(s, v);
+}
+
+static int on_delay(sd_event_source *source, uint64_t usec, void *userdata) {
+        Vertex *v = userdata;
+
+        if (v->state == VERTEX_RETRYING)
+                retry_now(&v->manager->scheduler, v);
+        return 0;
+}
+
+void arming_delay(Scheduler *s, Vertex *v, uint64_t usec) {
+        if (usec == 0 || set_timer(s, &v->delay_timer, usec, on_delay, v) < 0)
+                retry_now(s, v);
+}
+
+/* ---- limit ---- */
+
+static int on_limit(sd_event_source *source, uint64_t usec, void *userdata) {
+        Vertex *v = userdata;
+
+        v->tokens = 0;
+        (void) sd_event_now(v->manager->event, CLOCK_MONOTONIC, &v->tokens_usec);
+        scheduler_dirty(&v->manager->scheduler, v);
+        return 0;
+}
+
+bool arming_is_limited(const Vertex *v) {
+        return timer_runs(v->limit_timer);
+}
+
+bool arming_limit(Scheduler *s, Vertex *v) {
+        const Meta *meta = &v->resource->meta;
+        uint64_t now;
+
+        if (!isfinite(meta->limit) || meta->limit <= 0)
+                return true;
+        if (arming_is_limited(v)) {
+                v->dirty = true;        /* will be seen when the token is due */
+                return false;
+        }
+
+        (void) sd_event_now(s->event, CLOCK_MONOTONIC, &now);
+        if (v->tokens_usec == 0)
+                v->tokens = (double) meta->burst;
+        else
+                v->tokens = fmin((double) meta->burst, v->tokens + (double) (now - v->tokens_usec) * meta->limit / 1e6);
+        v->tokens_usec = now;
+        if (v->tokens >= 1) {
+                v->tokens -= 1;
+                return true;
+        }
+
+        double usec = ceil((1 - v->tokens) * 1e6 / meta->limit);
+        return set_timer(s, &v->limit_timer, usec < 1e15 ? (uint64_t) usec : UINT64_C(1000000000000000), on_limit, v) < 0;
+}
+
+/* ---- poll ---- */
+
+static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
+        Vertex *v = userdata;
+        Scheduler *s = &v->manager->scheduler;
+
+        (void) set_timer(s, &v->poll_timer, (uint64_t) v->resource->meta.poll * 1000000, on_poll, v);
+        scheduler_event(s, v);
+        return 0;
+}
+
+/* ---- watch ---- */
+
+static void unwatch(Vertex *root) {
+        for (size_t i = 0; i < vertex_n_members(root); i++) {
+                Vertex *v = vertex_member(root, vertex_n_members(root) - 1 - i);
+                if (v->hooked && v->resource->type->unwatch)
+                        v->resource->type->unwatch(v->resource);
+                v->hooked = false;
+                v->armed = false;
+        }
+        root->watching = false;
+}
+
+void arming_armed(Scheduler *s, Vertex *member) {
+        Vertex *v = vertex_root(member);
+
+        if (!v->watching || member->armed)
+                return;
+        member->armed = true;
+        if (--v->n_unarmed > 0)
+                return;
+        v->dirty = true;
+        if (v->state == VERTEX_WAITING)
+                scheduler_wake(s, v);
+}
+
+void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag) {
+        Vertex *v = vertex_root(member);
+
+        if (!v->watching)
+                return;
+        (void) diag_set(diag, member->resource->pos, error, "cannot watch: %m");
+        attempt_cancel(s, v);
+        unwatch(v);
+        vertex_unlist(v);
+        scheduler_failed(s, v, &v->watch_retries, diag);
+}
+
+static int prepare(Vertex *v, Diag *reterr) {
+        int r;
+
+        if (v->prepared || !v->resource->type->prepare) {
+                v->prepared = true;
+                return 0;
+        }
+        r = v->resource->type->prepare(v->resource, reterr);
+        if (r >= 0)
+                v->prepared = true;
+        return r;
+}
+
+static int watch(Scheduler *s, Vertex *v, bool poll, Diag *reterr) {
+        if (poll || !v->resource->type->watch) {
+                arming_armed(s, v);
+                return 0;
+        }
+        v->hooked = true;
+        return v->resource->type->watch(v->resource, reterr);
+}
+
+void arming_start(Scheduler *s, Vertex *v) {
+        int32_t poll = v->resource->meta.poll;
+        _cleanup_(diag_done) Diag diag = {};
+        int r = 0;
+
+        v->watching = true;
+        v->n_unarmed = vertex_n_members(v);
+        for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++)
+                r = prepare(vertex_member(v, i), &diag);
+        for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && v->watching; i++)
+                r = watch(s, vertex_member(v, i), poll != 0, &diag);
+        if (r >= 0 && poll > 0)
+                r = set_timer(s, &v->poll_timer, (uint64_t) poll * 1000000, on_poll, v);
+        if (r < 0)
+                arming_failed(s, v, r, &diag);
+}
+
+void arming_stop(Scheduler *s, Vertex *v) {
+        if (v->watching)
+                unwatch(v);
+        stop_timer(v->delay_timer);
+        stop_timer(v->limit_timer);
+        stop_timer(v->poll_timer);
+}

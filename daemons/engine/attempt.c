@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The state machine of one attempt. It ends in attempt_end(), whatever happened, but for a cancelled one, which is simply as if
+ * it had not been made. */
+
+#include <systemd/sd-event.h>
+
+#include "daemons/engine/arming.h"
+#include "daemons/engine/attempt.h"
+#include "daemons/engine/engine-manager.h"
+#include "daemons/engine/semaphore.h"
+
+static void attempt_step(Scheduler *s, Vertex *v);
+
+static JournalVertex journal_vertex(const Vertex *v) {
+        return (JournalVertex) { vertex_kind(v), vertex_name(v) };
+}
+
+/* ---- notifications ---- */
+
+static void journal_begin(Vertex *root) {
+        for (size_t i = 0; i < vertex_n_members(root); i++) {
+                Vertex *v = vertex_member(root, i);
+                if (!v->notifies || v->acting)
+                        continue;
+                v->acting = true;
+                (void) notify_journal_begin(v->manager->journal, journal_vertex(v));
+        }
+}
+
+static void journal_end(Vertex *root) {
+        for (size_t i = 0; i < vertex_n_members(root); i++) {
+                Vertex *v = vertex_member(root, i);
+                if (!v->acting)
+                        continue;
+                v->acting = false;
+                (void) notify_journal_end(v->manager->journal, journal_vertex(v));
+        }
+}
+
+/* Marks every edge out of the group that notifies; its target must run, however clean it is. */
+static void notify_successors(Scheduler *s, Vertex *root) {
+        Manager *m = root->manager;
+
+        for (size_t i = 0; i < vertex_n_members(root); i++) {
+                Vertex *v = vertex_member(root, i);
+                if (!v->notifies)
+                        continue;
+
+                const GraphAdjacency *out = graph_successors(m->graph, v->id);
+                for (uint32_t k = 0; k < out->n; k++) {
+                        Vertex *target = manager_vertex(m, out->items[k].peer);
+                        uint32_t data = out->items[k].data;
+
+                        if (!(data & EDGE_NOTIFY) || !(target->resource->type->flags & RESOURCE_REFRESHABLE))
+                                continue;
+                        if (!(data & EDGE_PENDING)) {
+                                (void) notify_journal_pend(m->journal, journal_vertex(v), journal_vertex(target));
+                                (void) graph_add_edge(m->graph, v->id, target->id, data | EDGE_PENDING);
+                        }
+                        scheduler_dirty(s, vertex_root(target));
+                }
+        }
+}
+
+static void consume_notifications(Vertex *root) {
+        Manager *m = root->manager;
+
+        for (size_t i = 0; i < vertex_n_members(root); i++) {
+                Vertex *v = vertex_member(root, i);
+                const GraphAdjacency *in = graph_predecessors(m->graph, v->id);
+
+                for (uint32_t k = 0; k < in->n; k++) {
+                        uint32_t data = in->items[k].data;
+                        if (!(data & EDGE_PENDING))
+                                continue;
+
+                        Vertex *source = manager_vertex(m, in->items[k].peer);
+                        (void) notify_journal_consume(m->journal, journal_vertex(source), journal_vertex(v));
+                        (void) graph_add_edge(m->graph, source->id, v->id, data & ~(uint32_t) EDGE_PENDING);
+                }
+        }
+}
+
+/* ---- received values ---- */
+
+static int receive_values(Vertex *v, Diag *reterr) {
+        Resource *r = v->resource;
+        bool any = false;
+        int k;
+
+        for (size_t i = 0; i < v->n_receives; i++) {
+                const Receive *in = &v->receives[i];
+                const FieldSpec *f = field_find(r->type->fields, in->field);
+                Vertex *sender = manager_vertex(v->manager, in->sender);
+                const Value *value = sender ? vertex_sent(sender, in->send_key) : NULL;
+                _cleanup_(value_done) Value now = VALUE_NIL;
+
+                if (!f || !sender)
+                        return resource_error(r, reterr, -EINVAL, "cannot receive into field '%s'", in->field);
+                if (!value || value->kind == TYPE_NIL)
+                        return resource_error(r, reterr, -ENODATA, "%s[%s] has not sent a value '%s' for field '%s'",
+                                              vertex_kind(sender), vertex_name(sender), in->send_key, in->field);
+                k = field_get(f, r, &now);
+                if (k < 0)
+                        return resource_error(r, reterr, k, "cannot read field '%s': %m", in->field);
+                if (value_equal(now, *value))
+                        continue;
+                k = field_set(f, r, *value, reterr);
+                if (k < 0) {
+                        diag_prefix(reterr, "value '%s' of %s[%s]", in->send_key, vertex_kind(sender), vertex_name(sender));
+                        return k;
+                }
+                r->received |= UINT64_C(1) << (f - r->type->fields);
+                any = true;
+        }
+        return any ? resource_validate(r, reterr) : 0;
+}
+
+/* ---- the attempt ---- */
+
+static void attempt_idle(Scheduler *s, Vertex *v) {
+        v->pending = NULL;
+        if (v->timeout_timer)
+                (void) sd_event_source_set_enabled(v->timeout_timer, SD_EVENT_OFF);
+        semaphores_release(v, &s->ready);
+        scheduler_kick(s);
+}
+
+/* The state is known: right now, or (under noop) known to be wrong. */
+static void attempt_succeeded(Scheduler *s, Vertex *v) {
+        bool noop = v->resource->meta.noop, changed = v->changed || (v->interrupted && !noop);
+
+        (void) sd_event_now(s->event, CLOCK_REALTIME, &v->last_check_usec);
+        v->failures = 0;
+        v->interrupted = false;
+        if (v->resource->meta.retryreset)
+                v->retries = v->resource->meta.retry;
+        diag_done(&v->error);
+        if (!noop) {
+                for (size_t i = 0; i < vertex_n_members(v); i++)
+                        vertex_member(v, i)->resource->received = 0;
+                consume_notifications(v);
+                if (changed)
+                        notify_successors(s, v);
+                if (v->changed) {
+                        v->last_apply_usec = v->last_check_usec;
+                        manager_repaired(v->manager, v);
+                }
+                journal_end(v);
+        }
+
+        scheduler_set_state(s, v, noop && changed ? VERTEX_DRIFTED : VERTEX_OK);
+        if (v->dirty)
+                scheduler_dirty(s, v);
+        else
+                scheduler_wake_waiters(s, v);
+}
+
+static void attempt_end(Scheduler *s, Vertex *v, int result, Diag *diag) {
+        attempt_idle(s, v);
+        if (result >= 0) {
+                attempt_succeeded(s, v);
+                return;
+        }
+        if (result == -EAGAIN) {
+                if (diag->message)      /* else resource_waiting() has said why */
+                        diag_move(&v->error, diag);
+                v->starved = !v->dirty;
+                scheduler_set_state(s, v, VERTEX_WAITING);
+                if (v->dirty)
+                        scheduler_wake(s, v);
+                return;
+        }
+        (void) diag_set(diag, v->resource->pos, result, "%m");
+        if (!v->resource->meta.noop)
+                journal_end(v);
+        scheduler_failed(s, v, &v->retries, diag);
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        Vertex *v = userdata;
+        Scheduler *s = &v->manager->scheduler;
+        _cleanup_(diag_done) Diag diag = {};
+
+        if (!v->pending)
+                return 0;
+        v->pending->resource->type->cancel(v->pending->resource);
+        v->interrupted = true;
+        int r = diag_set(&diag, v->resource->pos, -ETIMEDOUT, "timeout after %g seconds",
+                         (double) v->resource->meta.timeout / 1000);
+        attempt_end(s, v, r, &diag);
+        return 0;
+}
+
+static int start_timeout(Scheduler *s, Vertex *v) {
+        uint64_t usec = v->resource->meta.timeout * 1000;
+        int r;
+
+        if (usec == 0)
+                return 0;
+        if (!v->timeout_timer)
+                return sd_event_add_time_relative(s->event, &v->timeout_timer, CLOCK_MONOTONIC, usec, 0, on_timeout, v);
+        r = sd_event_source_set_time_relative(v->timeout_timer, usec);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(v->timeout_timer, SD_EVENT_ONESHOT);
+}
+
+/* Runs members until one is pending, one fails, or all are done. */
+static void attempt_step(Scheduler *s, Vertex *v) {
+        _cleanup_(diag_done) Diag diag = {};
+        int r;
+
+        for (; v->step < vertex_n_members(v); v->step++) {
+                Vertex *member = vertex_member(v, v->step);
+                Resource *resource = member->resource;
+
+                if (member->covered || !resource->type->check_apply)
+                        continue;
+                v->pending = member;
+                r = resource->type->check_apply(resource, !v->resource->meta.noop, &diag);
+                if (r == CHECK_PENDING)
+                        return;
+                if (r < 0) {
+                        attempt_end(s, v, r, &diag);
+                        return;
+                }
+                if (r == CHECK_CHANGED)
+                        v->changed = true;
+        }
+        attempt_end(s, v, 0, &diag);
+}
+
+void attempt_start(Scheduler *s, Vertex *v) {
+        _cleanup_(diag_done) Diag diag = {};
+        bool noop = v->resource->meta.noop;
+        int r = 0;
+
+        v->dirty = false;
+        v->starved = false;
+        v->step = 0;
+        v->changed = false;
+        v->attempt++;
+        scheduler_set_state(s, v, VERTEX_RUNNING);
+
+        for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++)
+                r = receive_values(vertex_member(v, i), &diag);
+        if (r >= 0)
+                r = start_timeout(s, v);
+        if (r < 0) {
+                attempt_end(s, v, r, &diag);
+                return;
+        }
+
+        if (noop && scheduler_refresh(v)) {
+                v->changed = true;      /* it would act on the notification, which stays pending */
+                attempt_end(s, v, 0, &diag);
+                return;
+        }
+        if (!noop)
+                journal_begin(v);
+        attempt_step(s, v);
+}
+
+void attempt_finished(Scheduler *s, Vertex *member, int result, Diag *diag) {
+        Vertex *v = vertex_root(member);
+
+        if (v->pending != member)
+                return;
+        if (result < 0) {
+                attempt_end(s, v, result, diag);
+                return;
+        }
+        if (result == CHECK_CHANGED)
+                v->changed = true;
+        v->step++;
+        attempt_step(s, v);
+}
+
+void attempt_cancel(Scheduler *s, Vertex *v) {
+        if (v->state != VERTEX_RUNNING)
+                return;
+
+        if (v->pending) {
+                v->pending->resource->type->cancel(v->pending->resource);
+                v->interrupted = true;
+        }
+        attempt_idle(s, v);
+        v->dirty = true;
+        scheduler_set_state(s, v, VERTEX_WAITING);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What the engine consists of. Nothing here needs a bus, a socket or systemd, so tests drive a whole engine in their own
+ * process: manager_new(), change sets, the loop. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/changeset.h"
+#include "common/graph.h"
+#include "common/map.h"
+#include "common/resource.h"
+#include "common/sd/pathwatch.h"
+#include "daemons/engine/converger.h"
+#include "daemons/engine/events.h"
+#include "daemons/engine/notify-journal.h"
+#include "daemons/engine/proxy.h"
+#include "daemons/engine/scheduler.h"
+#include "daemons/engine/vertex.h"
+
+typedef struct Daemon Daemon;
+typedef struct GraphLink GraphLink;
+typedef struct ResourceBus ResourceBus;
+typedef struct UidIndex UidIndex;
+
+/* From the command line. */
+typedef struct EngineOptions {
+        bool noop;                      /* for every resource */
+        uint32_t sema;                  /* at most so many attempts at once; 0: no limit */
+        int converger_timeout;          /* seconds; negative: instant, and no status file */
+        const char *status_file;
+} EngineOptions;
+
+/* All vertices of one kind. */
+typedef struct KindSet {
+        const ResourceType *type;
+        Map *by_name;                   /* → Vertex */
+} KindSet;
+
+struct Manager {
+        Daemon *daemon;                 /* NULL in tests */
+        sd_event *event;
+        EngineOptions options;
+        ResourceHost host;              /* for our own kinds and for proxies alike */
+        char *hostname, *state_dir;
+        const ResourceType *const *types;       /* the kinds of this daemon */
+        PathWatcher *paths;
+
+        Graph *graph;
+        Vertex **vertices;              /* by id; NULL where there is none */
+        size_t capacity_vertices;
+        Map *kinds;                     /* → KindSet */
+        uint32_t last_serial;
+        UidIndex *uids;
+
+        bool has_graph;
+        uint64_t generation, deploy;
+
+        Scheduler scheduler;
+        Converger converger;
+        Events *events;
+        NotifyJournal *journal;
+        Proxies *proxies;               /* NULL if the kinds of other daemons are not known */
+        GraphLink *link;                /* NULL in tests */
+        ResourceBus *resource_bus;      /* NULL in tests */
+};
+
+/* state_dir exists. kinds_path: kinds.json, or NULL. */
+int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types, const char *state_dir,
+                const char *kinds_path, const EngineOptions *options);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager *, manager_free)
+
+const ResourceType *manager_type(Manager *m, const char *kind);         /* ours, or a proxy's; NULL if unknown */
+Vertex *manager_find(const Manager *m, const char *kind, const char *name);
+Vertex *manager_vertex(const Manager *m, VertexId id);
+
+/* The table of vertices by kind and name. */
+int manager_index(Manager *m, Vertex *v);
+void manager_unindex(Manager *m, Vertex *v);
+
+/* Told by the scheduler: the state of a root is another, or details of it changed. */
+void manager_state_changed(Manager *m, Vertex *v, VertexState before);
+void manager_repaired(Manager *m, Vertex *v);
+
+/* The bus face: org.mgmt.engine1.Manager (engine-bus.c). */
+int manager_export(Manager *m);
+void manager_emit_graph_changed(Manager *m);
+void manager_emit_converged_changed(Manager *m);

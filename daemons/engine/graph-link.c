@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* A change set comes as a row of messages between GRAPH_BEGIN and GRAPH_COMMIT, is put together here and then taken over or
+ * rejected as a whole. One peer at a time can be in the middle of one; whoever begins later pushes the earlier aside, because the
+ * usual reason is a mgmt-lang that was restarted. */
+
+#include <inttypes.h>
+#include <syslog.h>
+
+#include "common/ipc/channel.h"
+#include "common/sd/log.h"
+#include "daemons/engine/engine-manager.h"
+#include "daemons/engine/graph-link.h"
+#include "daemons/engine/graph-swap.h"
+
+enum {
+        CHANGES_MAX = 4 * 1000 * 1000,  /* resources, edges and the rest of one set */
+};
+
+struct GraphLink {
+        Manager *manager;
+        Channel *channel;
+        bool open;              /* between GRAPH_BEGIN and GRAPH_COMMIT */
+        PeerId peer;            /* who began */
+        ChangeSet set;
+        SwapOptions options;
+        size_t n_changes;
+        int error;              /* something in between did not fit; the answer to GRAPH_COMMIT will say so */
+};
+
+static void answer(GraphLink *l, PeerId peer, const Message *m) {
+        int r = channel_send(l->channel, peer, m);
+        if (r < 0)
+                (void) log_warning(r, "cannot answer with %s: %m, ignoring", message_name(m->type));
+}
+
+static void answer_error(GraphLink *l, PeerId peer, int error, const char *text) {
+        Message m = { .type = MESSAGE_ERROR, .error = { .error = error, .text = (char *) text } };
+
+        answer(l, peer, &m);
+}
+
+static void abandon(GraphLink *l) {
+        change_set_done(&l->set);
+        l->set = (ChangeSet) {};
+        l->open = false;
+        l->n_changes = 0;
+        l->error = 0;
+}
+
+static void on_hello(GraphLink *l, PeerId peer, Message *m) {
+        Message welcome = {
+                .type = MESSAGE_WELCOME,
+                .welcome = { .daemon = (char *) "engine", .version = (char *) MGMT_VERSION },
+        };
+        Message wanted = { .type = MESSAGE_GRAPH_WANTED };
+
+        answer(l, peer, &welcome);
+        if (streq_ptr(m->hello.role, "lang") && !l->manager->has_graph)
+                answer(l, peer, &wanted);
+}
+
+static void on_begin(GraphLink *l, PeerId peer, Message *m) {
+        const EngineOptions *o = &l->manager->options;
+
+        abandon(l);
+        l->open = true;
+        l->peer = peer;
+        l->set.generation = m->graph_begin.generation;
+        l->set.full = m->graph_begin.full;
+        l->options = (SwapOptions) {
+                .deploy = m->graph_begin.deploy,
+                .noop = m->graph_begin.noop || o->noop,
+                .sema = m->graph_begin.sema > 0 ? m->graph_begin.sema : o->sema,
+                .autoedge = m->graph_begin.autoedge,
+                .autogroup = m->graph_begin.autogroup,
+        };
+}
+
+static void on_change(GraphLink *l, PeerId peer, Message *m) {
+        int r;
+
+        if (!l->open || l->peer != peer) {
+                answer_error(l, peer, -EPROTO, "a change of the graph must stand between GRAPH_BEGIN and GRAPH_COMMIT");
+                return;
+        }
+        if (l->error < 0)
+                return;
+        if (++l->n_changes > CHANGES_MAX) {
+                l->error = -E2BIG;
+                return;
+        }
+
+        switch (m->type) {
+        case MESSAGE_GRAPH_PUT:
+                r = change_set_put(&l->set, &m->graph_put.resource);
+                m->graph_put.resource = (ResourceSpec) {};
+                break;
+        case MESSAGE_GRAPH_REMOVE:
+                r = change_set_remove(&l->set, m->graph_remove.kind, m->graph_remove.name);
+                break;
+        case MESSAGE_GRAPH_EDGE:
+                r = change_set_edge(&l->set, &m->graph_edge.edge);
+                m->graph_edge.edge = (EdgeSpec) {};
+                break;
+        default:
+                r = change_set_cut(&l->set, &m->graph_cut.edge);
+                m->graph_cut.edge = (EdgeSpec) {};
+                break;
+        }
+        if (r < 0)
+                l->error = r;
+}
+
+static void announce(Manager *m, const Diag *diag) {
+        _cleanup_free_ char *text = NULL;
+
+        if (diag) {
+                text = diag_text(diag);
+                (void) log_diag(LOG_ERR, diag);
+                events_emit(m->events, EVENT_GRAPH, NULL, NULL, LOG_ERR, NULL, text);
+                return;
+        }
+        if (asprintf(&text, "generation %" PRIu64 ": %zu resources, %zu edges", m->generation, graph_n_vertices(m->graph),
+                     graph_n_edges(m->graph)) < 0)
+                text = NULL;
+        log_info("graph %s", text ? text : "");
+        events_emit(m->events, EVENT_GRAPH, NULL, NULL, LOG_INFO, NULL, text);
+        manager_emit_graph_changed(m);
+}
+
+static void on_commit(GraphLink *l, PeerId peer, Message *message) {
+        Manager *m = l->manager;
+        uint64_t generation = message->graph_commit.generation;
+        _cleanup_(diag_done) Diag diag = {};
+        int r;
+
+        if (!l->open || l->peer != peer || l->set.generation != generation)
+                r = diag_set(&diag, (Pos) {}, -EPROTO, "GRAPH_COMMIT %" PRIu64 " without its GRAPH_BEGIN", generation);
+        else if (l->error < 0)
+                r = diag_set(&diag, (Pos) {}, l->error, "the change set is not usable: %m");
+        else if (!l->set.full && !m->has_graph)
+                r = diag_set(&diag, (Pos) {}, -ESTALE, "a difference to a graph that is not there: a full one is wanted");
+        else
+                r = graph_swap(m, &l->set, &l->options, &diag);
+
+        Message reply = { .type = r < 0 ? MESSAGE_GRAPH_REJECTED : MESSAGE_GRAPH_ACCEPTED };
+        if (r < 0) {
+                reply.graph_rejected.generation = generation;
+                reply.graph_rejected.diag = diag;
+        } else
+                reply.graph_accepted.generation = generation;
+        answer(l, peer, &reply);
+        announce(m, r < 0 ? &diag : NULL);
+        abandon(l);
+}
+
+static void on_subscribe(GraphLink *l, PeerId peer, Message *m) {
+        int r = events_subscribe(l->manager->events, l->channel, peer, m->events_subscribe.pattern);
+        if (r < 0)
+                answer_error(l, peer, r, "cannot subscribe to events");
+}
+
+static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
+        GraphLink *l = userdata;
+
+        switch (m->type) {
+        case MESSAGE_HELLO:
+                on_hello(l, peer, m);
+                break;
+        case MESSAGE_GRAPH_BEGIN:
+                on_begin(l, peer, m);
+                break;
+        case MESSAGE_GRAPH_PUT:
+        case MESSAGE_GRAPH_REMOVE:
+        case MESSAGE_GRAPH_EDGE:
+        case MESSAGE_GRAPH_CUT:
+                on_change(l, peer, m);
+                break;
+        case MESSAGE_GRAPH_COMMIT:
+                on_commit(l, peer, m);
+                break;
+        case MESSAGE_EVENTS_SUBSCRIBE:
+                on_subscribe(l, peer, m);
+                break;
+        default:
+                answer_error(l, peer, -EOPNOTSUPP, "mgmt-engine does not take this message here");
+                break;
+        }
+}
+
+static const ChannelOps link_ops = {
+        .message = on_message,
+};
+
+int graph_link_new(GraphLink **ret, Manager *m, int fd) {
+        _cleanup_(graph_link_freep) GraphLink *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l) {
+                closep(&fd);
+                return -ENOMEM;
+        }
+        l->manager = m;
+        r = channel_listen(&l->channel, m->event, fd, &link_ops, l);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+GraphLink *graph_link_free(GraphLink *l) {
+        if (!l)
+                return NULL;
+        abandon(l);
+        channel_free(l->channel);
+        free(l);
+        return NULL;
+}

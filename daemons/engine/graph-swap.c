@@ -1,0 +1,849 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Two halves. The first changes nothing that runs: it builds resources beside those in use, and it changes edges of the graph
+ * with a log to take them back (the graph itself is only read by the scheduler, which does not run meanwhile). The second half
+ * cannot fail for reasons that lie in the change set. */
+
+#include "common/sd/log.h"
+#include "common/strbuf.h"
+#include "daemons/engine/autoedge.h"
+#include "daemons/engine/autogroup.h"
+#include "daemons/engine/engine-manager.h"
+#include "daemons/engine/graph-swap.h"
+
+SwapEntry *swap_entry(Swap *s, Vertex *v) {
+        if (v->swap)
+                return v->swap;
+        if (GROW(s->entries, s->n_entries, s->capacity_entries) < 0)
+                return NULL;
+        SwapEntry *e = calloc(1, sizeof(*e));
+        if (!e)
+                return NULL;
+        e->vertex = v;
+        v->swap = e;
+        s->entries[s->n_entries++] = e;
+        return e;
+}
+
+static void swap_entry_free(SwapEntry *e) {
+        resource_free(e->replacement);
+        for (size_t i = 0; i < e->n_receives; i++)
+                receive_done(&e->receives[i]);
+        free(e->receives);
+        free(e->auto_edges);
+        free(e);
+}
+
+static void swap_done(Swap *s) {
+        for (size_t i = 0; i < s->n_entries; i++)
+                swap_entry_free(s->entries[i]);
+        free(s->entries);
+        free(s->undo);
+}
+
+/* ---- resources ---- */
+
+static int add_semaphore(Meta *meta, uint32_t n) {
+        size_t have = strv_count(meta->sema);
+        char **v = reallocarray(meta->sema, have + 2, sizeof(*v));
+
+        if (!v)
+                return -ENOMEM;
+        meta->sema = v;
+        v[have + 1] = NULL;
+        if (asprintf(&v[have], ":%u", n) < 0) {
+                v[have] = NULL;
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+static int build_fields(Resource *r, const ResourceSpec *spec, const SwapOptions *o, Diag *reterr) {
+        int k;
+
+        meta_done(&r->meta);
+        k = meta_copy(&r->meta, &spec->meta);
+        if (k < 0)
+                return k;
+        r->meta.noop = r->meta.noop || o->noop;
+        if (o->sema > 0) {
+                k = add_semaphore(&r->meta, o->sema);
+                if (k < 0)
+                        return k;
+        }
+        for (size_t i = 0; i < spec->n_fields; i++) {
+                k = resource_set(r, spec->fields[i].name, spec->fields[i].value, reterr);
+                if (k < 0)
+                        return k;
+        }
+        return resource_validate(r, reterr);
+}
+
+static int build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Diag *reterr) {
+        Manager *m = s->manager;
+        _cleanup_(resource_freep) Resource *r = NULL;
+        int k;
+
+        const ResourceType *type = manager_type(m, spec->kind);
+        if (!type)
+                return diag_set(reterr, spec->pos, -ENOENT, "unknown kind of resource '%s'", spec->kind);
+        k = resource_new(&r, type, &m->host, spec->name, spec->pos);
+        if (k < 0)
+                return diag_set(reterr, spec->pos, k, "cannot create %s[%s]: %m", spec->kind, spec->name);
+        k = build_fields(r, spec, s->options, reterr);
+        if (k < 0) {
+                (void) diag_set(reterr, spec->pos, k, "invalid: %m");
+                (void) diag_prefix(reterr, "%s[%s]", spec->kind, spec->name);
+                return k;
+        }
+        *ret = TAKE_PTR(r);
+        return 0;
+}
+
+/* Fields that the running resource has received are no difference: the new one would receive the same. */
+static int prefill(const Vertex *v, Resource *r) {
+        int k;
+
+        for (size_t i = 0; i < v->n_receives; i++) {
+                const FieldSpec *f = field_find(r->type->fields, v->receives[i].field);
+                _cleanup_(value_done) Value value = VALUE_NIL;
+
+                if (!f || r->type != v->resource->type)
+                        continue;
+                k = field_get(f, v->resource, &value);
+                if (k < 0)
+                        return k;
+                if (value.kind == TYPE_NIL)
+                        continue;
+                k = field_set(f, r, value, NULL);
+                if (k < 0)
+                        return k;
+        }
+        return 0;
+}
+
+static bool differs(const Vertex *v, Resource *r) {
+        const char *field;
+
+        if (v->state == VERTEX_FAILED && (v->resource->meta.rewatch || r->meta.rewatch))
+                return true;
+        /* Children are compared by grouping; here a parent and its replacement-to-be have none in common. */
+        Resource **children = v->resource->children;
+        size_t n_children = v->resource->n_children;
+        v->resource->children = NULL;
+        v->resource->n_children = 0;
+        bool equal = v->resource->type == r->type && resource_equal(v->resource, r, &field);
+        v->resource->children = children;
+        v->resource->n_children = n_children;
+        return !equal;
+}
+
+static int put_new(Swap *s, Resource *r) {
+        Manager *m = s->manager;
+        Vertex *v;
+        int k;
+
+        k = vertex_new(&v, m, r);
+        if (k < 0) {
+                resource_free(r);
+                return k;
+        }
+        v->fresh = true;
+        k = manager_index(m, v);
+        if (k < 0) {
+                vertex_free(v);
+                return k;
+        }
+        SwapEntry *e = swap_entry(s, v);
+        if (!e) {
+                manager_unindex(m, v);
+                vertex_free(v);
+                return -ENOMEM;
+        }
+        e->added = true;
+        e->named = true;
+        return 0;
+}
+
+static int put(Swap *s, const ResourceSpec *spec, Diag *reterr) {
+        _cleanup_(resource_freep) Resource *r = NULL;
+        int k;
+
+        k = build_resource(s, spec, &r, reterr);
+        if (k < 0)
+                return k;
+
+        Vertex *v = manager_find(s->manager, spec->kind, spec->name);
+        if (!v)
+                return put_new(s, TAKE_PTR(r));
+        if (v->swap && v->swap->named)
+                return diag_set(reterr, spec->pos, -EEXIST, "resource %s[%s] is there twice", spec->kind, spec->name);
+
+        SwapEntry *e = swap_entry(s, v);
+        if (!e)
+                return -ENOMEM;
+        e->named = true;
+        k = prefill(v, r);
+        if (k < 0)
+                return diag_set(reterr, spec->pos, k, "cannot carry over what %s[%s] received: %m", spec->kind, spec->name);
+        if (differs(v, r))
+                e->restart = true;
+        e->replacement = TAKE_PTR(r);
+        return 0;
+}
+
+static int mark_removed(Swap *s, Vertex *v) {
+        SwapEntry *e = swap_entry(s, v);
+        if (!e)
+                return -ENOMEM;
+        e->removed = true;
+        e->named = true;
+        return 0;
+}
+
+static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
+        Manager *m = s->manager;
+        int r;
+
+        for (size_t i = 0; i < set->n_put; i++) {
+                r = put(s, &set->put[i], reterr);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < set->n_removed; i++) {
+                Vertex *v = manager_find(m, set->removed[i].kind, set->removed[i].name);
+                if (!v || (v->swap && v->swap->named))
+                        return diag_set(reterr, (Pos) {}, -ENOENT, "cannot remove %s[%s]: %s", set->removed[i].kind,
+                                        set->removed[i].name, v ? "it is in the same change set" : "there is no such resource");
+                r = mark_removed(s, v);
+                if (r < 0)
+                        return r;
+        }
+        if (!set->full)
+                return 0;
+        for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
+                Vertex *v = manager_vertex(m, id);
+                if (!v || (v->swap && v->swap->named))
+                        continue;
+                r = mark_removed(s, v);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* ---- edges ---- */
+
+int swap_edge(Swap *s, VertexId a, VertexId b, uint32_t data) {
+        Graph *g = s->manager->graph;
+        uint32_t old = 0;
+        bool existed = graph_find_edge(g, a, b, &old);
+        int r;
+
+        if (existed ? data == old : data == 0)
+                return 0;
+        if (GROW(s->undo, s->n_undo, s->capacity_undo) < 0)
+                return -ENOMEM;
+        SwapEntry *from = swap_entry(s, manager_vertex(s->manager, a)), *to = swap_entry(s, manager_vertex(s->manager, b));
+        if (!from || !to)
+                return -ENOMEM;
+        from->source = true;
+        to->touched = true;
+        if (data == 0)
+                (void) graph_remove_edge(g, a, b);
+        else {
+                r = graph_add_edge(g, a, b, data);
+                if (r < 0)
+                        return r;
+                s->n_new_edges += r > 0;
+        }
+        s->undo[s->n_undo++] = (EdgeUndo) { .a = a, .b = b, .data = old, .existed = existed };
+        return 0;
+}
+
+static void undo_edges(Swap *s) {
+        while (s->n_undo > 0) {
+                const EdgeUndo *u = &s->undo[--s->n_undo];
+                if (u->existed)
+                        (void) graph_add_edge(s->manager->graph, u->a, u->b, u->data);
+                else
+                        (void) graph_remove_edge(s->manager->graph, u->a, u->b);
+        }
+}
+
+/* The list of values v will receive, open for changes. */
+static int open_receives(Swap *s, Vertex *v, bool empty, SwapEntry **ret) {
+        SwapEntry *e = swap_entry(s, v);
+        if (!e)
+                return -ENOMEM;
+        *ret = e;
+        if (e->has_receives)
+                return 0;
+        e->has_receives = true;
+        for (size_t i = 0; i < (empty ? 0 : v->n_receives); i++) {
+                Receive copy = v->receives[i];
+
+                if (GROW(e->receives, e->n_receives, e->capacity_receives) < 0)
+                        return -ENOMEM;
+                copy.send_key = strdup(copy.send_key);
+                copy.field = strdup(copy.field);
+                if (!copy.send_key || !copy.field) {
+                        receive_done(&copy);
+                        return -ENOMEM;
+                }
+                e->receives[e->n_receives++] = copy;
+        }
+        return 0;
+}
+
+static Receive *find_receive(SwapEntry *e, VertexId sender, const EdgeSpec *spec) {
+        for (size_t i = 0; i < e->n_receives; i++)
+                if (e->receives[i].sender == sender && streq(e->receives[i].send_key, spec->send_key) &&
+                    streq(e->receives[i].field, spec->receive_field))
+                        return &e->receives[i];
+        return NULL;
+}
+
+static int edge_ends(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **ret_to, Diag *reterr) {
+        Vertex *from = manager_find(s->manager, spec->from_kind, spec->from_name);
+        Vertex *to = manager_find(s->manager, spec->to_kind, spec->to_name);
+
+        if (!from || (from->swap && from->swap->removed))
+                return diag_set(reterr, spec->pos, -ENOENT, "edge from unknown resource %s[%s]", spec->from_kind, spec->from_name);
+        if (!to || (to->swap && to->swap->removed))
+                return diag_set(reterr, spec->pos, -ENOENT, "edge to unknown resource %s[%s]", spec->to_kind, spec->to_name);
+        if (from == to)
+                return diag_set(reterr, spec->pos, -ELOOP, "%s[%s] cannot come before itself", spec->to_kind, spec->to_name);
+        if (!spec->send_key != !spec->receive_field)
+                return diag_set(reterr, spec->pos, -EINVAL, "a transfer needs both a key and a field");
+        *ret_from = from;
+        *ret_to = to;
+        return 0;
+}
+
+static int check_transfer(const Vertex *from, const Vertex *to, const EdgeSpec *spec, Diag *reterr) {
+        const Resource *sender = swap_resource(from), *receiver = swap_resource(to);
+
+        if (!sender->type->sends || !field_find(sender->type->sends, spec->send_key))
+                return diag_set(reterr, spec->pos, -EINVAL, "%s[%s] does not send '%s'", spec->from_kind, spec->from_name, spec->send_key);
+        const FieldSpec *f = field_find(receiver->type->fields, spec->receive_field);
+        if (!(receiver->type->flags & RESOURCE_RECEIVES) || !f || (f->flags & FIELD_HIDDEN))
+                return diag_set(reterr, spec->pos, -EINVAL, "%s[%s] does not receive into '%s'", spec->to_kind, spec->to_name,
+                                spec->receive_field);
+        if (sender->meta.hidden)
+                return diag_set(reterr, spec->pos, -EINVAL, "%s[%s] is hidden and cannot send", spec->from_kind, spec->from_name);
+        return 0;
+}
+
+static int add_receive(Swap *s, Vertex *from, Vertex *to, const EdgeSpec *spec, Diag *reterr) {
+        SwapEntry *e;
+        int r;
+
+        r = check_transfer(from, to, spec, reterr);
+        if (r < 0)
+                return r;
+        r = open_receives(s, to, false, &e);
+        if (r < 0)
+                return r;
+        Receive *known = find_receive(e, from->id, spec);
+        if (known) {
+                known->notify = known->notify || spec->notify;
+                return 0;
+        }
+        for (size_t i = 0; i < e->n_receives; i++)
+                if (streq(e->receives[i].field, spec->receive_field))
+                        return diag_set(reterr, spec->pos, -EEXIST, "field '%s' of %s[%s] is received from two places",
+                                        spec->receive_field, spec->to_kind, spec->to_name);
+
+        if (GROW(e->receives, e->n_receives, e->capacity_receives) < 0)
+                return -ENOMEM;
+        Receive in = {
+                .sender = from->id,
+                .send_key = strdup(spec->send_key),
+                .field = strdup(spec->receive_field),
+                .notify = spec->notify,
+        };
+        if (!in.send_key || !in.field) {
+                receive_done(&in);
+                return -ENOMEM;
+        }
+        e->receives[e->n_receives++] = in;
+        return 0;
+}
+
+static int add_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
+        Vertex *from, *to;
+        uint32_t data = 0;
+        int r;
+
+        r = edge_ends(s, spec, &from, &to, reterr);
+        if (r < 0)
+                return r;
+        if (spec->send_key) {
+                r = add_receive(s, from, to, spec, reterr);
+                if (r < 0)
+                        return r;
+        }
+        (void) graph_find_edge(s->manager->graph, from->id, to->id, &data);
+        data |= spec->send_key ? EDGE_TRANSFER : EDGE_DECLARED;
+        if (spec->notify)
+                data |= EDGE_NOTIFY | (spec->send_key ? 0 : EDGE_DECLARED_NOTIFY);
+        return swap_edge(s, from->id, to->id, data);
+}
+
+static int cut_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
+        Vertex *from, *to;
+        uint32_t data = 0;
+        SwapEntry *e;
+        int r;
+
+        r = edge_ends(s, spec, &from, &to, reterr);
+        if (r < 0)
+                return r;
+        if (!graph_find_edge(s->manager->graph, from->id, to->id, &data))
+                return diag_set(reterr, spec->pos, -ENOENT, "cannot cut %s[%s] -> %s[%s]: there is no such edge", spec->from_kind,
+                                spec->from_name, spec->to_kind, spec->to_name);
+
+        if (spec->send_key) {
+                r = open_receives(s, to, false, &e);
+                if (r < 0)
+                        return r;
+                Receive *in = find_receive(e, from->id, spec);
+                if (in) {
+                        receive_done(in);
+                        *in = e->receives[--e->n_receives];
+                }
+        } else
+                data &= ~(uint32_t) (EDGE_DECLARED | EDGE_DECLARED_NOTIFY);
+
+        /* What is left decides. */
+        const Receive *receives = to->swap && to->swap->has_receives ? to->swap->receives : to->receives;
+        size_t n = to->swap && to->swap->has_receives ? to->swap->n_receives : to->n_receives;
+        data &= ~(uint32_t) (EDGE_TRANSFER | EDGE_NOTIFY);
+        if (data & EDGE_DECLARED_NOTIFY)
+                data |= EDGE_NOTIFY;
+        for (size_t i = 0; i < n; i++)
+                if (receives[i].sender == from->id)
+                        data |= EDGE_TRANSFER | (receives[i].notify ? EDGE_NOTIFY : 0);
+        if (!(data & EDGE_NOTIFY))
+                data &= ~(uint32_t) EDGE_PENDING;
+        return swap_edge(s, from->id, to->id, data & EDGE_REASONS ? data : 0);
+}
+
+/* Takes back what the program had said about v's edges to its successors, or all edges at either side. */
+static int strip_edges(Swap *s, Vertex *v, uint32_t mask, bool both_sides) {
+        Graph *g = s->manager->graph;
+        int r;
+
+        for (int side = 0; side < (both_sides ? 2 : 1); side++) {
+                const GraphAdjacency *a = side == 0 ? graph_successors(g, v->id) : graph_predecessors(g, v->id);
+                for (uint32_t i = a->n; i > 0; i--) {
+                        GraphEdge edge = a->items[i - 1];
+                        uint32_t data = edge.data & ~mask;
+
+                        r = swap_edge(s, side == 0 ? v->id : edge.peer, side == 0 ? edge.peer : v->id, data & EDGE_REASONS ? data : 0);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+static int build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
+        Manager *m = s->manager;
+        SwapEntry *e;
+        int r;
+
+        /* Of a whole graph only what it says itself is left. That edges come back with their pending notification is seen
+         * to when they are in place (settle_edges()). */
+        if (set->full)
+                for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
+                        Vertex *v = manager_vertex(m, id);
+                        if (!v)
+                                continue;
+                        r = strip_edges(s, v, EDGE_DECLARED | EDGE_DECLARED_NOTIFY | EDGE_TRANSFER | EDGE_NOTIFY | EDGE_PENDING, false);
+                        if (r < 0)
+                                return r;
+                        if (v->n_receives == 0)
+                                continue;
+                        r = open_receives(s, v, true, &e);
+                        if (r < 0)
+                                return r;
+                }
+
+        for (size_t i = 0; i < set->n_cut; i++) {
+                r = cut_edge(s, &set->cut[i], reterr);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < s->n_entries; i++) {
+                if (!s->entries[i]->removed)
+                        continue;
+                r = strip_edges(s, s->entries[i]->vertex, UINT32_MAX, true);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < set->n_edges; i++) {
+                r = add_edge(s, &set->edges[i], reterr);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* A value cannot come from what goes away. */
+static int check_receives(Swap *s, Diag *reterr) {
+        for (size_t i = 0; i < s->n_entries; i++) {
+                const SwapEntry *e = s->entries[i];
+                const Receive *receives = e->has_receives ? e->receives : e->vertex->receives;
+                size_t n = e->has_receives ? e->n_receives : e->vertex->n_receives;
+
+                for (size_t k = 0; k < n && !e->removed; k++) {
+                        const Vertex *sender = manager_vertex(s->manager, receives[k].sender);
+                        if (!sender || (sender->swap && sender->swap->removed))
+                                return diag_set(reterr, e->vertex->resource->pos, -ENOENT, "%s[%s] receives '%s' from what is removed",
+                                                vertex_kind(e->vertex), vertex_name(e->vertex), receives[k].field);
+                }
+        }
+        return 0;
+}
+
+/* ---- cycles ---- */
+
+static int report_cycle(Swap *s, Diag *reterr) {
+        Manager *m = s->manager;
+        _cleanup_free_ VertexId *cycle = NULL;
+        _cleanup_(strbuf_done) StrBuf text = {};
+        size_t n = 0;
+
+        if (graph_find_cycle(m->graph, &cycle, &n) < 0)
+                return diag_set(reterr, (Pos) {}, -ELOOP, "the graph has a cycle");
+        for (size_t i = 0; i < n; i++) {
+                const Vertex *v = manager_vertex(m, cycle[i]);
+                strbuf_printf(&text, "%s%s[%s]", i > 0 ? " -> " : "", vertex_kind(v), vertex_name(v));
+        }
+        return diag_set(reterr, swap_resource(manager_vertex(m, cycle[0]))->pos, -ELOOP, "the graph has a cycle: %s",
+                        text.data ? text.data : "");
+}
+
+static int check_cycles(Swap *s, Diag *reterr) {
+        Graph *g = s->manager->graph;
+        int r;
+
+        if (s->n_new_edges == 0)
+                return 0;
+        if (s->n_new_edges <= 4) {
+                /* It had no cycle before, so one would lead through a new edge. */
+                for (size_t i = 0; i < s->n_undo; i++)
+                        if (!s->undo[i].existed && graph_find_edge(g, s->undo[i].a, s->undo[i].b, NULL) &&
+                            graph_reaches(g, s->undo[i].b, s->undo[i].a))
+                                return report_cycle(s, reterr);
+                return 0;
+        }
+
+        _cleanup_free_ VertexId *order = NULL;
+        r = graph_topological_order(g, &order);
+        return r == -ELOOP ? report_cycle(s, reterr) : r;
+}
+
+/* ---- the second half ---- */
+
+static void stop_vertices(Swap *s) {
+        Scheduler *scheduler = &s->manager->scheduler;
+
+        for (size_t i = 0; i < s->n_entries; i++) {
+                const SwapEntry *e = s->entries[i];
+                if (!e->removed && !e->restart && !e->grouped)
+                        continue;
+                scheduler_remove(scheduler, vertex_root(e->vertex));
+        }
+}
+
+static void detach_children(Vertex *v) {
+        free(v->resource->children);
+        v->resource->children = NULL;
+        v->resource->n_children = 0;
+        v->resource->parent = NULL;
+        if (v->group)
+                free(v->group->members);
+        free(v->group);
+        v->group = NULL;
+        v->covered = false;
+}
+
+static void set_resource(Vertex *v, Resource *r) {
+        resource_free(v->resource);
+        v->resource = r;
+        r->vertex = v;
+        v->prepared = false;
+        v->interrupted = false;
+        vertex_forget_sent(v);
+}
+
+/* The running resource stays, but the statement it comes from may have moved. */
+static void move_pos(Vertex *v, Resource *twin) {
+        Pos pos = v->resource->pos;
+
+        v->resource->pos = twin->pos;
+        twin->pos = pos;
+}
+
+static void remove_vertex(Manager *m, Vertex *v) {
+        if (v->acting)
+                (void) notify_journal_end(m->journal, (JournalVertex) { vertex_kind(v), vertex_name(v) });
+        manager_unindex(m, v);
+        vertex_free(v);
+}
+
+static int add_members(Vertex *root, Vertex *v, size_t *capacity) {
+        Group *g = root->group;
+        const Resource *r = v->resource;
+        int k;
+
+        for (size_t i = 0; i < r->n_children; i++) {
+                Vertex *child = r->children[i]->vertex;
+                child->covered = v->covered || (r->type->flags & RESOURCE_RUNS_CHILDREN);
+                k = add_members(root, child, capacity);
+                if (k < 0)
+                        return k;
+        }
+        if (GROW(g->members, g->n_members, *capacity) < 0)
+                return -ENOMEM;
+        g->members[g->n_members++] = v;
+        return 0;
+}
+
+static int build_group(Vertex *root) {
+        size_t capacity = 0;
+
+        if (root->resource->n_children == 0)
+                return 0;
+        root->group = calloc(1, sizeof(*root->group));
+        if (!root->group)
+                return -ENOMEM;
+        root->covered = false;
+        return add_members(root, root, &capacity);
+}
+
+/* Everything that is about to start, or is in a group with it, was stopped. */
+static int regroup(Swap *s) {
+        int r;
+
+        for (size_t i = 0; i < s->n_entries; i++) {
+                SwapEntry *e = s->entries[i];
+                if (!e->grouped || e->removed)
+                        continue;
+                e->vertex->parent = e->parent;
+        }
+        for (size_t i = 0; i < s->n_entries; i++) {
+                SwapEntry *e = s->entries[i];
+                if (!e->grouped || e->removed || !e->vertex->parent)
+                        continue;
+                r = resource_add_child(e->vertex->parent->resource, e->vertex->resource);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < s->n_entries; i++) {
+                SwapEntry *e = s->entries[i];
+                if (!e->grouped || e->removed || e->vertex->parent)
+                        continue;
+                r = build_group(e->vertex);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Notifications that are pending according to the journal come back on new edges; those of edges that are no more are void. */
+static void settle_edges(Swap *s) {
+        Manager *m = s->manager;
+
+        for (size_t i = 0; i < s->n_undo; i++) {
+                const EdgeUndo *u = &s->undo[i];
+                const Vertex *from = manager_vertex(m, u->a), *to = manager_vertex(m, u->b);
+                JournalVertex source = { vertex_kind(from), vertex_name(from) }, target = { vertex_kind(to), vertex_name(to) };
+                bool pending = ((u->existed && (u->data & EDGE_PENDING)) || notify_journal_is_pending(m->journal, source, target));
+                uint32_t data = 0;
+
+                (void) graph_find_edge(m->graph, u->a, u->b, &data);
+                if (!pending)
+                        continue;
+                if ((data & EDGE_NOTIFY) && (swap_resource(to)->type->flags & RESOURCE_REFRESHABLE)) {
+                        (void) graph_add_edge(m->graph, u->a, u->b, data | EDGE_PENDING);
+                        (void) notify_journal_pend(m->journal, source, target);
+                } else
+                        (void) notify_journal_consume(m->journal, source, target);
+        }
+}
+
+static void update_notifies(Vertex *v) {
+        const GraphAdjacency *out = graph_successors(v->manager->graph, v->id);
+
+        v->notifies = false;
+        for (uint32_t i = 0; i < out->n && !v->notifies; i++)
+                v->notifies = out->items[i].data & EDGE_NOTIFY;
+}
+
+static int start_vertices(Swap *s) {
+        Scheduler *scheduler = &s->manager->scheduler;
+        int r;
+
+        for (size_t i = 0; i < s->n_entries; i++) {
+                Vertex *v = s->entries[i]->vertex;
+                if (s->entries[i]->removed)
+                        continue;
+                v = vertex_root(v);
+                if (!v->counted) {
+                        r = scheduler_add(scheduler, v);
+                        if (r < 0)
+                                return r;
+                } else if (s->entries[i]->touched) {
+                        scheduler_requeue(scheduler, v);
+                        if (scheduler_refresh(v))
+                                scheduler_dirty(scheduler, v);
+                }
+        }
+        return 0;
+}
+
+static int commit(Swap *s) {
+        Manager *m = s->manager;
+        int r;
+
+        stop_vertices(s);
+        settle_edges(s);
+        for (size_t i = 0; i < s->n_entries; i++)
+                if (s->entries[i]->source)
+                        update_notifies(s->entries[i]->vertex);
+
+        for (size_t i = 0; i < s->n_entries; i++)
+                if (s->entries[i]->grouped)
+                        detach_children(s->entries[i]->vertex);
+        for (size_t i = 0; i < s->n_entries; i++) {
+                SwapEntry *e = s->entries[i];
+                Vertex *v = e->vertex;
+
+                if (e->replacement && e->restart)
+                        set_resource(v, TAKE_PTR(e->replacement));
+                else if (e->replacement)
+                        move_pos(v, e->replacement);
+                if (e->has_receives) {
+                        Receive *receives = v->receives;
+                        size_t n = v->n_receives;
+
+                        v->receives = e->receives;
+                        v->n_receives = v->capacity_receives = e->n_receives;
+                        e->receives = receives;
+                        e->n_receives = n;
+                }
+                if (e->has_auto_edges) {
+                        free(v->auto_edges);
+                        v->auto_edges = TAKE_PTR(e->auto_edges);
+                        v->n_auto_edges = v->capacity_auto_edges = e->n_auto_edges;
+                }
+        }
+        r = regroup(s);
+        if (r < 0)
+                return r;
+
+        for (size_t i = 0; i < s->n_entries; i++)
+                s->entries[i]->vertex->swap = NULL;
+        r = start_vertices(s);
+        for (size_t i = 0; i < s->n_entries; i++)
+                if (s->entries[i]->removed)
+                        remove_vertex(m, s->entries[i]->vertex);
+        return r;
+}
+
+static void roll_back(Swap *s) {
+        undo_edges(s);
+        for (size_t i = 0; i < s->n_entries; i++)
+                if (s->entries[i]->added)
+                        manager_unindex(s->manager, s->entries[i]->vertex);
+        autoedge_restore(s);
+        for (size_t i = 0; i < s->n_entries; i++) {
+                s->entries[i]->vertex->swap = NULL;
+                if (s->entries[i]->added)
+                        vertex_free(s->entries[i]->vertex);
+        }
+}
+
+static bool journal_keep(JournalVertex source, JournalVertex target, void *userdata) {
+        const Manager *m = userdata;
+        uint32_t data = 0;
+
+        const Vertex *from = manager_find(m, source.kind, source.name);
+        if (!from)
+                return false;
+        if (!target.kind)
+                return from->acting || from->notifies;
+        const Vertex *to = manager_find(m, target.kind, target.name);
+        return to && graph_find_edge(m->graph, from->id, to->id, &data) && (data & EDGE_PENDING);
+}
+
+static int build(Swap *s, const ChangeSet *set, Diag *reterr) {
+        int r;
+
+        r = build_vertices(s, set, reterr);
+        if (r < 0)
+                return r;
+        r = build_edges(s, set, reterr);
+        if (r < 0)
+                return r;
+        r = check_receives(s, reterr);
+        if (r < 0)
+                return r;
+        r = autoedge_update(s, reterr);
+        if (r < 0)
+                return r;
+        r = check_cycles(s, reterr);
+        if (r < 0)
+                return r;
+        return autogroup_update(s);
+}
+
+int graph_swap(Manager *m, const ChangeSet *set, const SwapOptions *options, Diag *reterr) {
+        _cleanup_(swap_done) Swap s = { .manager = m, .options = options };
+        int r;
+
+        r = build(&s, set, reterr);
+        if (r < 0) {
+                roll_back(&s);
+                return diag_set(reterr, (Pos) {}, r, "cannot take over the graph: %m");
+        }
+        r = commit(&s);
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, r, "cannot take over the graph: %m");
+
+        m->generation = set->generation;
+        m->deploy = options->deploy;
+        m->has_graph = true;
+        if (set->full) {
+                r = notify_journal_prune(m->journal, journal_keep, m);
+                if (r < 0)
+                        (void) log_warning(r, "cannot write the journal of notifications: %m, ignoring");
+        }
+        converger_update(&m->converger, m->scheduler.n_unsettled);
+        converger_start(&m->converger);
+        return 0;
+}
+
+void graph_clear(Manager *m) {
+        for (VertexId id = 0; m->graph && id < graph_id_limit(m->graph); id++) {
+                Vertex *v = manager_vertex(m, id);
+                if (v)
+                        scheduler_remove(&m->scheduler, vertex_root(v));
+        }
+        for (VertexId id = 0; m->graph && id < graph_id_limit(m->graph); id++) {
+                Vertex *v = manager_vertex(m, id);
+                if (v)
+                        detach_children(v);
+        }
+        for (VertexId id = 0; m->graph && id < graph_id_limit(m->graph); id++) {
+                Vertex *v = manager_vertex(m, id);
+                if (!v)
+                        continue;
+                manager_unindex(m, v);
+                vertex_free(v);
+        }
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* Takes a change set over into the running graph. Everything is built, validated, grouped and checked for cycles first; if
+ * anything is wrong, the set is rejected as a whole and nothing has happened. Then only those vertices that differ are stopped
+ * and started; the rest keeps running. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/changeset.h"
+#include "daemons/engine/vertex.h"
+
+typedef struct SwapOptions {
+        uint64_t deploy;
+        bool noop;
+        uint32_t sema;          /* 0: no limit */
+        bool autoedge, autogroup;
+} SwapOptions;
+
+int graph_swap(Manager *m, const ChangeSet *set, const SwapOptions *options, Diag *reterr);
+
+/* Stops and frees every vertex; for shutdown. */
+void graph_clear(Manager *m);
+
+/* ---- between graph-swap.c, autoedge.c and autogroup.c ---- */
+
+/* What is to become of one vertex. */
+typedef struct SwapEntry {
+        Vertex *vertex;
+        Resource *replacement;  /* owned until it is put in place; NULL: the one it has stays */
+        bool added, removed, named;     /* named: the set speaks of it */
+        bool restart;           /* must be stopped and started although it is the same */
+        bool touched;           /* edges into it are others */
+        bool source;            /* edges out of it are others */
+        bool has_receives;
+        Receive *receives;      /* the new list, if has_receives */
+        size_t n_receives, capacity_receives;
+        bool grouped;           /* parent says what will be */
+        Vertex *parent;
+        bool has_serials;       /* those before the swap are kept here */
+        uint32_t offer_serial, want_serial;
+        bool wants;             /* autoedge looks at it again */
+        bool has_auto_edges;
+        AutoEdge *auto_edges;   /* the new list, if has_auto_edges */
+        size_t n_auto_edges, capacity_auto_edges;
+} SwapEntry;
+
+typedef struct EdgeUndo {
+        VertexId a, b;
+        uint32_t data;
+        bool existed;
+} EdgeUndo;
+
+typedef struct Swap {
+        Manager *manager;
+        const SwapOptions *options;
+        SwapEntry **entries;
+        size_t n_entries, capacity_entries;
+        EdgeUndo *undo;
+        size_t n_undo, capacity_undo;
+        size_t n_new_edges;
+        bool reindexed;         /* autoedge began anew */
+} Swap;
+
+/* The entry of a vertex, made on demand; NULL if out of memory. */
+SwapEntry *swap_entry(Swap *s, Vertex *v);
+
+/* The resource a vertex will have. */
+static inline Resource *swap_resource(const Vertex *v) {
+        return v->swap && v->swap->replacement ? v->swap->replacement : v->resource;
+}
+
+/* Changes of edges that can be undone. data 0 removes. */
+int swap_edge(Swap *s, VertexId a, VertexId b, uint32_t data);

@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Runs a command when its guards say so, and sends its output on. An attempt is a row of child processes: ifcmd, nifcmd, cmd,
+ * donecmd; those that are not given are passed over. What was sent last is kept on disk, because a receiver may start after
+ * the command has run for the last time. */
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/io.h"
+#include "common/resource.h"
+#include "common/sd/child.h"
+#include "common/sd/pathwatch.h"
+#include "daemons/engine/local-host.h"
+
+enum {
+        OUTPUT_MAX = 4 * 1024 * 1024,           /* per stream; the rest is read and dropped */
+        GRACE_USEC = 2 * 1000 * 1000,           /* after sig, before SIGKILL */
+};
+
+typedef enum Step {
+        STEP_IF,
+        STEP_NIF,
+        STEP_CMD,
+        STEP_DONE,
+        _STEP_MAX,
+        STEP_WATCH = _STEP_MAX,
+        _STEP_COMMANDS,
+} Step;
+
+typedef enum Stream {
+        STREAM_OUTPUT,          /* both, in order of arrival */
+        STREAM_STDOUT,
+        STREAM_STDERR,
+        _STREAM_MAX,
+} Stream;
+
+typedef struct Exec {
+        Resource resource;
+        char *cmd;
+        char **args;
+        char *cwd, *shell;
+        Value env;
+        char *sig;
+        char *watchcmd, *watchcwd, *watchshell;
+        char **watchfiles;
+        char *ifcmd, *ifcwd, *ifshell, *ifequals, *ifequals_stdout;
+        char *nifcmd, *nifcwd, *nifshell;
+        char *creates;
+        char **mtimes;
+        char *donecmd, *donecwd, *doneshell;
+        char *user, *group;
+        char *send_output, *send_stdout, *send_stderr;
+
+        Step step;
+        bool apply;
+        Child *child;                   /* of the attempt under way */
+        Child *dying;                   /* of a cancelled one; SIGKILL when its time is up, or when the next begins */
+        sd_event_source *grace;
+        Child *watcher;
+        PathWatch **watches;
+        size_t n_watches;
+        bool loaded;                    /* sent is what the disk has */
+        Value sent[_STREAM_MAX];        /* nil: nothing yet */
+} Exec;
+
+static const FieldSpec exec_fields[] = {
+        FIELD(Exec, cmd, FIELD_STR, FIELD_IS_NAME, "The command. Without a shell it is split at white space, without any quoting."),
+        FIELD(Exec, args, FIELD_STRV, 0, "Arguments, for a cmd that is one word."),
+        FIELD(Exec, cwd, FIELD_STR, 0, "Directory it runs in."),
+        FIELD(Exec, shell, FIELD_STR, 0, "Program that is given the command after -c."),
+        FIELD(Exec, env, FIELD_VALUE, 0, "The whole environment of all commands.", .mcl_type = "map{str: str}"),
+        FIELD(Exec, sig, FIELD_STR, 0, "Signal that ends a command which is cancelled; SIGTERM if not given."),
+        FIELD(Exec, watchcmd, FIELD_STR, 0, "A command that runs all the time; each line it prints is an event."),
+        FIELD(Exec, watchcwd, FIELD_STR, 0, "Directory of watchcmd."),
+        FIELD(Exec, watchshell, FIELD_STR, 0, "Shell of watchcmd."),
+        FIELD(Exec, watchfiles, FIELD_STRV, 0, "Paths; a change of one is an event. A path that ends in a slash is watched with all below it."),
+        FIELD(Exec, ifcmd, FIELD_STR, 0, "Only if this command succeeds, cmd runs."),
+        FIELD(Exec, ifcwd, FIELD_STR, 0, "Directory of ifcmd."),
+        FIELD(Exec, ifshell, FIELD_STR, 0, "Shell of ifcmd."),
+        FIELD(Exec, ifequals, FIELD_STR, FIELD_OPTIONAL, "If ifcmd succeeds and prints this, cmd does not run."),
+        FIELD(Exec, ifequals_stdout, FIELD_STR, FIELD_OPTIONAL, "As ifequals, of standard output only."),
+        FIELD(Exec, nifcmd, FIELD_STR, 0, "Only if this command fails, cmd runs."),
+        FIELD(Exec, nifcwd, FIELD_STR, 0, "Directory of nifcmd."),
+        FIELD(Exec, nifshell, FIELD_STR, 0, "Shell of nifcmd."),
+        FIELD(Exec, creates, FIELD_STR, 0, "If this path is there, cmd does not run."),
+        FIELD(Exec, mtimes, FIELD_STRV, 0, "Files; if one is newer than the last run, cmd runs, whatever the guards say."),
+        FIELD(Exec, donecmd, FIELD_STR, 0, "Runs after cmd; cmd has failed if it fails."),
+        FIELD(Exec, donecwd, FIELD_STR, 0, "Directory of donecmd."),
+        FIELD(Exec, doneshell, FIELD_STR, 0, "Shell of donecmd."),
+        FIELD(Exec, user, FIELD_STR, 0, "User all commands run as."),
+        FIELD(Exec, group, FIELD_STR, 0, "Group all commands run as."),
+        FIELD(Exec, send_output, FIELD_STR, FIELD_OPTIONAL, "What is sent as output if cmd has never run."),
+        FIELD(Exec, send_stdout, FIELD_STR, FIELD_OPTIONAL, "What is sent as stdout if cmd has never run."),
+        FIELD(Exec, send_stderr, FIELD_STR, FIELD_OPTIONAL, "What is sent as stderr if cmd has never run."),
+        {}
+};
+
+static const FieldSpec exec_sends[] = {
+        [STREAM_OUTPUT] = { .name = "output", .type = FIELD_STR, .flags = FIELD_OPTIONAL, .doc = "All that the command printed." },
+        [STREAM_STDOUT] = { .name = "stdout", .type = FIELD_STR, .flags = FIELD_OPTIONAL, .doc = "What it printed to standard output." },
+        [STREAM_STDERR] = { .name = "stderr", .type = FIELD_STR, .flags = FIELD_OPTIONAL, .doc = "What it printed to standard error." },
+        {}
+};
+
+static const struct {
+        const char *name;
+        size_t cmd, cwd, shell;
+} commands[_STEP_COMMANDS] = {
+        [STEP_IF] = { "ifcmd", offsetof(Exec, ifcmd), offsetof(Exec, ifcwd), offsetof(Exec, ifshell) },
+        [STEP_NIF] = { "nifcmd", offsetof(Exec, nifcmd), offsetof(Exec, nifcwd), offsetof(Exec, nifshell) },
+        [STEP_CMD] = { "cmd", offsetof(Exec, cmd), offsetof(Exec, cwd), offsetof(Exec, shell) },
+        [STEP_DONE] = { "donecmd", offsetof(Exec, donecmd), offsetof(Exec, donecwd), offsetof(Exec, doneshell) },
+        [STEP_WATCH] = { "watchcmd", offsetof(Exec, watchcmd), offsetof(Exec, watchcwd), offsetof(Exec, watchshell) },
+};
+
+static const char *text_at(const Exec *e, size_t offset) {
+        return *(char *const *) ((const char *) e + offset);
+}
+
+static const char *command_text(const Exec *e, Step step) {
+        const char *cmd = text_at(e, commands[step].cmd);
+
+        return step == STEP_CMD && !*cmd ? e->resource.name : cmd;
+}
+
+/* ---- validate ---- */
+
+static int validate_env(const Resource *r, Diag *reterr) {
+        const Exec *e = (const Exec *) r;
+
+        for (uint32_t i = 0; e->env.kind == TYPE_MAP && i < e->env.m->n; i++) {
+                const char *name = value_cstr(e->env.m->items[i].key);
+                bool good = isalpha((unsigned char) *name) || *name == '_';
+
+                for (const char *p = name; *p && good; p++)
+                        good = isalnum((unsigned char) *p) || *p == '_';
+                if (!good)
+                        return resource_error(r, reterr, -EINVAL, "name of an environment variable must be letters, digits and '_', got '%s'",
+                                              name);
+        }
+        return 0;
+}
+
+static int find_signal(const char *text, int *ret) {
+        const char *name = startswith(text, "SIG");
+
+        if (!name)
+                return -EINVAL;
+        for (int i = 1; i < SIGRTMIN; i++) {
+                const char *known = sigabbrev_np(i);
+                if (known && streq(known, name)) {
+                        *ret = i;
+                        return 0;
+                }
+        }
+        return -EINVAL;
+}
+
+static int validate_signal(const Resource *r, Diag *reterr) {
+        const Exec *e = (const Exec *) r;
+        char upper[32] = "SIG";
+        size_t skip = strncasecmp(e->sig, "SIG", 3) == 0 ? 3 : 0;
+        int number;
+
+        if (!*e->sig || find_signal(e->sig, &number) >= 0)
+                return 0;
+        for (size_t i = 0; e->sig[skip + i] && i + 4 < sizeof(upper); i++)
+                upper[3 + i] = (char) toupper((unsigned char) e->sig[skip + i]);
+        if (find_signal(upper, &number) >= 0)
+                return resource_error(r, reterr, -EINVAL, "sig must be the name of a signal, got '%s'; did you mean '%s'?", e->sig, upper);
+        return resource_error(r, reterr, -EINVAL, "sig must be the name of a signal, such as 'SIGTERM', got '%s'", e->sig);
+}
+
+static int validate_absolute(const Resource *r, const char *field, char *const *paths, Diag *reterr) {
+        for (; paths && *paths; paths++)
+                if (**paths != '/')
+                        return resource_error(r, reterr, -EINVAL, "%s must be absolute, got '%s'", field, *paths);
+        return 0;
+}
+
+static int exec_validate(const Resource *r, Diag *reterr) {
+        const Exec *e = (const Exec *) r;
+        char *const creates[] = { e->creates, NULL };
+        int k;
+
+        if (e->args && *e->shell)
+                return resource_error(r, reterr, -EINVAL, "args cannot be used with a shell");
+        if (e->args && strpbrk(command_text(e, STEP_CMD), " \t\n\v\f\r"))
+                return resource_error(r, reterr, -EINVAL, "cmd must be one word if args are given, got '%s'", command_text(e, STEP_CMD));
+        k = validate_env(r, reterr);
+        if (k >= 0)
+                k = validate_signal(r, reterr);
+        if (k >= 0)
+                k = validate_absolute(r, "watchfiles", e->watchfiles, reterr);
+        if (k >= 0)
+                k = validate_absolute(r, "mtimes", e->mtimes, reterr);
+        if (k >= 0 && *e->creates)
+                k = validate_absolute(r, "creates", creates, reterr);
+        return k;
+}
+
+/* ---- running a command ---- */
+
+typedef struct Argv {
+        char **items;
+        char *words;            /* what the items of a split command point into */
+} Argv;
+
+static void argv_done(Argv *a) {
+        free(a->items);
+        free(a->words);
+}
+
+static int make_argv(const Exec *e, Step step, Argv *ret) {
+        const char *text = command_text(e, step), *shell = text_at(e, commands[step].shell);
+        size_t n = 0, max = strlen(text) / 2 + 5 + (step == STEP_CMD ? strv_count(e->args) : 0);
+        char *state;
+
+        ret->items = calloc(max, sizeof(*ret->items));
+        ret->words = strdup(text);
+        if (!ret->items || !ret->words)
+                return -ENOMEM;
+        if (*shell) {
+                ret->items[n++] = (char *) shell;
+                ret->items[n++] = (char *) "-c";
+                ret->items[n++] = ret->words;
+                return 0;
+        }
+        for (char *word = strtok_r(ret->words, " \t\n\v\f\r", &state); word; word = strtok_r(NULL, " \t\n\v\f\r", &state))
+                ret->items[n++] = word;
+        for (char **arg = step == STEP_CMD ? e->args : NULL; arg && *arg; arg++)
+                ret->items[n++] = *arg;
+        return n > 0 ? 0 : -EINVAL;
+}
+
+/* Sorted, because maps are. */
+static int make_env(const Exec *e, char ***ret) {
+        uint32_t n = e->env.kind == TYPE_MAP ? e->env.m->n : 0;
+        _cleanup_(strv_freep) char **env = calloc((size_t) n + 1, sizeof(*env));
+
+        if (!env)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < n; i++)
+                if (asprintf(&env[i], "%s=%s", value_cstr(e->env.m->items[i].key), value_cstr(e->env.m->items[i].value)) < 0) {
+                        env[i] = NULL;
+                        return -ENOMEM;
+                }
+        *ret = TAKE_PTR(env);
+        return 0;
+}
+
+static bool parse_id(const char *s, unsigned long *ret) {
+        char *end;
+
+        errno = 0;
+        *ret = strtoul(s, &end, 10);
+        return *s >= '0' && *s <= '9' && *end == '\0' && errno == 0 && *ret < UINT32_MAX;
+}
+
+static int find_credentials(const Exec *e, uid_t *ret_uid, gid_t *ret_gid, Diag *reterr) {
+        unsigned long n;
+
+        *ret_uid = (uid_t) -1;
+        *ret_gid = (gid_t) -1;
+        if (*e->user) {
+                const struct passwd *p = parse_id(e->user, &n) ? getpwuid((uid_t) n) : NULL;
+                if (!p && !(p = getpwnam(e->user)))
+                        return resource_error(&e->resource, reterr, -ESRCH, "there is no user '%s'", e->user);
+                *ret_uid = p->pw_uid;
+        }
+        if (*e->group) {
+                const struct group *g = parse_id(e->group, &n) ? getgrgid((gid_t) n) : NULL;
+                if (!g && !(g = getgrnam(e->group)))
+                        return resource_error(&e->resource, reterr, -ESRCH, "there is no group '%s'", e->group);
+                *ret_gid = g->gr_gid;
+        }
+        return 0;
+}
+
+typedef void (*output_callback_t)(Child *c, ChildStream stream, const char *data, size_t size, void *userdata);
+
+static int start(Exec *e, Step step, Child **ret, output_callback_t output, child_callback_t callback, Diag *reterr) {
+        _cleanup_(argv_done) Argv argv = {};
+        _cleanup_(strv_freep) char **env = NULL;
+        const char *cwd = text_at(e, commands[step].cwd);
+        _cleanup_(diag_done) Diag diag = {};
+        uid_t uid;
+        gid_t gid;
+        int r;
+
+        r = make_argv(e, step, &argv);
+        if (r < 0)
+                return resource_error(&e->resource, reterr, r, "%s is empty", commands[step].name);
+        r = find_credentials(e, &uid, &gid, reterr);
+        if (r < 0)
+                return r;
+        r = make_env(e, &env);
+        if (r < 0)
+                return r;
+        ChildSpec spec = {
+                .argv = argv.items,
+                .env = env,
+                .cwd = *cwd ? cwd : NULL,
+                .uid = uid,
+                .gid = gid,
+                .output_max = output ? 0 : OUTPUT_MAX,
+                .output = output,
+        };
+        r = child_start(ret, e->resource.host->event, &spec, callback, e, &diag);
+        if (r < 0)
+                return resource_error(&e->resource, reterr, r, "%s: %s", commands[step].name, diag.message ? diag.message : "out of memory");
+        return 0;
+}
+
+/* ---- what is kept on disk ---- */
+
+static int state_path(const Exec *e, const char *name, char **ret) {
+        _cleanup_free_ char *dir = NULL;
+        int r;
+
+        r = resource_state_dir(&e->resource, &dir);
+        if (r < 0)
+                return r;
+        if (asprintf(ret, "%s%s", dir, name) < 0) {
+                *ret = NULL;
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+static int load_sent(Exec *e) {
+        int r;
+
+        for (Stream i = 0; i < _STREAM_MAX && !e->loaded; i++) {
+                _cleanup_free_ char *path = NULL, *data = NULL;
+                size_t size;
+
+                r = state_path(e, exec_sends[i].name, &path);
+                if (r < 0)
+                        return r;
+                r = read_file_at(AT_FDCWD, path, OUTPUT_MAX, &data, &size);
+                if (r == -ENOENT)
+                        continue;
+                if (r >= 0)
+                        r = value_str(&e->sent[i], data, size);
+                if (r < 0)
+                        return r;
+        }
+        e->loaded = true;
+        return 0;
+}
+
+static int keep_sent(Exec *e, Stream i, const StrBuf *b) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        value_done(&e->sent[i]);
+        r = state_path(e, exec_sends[i].name, &path);
+        if (r < 0)
+                return r;
+        if (!b->data)
+                return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+        r = value_str(&e->sent[i], b->data, b->size);
+        return r < 0 ? r : write_file_atomic_at(AT_FDCWD, path, b->data, b->size, 0600, false);
+}
+
+static int send_all(Exec *e, bool fallback) {
+        const char *const instead[_STREAM_MAX] = { e->send_output, e->send_stdout, e->send_stderr };
+        int r = 0;
+
+        for (Stream i = 0; i < _STREAM_MAX && r >= 0; i++) {
+                _cleanup_(value_done) Value v = value_ref(e->sent[i]);
+
+                if (v.kind == TYPE_NIL && fallback && instead[i])
+                        r = value_strz(&v, instead[i]);
+                if (r >= 0 && v.kind != TYPE_NIL)
+                        r = resource_send(&e->resource, exec_sends[i].name, v);
+        }
+        return r;
+}
+
+/* Whether a file is newer than the last run: 1, 0 or an error. */
+static int is_outdated(const Exec *e, Diag *reterr) {
+        struct stat last = {}, st;
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (!e->mtimes)
+                return 0;
+        r = state_path(e, "mtimes", &path);
+        if (r < 0)
+                return r;
+        if (stat(path, &last) < 0 && errno != ENOENT)
+                return -errno;
+        for (char **s = e->mtimes; *s; s++) {
+                if (stat(*s, &st) < 0)
+                        return resource_error(&e->resource, reterr, -errno, "cannot stat '%s' of mtimes: %m", *s);
+                if (st.st_mtim.tv_sec > last.st_mtim.tv_sec ||
+                    (st.st_mtim.tv_sec == last.st_mtim.tv_sec && st.st_mtim.tv_nsec > last.st_mtim.tv_nsec))
+                        return 1;
+        }
+        return 0;
+}
+
+static int remember_run(const Exec *e) {
+        _cleanup_free_ char *path = NULL;
+        char text[32];
+        int r;
+
+        if (!e->mtimes)
+                return 0;
+        r = state_path(e, "mtimes", &path);
+        if (r < 0)
+                return r;
+        (void) snprintf(text, sizeof(text), "%lld\n", (long long) time(NULL));
+        return write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0600, false);
+}
+
+/* ---- the attempt ---- */
+
+static void exec_on_end(Child *c, ChildResult *result, void *userdata);
+
+static int skip(Exec *e, Diag *reterr) {
+        int r = send_all(e, true);
+        return r < 0 ? resource_error(&e->resource, reterr, r, "cannot send: %m") : CHECK_OK;
+}
+
+static int finish_run(Exec *e, Diag *reterr) {
+        int r = remember_run(e);
+        if (r >= 0)
+                r = send_all(e, false);
+        if (r < 0)
+                return resource_error(&e->resource, reterr, r, "cannot keep what '%s' printed: %m", command_text(e, STEP_CMD));
+        return CHECK_CHANGED;
+}
+
+/* From the step on, until a command was started or all is done. */
+static int go_on(Exec *e, Step from, Diag *reterr) {
+        struct stat st;
+        int r;
+
+        for (e->step = from; e->step < _STEP_MAX; e->step++) {
+                if (e->step == STEP_CMD) {
+                        if (*e->creates && stat(e->creates, &st) >= 0 && from != STEP_CMD)
+                                return skip(e, reterr);
+                        if (!e->apply) {
+                                r = send_all(e, false);
+                                return r < 0 ? resource_error(&e->resource, reterr, r, "cannot send: %m") : CHECK_CHANGED;
+                        }
+                } else if (!*command_text(e, e->step))
+                        continue;
+                r = start(e, e->step, &e->child, NULL, exec_on_end, reterr);
+                return r < 0 ? r : CHECK_PENDING;
+        }
+        return finish_run(e, reterr);
+}
+
+/* The last line that is not empty says most about what went wrong; secrets do not belong into output. */
+static int command_failed(Exec *e, const ChildResult *result, Diag *reterr) {
+        const char *text = command_text(e, e->step);
+
+        if (result->signal)
+                return resource_error(&e->resource, reterr, -EINTR, "%s '%s' was ended by signal SIG%s", commands[e->step].name, text,
+                                      sigabbrev_np(result->signal) ? sigabbrev_np(result->signal) : "?");
+        const StrBuf *b = result->err.data ? &result->err : &result->out;
+        size_t end = b->size;
+        while (end > 0 && isspace((unsigned char) b->data[end - 1]))
+                end--;
+        size_t begin = end;
+        while (begin > 0 && b->data[begin - 1] != '\n')
+                begin--;
+        return resource_error(&e->resource, reterr, -EPROTO, "%s '%s' failed with status %d%s%.*s", commands[e->step].name, text,
+                              result->status, end > begin ? ": " : "", (int) MIN(end - begin, (size_t) 200),
+                              b->data ? b->data + begin : "");
+}
+
+static bool equals(const StrBuf *b, const char *text) {
+        return text && b->size == strlen(text) && (b->size == 0 || memcmp(b->data, text, b->size) == 0);
+}
+
+static int after_command(Exec *e, ChildResult *result, Diag *reterr) {
+        bool good = result->status == 0 && result->signal == 0;
+        int r;
+
+        if (result->signal)
+                return command_failed(e, result, reterr);
+        switch (e->step) {
+        case STEP_IF:
+                if (!good || equals(&result->output, e->ifequals) || equals(&result->out, e->ifequals_stdout))
+                        return skip(e, reterr);
+                return go_on(e, STEP_NIF, reterr);
+        case STEP_NIF: {
+                struct stat st;
+                if (good || (*e->creates && stat(e->creates, &st) >= 0))
+                        return skip(e, reterr);
+                return go_on(e, STEP_CMD, reterr);
+        }
+        case STEP_CMD:
+                if (!good)
+                        return command_failed(e, result, reterr);
+                r = keep_sent(e, STREAM_OUTPUT, &result->output);
+                if (r >= 0)
+                        r = keep_sent(e, STREAM_STDOUT, &result->out);
+                if (r >= 0)
+                        r = keep_sent(e, STREAM_STDERR, &result->err);
+                if (r < 0)
+                        return resource_error(&e->resource, reterr, r, "cannot keep what '%s' printed: %m", command_text(e, STEP_CMD));
+                return go_on(e, STEP_DONE, reterr);
+        default:
+                return good ? finish_run(e, reterr) : command_failed(e, result, reterr);
+        }
+}
+
+static void exec_on_end(Child *c, ChildResult *result, void *userdata) {
+        Exec *e = userdata;
+        _cleanup_(child_freep) Child *ended = TAKE_PTR(e->child);
+        _cleanup_(diag_done) Diag diag = {};
+
+        int r = after_command(e, result, &diag);
+        if (r != CHECK_PENDING)
+                resource_finish(&e->resource, r, &diag);
+}
+
+static void bury(Exec *e) {
+        e->grace = sd_event_source_disable_unref(e->grace);
+        e->dying = child_free(e->dying);
+}
+
+static int exec_check_apply(Resource *r, bool apply, Diag *reterr) {
+        Exec *e = (Exec *) r;
+        int k;
+
+        bury(e);
+        e->apply = apply;
+        k = load_sent(e);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot read what was sent last: %m");
+        k = is_outdated(e, reterr);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot find out about mtimes: %m");
+        return go_on(e, k > 0 ? STEP_CMD : STEP_IF, reterr);
+}
+
+static int on_grace_over(sd_event_source *source, uint64_t usec, void *userdata) {
+        bury(userdata);
+        return 0;
+}
+
+static void exec_cancel(Resource *r) {
+        Exec *e = (Exec *) r;
+        int number = SIGTERM;
+
+        if (!e->child)
+                return;
+        bury(e);
+        e->dying = TAKE_PTR(e->child);
+        if (*e->sig)
+                (void) find_signal(e->sig, &number);
+        (void) child_kill(e->dying, number);
+        if (sd_event_add_time_relative(r->host->event, &e->grace, CLOCK_MONOTONIC, GRACE_USEC, 0, on_grace_over, e) < 0)
+                bury(e);
+}
+
+/* ---- watch ---- */
+
+static void on_path(PathWatch *w, int error, void *userdata) {
+        Resource *r = userdata;
+        _cleanup_(diag_done) Diag diag = {};
+
+        if (error >= 0) {
+                resource_changed(r);
+                return;
+        }
+        (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
+        resource_watch_failed(r, error, &diag);
+}
+
+static void on_watch_output(Child *c, ChildStream stream, const char *data, size_t size, void *userdata) {
+        Exec *e = userdata;
+
+        /* A line that says something ends here, or something is said whose line will end: one event will do for both. */
+        for (size_t i = 0; i < size; i++)
+                if (!isspace((unsigned char) data[i])) {
+                        resource_changed(&e->resource);
+                        return;
+                }
+}
+
+static void on_watch_end(Child *c, ChildResult *result, void *userdata) {
+        Exec *e = userdata;
+        _cleanup_(child_freep) Child *ended = TAKE_PTR(e->watcher);
+        _cleanup_(diag_done) Diag diag = {};
+
+        int r = resource_error(&e->resource, &diag, -EPIPE, "watchcmd '%s' has ended", e->watchcmd);
+        resource_watch_failed(&e->resource, r, &diag);
+}
+
+static int add_watch(Exec *e, const char *path, Diag *reterr) {
+        int r = path_watch_new(&e->watches[e->n_watches], local_host_paths(&e->resource), path,
+                               endswith(path, "/") ? PATH_WATCH_RECURSIVE : 0, on_path, e);
+        if (r < 0)
+                return resource_error(&e->resource, reterr, r, "cannot watch '%s': %m", path);
+        e->n_watches++;
+        return 0;
+}
+
+static int exec_watch(Resource *r, Diag *reterr) {
+        Exec *e = (Exec *) r;
+        int k = 0;
+
+        e->watches = calloc(strv_count(e->watchfiles) + strv_count(e->mtimes) + 1, sizeof(*e->watches));
+        if (!e->watches)
+                return resource_error(r, reterr, -ENOMEM, "cannot watch: %m");
+        for (char **s = e->watchfiles; k >= 0 && s && *s; s++)
+                k = add_watch(e, *s, reterr);
+        for (char **s = e->mtimes; k >= 0 && s && *s; s++)
+                k = add_watch(e, *s, reterr);
+        if (k >= 0 && *e->creates)
+                k = add_watch(e, e->creates, reterr);
+        if (k >= 0 && *e->watchcmd)
+                k = start(e, STEP_WATCH, &e->watcher, on_watch_output, on_watch_end, reterr);
+        if (k < 0)
+                return k;
+        resource_armed(r);
+        return 0;
+}
+
+static void exec_unwatch(Resource *r) {
+        Exec *e = (Exec *) r;
+
+        for (size_t i = 0; i < e->n_watches; i++)
+                path_watch_free(e->watches[i]);
+        free(e->watches);
+        e->watches = NULL;
+        e->n_watches = 0;
+        e->watcher = child_free(e->watcher);
+}
+
+/* ---- autoedge ---- */
+
+/* The programs of all commands, then user and group. */
+static int exec_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
+        const Exec *e = (const Exec *) r;
+        int k = 0;
+
+        if (batch > 0)
+                return 0;
+        for (Step step = 0; step < _STEP_COMMANDS && k >= 0; step++) {
+                const char *text = text_at(e, commands[step].shell);
+
+                if (!*command_text(e, step))
+                        continue;
+                if (!*text)
+                        text = command_text(e, step);
+                _cleanup_free_ char *program = strndup(text, strcspn(text, " \t\n\v\f\r"));
+                if (!program)
+                        return -ENOMEM;
+                if (*program == '/')
+                        k = resource_uids_add(ret, "file", program, false);
+        }
+        if (k >= 0 && *e->user)
+                k = resource_uids_add(ret, "user", e->user, false);
+        if (k >= 0 && *e->group)
+                k = resource_uids_add(ret, "group", e->group, false);
+        return k;
+}
+
+static void exec_done(Resource *r) {
+        Exec *e = (Exec *) r;
+
+        exec_unwatch(r);
+        e->child = child_free(e->child);
+        bury(e);
+        for (Stream i = 0; i < _STREAM_MAX; i++)
+                value_done(&e->sent[i]);
+}
+
+const ResourceType exec_type = {
+        .kind = "exec",
+        .doc = "Runs a command, if its guards want it.",
+        .example = "exec \"greet\" {\n"
+                   "\tcmd => \"/bin/echo hello\",\n"
+                   "\tcreates => \"/tmp/greeted\",\n"
+                   "\tdonecmd => \"/bin/touch /tmp/greeted\",\n"
+                   "}\n",
+        .size = sizeof(Exec),
+        .fields = exec_fields,
+        .sends = exec_sends,
+        .done = exec_done,
+        .validate = exec_validate,
+        .watch = exec_watch,
+        .unwatch = exec_unwatch,
+        .check_apply = exec_check_apply,
+        .cancel = exec_cancel,
+        .wants = exec_wants,
+};

@@ -1,0 +1,900 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* A file, a directory (the path ends in a slash) or a symbolic link.
+ *
+ * Content is written to a temporary file in the same directory, which gets owner and mode and is then renamed into place, so
+ * nobody ever sees half of it. We do not wait for the disk: what a power cut takes away is found missing by the first check
+ * after the boot. The temporary file's name follows from the file's, so one that a killed engine left behind is used up by the
+ * next write. Where renaming is impossible (the file is a mount point) it is written in place.
+ *
+ * Symbolic links on the way are followed only if root or we ourselves made them (safe-path.h). */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "common/io.h"
+#include "common/resource.h"
+#include "common/sd/pathwatch.h"
+#include "common/strbuf.h"
+#include "daemons/engine/file-mode.h"
+#include "daemons/engine/local-host.h"
+#include "daemons/engine/safe-path.h"
+
+enum {
+        CONTENT_MAX = 1024 * 1024 * 1024,       /* of a source; it is compared while the engine waits */
+        FRAGMENTS_MAX = 64 * 1024 * 1024,
+};
+
+typedef struct File {
+        Resource resource;
+        char *path, *dirname, *basename;
+        char *state;
+        Value content;
+        char *source;
+        char **fragments;
+        char *owner, *group, *mode;
+        bool recurse, force, symlink;
+
+        char *target;           /* the effective path, as given: with its slash, if it is a directory */
+        PathWatch **watches;
+        size_t n_watches;
+} File;
+
+static const FieldSpec file_fields[] = {
+        FIELD(File, path, FIELD_STR, FIELD_IS_NAME, "Where it is. A path that ends in a slash is a directory."),
+        FIELD(File, dirname, FIELD_STR, 0, "Replaces the directory part of the path. Must end in a slash."),
+        FIELD(File, basename, FIELD_STR, 0, "Replaces the last part of the path."),
+        FIELD(File, state, FIELD_STR, 0, "'exists', 'absent', or '' for whatever it is: then it is never created or removed."),
+        FIELD(File, content, FIELD_VALUE, FIELD_OPTIONAL, "What is in it.", .mcl_type = "str"),
+        FIELD(File, source, FIELD_STR, 0, "A file on this host to copy from; with symlink, what the link says."),
+        FIELD(File, fragments, FIELD_STRV, 0, "Files, or directories of files, that make up the content one after another."),
+        FIELD(File, owner, FIELD_STR, 0, "Name or number of the user it belongs to."),
+        FIELD(File, group, FIELD_STR, 0, "Name or number of the group it belongs to."),
+        FIELD(File, mode, FIELD_STR, 0, "Permissions, octal ('0644') or symbolic ('u=rw,go=r')."),
+        FIELD(File, recurse, FIELD_BOOL, 0, "Create parents of a directory; remove or watch all that is below it."),
+        FIELD(File, force, FIELD_BOOL, 0, "Replace a directory by a file, or the other way round."),
+        FIELD(File, symlink, FIELD_BOOL, 0, "It is a symbolic link; source is what the link says."),
+        {}
+};
+
+/* ---- the path ---- */
+
+/* The length of the directory part of p, with its slash; a slash at the end belongs to the last part. */
+static size_t dirname_length(const char *p) {
+        size_t n = strlen(p);
+
+        while (n > 1 && p[n - 1] == '/')
+                n--;
+        while (n > 0 && p[n - 1] != '/')
+                n--;
+        return streq(p, "/") ? 0 : n;
+}
+
+static char *make_target(const File *f) {
+        const char *p = *f->path ? f->path : f->resource.name;
+        size_t n = dirname_length(p);
+        char *target;
+
+        if (asprintf(&target, "%.*s%s", *f->dirname ? (int) strlen(f->dirname) : (int) n, *f->dirname ? f->dirname : p,
+                     *f->basename ? f->basename : p + n) < 0)
+                return NULL;
+        return target;
+}
+
+/* Most say their path and nothing else: then nothing needs to be put together, nor freed. */
+static const char *peek_target(const File *f, char **ret_free) {
+        *ret_free = NULL;
+        if (!*f->dirname && !*f->basename)
+                return *f->path ? f->path : f->resource.name;
+        return *ret_free = make_target(f);
+}
+
+static bool is_directory(const char *path) {
+        return endswith(path, "/");
+}
+
+static bool wants_content(const File *f) {
+        return f->content.kind != TYPE_NIL || (!f->symlink && *f->source) || f->fragments;
+}
+
+/* ---- validate ---- */
+
+/* Whether path is prefix or lies below it, by whole parts. */
+static bool is_inside(const char *path, const char *prefix) {
+        size_t n = strlen(prefix);
+
+        while (n > 0 && prefix[n - 1] == '/')
+                n--;
+        return strncmp(path, prefix, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+static int validate_fragments(const Resource *r, const char *target, Diag *reterr) {
+        const File *f = (const File *) r;
+
+        for (char **s = f->fragments; s && *s; s++) {
+                if (**s != '/')
+                        return resource_error(r, reterr, -EINVAL, "fragment must be an absolute path, got '%s'", *s);
+                if (is_inside(target, *s))
+                        return resource_error(r, reterr, -EINVAL, "fragment '%s' contains the file itself", *s);
+        }
+        return 0;
+}
+
+static int validate_target(const Resource *r, const char *target, Diag *reterr) {
+        const File *f = (const File *) r;
+        bool absent = streq(f->state, "absent"), directory = is_directory(target);
+        bool content = f->content.kind != TYPE_NIL;
+        mode_t mode;
+
+        if (*target != '/')
+                return resource_error(r, reterr, -EINVAL, "path must be absolute, got '%s'", target);
+        if (*f->state && !absent && !streq(f->state, "exists"))
+                return resource_error(r, reterr, -EINVAL, "state must be 'exists', 'absent' or '', got '%s'", f->state);
+        if (content + !!*f->source + !!f->fragments > 1)
+                return resource_error(r, reterr, -EINVAL, "only one of content, source and fragments can be given");
+        if (f->symlink && streq(f->state, "exists") && !*f->source)
+                return resource_error(r, reterr, -EINVAL, "a symbolic link needs a source");
+        if (f->symlink && (content || f->fragments || f->recurse))
+                return resource_error(r, reterr, -EINVAL, "a symbolic link cannot have content, fragments or recurse");
+        if (absent && (content || *f->source || f->fragments))
+                return resource_error(r, reterr, -EINVAL, "what is absent cannot have content, source or fragments");
+        if (absent && (*f->owner || *f->group || *f->mode))
+                return resource_error(r, reterr, -EINVAL, "what is absent cannot have owner, group or mode");
+        if (directory && (content || f->fragments || f->symlink))
+                return resource_error(r, reterr, -EINVAL, "a directory cannot have content, fragments or be a symbolic link");
+        if (*f->source && !f->symlink && (directory || is_directory(f->source)))
+                return resource_error(r, reterr, -EOPNOTSUPP, "source must be a file, got directory '%s'",
+                                      is_directory(f->source) ? f->source : target);
+        if (*f->source && !f->symlink && *f->source != '/')
+                return resource_error(r, reterr, -EINVAL, "source must be an absolute path, got '%s'", f->source);
+        if (*f->source && !f->symlink && f->recurse)
+                return resource_error(r, reterr, -EINVAL, "a source that is a file cannot be copied with recurse");
+        if (f->symlink && *f->mode)
+                return resource_error(r, reterr, -EINVAL, "a symbolic link has no mode");
+        if (*f->mode && file_mode_parse(f->mode, 0, &mode) < 0)
+                return resource_error(r, reterr, -EINVAL, "mode must be octal ('0644') or symbolic with '=' ('u=rw,go=r'), got '%s'",
+                                      f->mode);
+        return validate_fragments(r, target, reterr);
+}
+
+static int file_validate(const Resource *r, Diag *reterr) {
+        const File *f = (const File *) r;
+        _cleanup_free_ char *made = NULL;
+
+        if (*f->dirname && !is_directory(f->dirname))
+                return resource_error(r, reterr, -EINVAL, "dirname must end in a slash, got '%s'", f->dirname);
+        if (*f->basename == '/')
+                return resource_error(r, reterr, -EINVAL, "basename must not begin with a slash, got '%s'", f->basename);
+        const char *target = peek_target(f, &made);
+        if (!target)
+                return -ENOMEM;
+        return validate_target(r, target, reterr);
+}
+
+/* ---- watch ---- */
+
+static int file_prepare(Resource *r, Diag *reterr) {
+        File *f = (File *) r;
+
+        free(f->target);
+        f->target = make_target(f);
+        return f->target ? 0 : -ENOMEM;
+}
+
+static void file_on_change(PathWatch *w, int error, void *userdata) {
+        Resource *r = userdata;
+        _cleanup_(diag_done) Diag diag = {};
+
+        if (error >= 0) {
+                resource_changed(r);
+                return;
+        }
+        (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
+        resource_watch_failed(r, error, &diag);
+}
+
+static void file_unwatch(Resource *r) {
+        File *f = (File *) r;
+
+        for (size_t i = 0; i < f->n_watches; i++)
+                path_watch_free(f->watches[i]);
+        free(f->watches);
+        f->watches = NULL;
+        f->n_watches = 0;
+}
+
+static int add_watch(File *f, const char *path, bool recurse, Diag *reterr) {
+        int r = path_watch_new(&f->watches[f->n_watches], local_host_paths(&f->resource), path, recurse ? PATH_WATCH_RECURSIVE : 0,
+                               file_on_change, f);
+        if (r < 0)
+                return resource_error(&f->resource, reterr, r, "cannot watch '%s': %m", path);
+        f->n_watches++;
+        return 0;
+}
+
+static int file_watch(Resource *r, Diag *reterr) {
+        File *f = (File *) r;
+        int k;
+
+        f->watches = calloc(2 + strv_count(f->fragments), sizeof(*f->watches));
+        if (!f->watches)
+                return resource_error(r, reterr, -ENOMEM, "cannot watch: %m");
+        k = add_watch(f, f->target, f->recurse, reterr);
+        if (k >= 0 && *f->source && !f->symlink)
+                k = add_watch(f, f->source, false, reterr);
+        for (char **s = f->fragments; k >= 0 && s && *s; s++)
+                k = add_watch(f, *s, false, reterr);
+        if (k < 0)
+                return k;
+        resource_armed(r);
+        return 0;
+}
+
+/* ---- what is there ---- */
+
+/* The object at the path. dir and base say where it is or would be; they are looked up only when something is to be changed,
+ * or the plain way did not find it. */
+typedef struct Found {
+        bool exists;
+        int fd;                 /* of the object, to read from if it was opened so; owned */
+        struct stat st;
+        SafePath where;
+} Found;
+
+#define FOUND_INIT { .fd = -EBADF, .where = SAFE_PATH_INIT }
+
+static void found_done(Found *x) {
+        closep(&x->fd);
+        safe_path_done(&x->where);
+}
+
+static int found_where(const File *f, Found *x, Diag *reterr) {
+        int r;
+
+        if (x->where.base)
+                return 0;
+        r = safe_path_find(f->target, !f->symlink && !streq(f->state, "absent"), &x->where);
+        if (r == -EPERM)
+                return resource_error(&f->resource, reterr, r,
+                                      "'%s' leads over a symbolic link that is not trusted: neither root nor we made it", f->target);
+        return r < 0 ? resource_error(&f->resource, reterr, r, "cannot find the directory of '%s': %m", f->target) : 0;
+}
+
+static bool is_missing(int error) {
+        return error == -ENOENT || error == -ENOTDIR;
+}
+
+static int find(const File *f, bool read, Found *x, Diag *reterr) {
+        bool link = f->symlink || streq(f->state, "absent");
+        int r;
+
+        found_done(x);
+        *x = (Found) FOUND_INIT;
+        if (link) {
+                /* The thing itself, never what it points to. */
+                r = safe_path_find(f->target, false, &x->where);
+                if (r >= 0)
+                        r = openat(x->where.dir_fd, x->where.base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+                if (r == -1)
+                        r = -errno;
+        } else {
+                r = safe_open(f->target, read ? O_RDONLY : O_PATH);
+                /* "x/" of a file x says so; it is ours to replace, if force is given. */
+                if (r == -ENOTDIR && is_directory(f->target)) {
+                        _cleanup_free_ char *bare = strndup(f->target, strlen(f->target) - 1);
+                        if (!bare)
+                                return -ENOMEM;
+                        r = safe_open(bare, O_PATH);
+                }
+                if (r == -ENXIO || r == -EISDIR)        /* a socket, say: only looked at */
+                        r = safe_open(f->target, O_PATH);
+        }
+        if (is_missing(r))
+                return 0;
+        if (r == -EPERM)
+                return found_where(f, x, reterr);
+        if (r < 0)
+                return resource_error(&f->resource, reterr, r, "cannot open '%s': %m", f->target);
+        x->fd = r;
+        if (fstat(x->fd, &x->st) < 0)
+                return resource_error(&f->resource, reterr, -errno, "cannot stat '%s': %m", f->target);
+        x->exists = true;
+        return 0;
+}
+
+/* ---- owner and mode ---- */
+
+typedef struct Access {
+        uid_t uid;              /* (uid_t) -1: as it is */
+        gid_t gid;
+        mode_t mode;
+        bool has_mode;
+} Access;
+
+static bool parse_number(const char *s, unsigned long *ret) {
+        char *end;
+
+        errno = 0;
+        *ret = strtoul(s, &end, 10);
+        return *s >= '0' && *s <= '9' && *end == '\0' && errno == 0 && *ret < UINT32_MAX;
+}
+
+static int find_user(const File *f, uid_t *ret, Diag *reterr) {
+        unsigned long n;
+        const struct passwd *p = parse_number(f->owner, &n) ? getpwuid((uid_t) n) : NULL;
+
+        if (!p)
+                p = getpwnam(f->owner);
+        if (!p)
+                return resource_error(&f->resource, reterr, -ESRCH, "there is no user '%s'", f->owner);
+        *ret = p->pw_uid;
+        return 0;
+}
+
+static int find_group(const File *f, gid_t *ret, Diag *reterr) {
+        unsigned long n;
+        const struct group *g = parse_number(f->group, &n) ? getgrgid((gid_t) n) : NULL;
+
+        if (!g)
+                g = getgrnam(f->group);
+        if (!g)
+                return resource_error(&f->resource, reterr, -ESRCH, "there is no group '%s'", f->group);
+        *ret = g->gr_gid;
+        return 0;
+}
+
+static int wanted_access(const File *f, const Found *x, Access *ret, Diag *reterr) {
+        *ret = (Access) { .uid = (uid_t) -1, .gid = (gid_t) -1 };
+        int r = 0;
+
+        if (*f->owner)
+                r = find_user(f, &ret->uid, reterr);
+        if (r >= 0 && *f->group)
+                r = find_group(f, &ret->gid, reterr);
+        if (r >= 0 && *f->mode) {
+                ret->has_mode = true;
+                r = file_mode_parse(f->mode, x->exists ? x->st.st_mode : 0, &ret->mode);
+        }
+        return r;
+}
+
+/* Owner before mode: a change of owner takes the set-user-id bit away. */
+static int set_access(const File *f, int fd, const Access *a, Diag *reterr) {
+        char proc[64];
+
+        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+        if ((a->uid != (uid_t) -1 || a->gid != (gid_t) -1) && fchownat(fd, "", a->uid, a->gid, AT_EMPTY_PATH) < 0)
+                return resource_error(&f->resource, reterr, -errno, "cannot change the owner of '%s': %m", f->target);
+        if (a->has_mode && chmod(proc, a->mode) < 0)
+                return resource_error(&f->resource, reterr, -errno, "cannot change the mode of '%s': %m", f->target);
+        return 0;
+}
+
+static int check_access(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+        Access a;
+        int r;
+
+        if (!*f->owner && !*f->group && !*f->mode)
+                return 0;
+        if (!x->exists) {
+                if (!apply || *changed) {
+                        *changed = true;
+                        return 0;
+                }
+                return resource_error(&f->resource, reterr, -ENOENT, "'%s' is not there, and state is not 'exists'", f->target);
+        }
+        r = wanted_access(f, x, &a, reterr);
+        if (r < 0)
+                return r;
+        if ((a.uid == (uid_t) -1 || a.uid == x->st.st_uid) && (a.gid == (gid_t) -1 || a.gid == x->st.st_gid) &&
+            (!a.has_mode || a.mode == (x->st.st_mode & 07777)))
+                return 0;
+        *changed = true;
+        return apply ? set_access(f, x->fd, &a, reterr) : 0;
+}
+
+/* ---- content ---- */
+
+/* What shall be in the file: memory, or an open file. */
+typedef struct Content {
+        const char *data;
+        size_t size;
+        char *owned;
+        int fd;
+        mode_t mode;            /* of the source */
+} Content;
+
+static void content_done(Content *c) {
+        closep(&c->fd);
+        free(c->owned);
+}
+
+static int open_regular(const File *f, const char *path, struct stat *ret, Diag *reterr) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+        if (fd < 0)
+                return resource_error(&f->resource, reterr, -errno, "cannot open '%s': %m", path);
+        if (fstat(fd, ret) < 0 || !S_ISREG(ret->st_mode) || ret->st_size > CONTENT_MAX) {
+                (void) close(fd);
+                return resource_error(&f->resource, reterr, -EINVAL, "'%s' is not a regular file of at most %d bytes", path, CONTENT_MAX);
+        }
+        return fd;
+}
+
+static int add_fragment(const File *f, int dir_fd, const char *name, const char *shown, StrBuf *b, Diag *reterr) {
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+        int r;
+
+        r = read_file_at(dir_fd, name, FRAGMENTS_MAX, &data, &size);
+        if (r < 0)
+                return resource_error(&f->resource, reterr, r, "cannot read fragment '%s': %m", shown);
+        if (b->size + size > FRAGMENTS_MAX)
+                return resource_error(&f->resource, reterr, -EFBIG, "the fragments have more than %d bytes", FRAGMENTS_MAX);
+        strbuf_add(b, data, size);
+        return 0;
+}
+
+/* All files in a directory, by name; what is no file is passed over. */
+static int add_fragment_directory(const File *f, const char *path, StrBuf *b, Diag *reterr) {
+        struct dirent **list;
+        int r = 0;
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return resource_error(&f->resource, reterr, -errno, "cannot open fragment '%s': %m", path);
+        int n = scandirat(fd, ".", &list, NULL, alphasort);
+        if (n < 0)
+                return resource_error(&f->resource, reterr, -errno, "cannot read fragment '%s': %m", path);
+        for (int i = 0; i < n; i++) {
+                struct stat st;
+                if (r >= 0 && fstatat(fd, list[i]->d_name, &st, 0) >= 0 && S_ISREG(st.st_mode))
+                        r = add_fragment(f, fd, list[i]->d_name, path, b, reterr);
+                free(list[i]);
+        }
+        free(list);
+        return r;
+}
+
+static int get_content(const File *f, Content *ret, Diag *reterr) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+        struct stat st;
+        int r = 0;
+
+        if (f->content.kind == TYPE_STR) {
+                ret->data = f->content.s->data;
+                ret->size = f->content.s->size;
+                return 0;
+        }
+        if (*f->source) {
+                r = open_regular(f, f->source, &st, reterr);
+                if (r < 0)
+                        return r;
+                ret->fd = r;
+                ret->size = (size_t) st.st_size;
+                ret->mode = st.st_mode & 07777;
+                return 0;
+        }
+        for (char **s = f->fragments; s && *s && r >= 0; s++)
+                r = is_directory(*s) ? add_fragment_directory(f, *s, &b, reterr) : add_fragment(f, AT_FDCWD, *s, *s, &b, reterr);
+        if (r < 0)
+                return r;
+        ret->size = b.size;
+        ret->data = ret->owned = strbuf_take(&b);
+        return ret->owned ? 0 : -ENOMEM;
+}
+
+static ssize_t read_fully(int fd, char *buffer, size_t size, off_t at) {
+        size_t n = 0;
+
+        while (n < size) {
+                ssize_t k = pread(fd, buffer + n, size - n, at + (off_t) n);
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return -errno;
+                if (k == 0)
+                        break;
+                n += (size_t) k;
+        }
+        return (ssize_t) n;
+}
+
+/* 1 if the file has this content, 0 if not. */
+static int content_matches(int fd, const Content *c) {
+        char have[16384], want[16384];
+
+        for (size_t at = 0;;) {
+                ssize_t n = read_fully(fd, have, sizeof(have), (off_t) at);
+                if (n < 0)
+                        return (int) n;
+                if (c->fd >= 0) {
+                        ssize_t k = read_fully(c->fd, want, sizeof(want), (off_t) at);
+                        if (k < 0)
+                                return (int) k;
+                        if (k != n || memcmp(have, want, (size_t) n) != 0)
+                                return 0;
+                } else if ((size_t) n > c->size - at || memcmp(have, c->data + at, (size_t) n) != 0)
+                        return 0;
+                at += (size_t) n;
+                if ((size_t) n < sizeof(have))
+                        return c->fd >= 0 || at == c->size;
+        }
+}
+
+static int write_content(int fd, const Content *c) {
+        char buffer[65536];
+
+        if (c->fd < 0)
+                return write_all(fd, c->data, c->size);
+        for (off_t at = 0;;) {
+                ssize_t n = read_fully(c->fd, buffer, sizeof(buffer), at);
+                if (n <= 0)
+                        return (int) n;
+                int r = write_all(fd, buffer, (size_t) n);
+                if (r < 0)
+                        return r;
+                at += n;
+        }
+}
+
+/* Attributes of the file that is replaced (ACLs, security labels) go with it, as far as the file system lets us. */
+static void copy_attributes(int from, int to) {
+        char names[4096], value[4096];
+        ssize_t n = flistxattr(from, names, sizeof(names));
+
+        for (ssize_t i = 0; i < n; i += (ssize_t) strlen(names + i) + 1) {
+                ssize_t k = fgetxattr(from, names + i, value, sizeof(value));
+                if (k >= 0)
+                        (void) fsetxattr(to, names + i, value, (size_t) k, 0);
+        }
+}
+
+/* Always the same for one file, and short enough whatever its name is. */
+static void temporary_name(const char *base, char *ret, size_t size) {
+        uint64_t hash = UINT64_C(14695981039346656037);
+
+        for (const char *p = base; *p; p++)
+                hash = (hash ^ (uint8_t) *p) * UINT64_C(1099511628211);
+        (void) snprintf(ret, size, ".mgmt-%016" PRIx64, hash);
+}
+
+static int create_temporary(int dir_fd, const char *name) {
+        for (int attempt = 0; attempt < 2; attempt++) {
+                int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                if (fd >= 0)
+                        return fd;
+                if (errno != EEXIST)
+                        return -errno;
+                (void) unlinkat(dir_fd, name, 0);
+        }
+        return -EEXIST;
+}
+
+static mode_t current_umask(void) {
+        mode_t mask = umask(0);
+
+        (void) umask(mask);
+        return mask;
+}
+
+/* Owner and mode of what is to be written: as wanted, else as they were, else as open() would make them. */
+static int new_access(const File *f, const Found *x, const Content *c, Access *ret, Diag *reterr) {
+        int r = wanted_access(f, x, ret, reterr);
+        if (r < 0)
+                return r;
+        if (x->exists && ret->uid == (uid_t) -1 && x->st.st_uid != geteuid())
+                ret->uid = x->st.st_uid;
+        if (x->exists && ret->gid == (gid_t) -1 && x->st.st_gid != getegid())
+                ret->gid = x->st.st_gid;
+        if (!ret->has_mode)
+                ret->mode = c->fd >= 0 ? c->mode : x->exists ? x->st.st_mode & 07777 : 0666 & ~current_umask();
+        ret->has_mode = true;
+        return 0;
+}
+
+static int write_in_place(const File *f, const Found *x, const Content *c, Diag *reterr) {
+        _cleanup_close_ int fd = openat(x->where.dir_fd, x->where.base, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+        int r = fd < 0 ? -errno : write_content(fd, c);
+
+        return r < 0 ? resource_error(&f->resource, reterr, r, "cannot write '%s' in place: %m", f->target) : 0;
+}
+
+static int replace_content(const File *f, Found *x, const Content *c, Diag *reterr) {
+        char temporary[32];
+        Access a;
+        int r;
+
+        r = found_where(f, x, reterr);
+        if (r < 0)
+                return r;
+        r = new_access(f, x, c, &a, reterr);
+        if (r < 0)
+                return r;
+
+        temporary_name(x->where.base, temporary, sizeof(temporary));
+        _cleanup_close_ int fd = create_temporary(x->where.dir_fd, temporary);
+        if (fd < 0)
+                return resource_error(&f->resource, reterr, fd, "cannot write beside '%s': %m", f->target);
+        r = write_content(fd, c);
+        if (r < 0)
+                (void) resource_error(&f->resource, reterr, r, "cannot write '%s': %m", f->target);
+        if (r >= 0 && x->exists && S_ISREG(x->st.st_mode))
+                copy_attributes(x->fd, fd);
+        if (r >= 0)
+                r = set_access(f, fd, &a, reterr);
+        if (r >= 0 && renameat(x->where.dir_fd, temporary, x->where.dir_fd, x->where.base) < 0) {
+                r = -errno;
+                if (r == -EBUSY)
+                        r = write_in_place(f, x, c, reterr);
+                else
+                        (void) resource_error(&f->resource, reterr, r, "cannot put '%s' in place: %m", f->target);
+                (void) unlinkat(x->where.dir_fd, temporary, 0);
+        } else if (r < 0)
+                (void) unlinkat(x->where.dir_fd, temporary, 0);
+        return r;
+}
+
+/* Something of another kind is in the way. */
+static int clear_way(const File *f, Found *x, Diag *reterr) {
+        int r;
+
+        if (!f->force)
+                return resource_error(&f->resource, reterr, S_ISDIR(x->st.st_mode) ? -EISDIR : -EEXIST,
+                                      "'%s' is something else, and force is not set", f->target);
+        r = found_where(f, x, reterr);
+        if (r < 0)
+                return r;
+        if (streq(x->where.base, ".") || streq(x->where.base, ".."))
+                return resource_error(&f->resource, reterr, -EINVAL, "'%s' is not to be removed", f->target);
+        r = S_ISDIR(x->st.st_mode) ? safe_remove_tree(x->where.dir_fd, x->where.base)
+                                   : unlinkat(x->where.dir_fd, x->where.base, 0) < 0 ? -errno : 0;
+        if (r < 0)
+                return resource_error(&f->resource, reterr, r, "cannot remove '%s': %m", f->target);
+        x->exists = false;
+        closep(&x->fd);
+        x->fd = -EBADF;
+        return 0;
+}
+
+static int check_content(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+        _cleanup_(content_done) Content c = { .fd = -EBADF };
+        int r;
+
+        if (!x->exists && !streq(f->state, "exists"))
+                return resource_error(&f->resource, reterr, -ENOENT, "'%s' is not there, and state is not 'exists'", f->target);
+        r = get_content(f, &c, reterr);
+        if (r < 0)
+                return r;
+        if (x->exists && S_ISREG(x->st.st_mode)) {
+                r = (size_t) x->st.st_size == c.size ? content_matches(x->fd, &c) : 0;
+                if (r < 0)
+                        return resource_error(&f->resource, reterr, r, "cannot read '%s': %m", f->target);
+                if (r > 0)
+                        return 0;
+        } else if (x->exists && !S_ISDIR(x->st.st_mode))
+                return resource_error(&f->resource, reterr, -EEXIST, "'%s' is neither a file nor a directory", f->target);
+
+        *changed = true;
+        if (!apply)
+                return 0;
+        if (x->exists && S_ISDIR(x->st.st_mode)) {
+                r = clear_way(f, x, reterr);
+                if (r < 0)
+                        return r;
+        }
+        r = replace_content(f, x, &c, reterr);
+        return r < 0 ? r : find(f, false, x, reterr);
+}
+
+/* ---- state ---- */
+
+static int remove_it(const File *f, const Found *x, Diag *reterr) {
+        int r;
+
+        if (streq(x->where.base, ".") || streq(x->where.base, ".."))
+                return resource_error(&f->resource, reterr, -EINVAL, "'%s' is not to be removed", f->target);
+        if (f->recurse)
+                r = safe_remove_tree(x->where.dir_fd, x->where.base);
+        else
+                r = unlinkat(x->where.dir_fd, x->where.base, S_ISDIR(x->st.st_mode) ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
+        return r < 0 && r != -ENOENT ? resource_error(&f->resource, reterr, r, "cannot remove '%s': %m", f->target) : 0;
+}
+
+/* Makes the directory, and with recurse those above it that are missing. */
+static int make_it(const File *f, Found *x, mode_t mode, Diag *reterr) {
+        int r;
+
+        if (f->recurse) {
+                _cleanup_free_ char *parent = strndup(f->target, dirname_length(f->target));
+                r = parent ? make_directories(parent, mode) : -ENOMEM;
+                if (r < 0)
+                        return resource_error(&f->resource, reterr, r, "cannot make the directories above '%s': %m", f->target);
+        }
+        r = found_where(f, x, reterr);
+        if (r < 0)
+                return r;
+        if (mkdirat(x->where.dir_fd, x->where.base, mode) < 0 && errno != EEXIST)
+                return resource_error(&f->resource, reterr, -errno, "cannot make '%s': %m", f->target);
+        return 0;
+}
+
+static int check_directory(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+        mode_t mode = 0777;
+        int r;
+
+        if (x->exists && S_ISDIR(x->st.st_mode))
+                return 0;
+        *changed = true;
+        if (!apply)
+                return 0;
+        if (x->exists) {
+                r = clear_way(f, x, reterr);
+                if (r < 0)
+                        return r;
+        }
+        if (*f->mode)
+                (void) file_mode_parse(f->mode, 0, &mode);
+        r = make_it(f, x, mode, reterr);
+        return r < 0 ? r : find(f, false, x, reterr);
+}
+
+static int check_empty(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+        int r;
+
+        if (x->exists)
+                return 0;
+        *changed = true;
+        if (!apply)
+                return 0;
+        r = found_where(f, x, reterr);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = openat(x->where.dir_fd, x->where.base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (fd < 0)
+                return resource_error(&f->resource, reterr, -errno, "cannot create '%s': %m", f->target);
+        return find(f, false, x, reterr);
+}
+
+static int check_symlink(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+        char text[PATH_MAX];
+        int r;
+
+        if (x->exists && S_ISLNK(x->st.st_mode)) {
+                ssize_t n = readlinkat(x->fd, "", text, sizeof(text) - 1);
+                if (n >= 0 && (size_t) n == strlen(f->source) && memcmp(text, f->source, (size_t) n) == 0)
+                        return 0;
+        }
+        *changed = true;
+        if (!apply)
+                return 0;
+        if (x->exists && !S_ISLNK(x->st.st_mode)) {
+                r = clear_way(f, x, reterr);
+                if (r < 0)
+                        return r;
+        }
+
+        char temporary[32];
+        r = found_where(f, x, reterr);
+        if (r < 0)
+                return r;
+        temporary_name(x->where.base, temporary, sizeof(temporary));
+        (void) unlinkat(x->where.dir_fd, temporary, 0);
+        if (symlinkat(f->source, x->where.dir_fd, temporary) < 0 ||
+            renameat(x->where.dir_fd, temporary, x->where.dir_fd, x->where.base) < 0) {
+                r = -errno;
+                (void) unlinkat(x->where.dir_fd, temporary, 0);
+                return resource_error(&f->resource, reterr, r, "cannot make the link '%s': %m", f->target);
+        }
+        return find(f, false, x, reterr);
+}
+
+static int check_all(File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+        bool exists = streq(f->state, "exists");
+        int r;
+
+        r = find(f, wants_content(f), x, reterr);
+        if (r < 0)
+                return r;
+        if (streq(f->state, "absent")) {
+                *changed = x->exists;
+                return x->exists && apply ? remove_it(f, x, reterr) : 0;
+        }
+
+        if (f->symlink)
+                r = exists ? check_symlink(f, apply, x, changed, reterr) : 0;
+        else if (wants_content(f))
+                r = check_content(f, apply, x, changed, reterr);
+        else if (is_directory(f->target))
+                r = exists ? check_directory(f, apply, x, changed, reterr) : 0;
+        else
+                r = exists ? check_empty(f, apply, x, changed, reterr) : 0;
+        return r < 0 ? r : check_access(f, apply, x, changed, reterr);
+}
+
+static int file_check_apply(Resource *r, bool apply, Diag *reterr) {
+        File *f = (File *) r;
+        _cleanup_(found_done) Found x = FOUND_INIT;
+        bool changed = false;
+        int k;
+
+        if (resource_received(r, "path") || resource_received(r, "dirname") || resource_received(r, "basename")) {
+                k = file_prepare(r, reterr);
+                if (k < 0)
+                        return k;
+        }
+        k = check_all(f, apply, &x, &changed, reterr);
+        if (k < 0)
+                return k;
+        return changed ? CHECK_CHANGED : CHECK_OK;
+}
+
+/* ---- autoedge ---- */
+
+static int file_uids(const Resource *r, ResourceUids *ret) {
+        _cleanup_free_ char *made = NULL;
+        const char *target = peek_target((const File *) r, &made);
+
+        return target ? resource_uids_add(ret, "file", target, false) : -ENOMEM;
+}
+
+/* The directories above, from the nearest up; and in the first batch the fragments. A file with fragments asks for all of it at
+ * once, because a match ends the asking. */
+static int file_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
+        const File *f = (const File *) r;
+        _cleanup_free_ char *made = NULL, *parent = NULL;
+        const char *target = peek_target(f, &made);
+        int k = 0;
+
+        if (!target || !(parent = strdup(target)))
+                return -ENOMEM;
+        if (f->fragments && batch > 0)
+                return 0;
+        for (char **s = f->fragments; s && *s && k >= 0; s++)
+                k = resource_uids_add(ret, "file", *s, false);
+        for (unsigned i = 0; k >= 0; i++) {
+                parent[dirname_length(parent)] = '\0';
+                if (!*parent)
+                        break;
+                if (f->fragments || i == batch)
+                        k = resource_uids_add(ret, "file", parent, false);
+                if (!f->fragments && i == batch)
+                        break;
+        }
+        return k;
+}
+
+static void file_done(Resource *r) {
+        File *f = (File *) r;
+
+        file_unwatch(r);
+        free(f->target);
+}
+
+const ResourceType file_type = {
+        .kind = "file",
+        .doc = "A file, a directory or a symbolic link.",
+        .example = "file \"/etc/motd\" {\n"
+                   "\tstate => \"exists\",\n"
+                   "\tcontent => \"welcome\\n\",\n"
+                   "\tmode => \"0644\",\n"
+                   "}\n",
+        .size = sizeof(File),
+        .flags = RESOURCE_RECEIVES,
+        .fields = file_fields,
+        .done = file_done,
+        .validate = file_validate,
+        .prepare = file_prepare,
+        .watch = file_watch,
+        .unwatch = file_unwatch,
+        .check_apply = file_check_apply,
+        .uids = file_uids,
+        .wants = file_wants,
+        .first_match_ends = true,
+};

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include <syslog.h>
+
+#include "common/sd/log.h"
+#include "daemons/engine/arming.h"
+#include "daemons/engine/attempt.h"
+#include "daemons/engine/engine-manager.h"
+#include "daemons/engine/local-host.h"
+
+static void host_changed(Resource *r) {
+        Vertex *v = vertex_root(r->vertex);
+
+        scheduler_event(&v->manager->scheduler, v);
+}
+
+static void host_armed(Resource *r) {
+        Vertex *v = r->vertex;
+
+        arming_armed(&v->manager->scheduler, v);
+}
+
+static void host_watch_failed(Resource *r, int error, Diag *diag) {
+        Vertex *v = r->vertex;
+        _cleanup_(diag_done) Diag none = {};
+
+        arming_failed(&v->manager->scheduler, v, error, diag ? diag : &none);
+}
+
+static void host_finished(Resource *r, int result, Diag *diag) {
+        Vertex *v = r->vertex;
+        _cleanup_(diag_done) Diag none = {};
+
+        attempt_finished(&v->manager->scheduler, v, result, diag ? diag : &none);
+}
+
+static void host_waiting(Resource *r, const char *reason) {
+        Vertex *v = vertex_root(r->vertex);
+
+        diag_done(&v->error);
+        (void) diag_set(&v->error, r->pos, -EAGAIN, "%s", reason);
+}
+
+static bool host_refresh(const Resource *r) {
+        const Vertex *v = r->vertex;
+
+        return scheduler_refresh(v);
+}
+
+static int host_send(Resource *r, const char *key, Value value) {
+        Vertex *v = r->vertex;
+        Manager *m = v->manager;
+        int k;
+
+        k = vertex_send(v, key, value);
+        if (k <= 0)
+                return k;
+        const GraphAdjacency *out = graph_successors(m->graph, v->id);
+        for (uint32_t i = 0; i < out->n; i++)
+                if (out->items[i].data & EDGE_TRANSFER)
+                        scheduler_dirty(&m->scheduler, vertex_root(manager_vertex(m, out->items[i].peer)));
+        return 0;
+}
+
+static void host_log(Resource *r, int priority, const char *text) {
+        Vertex *v = r->vertex;
+
+        (void) log_resource(priority, r->type->kind, r->name, r->pos, "%s", text);
+        events_emit(v->manager->events, EVENT_LOG, r->type->kind, r->name, priority, NULL, text);
+}
+
+static void host_exit_requested(Resource *r, int code) {
+        Vertex *v = r->vertex;
+        char state[16];
+
+        (void) snprintf(state, sizeof(state), "%d", code);
+        events_emit(v->manager->events, EVENT_EXIT, r->type->kind, r->name, LOG_NOTICE, state, NULL);
+}
+
+void local_host_init(ResourceHost *host, Manager *m) {
+        *host = (ResourceHost) {
+                .event = m->event,
+                .manager = m,
+                .hostname = m->hostname,
+                .state_dir = m->state_dir,
+                .changed = host_changed,
+                .armed = host_armed,
+                .watch_failed = host_watch_failed,
+                .finished = host_finished,
+                .waiting = host_waiting,
+                .refresh = host_refresh,
+                .send = host_send,
+                .log = host_log,
+                .exit_requested = host_exit_requested,
+        };
+}
+
+PathWatcher *local_host_paths(const Resource *r) {
+        const Manager *m = r->host->manager;
+
+        return m->paths;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* The engine's side of the resource contract (common/resource.h): what a kind reports, brought to its vertex. */
+
+#include "common/resource.h"
+
+typedef struct Manager Manager;
+typedef struct PathWatcher PathWatcher;
+
+void local_host_init(ResourceHost *host, Manager *m);
+
+/* For the engine's own kinds: the one inotify watcher of this daemon. */
+PathWatcher *local_host_paths(const Resource *r);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Resources on the bus, lazily: a fallback vtable answers for every path that names a vertex, an enumerator lists them for
+ * Introspect and GetManagedObjects. */
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "common/sd/daemon.h"
+#include "common/sd/log.h"
+#include "daemons/engine/engine-manager.h"
+#include "daemons/engine/resource-bus.h"
+
+#define RESOURCE_PATH "/org/mgmt/engine1/resource"
+#define RESOURCE_INTERFACE "org.mgmt.engine1.Resource"
+#define MANAGER_PATH "/org/mgmt/engine1"
+#define MANAGER_INTERFACE "org.mgmt.engine1.Manager"
+
+enum {
+        SIGNALS_PER_TURN = 32,
+        SIGNALS_MAX = 1000,     /* more changes at once than this are told by one ResourcesChanged */
+};
+
+struct ResourceBus {
+        Manager *manager;
+        sd_event_source *turn;  /* runs while there are changes to tell, when nothing else is to be done */
+        TAILQ_HEAD(, Vertex) changed;
+        size_t n_changed;
+};
+
+char *resource_bus_path(const Vertex *v) {
+        char *path;
+
+        return sd_bus_path_encode_many(&path, RESOURCE_PATH "/%/%", vertex_kind(v), vertex_name(v)) < 0 ? NULL : path;
+}
+
+static int find_resource(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found, sd_bus_error *reterr) {
+        const Manager *m = userdata;
+        _cleanup_free_ char *kind = NULL, *name = NULL;
+        int r;
+
+        r = sd_bus_path_decode_many(path, RESOURCE_PATH "/%/%", &kind, &name);
+        if (r <= 0)
+                return r;
+        *ret_found = manager_find(m, kind, name);
+        return *ret_found ? 1 : 0;
+}
+
+static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *reterr) {
+        const Manager *m = userdata;
+        _cleanup_(strv_freep) char **nodes = calloc(graph_n_vertices(m->graph) + 1, sizeof(*nodes));
+        size_t n = 0;
+
+        if (!nodes)
+                return -ENOMEM;
+        for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
+                const Vertex *v = manager_vertex(m, id);
+                if (!v)
+                        continue;
+                nodes[n] = resource_bus_path(v);
+                if (!nodes[n++])
+                        return -ENOMEM;
+        }
+        *ret_nodes = TAKE_PTR(nodes);
+        return 0;
+}
+
+/* ---- properties ---- */
+
+#define PROPERTY(function) \
+        static int function(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply, \
+                            void *userdata, sd_bus_error *reterr)
+
+PROPERTY(get_kind) {
+        return sd_bus_message_append(reply, "s", vertex_kind(userdata));
+}
+
+PROPERTY(get_name) {
+        return sd_bus_message_append(reply, "s", vertex_name(userdata));
+}
+
+PROPERTY(get_state) {
+        return sd_bus_message_append(reply, "s", vertex_state_name(vertex_root(userdata)->state));
+}
+
+PROPERTY(get_converged) {
+        return sd_bus_message_append(reply, "b", vertex_is_clean(vertex_root(userdata)));
+}
+
+PROPERTY(get_noop) {
+        const Vertex *v = userdata;
+        return sd_bus_message_append(reply, "b", v->resource->meta.noop);
+}
+
+PROPERTY(get_last_check) {
+        return sd_bus_message_append(reply, "t", vertex_root(userdata)->last_check_usec);
+}
+
+PROPERTY(get_last_apply) {
+        return sd_bus_message_append(reply, "t", vertex_root(userdata)->last_apply_usec);
+}
+
+PROPERTY(get_last_error) {
+        const Vertex *v = vertex_root(userdata);
+        return sd_bus_message_append(reply, "s", v->error.message ? v->error.message : "");
+}
+
+PROPERTY(get_source) {
+        const Vertex *v = userdata;
+        Pos pos = v->resource->pos;
+        _cleanup_free_ char *text = NULL;
+
+        if (!pos.file || pos.line == 0)
+                return sd_bus_message_append(reply, "s", "");
+        if (asprintf(&text, "%s:%u:%u", pos.file, pos.line, pos.column) < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+        return sd_bus_message_append(reply, "s", text);
+}
+
+/* What keeps it from being checked. */
+PROPERTY(get_waits_for) {
+        const Vertex *v = vertex_root(userdata);
+        _cleanup_free_ char *text = v->blocker ? resource_id(v->blocker->resource) : strdup("");
+
+        return text ? sd_bus_message_append(reply, "s", text) : -ENOMEM;
+}
+
+static const sd_bus_vtable resource_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Kind", "s", get_kind, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Name", "s", get_name, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Converged", "b", get_converged, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Noop", "b", get_noop, 0, 0),
+        SD_BUS_PROPERTY("LastCheckUSec", "t", get_last_check, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LastApplyUSec", "t", get_last_apply, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LastError", "s", get_last_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Source", "s", get_source, 0, 0),
+        SD_BUS_PROPERTY("WaitsFor", "s", get_waits_for, 0, 0),
+        SD_BUS_VTABLE_END
+};
+
+/* ---- changes ---- */
+
+static int tell(ResourceBus *b, const Vertex *v) {
+        static const char *const properties[] = { "State", "Converged", "LastCheckUSec", "LastApplyUSec", "LastError", NULL };
+        _cleanup_free_ char *path = resource_bus_path(v);
+
+        if (!path)
+                return -ENOMEM;
+        return daemon_emit_changed(b->manager->daemon, path, RESOURCE_INTERFACE, (char **) properties);
+}
+
+static void take_changed(ResourceBus *b, Vertex *v) {
+        TAILQ_REMOVE(&b->changed, v, bus_link);
+        v->bus_dirty = false;
+        b->n_changed--;
+}
+
+static int on_turn(sd_event_source *source, void *userdata) {
+        ResourceBus *b = userdata;
+        Vertex *v;
+        int r = 0;
+
+        if (b->n_changed > SIGNALS_MAX) {
+                r = daemon_emit(b->manager->daemon, MANAGER_PATH, MANAGER_INTERFACE, "ResourcesChanged", "t", (uint64_t) b->n_changed);
+                while ((v = TAILQ_FIRST(&b->changed)))
+                        take_changed(b, v);
+        }
+        for (unsigned i = 0; i < SIGNALS_PER_TURN && (v = TAILQ_FIRST(&b->changed)); i++) {
+                take_changed(b, v);
+                r = tell(b, v);
+        }
+        if (r < 0)
+                (void) log_warning(r, "cannot tell the bus of changes: %m, ignoring");
+        if (TAILQ_EMPTY(&b->changed))
+                (void) sd_event_source_set_enabled(b->turn, SD_EVENT_OFF);
+        return 0;
+}
+
+void resource_bus_changed(ResourceBus *b, Vertex *v) {
+        if (v->bus_dirty)
+                return;
+        v->bus_dirty = true;
+        TAILQ_INSERT_TAIL(&b->changed, v, bus_link);
+        if (b->n_changed++ == 0)
+                (void) sd_event_source_set_enabled(b->turn, SD_EVENT_ON);
+}
+
+void resource_bus_forget(ResourceBus *b, Vertex *v) {
+        if (v->bus_dirty)
+                take_changed(b, v);
+}
+
+int resource_bus_new(ResourceBus **ret, Manager *m) {
+        _cleanup_(resource_bus_freep) ResourceBus *b = calloc(1, sizeof(*b));
+        int r;
+
+        if (!b)
+                return -ENOMEM;
+        b->manager = m;
+        TAILQ_INIT(&b->changed);
+        r = daemon_export_tree(m->daemon, RESOURCE_PATH, RESOURCE_INTERFACE, resource_vtable, find_resource, enumerate, m);
+        if (r < 0)
+                return r;
+        r = sd_event_add_defer(m->event, &b->turn, on_turn, b);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_priority(b->turn, SD_EVENT_PRIORITY_IDLE + 1);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(b->turn, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+ResourceBus *resource_bus_free(ResourceBus *b) {
+        Vertex *v;
+
+        if (!b)
+                return NULL;
+        while ((v = TAILQ_FIRST(&b->changed)))
+                take_changed(b, v);
+        sd_event_source_disable_unref(b->turn);
+        free(b);
+        return NULL;
+}

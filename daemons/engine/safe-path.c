@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The walk goes from directory to directory by file descriptor, so nobody can exchange a part of the path between looking at it
+ * and using it. */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "daemons/engine/safe-path.h"
+
+enum {
+        LINKS_MAX = 40,         /* as the kernel has it */
+        DEPTH_MAX = 512,        /* of a tree to be removed */
+};
+
+static int open_without_links(const char *path, int flags) {
+        struct open_how how = { .flags = (uint64_t) flags, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+        long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+        return fd < 0 ? -errno : (int) fd;
+}
+
+static int check_link(int fd) {
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        return st.st_uid == 0 || st.st_uid == geteuid() ? 0 : -EPERM;
+}
+
+/* What the link fd (O_PATH) points to, followed by the rest of the path it stood in. */
+static int splice_link(int fd, const char *rest, char **ret) {
+        char target[PATH_MAX];
+        int r;
+
+        r = check_link(fd);
+        if (r < 0)
+                return r;
+        ssize_t n = readlinkat(fd, "", target, sizeof(target) - 1);
+        if (n < 0)
+                return -errno;
+        target[n] = '\0';
+        if (asprintf(ret, "%s%s%s", target, *rest ? "/" : "", rest) < 0) {
+                *ret = NULL;
+                return -ENOMEM;
+        }
+        return strlen(*ret) >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* The next part of *path: 1 and its text, 0 at the end. "." is passed over. */
+static int next_part(const char **path, char part[static NAME_MAX + 1]) {
+        const char *p = *path;
+
+        for (;;) {
+                p += strspn(p, "/");
+                size_t n = strcspn(p, "/");
+                if (n == 0)
+                        return 0;
+                if (n > NAME_MAX)
+                        return -ENAMETOOLONG;
+                memcpy(part, p, n);
+                part[n] = '\0';
+                p += n;
+                *path = p;
+                if (!streq(part, "."))
+                        return 1;
+        }
+}
+
+/* The same, with "." where nothing is left. */
+static int next_part_or_dot(const char **path, char part[static NAME_MAX + 1]) {
+        int r = next_part(path, part);
+
+        if (r == 0)
+                memcpy(part, ".", 2);
+        return r;
+}
+
+int safe_path_find(const char *path, bool follow, SafePath *ret) {
+        _cleanup_close_ int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_free_ char *spliced = NULL;
+        char part[NAME_MAX + 1];
+        unsigned n_links = 0;
+        int r;
+
+        if (dir < 0)
+                return -errno;
+        if (path[0] != '/')
+                return -EINVAL;
+        r = next_part_or_dot(&path, part);
+        if (r < 0)
+                return r;
+
+        for (;;) {
+                const char *rest = path + strspn(path, "/");
+                bool last = *rest == '\0';
+                struct stat st;
+
+                _cleanup_close_ int fd = openat(dir, part, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+                if (fd < 0 && (errno != ENOENT || !last))
+                        return -errno;
+                if (fd >= 0 && fstat(fd, &st) < 0)
+                        return -errno;
+                if (fd >= 0 && S_ISLNK(st.st_mode) && (!last || follow)) {
+                        char *joined;
+
+                        if (++n_links > LINKS_MAX)
+                                return -ELOOP;
+                        r = splice_link(fd, rest, &joined);
+                        if (r < 0)
+                                return r;
+                        free(spliced);
+                        path = spliced = joined;
+                        if (*path == '/') {
+                                (void) close(dir);
+                                dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                                if (dir < 0)
+                                        return -errno;
+                        }
+                        r = next_part_or_dot(&path, part);
+                        if (r < 0)
+                                return r;
+                        continue;
+                }
+                if (last) {
+                        ret->base = strdup(part);
+                        if (!ret->base)
+                                return -ENOMEM;
+                        ret->dir_fd = TAKE_FD(dir);
+                        return 0;
+                }
+                if (!S_ISDIR(st.st_mode))
+                        return -ENOTDIR;
+                (void) close(dir);
+                dir = TAKE_FD(fd);
+                r = next_part_or_dot(&path, part);
+                if (r < 0)
+                        return r;
+        }
+}
+
+void safe_path_done(SafePath *p) {
+        closep(&p->dir_fd);
+        p->dir_fd = -EBADF;
+        free(p->base);
+        p->base = NULL;
+}
+
+int safe_open(const char *path, int flags) {
+        _cleanup_(safe_path_done) SafePath p = SAFE_PATH_INIT;
+        int r;
+
+        flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY | O_NONBLOCK);
+        r = open_without_links(path, flags);
+        if (r != -ELOOP && r != -ENOSYS && r != -EPERM)
+                return r;
+        r = safe_path_find(path, true, &p);
+        if (r < 0)
+                return r;
+        r = openat(p.dir_fd, p.base, flags | O_NOFOLLOW);
+        return r < 0 ? -errno : r;
+}
+
+static int remove_below(int dir_fd, unsigned depth) {
+        if (depth > DEPTH_MAX) {
+                (void) close(dir_fd);
+                return -ELOOP;
+        }
+        DIR *d = fdopendir(dir_fd);
+        if (!d) {
+                (void) close(dir_fd);
+                return -errno;
+        }
+
+        int r = 0;
+        for (struct dirent *e; r >= 0 && (errno = 0, e = readdir(d));) {
+                if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+                        continue;
+                if (e->d_type != DT_DIR && unlinkat(dirfd(d), e->d_name, 0) >= 0)
+                        continue;
+                if (e->d_type != DT_DIR && errno != EISDIR && errno != EPERM) {
+                        r = errno == ENOENT ? 0 : -errno;
+                        continue;
+                }
+                int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                r = fd < 0 ? -errno : remove_below(fd, depth + 1);
+                if (r >= 0 && unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) < 0)
+                        r = -errno;
+                if (r == -ENOENT)
+                        r = 0;
+        }
+        if (r >= 0 && errno != 0)
+                r = -errno;
+        (void) closedir(d);
+        return r;
+}
+
+int safe_remove_tree(int dir_fd, const char *name) {
+        int r;
+
+        if (unlinkat(dir_fd, name, 0) >= 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+        int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = remove_below(fd, 0);
+        if (r < 0)
+                return r;
+        return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* Paths, walked by root through folders that belong to others. A symbolic link is followed only if it belongs to root or to us:
+ * then whoever made it could have done the damage without it. One syscall where there is no link at all. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/macro.h"
+
+typedef struct SafePath {
+        int dir_fd;             /* O_PATH; owned */
+        char *base;             /* name in it, owned; "." for the root directory */
+} SafePath;
+
+#define SAFE_PATH_INIT { .dir_fd = -EBADF }
+
+/* Opens an existing object. flags as of open(); O_CLOEXEC, O_NOCTTY and O_NONBLOCK are added. A link at the end is followed
+ * under the same rule. -EPERM: a link was not trusted. */
+int safe_open(const char *path, int flags);
+
+/* Finds where path ends: its directory must exist, the last part need not. follow: a trusted link at the end is replaced by what
+ * it points to; otherwise the end is the link itself. Slashes at the end do not count. */
+int safe_path_find(const char *path, bool follow, SafePath *ret);
+void safe_path_done(SafePath *p);
+
+/* Removes what is there and everything below it, never through a link. 0 also if there is nothing. */
+int safe_remove_tree(int dir_fd, const char *name);

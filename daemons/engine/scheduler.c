@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The queue and the ordering rule. What an attempt is, stands in attempt.c; how a watch is started, in arming.c.
+ *
+ * A vertex is looked at when it is taken from the ready queue, and nowhere else. There it either starts an attempt or is put
+ * where it will be woken: with the predecessor that is not clean, with the semaphore that is taken, or nowhere, if its watch
+ * or a timer will call. */
+
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
+#include "daemons/engine/arming.h"
+#include "daemons/engine/attempt.h"
+#include "daemons/engine/engine-manager.h"
+#include "daemons/engine/scheduler.h"
+#include "daemons/engine/semaphore.h"
+
+/* So long may the queue keep the loop from its other sources. */
+#define TURN_USEC UINT64_C(5000)
+
+static bool is_unsettled(VertexState s) {
+        return s != VERTEX_OK && s != VERTEX_DRIFTED && s != VERTEX_FAILED;
+}
+
+void scheduler_set_state(Scheduler *s, Vertex *v, VertexState state) {
+        VertexState before = v->state;
+
+        v->state = state;
+        if (v->counted && is_unsettled(before) != is_unsettled(state))
+                s->n_unsettled += is_unsettled(state) ? 1 : -1;
+        manager_state_changed(v->manager, v, before);
+}
+
+static void queue(Scheduler *s, Vertex *v) {
+        vertex_enlist(v, &s->ready);
+}
+
+/* Puts v in the queue unless it waits for something that has not given way yet. */
+void scheduler_wake(Scheduler *s, Vertex *v) {
+        if (!v->list)
+                queue(s, v);
+        scheduler_kick(s);
+}
+
+void scheduler_kick(Scheduler *s) {
+        if (!TAILQ_EMPTY(&s->ready))
+                (void) sd_event_source_set_enabled(s->turn, SD_EVENT_ON);
+}
+
+void scheduler_wake_waiters(Scheduler *s, Vertex *v) {
+        Vertex *w;
+
+        while ((w = TAILQ_FIRST(&v->waiters)))
+                queue(s, w);
+        scheduler_kick(s);
+}
+
+static Vertex *unclean_root(Vertex *v, VertexId predecessor) {
+        Vertex *p = manager_vertex(v->manager, predecessor);
+        if (!p)
+                return NULL;
+        p = vertex_root(p);
+        return p == v || vertex_is_clean(p) ? NULL : p;
+}
+
+/* The first direct predecessor of the group that is not clean. A single vertex asks in a circle that begins where it last
+ * found one, so that n predecessors finishing one after another cost O(n) in all. */
+static Vertex *find_blocker(Vertex *v) {
+        const Graph *g = v->manager->graph;
+
+        if (!v->group) {
+                const GraphAdjacency *p = graph_predecessors(g, v->id);
+                for (uint32_t i = 0; i < p->n; i++) {
+                        uint32_t at = (uint32_t) (((uint64_t) v->scan + i) % p->n);
+                        Vertex *blocker = unclean_root(v, p->items[at].peer);
+                        if (!blocker)
+                                continue;
+                        v->scan = at;
+                        return blocker;
+                }
+                return NULL;
+        }
+
+        for (size_t k = 0; k < v->group->n_members; k++) {
+                const GraphAdjacency *p = graph_predecessors(g, v->group->members[k]->id);
+                for (uint32_t i = 0; i < p->n; i++) {
+                        Vertex *blocker = unclean_root(v, p->items[i].peer);
+                        if (blocker)
+                                return blocker;
+                }
+        }
+        return NULL;
+}
+
+/* Returns whether an attempt was started. */
+static bool look_at(Scheduler *s, Vertex *v) {
+        if (s->stopped || v->state != VERTEX_WAITING)
+                return false;
+        if (!v->watching) {
+                arming_start(s, v);
+                return false;
+        }
+        if (v->n_unarmed > 0 || !v->dirty || arming_is_limited(v))
+                return false;
+
+        Vertex *blocker = find_blocker(v);
+        if (blocker) {
+                vertex_enlist(v, &blocker->waiters);
+                v->blocker = blocker;
+                return false;
+        }
+        if (!semaphores_take(v, &s->ready))
+                return true;    /* in the semaphore's queue, which passed the chance on */
+
+        attempt_start(s, v);
+        return true;
+}
+
+static uint64_t now_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static int on_turn(sd_event_source *source, void *userdata) {
+        Scheduler *s = userdata;
+        uint64_t begin = now_usec();
+        unsigned n = 0;
+        Vertex *v;
+
+        while ((v = TAILQ_FIRST(&s->ready))) {
+                vertex_unlist(v);
+                if (!look_at(s, v))
+                        semaphores_pass_on(v, &s->ready);
+                if (++n % 16 == 0 && now_usec() - begin > TURN_USEC)
+                        return 0;
+        }
+        (void) sd_event_source_set_enabled(s->turn, SD_EVENT_OFF);
+        return 0;
+}
+
+int scheduler_init(Scheduler *s, sd_event *event) {
+        int r;
+
+        *s = (Scheduler) { .event = event };
+        TAILQ_INIT(&s->ready);
+        s->semaphores = map_new();
+        if (!s->semaphores)
+                return -ENOMEM;
+        r = sd_event_add_defer(event, &s->turn, on_turn, s);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(s->turn, "scheduler");
+        return sd_event_source_set_enabled(s->turn, SD_EVENT_OFF);
+}
+
+void scheduler_done(Scheduler *s) {
+        s->turn = sd_event_source_disable_unref(s->turn);
+        semaphores_free_all(s->semaphores);
+        s->semaphores = NULL;
+}
+
+static int32_t budget(Vertex *v) {
+        return v->resource->meta.retry;
+}
+
+int scheduler_add(Scheduler *s, Vertex *v) {
+        int r;
+
+        r = semaphores_bind(s->semaphores, v);
+        if (r < 0)
+                return r;
+        v->counted = true;
+        s->n_unsettled++;
+        v->state = VERTEX_WAITING;
+        v->dirty = true;
+        v->watch_retries = budget(v);
+        if (v->fresh || v->resource->meta.reset)
+                v->retries = budget(v);
+        v->fresh = false;
+
+        if (v->resource->meta.hidden) {
+                v->dirty = false;
+                scheduler_set_state(s, v, VERTEX_OK);
+                scheduler_wake_waiters(s, v);
+        } else
+                scheduler_wake(s, v);
+        return 0;
+}
+
+void scheduler_remove(Scheduler *s, Vertex *v) {
+        if (!v->counted)
+                return;
+
+        attempt_cancel(s, v);
+        arming_stop(s, v);
+        vertex_unlist(v);
+        semaphores_pass_on(v, &s->ready);
+        semaphores_unbind(s->semaphores, v);
+        scheduler_wake_waiters(s, v);
+        if (is_unsettled(v->state))
+                s->n_unsettled--;
+        v->counted = false;
+        v->state = VERTEX_WAITING;
+        v->starved = false;
+        v->scan = 0;
+        diag_done(&v->error);
+}
+
+void scheduler_requeue(Scheduler *s, Vertex *v) {
+        if (!v->counted || v->state != VERTEX_WAITING)
+                return;
+        vertex_unlist(v);
+        scheduler_wake(s, v);
+}
+
+void scheduler_dirty(Scheduler *s, Vertex *v) {
+        if (!v->counted || v->state == VERTEX_FAILED || v->resource->meta.hidden)
+                return;
+
+        v->dirty = true;
+        v->starved = false;
+        if (v->state == VERTEX_OK || v->state == VERTEX_DRIFTED)
+                scheduler_set_state(s, v, VERTEX_WAITING);
+        if (v->state == VERTEX_WAITING)
+                scheduler_wake(s, v);
+}
+
+void scheduler_event(Scheduler *s, Vertex *v) {
+        if (arming_limit(s, v))
+                scheduler_dirty(s, v);
+}
+
+bool scheduler_refresh(const Vertex *v) {
+        for (size_t k = 0; k < (v->group ? v->group->n_members : 1); k++) {
+                const Vertex *member = v->group ? v->group->members[k] : v;
+                if (!(member->resource->type->flags & RESOURCE_REFRESHABLE))
+                        continue;
+                const GraphAdjacency *p = graph_predecessors(v->manager->graph, member->id);
+                for (uint32_t i = 0; i < p->n; i++)
+                        if (p->items[i].data & EDGE_PENDING)
+                                return true;
+        }
+        return false;
+}
+
+/* A failure of an attempt or of a watch: what comes next? The vertex is idle when this is called. */
+void scheduler_failed(Scheduler *s, Vertex *v, int32_t *budget_left, Diag *diag) {
+        uint64_t delay_usec = v->resource->meta.delay * 1000;
+
+        diag_move(&v->error, diag);
+        v->dirty = true;
+        v->failures++;
+        if (*budget_left == 0) {
+                arming_stop(s, v);
+                scheduler_set_state(s, v, VERTEX_FAILED);
+                return;
+        }
+        if (*budget_left > 0)
+                (*budget_left)--;
+
+        /* Without a delay the first retries come at once. Who fails on and on would keep a processor busy for nothing. */
+        if (delay_usec == 0 && v->failures > 10)
+                delay_usec = UINT64_C(100000);
+        scheduler_set_state(s, v, VERTEX_RETRYING);
+        arming_delay(s, v, delay_usec);
+}
+
+void scheduler_stop(Scheduler *s) {
+        s->stopped = true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* Decides which vertex runs when. There is one queue of vertices that may be ready. A vertex that is taken from it runs if it
+ * is dirty (or was notified), its watch is armed, every direct predecessor is clean, and its semaphores are free. If not, it
+ * waits at the first thing that stops it, and is queued again when that thing gives way: a predecessor keeps a list of those
+ * who wait for it, so an event at a vertex costs nothing at vertices that have nothing to do.
+ *
+ * All functions take the root of a group; members other than the root appear only where a kind reports something. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/map.h"
+#include "daemons/engine/vertex.h"
+
+typedef struct Scheduler {
+        sd_event *event;
+        sd_event_source *turn;          /* runs while the queue is not empty */
+        VertexList ready;
+        Map *semaphores;                /* id → Semaphore; they live as long as the engine */
+        size_t n_unsettled;             /* vertices that may still come to something: neither clean nor given up */
+        bool stopped;                   /* no new attempts: shutdown */
+} Scheduler;
+
+int scheduler_init(Scheduler *s, sd_event *event);
+void scheduler_done(Scheduler *s);
+
+/* A vertex enters, or comes back with another resource: counts it, and starts its watch. To be called for roots, after
+ * grouping and edges are in place. */
+int scheduler_add(Scheduler *s, Vertex *v);
+
+/* Ends whatever goes on at a vertex: attempt, watches, timers, waiting. Those who wait for it are queued again. It may be
+ * added again. */
+void scheduler_remove(Scheduler *s, Vertex *v);
+
+/* Its edges changed: whatever it waits for, it looks again. */
+void scheduler_requeue(Scheduler *s, Vertex *v);
+
+/* It must be checked because something happened: outside (under Meta:limit) or in the graph. */
+void scheduler_event(Scheduler *s, Vertex *v);
+void scheduler_dirty(Scheduler *s, Vertex *v);
+
+/* A notification for some member of the group is pending. */
+bool scheduler_refresh(const Vertex *v);
+
+/* Starts no more attempts. */
+void scheduler_stop(Scheduler *s);
+
+/* ---- between scheduler.c, attempt.c and arming.c ---- */
+
+void scheduler_set_state(Scheduler *s, Vertex *v, VertexState state);
+void scheduler_wake(Scheduler *s, Vertex *v);
+void scheduler_wake_waiters(Scheduler *s, Vertex *v);   /* v is clean now */
+void scheduler_kick(Scheduler *s);                      /* after putting something in the queue */
+
+/* An attempt or a watch failed, and nothing goes on at the vertex any more: retries, as long as the budget lasts. Takes the
+ * content of diag. */
+void scheduler_failed(Scheduler *s, Vertex *v, int32_t *budget_left, Diag *diag);

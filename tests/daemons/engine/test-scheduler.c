@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What runs when: order, failures, retries, notifications, semaphores, metaparameters. */
+
+#include "tests/daemons/engine/engine-test.h"
+
+#define ENGINE(e) \
+        __attribute__((__cleanup__(engine_end))) Engine e; \
+        REQUIRE(engine_begin(&e, NULL) >= 0)
+
+/* What the first run of a graph does, and what an event at one vertex does after that. */
+TEST(order) {
+        static const struct {
+                const char *graph, *first, *event, *then;
+        } cases[] = {
+                { "a b c a>b b>c", "a b c", "c", "c" },
+                { "c b a a>b b>c", "a b c", "a", "a" },
+                { "a b c d a>b a>c b>d c>d", "a b c d", "b", "b" },
+                { "a b c d d>a c>a b>a", "b c d a", "b", "b" },
+                { "a b", "a b", "b", "b" },
+                { "a:always b a>b", "a+ b", "a", "a+" },
+                { "a:always b a=>b", "a+ b*", "a", "a+ b*" },
+                { "a b a=>b", "a b", "a", "a" },                                        /* nothing was done, nobody is told */
+                { "a:always plain.b a=>plain.b", "a+ b", "a", "a+" },                   /* does not know what to do with it */
+                { "a:always b:always c a=>b b=>c", "a+ b*+ c*", "b", "b+ c*" },
+                { "a:always b:always c b=>c a=>c", "a+ b+ c*", "a", "a+ c*" },          /* several become one */
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                ENGINE(e);
+                CHECK_INT(swap(&e, true, cases[i].graph), 0);
+                run(&e);
+                CHECK_TRACE(cases[i].first);
+                touch(&e, cases[i].event);
+                run(&e);
+                CHECK_TRACE(cases[i].then);
+                CHECK_INT(e.m->scheduler.n_unsettled, 0);
+        }
+}
+
+TEST(nothing_runs_before_its_watch_is_armed) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:late b a>b"), 0);
+        run(&e);
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("");
+        CHECK_STR(state_of(&e, "a"), "waiting");
+        resource_armed(find_vertex(&e, "a")->resource);
+        run(&e);
+        CHECK_TRACE("a b");
+}
+
+TEST(independent_attempts_overlap) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending b:pending c a>c b>c"), 0);
+        run(&e);
+        CHECK_TRACE("a? b?");
+        finish(&e, "a", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("");
+        CHECK_STR(state_of(&e, "c"), "waiting");
+        finish(&e, "b", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("c");
+}
+
+TEST(a_failure_stops_what_depends_on_it_and_nothing_else) {
+        ENGINE(e);
+
+        set(world.failures, "a", 1);
+        CHECK_INT(swap(&e, true, "a b c x y a>b b>c x>y"), 0);
+        run(&e);
+        CHECK_TRACE("a! x y");
+        CHECK_STR(state_of(&e, "a"), "failed");
+        CHECK_STR(state_of(&e, "b"), "waiting");
+        CHECK(find_vertex(&e, "b")->blocker == find_vertex(&e, "a"));
+        CHECK_STR(find_vertex(&e, "a")->error.message, "told to fail");
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("");
+}
+
+TEST(retries) {
+        static const struct {
+                const char *graph, *trace, *state;
+                unsigned failures;
+        } cases[] = {
+                { "a", "a!", "failed", 1 },
+                { "a:retry=1", "a! a", "ok", 1 },
+                { "a:retry=1", "a! a!", "failed", 2 },
+                { "a:retry=3", "a! a! a! a", "ok", 3 },
+                { "a:retry=-1", "a! a! a! a! a! a! a! a! a", "ok", 8 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                ENGINE(e);
+                set(world.failures, "a", cases[i].failures);
+                CHECK_INT(swap(&e, true, cases[i].graph), 0);
+                run(&e);
+                CHECK_TRACE(cases[i].trace);
+                CHECK_STR(state_of(&e, "a"), cases[i].state);
+        }
+}
+
+TEST(the_retry_budget_survives_a_change_but_not_with_reset) {
+        ENGINE(e);
+
+        set(world.failures, "a", 2);
+        CHECK_INT(swap(&e, true, "a:retry=1"), 0);
+        run(&e);
+        CHECK_TRACE("a! a!");
+        set(world.failures, "a", 1);
+        CHECK_INT(swap(&e, true, "a:retry=1,x=y"), -EINVAL);    /* no such field: nothing happened */
+        CHECK_INT(swap(&e, true, "a:retry=1,out=2"), 0);
+        run(&e);
+        CHECK_TRACE("a!");
+        set(world.failures, "a", 1);
+        CHECK_INT(swap(&e, true, "a:retry=1,out=3,reset"), 0);
+        run(&e);
+        CHECK_TRACE("a! a");
+}
+
+TEST(retryreset_refills_the_budget) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:retry=1,retryreset b:retry=1"), 0);
+        run(&e);
+        CHECK_TRACE("a b");
+        for (int i = 0; i < 2; i++) {
+                set(world.failures, "a", 1);
+                set(world.failures, "b", 1);
+                touch(&e, "a");
+                touch(&e, "b");
+                run(&e);
+        }
+        CHECK_STR(state_of(&e, "a"), "ok");
+        CHECK_STR(state_of(&e, "b"), "failed");
+}
+
+TEST(a_delay_comes_before_the_retry) {
+        ENGINE(e);
+
+        set(world.failures, "a", 1);
+        CHECK_INT(swap(&e, true, "a:retry=1,delay=30"), 0);
+        run(&e);
+        CHECK_TRACE("a!");
+        CHECK_STR(state_of(&e, "a"), "retrying");
+        touch(&e, "a");         /* is no reason to be earlier */
+        run(&e);
+        CHECK_TRACE("");
+        run_for(&e, 60000);
+        CHECK_TRACE("a");
+}
+
+TEST(an_event_during_an_attempt_makes_another) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending b a>b"), 0);
+        run(&e);
+        touch(&e, "a");
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a?");
+        finish(&e, "a", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("a?");      /* b waits: a is not clean */
+        finish(&e, "a", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("b");
+}
+
+TEST(waiting_is_no_failure) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:need b a>b"), 0);
+        run(&e);
+        CHECK_TRACE("a~");
+        CHECK_STR(state_of(&e, "a"), "waiting");
+        CHECK_STR(find_vertex(&e, "a")->error.message, "told to wait");
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a~");
+        set(world.pending, "a", 1);
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a b");
+        CHECK(!find_vertex(&e, "a")->error.message);
+}
+
+TEST(a_failed_watch_cancels_the_attempt_and_starts_again) {
+        ENGINE(e);
+        Diag diag = {};
+
+        CHECK_INT(swap(&e, true, "a:pending+quiet,retry=1"), 0);
+        run(&e);
+        CHECK_TRACE("watch:a a?");
+        resource_watch_failed(find_vertex(&e, "a")->resource, -EIO, &diag);
+        run(&e);
+        CHECK_TRACE("a/ unwatch:a watch:a a?");
+        finish(&e, "a", CHECK_OK);
+        CHECK_STR(state_of(&e, "a"), "ok");
+        resource_watch_failed(find_vertex(&e, "a")->resource, -EIO, &diag);
+        run(&e);
+        CHECK_TRACE("unwatch:a");
+        CHECK_STR(state_of(&e, "a"), "failed");
+        CHECK_STR(find_vertex(&e, "a")->error.message, "cannot watch: Input/output error");
+        diag_done(&diag);
+}
+
+TEST(a_watch_that_cannot_start_is_retried) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:nowatch+quiet,retry=2 b"), 0);
+        run(&e);
+        CHECK_TRACE("watch:a unwatch:a watch:a unwatch:a b watch:a unwatch:a");
+        CHECK_STR(state_of(&e, "a"), "failed");
+}
+
+TEST(timeout_cancels) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending,timeout=20"), 0);
+        run_for(&e, 50000);
+        CHECK_TRACE("a? a/");
+        CHECK_STR(state_of(&e, "a"), "failed");
+        CHECK_STR(find_vertex(&e, "a")->error.message, "timeout after 0.02 seconds");
+}
+
+TEST(noop_looks_and_does_nothing) {
+        ENGINE(e);
+
+        set(world.drift, "a", 1);
+        CHECK_INT(swap(&e, true, "a:noop b:noop c a=>c b>c"), 0);
+        run(&e);
+        CHECK_TRACE("a b c");
+        CHECK_STR(state_of(&e, "a"), "drifted");
+        CHECK_STR(state_of(&e, "b"), "ok");
+        CHECK_INT(e.m->scheduler.n_unsettled, 0);       /* as converged as it will ever be */
+}
+
+TEST(hidden_ones_are_passed_over) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:hidden b a>b"), 0);
+        run(&e);
+        CHECK_TRACE("b");
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("");
+}
+
+TEST(poll_in_place_of_a_watch) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:late,poll=1 b:late,poll=-1"), 0);
+        run(&e);
+        CHECK_TRACE("a b");
+        run_for(&e, 1200000);
+        CHECK_TRACE("a");
+}
+
+TEST(limit_holds_events_back) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:limit=20,burst=2"), 0);
+        run(&e);
+        CHECK_TRACE("a");
+        touch(&e, "a");
+        run(&e);
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a a");
+        touch(&e, "a");
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("");
+        run_for(&e, 100000);
+        CHECK_TRACE("a");
+}
+
+TEST(semaphores) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending,sema=x:2 b:pending,sema=x:2,sema=x:2 c:pending,sema=x:2 d:pending,sema=y,sema=x:2"), 0);
+        run(&e);
+        CHECK_TRACE("a? b?");
+        finish(&e, "b", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("c?");
+        finish(&e, "a", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("d?");
+        finish(&e, "c", CHECK_OK);
+        finish(&e, "d", CHECK_OK);
+        CHECK_INT(e.m->scheduler.n_unsettled, 0);
+}
+
+/* c has the chance at x first but cannot use it: y is taken. d must get it. */
+TEST(a_semaphore_is_not_lost_on_who_cannot_use_it) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending,sema=x b:pending,sema=y c:pending,sema=x,sema=y d:pending,sema=x"), 0);
+        run(&e);
+        CHECK_TRACE("a? b?");
+        finish(&e, "a", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("d?");
+        finish(&e, "b", CHECK_OK);
+        finish(&e, "d", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("c?");
+}
+
+TEST(values_flow_before_the_receiver_runs) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:out=5 b a~>b"), 0);
+        run(&e);
+        CHECK_TRACE("a b<5 b");
+        touch(&e, "b");
+        run(&e);
+        CHECK_TRACE("b");       /* the same value is no news */
+        CHECK_INT(swap(&e, false, "a:out=6"), 0);
+        run(&e);
+        CHECK_TRACE("a b<6 b");
+}
+
+/* What was received and not used successfully is still new. */
+TEST(received_is_sticky) {
+        ENGINE(e);
+
+        set(world.failures, "b", 1);
+        CHECK_INT(swap(&e, true, "a:out=5 b:retry=1 a~>b"), 0);
+        run(&e);
+        CHECK_TRACE("a b<5 b! b<5 b");
+}
+
+TEST(many_predecessors_cost_no_more_than_their_number) {
+        ENGINE(e);
+        StrBuf line = {};
+        unsigned n = 3000;
+
+        for (unsigned i = 0; i < n; i++)
+                strbuf_printf(&line, "p%u p%u>z ", i, i);
+        strbuf_puts(&line, "z");
+        CHECK_INT(swap(&e, true, line.data), 0);
+        strbuf_done(&line);
+        run(&e);
+        char *text = strbuf_take(&world.trace);
+        CHECK(endswith(text, " z"));
+        free(text);
+        CHECK_INT(e.m->scheduler.n_unsettled, 0);
+}
+
+TEST_MAIN()
