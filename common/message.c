@@ -25,6 +25,7 @@ int message_encode(WireWriter *w, const Message *m) {
 #define I32(x) wire_put_i32(w, p->x);
 #define I64(x) wire_put_i64(w, p->x);
 #define STR(x) wire_put_str(w, p->x);
+#define TEXT(x) wire_put_text(w, p->x);
 #define VALUE(x) wire_put_value(w, p->x);
 #define DIAG(x) wire_put_diag(w, &p->x);
 #define META(x) wire_put_meta(w, &p->x);
@@ -49,6 +50,7 @@ int message_decode(const WireHeader *header, WireReader *body, Message *ret) {
 #define I32(x) p->x = wire_get_i32(body);
 #define I64(x) p->x = wire_get_i64(body);
 #define STR(x) p->x = wire_get_str(body);
+#define TEXT(x) p->x = wire_get_str(body);
 #define VALUE(x) wire_get_value(body, &p->x);
 #define DIAG(x) wire_get_diag(body, &p->x);
 #define META(x) wire_get_meta(body, &p->x);
@@ -75,6 +77,7 @@ void message_done(Message *m) {
 #define MESSAGE(number, NAME, member) case number: { _unused_ __typeof__(&m->member) p = &m->member;
 #define END(NAME, member) break; }
 #define STR(x) free(p->x);
+#define TEXT(x) free(p->x);
 #define VALUE(x) value_done(&p->x);
 #define DIAG(x) diag_done(&p->x);
 #define META(x) meta_done(&p->x);

@@ -27,6 +27,7 @@ typedef struct Message {
 #define I32(x) int32_t x;
 #define I64(x) int64_t x;
 #define STR(x) char *x;
+#define TEXT(x) char *x;
 #define VALUE(x) Value x;
 #define DIAG(x) Diag x;
 #define META(x) Meta x;

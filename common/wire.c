@@ -129,7 +129,7 @@ static void put_name(WireWriter *w, const char *s) {
 }
 
 /* A message for people may be cut rather than be the reason why it never arrives. */
-static void put_text(WireWriter *w, const char *s) {
+void wire_put_text(WireWriter *w, const char *s) {
         size_t size = s ? strlen(s) : 0;
 
         if (size <= WIRE_NAME_MAX) {
@@ -226,10 +226,10 @@ void wire_put_diag(WireWriter *w, const Diag *d) {
 
         wire_put_i32(w, d->error);
         wire_put_pos(w, d->pos);
-        put_text(w, d->message);
+        wire_put_text(w, d->message);
         wire_put_u32(w, (uint32_t) n);
         for (size_t i = 0; i < n; i++) {
-                put_text(w, d->notes[i].text);
+                wire_put_text(w, d->notes[i].text);
                 wire_put_pos(w, d->notes[i].pos);
         }
 }

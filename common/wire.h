@@ -52,6 +52,7 @@ void wire_put_u64(WireWriter *w, uint64_t x);
 void wire_put_i32(WireWriter *w, int32_t x);
 void wire_put_i64(WireWriter *w, int64_t x);
 void wire_put_str(WireWriter *w, const char *s);        /* NULL is kept apart from "" */
+void wire_put_text(WireWriter *w, const char *s);       /* for people: cut if it is too long, rather than refused */
 void wire_put_strv(WireWriter *w, char *const *v);
 void wire_put_value(WireWriter *w, Value v);            /* functions cannot travel: -EINVAL */
 void wire_put_pos(WireWriter *w, Pos pos);

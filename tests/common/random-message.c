@@ -180,6 +180,7 @@ void random_message(MessageType type, Message *ret) {
 #define I32(x) p->x = (int32_t) random_bits();
 #define I64(x) p->x = (int64_t) random_bits();
 #define STR(x) p->x = random_string();
+#define TEXT(x) p->x = random_string();
 #define VALUE(x) p->x = random_value(5);
 #define DIAG(x) p->x = random_diag();
 #define META(x) p->x = random_meta();
@@ -247,6 +248,7 @@ bool messages_equal(const Message *a, const Message *b, const char **ret_field) 
 #define I32(x) COMPARE(x, p->x == q->x)
 #define I64(x) COMPARE(x, p->x == q->x)
 #define STR(x) COMPARE(x, streq_ptr(p->x, q->x))
+#define TEXT(x) COMPARE(x, streq_ptr(p->x, q->x))
 #define VALUE(x) COMPARE(x, values_equal(p->x, q->x))
 #define DIAG(x) COMPARE(x, diag_equal(&p->x, &q->x))
 #define META(x) COMPARE(x, meta_equal(&p->x, &q->x, NULL))

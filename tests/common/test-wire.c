@@ -319,6 +319,17 @@ TEST(sizes_are_limited) {
         CHECK_INT(back.n_notes, DIAGS_MAX);
         body_done(&b);
 
+        /* So is a line of a log. */
+        WireWriter w = {};
+        Message m = { .type = MESSAGE_TASK_LOG, .task_log.text = text }, log = {};
+        CHECK_INT(message_encode(&w, &m), 0);
+        REQUIRE(decode(w.data, w.size, &log) == 0);
+        CHECK_INT(strlen(log.task_log.text), WIRE_NAME_MAX - 1);
+        message_done(&log);
+        m = (Message) { .type = MESSAGE_TASK_SEND, .task_send.key = text };
+        CHECK_INT(message_encode(&w, &m), -E2BIG);
+        wire_writer_done(&w);
+
         /* A body of more than the limit, from values that each are within it. */
         _cleanup_(value_done) Value half = {};
         _cleanup_free_ char *big = calloc(1, WIRE_BODY_MAX / 2);
