@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* org.mgmt.lang1.Manager: dbus/org.mgmt.lang1.xml says what each member is for. Methods are for root and for our own user. */
+
+#include <fcntl.h>
+
+#include <systemd/sd-bus.h>
+
+#include "common/bundle.h"
+#include "common/sd/bus.h"
+#include "common/sd/daemon.h"
+#include "daemons/lang/lang-manager.h"
+
+#define LANG_PATH "/org/mgmt/lang1"
+#define LANG_INTERFACE "org.mgmt.lang1.Manager"
+
+/* ---- arguments ---- */
+
+static int read_variant(sd_bus_message *m, Value *ret) {
+        const char *type, *s;
+        char kind;
+        uint32_t u;
+        int b, r;
+
+        r = sd_bus_message_peek_type(m, &kind, &type);
+        if (r < 0)
+                return r;
+        if (kind != SD_BUS_TYPE_VARIANT || strlen(type) != 1)
+                return -EBADMSG;
+        switch (type[0]) {
+        case SD_BUS_TYPE_BOOLEAN:
+                r = sd_bus_message_read(m, "v", "b", &b);
+                if (r >= 0)
+                        *ret = VALUE_BOOL(b);
+                return r;
+        case SD_BUS_TYPE_UINT32:
+                r = sd_bus_message_read(m, "v", "u", &u);
+                if (r >= 0)
+                        *ret = VALUE_INT(u);
+                return r;
+        case SD_BUS_TYPE_STRING:
+                r = sd_bus_message_read(m, "v", "s", &s);
+                return r < 0 ? r : value_strz(ret, s);
+        default:
+                return -EBADMSG;
+        }
+}
+
+static int read_options(sd_bus_message *m, ProgramOptions *ret, Diag *reterr) {
+        ProgramOptions o = {};
+        const char *name;
+        int r;
+
+        r = program_options_from_value(&o, VALUE_NIL, reterr);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                _cleanup_(value_done) Value v = {};
+
+                r = sd_bus_message_read(m, "s", &name);
+                if (r >= 0) {
+                        r = read_variant(m, &v);
+                        if (r == -EBADMSG)
+                                diag_set(reterr, (Pos) {}, -EINVAL, "the option '%s' must be of type b, u or s", name);
+                }
+                if (r >= 0)
+                        r = program_options_set(&o, name, v, reterr);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0) {
+                fields_done(program_options_fields, &o);
+                return diag_set(reterr, (Pos) {}, r, "cannot read the options: %m");
+        }
+        *ret = o;
+        return 0;
+}
+
+/* "ha{sv}", which Deploy, Run and Check have in common. */
+static int read_program(sd_bus_message *m, Value *ret_bundle, ProgramOptions *ret_options, Diag *reterr) {
+        _cleanup_(value_done) Value bundle = {};
+        int fd, r;
+
+        r = sd_bus_message_read(m, "h", &fd);
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, r, "cannot read the bundle: %m");
+        r = bundle_unseal(fd, &bundle, reterr);
+        if (r < 0)
+                return r;
+        r = read_options(m, ret_options, reterr);
+        if (r < 0)
+                return r;
+        *ret_bundle = value_take(&bundle);
+        return 0;
+}
+
+/* ---- methods ---- */
+
+static int refuse(sd_bus_error *reterr, int error, Diag *d) {
+        if (!d->message)
+                diag_set(d, (Pos) {}, error, "%s", strerrordesc_np(-error));
+        return bus_error_from_diag(reterr, d);
+}
+
+/* userdata is the call, which is answered now. */
+static void answer(sd_bus_message *call, int error, uint64_t deploy, const Diag *d, bool with_deploy) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+
+        /* Whoever asked may be gone; then nobody needs to know. */
+        if (error < 0) {
+                if (!d || !d->message)
+                        (void) sd_bus_error_set_errno(&e, -error);
+                else
+                        (void) bus_error_from_diag(&e, d);
+                (void) sd_bus_reply_method_error(call, &e);
+        } else if (with_deploy)
+                (void) sd_bus_reply_method_return(call, "t", deploy);
+        else
+                (void) sd_bus_reply_method_return(call, NULL);
+        sd_bus_message_unref(call);
+}
+
+static void answer_run(void *userdata, int error, uint64_t deploy, const Diag *d) {
+        answer(userdata, error, deploy, d, false);
+}
+
+static void answer_deploy(void *userdata, int error, uint64_t deploy, const Diag *d) {
+        answer(userdata, error, deploy, d, true);
+}
+
+static int change(Manager *m, sd_bus_message *call, bool store, change_done_t done, sd_bus_error *reterr) {
+        _cleanup_(diag_done) Diag d = {};
+        ProgramOptions options = {};
+        Value bundle = {};
+        int r;
+
+        r = read_program(call, &bundle, &options, &d);
+        if (r >= 0) {
+                sd_bus_message_ref(call);
+                r = manager_change(m, bundle, &options, 0, store, done, call, &d);
+                if (r < 0)
+                        sd_bus_message_unref(call);
+        }
+        return r < 0 ? refuse(reterr, r, &d) : 1;
+}
+
+static int method_run(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        return change(userdata, call, false, answer_run, reterr);
+}
+
+static int method_deploy(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        return change(userdata, call, true, answer_deploy, reterr);
+}
+
+static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        _cleanup_(diag_done) Diag d = {};
+        ProgramOptions options = {};
+        Value bundle = {};
+        int r;
+
+        r = read_program(call, &bundle, &options, &d);
+        if (r >= 0)
+                r = manager_check(userdata, bundle, &options, &d);
+        return r < 0 ? refuse(reterr, r, &d) : sd_bus_reply_method_return(call, NULL);
+}
+
+/* ---- properties ---- */
+
+static int property_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                            void *userdata, sd_bus_error *reterr) {
+        return sd_bus_message_append(reply, "s", MGMT_VERSION);
+}
+
+static int property_deploy_id(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                              void *userdata, sd_bus_error *reterr) {
+        const Manager *m = userdata;
+
+        return sd_bus_message_append(reply, "t", m->current ? m->current->deploy : UINT64_C(0));
+}
+
+static int property_source(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                           void *userdata, sd_bus_error *reterr) {
+        const Manager *m = userdata;
+
+        return sd_bus_message_append(reply, "s", m->current ? m->current->options.source : "");
+}
+
+static int property_last_error(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                               void *userdata, sd_bus_error *reterr) {
+        const Manager *m = userdata;
+
+        return sd_bus_message_append(reply, "s", m->last_error ?: "");
+}
+
+static const sd_bus_vtable manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("DeployId", "t", property_deploy_id, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(Manager, generation), 0),
+        SD_BUS_PROPERTY("Source", "s", property_source, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LastError", "s", property_last_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_METHOD_WITH_ARGS("Deploy", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_RESULT("t", deploy), method_deploy, 0),
+        SD_BUS_METHOD_WITH_ARGS("Run", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_run, 0),
+        SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_check, 0),
+        SD_BUS_SIGNAL_WITH_ARGS("ProgramChanged", SD_BUS_ARGS("t", deploy, "s", source), 0),
+        SD_BUS_VTABLE_END
+};
+
+int manager_export(Manager *m) {
+        return daemon_export(m->daemon, LANG_PATH, LANG_INTERFACE, manager_vtable, m);
+}
+
+void manager_emit_changed(Manager *m) {
+        char *properties[] = { (char *) "DeployId", (char *) "Source", (char *) "LastError", NULL };
+
+        if (!m->daemon)
+                return;
+        (void) daemon_emit_changed(m->daemon, LANG_PATH, LANG_INTERFACE, properties);
+        if (!m->last_error && m->current)
+                (void) daemon_emit(m->daemon, LANG_PATH, LANG_INTERFACE, "ProgramChanged", "ts",
+                                   m->current->deploy, m->current->options.source);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* How one program takes the place of another. The order makes every failure harmless: the new one is compiled and started
+ * beside the old, then the engine is asked; only what it accepted is in force, and only what was in force is stored. Until then
+ * the old one stays. */
+
+#include <sys/utsname.h>
+
+#include "common/paths.h"
+#include "common/sd/log.h"
+#include "daemons/lang/engine-link.h"
+#include "daemons/lang/lang-manager.h"
+#include "daemons/lang/world-link.h"
+
+int manager_new(Manager **ret, sd_event *event, const char *hostname) {
+        _cleanup_(diag_done) Diag d = {};
+        struct utsname host;
+        int r;
+
+        _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(*m));
+        if (!m || uname(&host) < 0)
+                return -ENOMEM;
+        *m = (Manager) { .event = event, .hostname = strdup(hostname ?: host.nodename) };
+        _cleanup_free_ char *kinds = path_data("kinds.json");
+        if (!m->hostname || !kinds)
+                return -ENOMEM;
+        r = schema_load(&m->schema, kinds, &d);
+        if (r < 0) {
+                log_diag(LOG_ERR, &d);
+                return -ECANCELED;
+        }
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+/* The newer one wins, whatever became of the older. */
+static void change_drop(Manager *m) {
+        Change change = m->change;
+
+        m->change = (Change) {};
+        program_free(change.program);
+        change.done(change.userdata, -ECANCELED, 0, &(Diag) { .error = -ECANCELED, .message = (char *) "a newer program took its place" });
+}
+
+static void deploy_done(Manager *m) {
+        value_done(&m->later.bundle);
+        fields_done(program_options_fields, &m->later.options);
+        m->later = (Deploy) {};
+}
+
+Manager *manager_free(Manager *m) {
+        if (!m)
+                return NULL;
+        engine_link_free(m->engine);
+        world_link_free(m->world);
+        if (m->change.done)
+                change_drop(m);
+        program_free(m->current);
+        deploy_done(m);
+        schema_free(m->schema);
+        free(m->last_error);
+        free(m->hostname);
+        free(m);
+        return NULL;
+}
+
+Program *manager_offered(Manager *m) {
+        return m->change.program ?: m->current;
+}
+
+static void set_last_error(Manager *m, const Diag *d) {
+        free(m->last_error);
+        m->last_error = d && d->message ? diag_text(d) : NULL;
+}
+
+static void run_later(Manager *m);
+
+/* The end of a change, whichever it is. */
+static void change_finish(Manager *m, int error, Diag *d) {
+        Change change = m->change;
+
+        m->change = (Change) {};
+        program_free(change.program);
+        set_last_error(m, error < 0 ? d : NULL);
+        if (change.done)
+                change.done(change.userdata, error, m->current ? m->current->deploy : 0, d);
+        manager_emit_changed(m);
+        run_later(m);
+}
+
+int manager_check(Manager *m, Value bundle, ProgramOptions *options, Diag *reterr) {
+        _cleanup_(program_freep) Program *p = NULL;
+
+        return program_compile(&p, bundle, options, m->schema, m->hostname, reterr);
+}
+
+static int start(Program *p, Diag *reterr) {
+        ChangeSet set = {};
+        int r = lang_start(p->lang, &set, reterr);
+
+        change_set_done(&set);          /* the engine gets a snapshot, whenever it can take it */
+        return r;
+}
+
+int manager_change(Manager *m, Value bundle, ProgramOptions *options, uint64_t deploy, bool store,
+                   change_done_t done, void *userdata, Diag *reterr) {
+        _cleanup_(program_freep) Program *p = NULL;
+        int r;
+
+        if (m->change.done && !m->change.program) {
+                value_done(&bundle);
+                fields_done(program_options_fields, options);
+                return diag_set(reterr, (Pos) {}, -EBUSY, "another program is just being kept");
+        }
+        r = program_compile(&p, bundle, options, m->schema, m->hostname, reterr);
+        if (r >= 0)
+                r = start(p, reterr);
+        if (r >= 0 && store && !m->world)
+                r = world_link_new(&m->world, m, false);
+        if (r >= 0 && !m->engine)
+                r = engine_link_new(&m->engine, m);
+        if (r < 0) {
+                diag_set(reterr, (Pos) {}, r, "cannot start the program: %m");
+                set_last_error(m, reterr);
+                manager_emit_changed(m);
+                return r;
+        }
+
+        p->deploy = deploy;
+        if (m->change.done)
+                change_drop(m);
+        m->change = (Change) { .program = TAKE_PTR(p), .store = store, .done = done, .userdata = userdata };
+        r = engine_link_offer(m->engine);
+        if (r < 0) {
+                m->change.program = program_free(m->change.program);
+                m->change = (Change) {};
+                return diag_set(reterr, (Pos) {}, r, "cannot hand the graph to mgmt-engine: %m");
+        }
+        return 0;
+}
+
+int manager_watch_deploys(Manager *m) {
+        return world_link_new(&m->world, m, true);
+}
+
+/* ---- what the engine says ---- */
+
+void manager_accepted(Manager *m, uint64_t generation) {
+        if (generation != m->generation || !m->change.program)
+                return;
+        program_free(m->current);
+        m->current = TAKE_PTR(m->change.program);
+        log_info("a program is in force: %s", m->current->options.source);
+
+        if (m->change.store) {
+                int r = world_link_store(m->world, m->current);
+                _cleanup_(diag_done) Diag d = {};
+
+                if (r < 0) {
+                        diag_set(&d, (Pos) {}, r, "the program runs, but cannot be kept: %m");
+                        change_finish(m, r, &d);
+                }
+                return;
+        }
+        change_finish(m, 0, NULL);
+}
+
+void manager_rejected(Manager *m, uint64_t generation, Diag *d) {
+        if (generation != m->generation)
+                return;
+        if (m->change.program) {
+                change_finish(m, d->error < 0 ? d->error : -EINVAL, d);
+                return;
+        }
+        log_diag(LOG_ERR, d);
+        set_last_error(m, d);
+        manager_emit_changed(m);
+}
+
+/* ---- what mgmt-world says ---- */
+
+void manager_stored(Manager *m, uint64_t deploy, Diag *d) {
+        if (!m->change.done || m->change.program)
+                return;
+        if (deploy == 0) {
+                diag_prefix(d, "the program runs, but cannot be kept");
+                change_finish(m, d->error < 0 ? d->error : -EIO, d);
+                return;
+        }
+        m->current->deploy = deploy;
+        (void) engine_link_rename(m->engine);   /* without a connection the next full set says it */
+        change_finish(m, 0, NULL);
+}
+
+static void deploy_started(void *userdata, int error, uint64_t deploy, const Diag *d) {
+        if (error < 0)
+                log_diag(LOG_ERR, d);
+        else
+                log_info("deploy %llu is in force", (unsigned long long) deploy);
+}
+
+/* The deploy that came while a change was under way. */
+static void run_later(Manager *m) {
+        _cleanup_(diag_done) Diag d = {};
+        Deploy later = m->later;
+
+        if (later.id == 0)
+                return;
+        m->later = (Deploy) {};
+        if (m->current && program_equal(m->current, later.bundle, &later.options)) {
+                if (m->current->deploy != later.id) {
+                        m->current->deploy = later.id;
+                        (void) engine_link_rename(m->engine);
+                        manager_emit_changed(m);
+                }
+                value_done(&later.bundle);
+                fields_done(program_options_fields, &later.options);
+                return;
+        }
+        if (manager_change(m, later.bundle, &later.options, later.id, false, deploy_started, m, &d) < 0)
+                log_diag(LOG_ERR, &d);
+}
+
+void manager_deployed(Manager *m, uint64_t deploy, Value bundle, Value options) {
+        _cleanup_(diag_done) Diag d = {};
+        ProgramOptions parsed = {};
+
+        if (deploy == 0 || (m->current && deploy < m->current->deploy) || deploy < m->later.id)
+                return;
+        if (bundle.kind != TYPE_MAP || program_options_from_value(&parsed, options, &d) < 0) {
+                log_error(-EBADMSG, "deploy %llu is broken, ignoring: %s", (unsigned long long) deploy, d.message ?: "no files");
+                return;
+        }
+        deploy_done(m);
+        m->later = (Deploy) { .id = deploy, .bundle = value_ref(bundle), .options = parsed };
+        if (!m->change.done)
+                run_later(m);
+}

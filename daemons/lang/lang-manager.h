@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What mgmt-lang is: one program in force, at most one that is to replace it, and links to those who need to know. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/diag.h"
+#include "common/schema.h"
+#include "common/value.h"
+#include "daemons/lang/program.h"
+
+typedef struct Daemon Daemon;
+typedef struct EngineLink EngineLink;
+typedef struct WorldLink WorldLink;
+typedef struct sd_event sd_event;
+
+/* Told once, when it is decided: error 0, or negative errno with a message in d. */
+typedef void (*change_done_t)(void *userdata, int error, uint64_t deploy, const Diag *d);
+
+/* A program on its way to be the one in force: compiled → offered to the engine → accepted → (stored by mgmt-world). */
+typedef struct Change {
+        Program *program;       /* NULL once it is in force */
+        bool store;             /* it is to be kept in mgmt-world */
+        change_done_t done;
+        void *userdata;
+} Change;
+
+/* A deploy that appeared while a change was under way; id 0: none. */
+typedef struct Deploy {
+        uint64_t id;
+        Value bundle;
+        ProgramOptions options;
+} Deploy;
+
+typedef struct Manager {
+        Daemon *daemon;         /* NULL in tests */
+        sd_event *event;
+        Schema *schema;
+        char *hostname;
+
+        Program *current;       /* in force; NULL if there is none */
+        Change change;          /* done is NULL if there is none */
+        Deploy later;
+        char *last_error;       /* of the last attempt to change it; NULL if it went well */
+        uint64_t generation;    /* of the last set of graph changes that was sent */
+
+        EngineLink *engine;     /* made with the first program */
+        WorldLink *world;       /* NULL until deploys matter */
+} Manager;
+
+int manager_new(Manager **ret, sd_event *event, const char *hostname);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager *, manager_free)
+
+/* Compiles only. Takes over the bundle and the options. */
+int manager_check(Manager *m, Value bundle, ProgramOptions *options, Diag *reterr);
+
+/* Makes a program the one in force. Errors that show at once are returned; later ones go to done. The program before stays in
+ * force until the engine has accepted the new one; one that was on its way is dropped (-ECANCELED). deploy: its id if it comes
+ * from mgmt-world, else 0. Takes over the bundle and the options. -EBUSY while another is being stored. */
+int manager_change(Manager *m, Value bundle, ProgramOptions *options, uint64_t deploy, bool store,
+                   change_done_t done, void *userdata, Diag *reterr);
+
+/* Follows the deploys that mgmt-world has. */
+int manager_watch_deploys(Manager *m);
+
+/* ---- for the links ---- */
+
+/* The program that the engine shall have: the one on its way, else the one in force. NULL: none. */
+Program *manager_offered(Manager *m);
+
+void manager_accepted(Manager *m, uint64_t generation);
+void manager_rejected(Manager *m, uint64_t generation, Diag *d);
+void manager_stored(Manager *m, uint64_t deploy, Diag *d);      /* deploy 0: it failed */
+void manager_deployed(Manager *m, uint64_t deploy, Value bundle, Value options);        /* another one appeared; borrowed */
+
+/* ---- the bus face (lang-bus.c) ---- */
+
+int manager_export(Manager *m);
+void manager_emit_changed(Manager *m);

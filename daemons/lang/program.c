@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The compiler's world is the bundle: a program of a deploy reads nothing else while it is compiled, so it means the same on
+ * every host and after every reboot. */
+
+#include "common/strbuf.h"
+#include "daemons/lang/program.h"
+
+const FieldSpec program_options_fields[] = {
+        FIELD(ProgramOptions, noop,      FIELD_BOOL,   0, "Check everything, change nothing."),
+        FIELD(ProgramOptions, sema,      FIELD_UINT32, 0, "At most so many resources at a time, 0 for no limit."),
+        FIELD(ProgramOptions, autoedge,  FIELD_BOOL,   0, "Whether resources get edges by themselves.", .initial = "true"),
+        FIELD(ProgramOptions, autogroup, FIELD_BOOL,   0, "Whether resources are grouped.", .initial = "true"),
+        FIELD(ProgramOptions, source,    FIELD_STR,    0, "Where the program comes from, for people."),
+        {}
+};
+
+int program_options_set(ProgramOptions *o, const char *name, Value v, Diag *reterr) {
+        const FieldSpec *f = field_find(program_options_fields, name);
+
+        if (!f)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "there is no option '%s'", name);
+        return field_set(f, o, v, reterr);
+}
+
+int program_options_to_value(const ProgramOptions *o, Value *ret) {
+        const char *names[ELEMENTSOF(program_options_fields)];
+        Value values[ELEMENTSOF(program_options_fields)] = {};
+        size_t n = 0;
+
+        for (const FieldSpec *f = program_options_fields; f->name; f++) {
+                int r = field_get(f, o, &values[n]);
+
+                if (r < 0) {
+                        while (n > 0)
+                                value_done(&values[--n]);
+                        return r;
+                }
+                names[n++] = f->name;
+        }
+        return value_struct(ret, names, values, n);
+}
+
+int program_options_from_value(ProgramOptions *ret, Value v, Diag *reterr) {
+        ProgramOptions o = {};
+        int r;
+
+        r = fields_init(program_options_fields, &o);
+        if (r >= 0 && v.kind != TYPE_NIL && v.kind != TYPE_STRUCT)
+                r = diag_set(reterr, (Pos) {}, -EBADMSG, "options are a struct, got %s", type_kind_name(v.kind));
+        for (uint32_t i = 0; r >= 0 && v.kind == TYPE_STRUCT && i < v.st->n; i++)
+                r = program_options_set(&o, v.st->fields[i].name->data, v.st->fields[i].value, reterr);
+        if (r < 0) {
+                fields_done(program_options_fields, &o);
+                return r;
+        }
+        *ret = o;
+        return 0;
+}
+
+/* ---- compiling ---- */
+
+static int host_read_file(void *userdata, const char *path, char **ret, size_t *ret_size) {
+        const Program *p = userdata;
+        _cleanup_(value_done) Value key = {};
+        int r;
+
+        r = value_strz(&key, path);
+        if (r < 0)
+                return r;
+        const Value *content = value_map_get(p->bundle, key);
+        if (!content)
+                return -ENOENT;
+
+        char *copy = malloc((size_t) content->s->size + 1);
+        if (!copy)
+                return -ENOMEM;
+        memcpy(copy, content->s->data, (size_t) content->s->size + 1);
+        *ret = copy;
+        *ret_size = content->s->size;
+        return 0;
+}
+
+/* A method call fails with one error; the further ones stand in its text, each with its place. */
+static int join_diags(Diags *diags, int error, Diag *reterr) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+
+        for (size_t i = 0; i < diags->n; i++) {
+                _cleanup_free_ char *text = diag_text(&diags->items[i]);
+
+                strbuf_puts(&b, i > 0 ? "\n" : "");
+                strbuf_puts(&b, text ?: "out of memory");
+        }
+        if (diags->dropped > 0)
+                strbuf_printf(&b, "\n%zu more errors", diags->dropped);
+        if (b.failed || b.size == 0)
+                return diag_set(reterr, (Pos) {}, error, "cannot compile: %m");
+        return diag_set(reterr, (Pos) {}, error, "%s", b.data);
+}
+
+int program_compile(Program **ret, Value bundle, ProgramOptions *options, const Schema *schema, const char *hostname, Diag *reterr) {
+        _cleanup_(diags_done) Diags diags = {};
+        int r;
+
+        _cleanup_(program_freep) Program *p = calloc(1, sizeof(*p));
+        if (!p) {
+                value_done(&bundle);
+                fields_done(program_options_fields, options);
+                return diag_set(reterr, (Pos) {}, -ENOMEM, "out of memory");
+        }
+        *p = (Program) { .bundle = bundle, .options = *options };
+        *options = (ProgramOptions) {};
+
+        const LangHost host = {
+                .userdata = p,
+                .schema = schema,
+                .hostname = hostname,
+                .module_path = "/modules/",
+                .read_file = host_read_file,
+        };
+        r = lang_compile(&p->lang, &host, &(LangOptions) { .entry = "/metadata.yaml" }, &diags);
+        if (r < 0)
+                return join_diags(&diags, r, reterr);
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+Program *program_free(Program *p) {
+        if (!p)
+                return NULL;
+        lang_free(p->lang);
+        value_done(&p->bundle);
+        fields_done(program_options_fields, &p->options);
+        free(p);
+        return NULL;
+}
+
+bool program_equal(const Program *p, Value bundle, const ProgramOptions *options) {
+        for (const FieldSpec *f = program_options_fields; f->name; f++)
+                if (!field_equal(f, &p->options, options))
+                        return false;
+        return value_equal(p->bundle, bundle);
+}

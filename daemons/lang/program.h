@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* One program: the files it came as, how it is to be run, and what the compiler made of it. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/changeset.h"
+#include "common/diag.h"
+#include "common/field.h"
+#include "common/macro.h"
+#include "common/schema.h"
+#include "common/value.h"
+#include "lang/lang.h"
+
+typedef struct ProgramOptions {
+        bool noop;
+        uint32_t sema;          /* at most so many resources at once; 0: no limit */
+        bool autoedge, autogroup;
+        char *source;           /* where it comes from, for people */
+} ProgramOptions;
+
+/* One row per option: the bus, the store of mgmt-world and defaults are fed from it. */
+extern const FieldSpec program_options_fields[];
+
+int program_options_set(ProgramOptions *o, const char *name, Value v, Diag *reterr);    /* -EINVAL: no such option */
+int program_options_to_value(const ProgramOptions *o, Value *ret);      /* a struct */
+int program_options_from_value(ProgramOptions *ret, Value v, Diag *reterr);     /* nil: the defaults */
+
+typedef struct Program {
+        Value bundle;           /* map{str: str}, path → content */
+        ProgramOptions options;
+        uint64_t deploy;        /* its id in mgmt-world, 0 if it is not stored there */
+        Lang *lang;
+} Program;
+
+/* Takes over bundle and options, also on failure. All static stages; nothing runs yet. */
+int program_compile(Program **ret, Value bundle, ProgramOptions *options, const Schema *schema, const char *hostname, Diag *reterr);
+Program *program_free(Program *p);
+DEFINE_CLEANUP(Program *, program_free)
+
+/* The same files, run the same way. */
+bool program_equal(const Program *p, Value bundle, const ProgramOptions *options);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* mgmt-lang's session with mgmt-world: the deploys. */
+
+#include <stdbool.h>
+
+#include "common/macro.h"
+
+typedef struct Manager Manager;
+typedef struct Program Program;
+typedef struct WorldLink WorldLink;
+
+/* watch: the newest deploy is wanted now, and every later one. Connecting starts mgmt-world. */
+int world_link_new(WorldLink **ret, Manager *m, bool watch);
+WorldLink *world_link_free(WorldLink *l);
+DEFINE_CLEANUP(WorldLink *, world_link_free)
+
+/* Keeps the program; manager_stored() follows. One at a time. */
+int world_link_store(WorldLink *l, const Program *p);

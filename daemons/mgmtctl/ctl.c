@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* mgmtctl: finds the command, reads its options from its table, runs it. */
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "common/macro.h"
+#include "daemons/mgmtctl/ctl.h"
+#include "daemons/mgmtctl/output.h"
+
+#define COMMAND(c) extern const Command command_##c;
+#include "daemons/mgmtctl/commands.def"
+#undef COMMAND
+
+static const Command *const commands[] = {
+#define COMMAND(c) &command_##c,
+#include "daemons/mgmtctl/commands.def"
+#undef COMMAND
+};
+
+bool arg_json = false;
+static bool arg_help = false;
+static bool arg_version = false;
+static const char *arg_color = "auto";
+
+static const Option common_options[] = {
+        { "json", OPTION_FLAG, &arg_json, .doc = "print JSON, one object per line" },
+        { "color", OPTION_STR, &arg_color, "WHEN", "MGMT_COLOR", .doc = "auto, always or never" },
+        { "help", OPTION_FLAG, &arg_help, .doc = "show this text" },
+        {}
+};
+
+static const Option main_options[] = {
+        { "version", OPTION_FLAG, &arg_version, .doc = "show the version" },
+        {}
+};
+
+enum { OPTIONS_MAX = 40 };
+
+static int option_set(const Option *o, const char *value, const char *what) {
+        char *end;
+
+        switch (o->type) {
+        case OPTION_FLAG:
+        case OPTION_CLEAR:
+                *(bool *) o->target = o->type == OPTION_FLAG;
+                return 0;
+        case OPTION_STR:
+                *(const char **) o->target = value;
+                return 0;
+        case OPTION_INT:
+                errno = 0;
+                long long i = strtoll(value, &end, 10);
+                if (errno != 0 || end == value || *end || i < o->min || i > o->max) {
+                        output_error("%s must be a whole number between %lld and %lld, got '%s'", what,
+                                     (long long) o->min, (long long) o->max, value);
+                        return -EINVAL;
+                }
+                *(int64_t *) o->target = i;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+static int options_from_environment(const Option *options) {
+        for (const Option *o = options; o && o->name; o++) {
+                const char *value = o->environment ? getenv(o->environment) : NULL;
+
+                if (value && *value && option_set(o, value, o->environment) < 0)
+                        return -EINVAL;
+        }
+        return 0;
+}
+
+/* Collects the tables into what getopt_long() wants; val is the index. */
+static void options_collect(const Option *options, const Option **all, struct option *getopt_options, size_t *n) {
+        for (const Option *o = options; o && o->name && *n < OPTIONS_MAX; o++) {
+                all[*n] = o;
+                getopt_options[*n] = (struct option) {
+                        .name = o->name,
+                        .has_arg = o->type >= OPTION_INT ? required_argument : no_argument,
+                        .val = 256 + (int) *n,
+                };
+                (*n)++;
+        }
+}
+
+/* Up to the first word that is no option, or all of them. Leaves optind at what follows. */
+static int options_parse(const Option *options, int argc, char *argv[], bool stop_at_word) {
+        struct option getopt_options[OPTIONS_MAX + 1] = {};
+        const Option *all[OPTIONS_MAX];
+        size_t n = 0;
+        int c;
+
+        options_collect(common_options, all, getopt_options, &n);
+        options_collect(options, all, getopt_options, &n);
+        if (options_from_environment(common_options) < 0 || options_from_environment(options) < 0)
+                return -EINVAL;
+
+        optind = 0;             /* starts over */
+        while ((c = getopt_long(argc, argv, stop_at_word ? "+h" : "h", getopt_options, NULL)) >= 0) {
+                if (c == 'h')
+                        arg_help = true;
+                else if (c < 256 || (size_t) c >= 256 + n)
+                        return -EINVAL;         /* getopt has said why */
+                else {
+                        char what[64];
+
+                        (void) snprintf(what, sizeof(what), "--%s", all[c - 256]->name);
+                        if (option_set(all[c - 256], optarg, what) < 0)
+                                return -EINVAL;
+                }
+        }
+        return output_set_color(arg_color);
+}
+
+static void print_options(const Option *options) {
+        for (const Option *o = options; o && o->name; o++) {
+                char left[64];
+
+                (void) snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "", o->argument ?: "");
+                printf("  %-28s  %s", left, o->doc);
+                if (o->environment)
+                        printf(" [$%s]", o->environment);
+                printf("\n");
+        }
+}
+
+static void print_command_help(const Command *c) {
+        printf("mgmtctl %s [OPTIONS…]%s%s\n\n%s.\n", c->name, c->arguments ? " " : "", c->arguments ?: "", c->doc);
+        if (c->help)
+                printf("\n%s", c->help);
+        printf("\nOptions:\n");
+        print_options(c->options);
+        print_options(common_options);
+}
+
+static void print_help(void) {
+        printf("mgmtctl [OPTIONS…] COMMAND …\n\nKeeps this machine in the state that a program in mcl describes.\n\nCommands:\n");
+        for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+                char left[64];
+
+                (void) snprintf(left, sizeof(left), "%s%s%s", commands[i]->name, commands[i]->arguments ? " " : "",
+                                commands[i]->arguments ?: "");
+                printf("  %-28s  %s\n", left, commands[i]->doc);
+        }
+        printf("\nOptions:\n");
+        print_options(common_options);
+        print_options(main_options);
+        printf("\n'mgmtctl COMMAND --help' tells more.\n");
+}
+
+static const Command *command_find(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(commands); i++)
+                if (streq(commands[i]->name, name))
+                        return commands[i];
+        return NULL;
+}
+
+int main(int argc, char *argv[]) {
+        if (options_parse(main_options, argc, argv, true) < 0)
+                return EXIT_ERROR;
+        if (arg_version) {
+                printf("mgmtctl %s\n", MGMT_VERSION);
+                return EXIT_SUCCESS;
+        }
+        if (optind >= argc || streq(argv[optind], "help")) {
+                print_help();
+                return EXIT_SUCCESS;
+        }
+
+        const Command *c = command_find(argv[optind]);
+        if (!c) {
+                output_error("there is no command '%s', 'mgmtctl --help' lists them", argv[optind]);
+                return EXIT_ERROR;
+        }
+        /* getopt() names the program by its first word. */
+        argc -= optind;
+        argv += optind;
+        argv[0] = program_invocation_name;
+        if (options_parse(c->options, argc, argv, false) < 0)
+                return EXIT_ERROR;
+        if (arg_help) {
+                print_command_help(c);
+                return EXIT_SUCCESS;
+        }
+        int n = argc - optind;
+        if (n < c->min_arguments || n > c->max_arguments) {
+                output_error("usage: mgmtctl %s [OPTIONS…]%s%s", c->name, c->arguments ? " " : "", c->arguments ?: "");
+                return EXIT_ERROR;
+        }
+        return c->run(argv + optind, n);
+}

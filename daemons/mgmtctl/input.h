@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What stands for a program on the command line (a file, a directory, metadata.yaml, raw code, "-"), and how it becomes a
+ * bundle. */
+
+#include "common/diag.h"
+#include "common/macro.h"
+#include "common/schema.h"
+#include "common/value.h"
+#include "lang/lang.h"
+
+typedef struct Input {
+        char *base;             /* the directory of the program, absolute, with trailing slash: "/" of the bundle */
+        char *entry;            /* what is compiled first, absolute: metadata.yaml or a .mcl file */
+        char *code;             /* content of entry where there is no such file: raw code; else NULL */
+        size_t code_size;
+        char *label;            /* what messages call it: "<code>", "<stdin>"; NULL: by the paths of the files */
+        char *module_path;      /* absolute, with trailing slash; NULL: none */
+} Input;
+
+/* -EINVAL and so on with reterr set. module_path may be NULL. */
+int input_resolve(Input *ret, const char *text, const char *module_path, Diag *reterr);
+void input_done(Input *i);
+
+/* All static stages, on this side: errors show where they are, and nothing is started for a program that has some. */
+int input_compile(const Input *i, const Schema *schema, const char *hostname, Lang **ret, Diags *reterr);
+
+/* The files that were compiled and those that belong to the program, as map{str: str}. */
+int input_bundle(const Input *i, const Lang *l, Value *ret, Diag *reterr);
+
+/* The text of a file that a diagnostic names; NULL if it cannot be read. The caller's. */
+char *input_source(const Input *i, const char *path, size_t *ret_size);
+
+/* The name that messages use for a file: relative to the working directory where it is below, "<stdin>" and the like. The
+ * caller's. */
+char *input_display(const Input *i, const char *path);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What happens to a program before any daemon hears of it. */
+
+#include <sys/utsname.h>
+
+#include <systemd/sd-bus.h>
+
+#include "common/bundle.h"
+#include "common/paths.h"
+#include "daemons/mgmtctl/input.h"
+#include "daemons/mgmtctl/output.h"
+#include "daemons/mgmtctl/program.h"
+
+/* Files are named as the user sees them; the sources are found by their real names. */
+static void print_diag(const Input *i, Diag *d) {
+        size_t size = 0;
+        _cleanup_free_ char *source = input_source(i, d->pos.file, &size);
+        char *shown = d->pos.file ? input_display(i, d->pos.file) : NULL;
+
+        if (shown) {
+                free((char *) d->pos.file);     /* it is the Diag's own copy */
+                d->pos.file = shown;
+        }
+        output_diag(d, source, size);
+}
+
+static void print_failure(const Input *i, int error, Diag *d) {
+        if (d->message)
+                print_diag(i, d);
+        else
+                output_error("%s", strerrordesc_np(-error));
+}
+
+static int compile(const Input *i, const Schema *schema, const char *hostname, Lang **ret) {
+        _cleanup_(diags_done) Diags diags = {};
+        int r = input_compile(i, schema, hostname, ret, &diags);
+
+        for (size_t k = 0; k < diags.n; k++)
+                print_diag(i, &diags.items[k]);
+        if (diags.dropped > 0)
+                output_error("%zu more errors", diags.dropped);
+        if (r < 0 && diags.n == 0)
+                output_error("cannot compile: %s", strerrordesc_np(-r));
+        return r;
+}
+
+int program_load(Program *ret, const char *input, const ProgramOptions *options) {
+        _cleanup_(schema_freep) Schema *schema = NULL;
+        _cleanup_(lang_freep) Lang *lang = NULL;
+        _cleanup_(value_done) Value bundle = {};
+        _cleanup_(input_done) Input i = {};
+        _cleanup_(diag_done) Diag d = {};
+        struct utsname host;
+        int r, fd;
+
+        _cleanup_free_ char *kinds = path_data("kinds.json");
+        if (!kinds || uname(&host) < 0)
+                return -ENOMEM;
+        r = schema_load(&schema, kinds, &d);
+        if (r >= 0)
+                r = input_resolve(&i, input, options->module_path, &d);
+        if (r < 0) {
+                print_failure(&i, r, &d);
+                return r;
+        }
+        r = compile(&i, schema, options->hostname ?: host.nodename, &lang);
+        if (r < 0)
+                return r;
+        r = input_bundle(&i, lang, &bundle, &d);
+        if (r < 0) {
+                print_failure(&i, r, &d);
+                return r;
+        }
+        r = bundle_seal(bundle, &fd);
+        if (r < 0) {
+                output_error("cannot pack the program: %s", strerrordesc_np(-r));
+                return r;
+        }
+        *ret = (Program) { .fd = fd, .options = *options, .source = strdup(i.label ?: i.entry) };
+        return ret->source ? 0 : -ENOMEM;
+}
+
+void program_done(Program *p) {
+        closep(&p->fd);
+        free(p->source);
+        *p = (Program) { .fd = -EBADF };
+}
+
+int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int64_t sema = p->options.sema;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &m, "org.mgmt.lang1", "/org/mgmt/lang1", "org.mgmt.lang1.Manager", method);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ha{sv}", p->fd, 5,
+                                  "noop", "b", p->options.noop,
+                                  "sema", "u", (uint32_t) (sema > 0 ? sema : 0),
+                                  "autoedge", "b", p->options.autoedge,
+                                  "autogroup", "b", p->options.autogroup,
+                                  "source", "s", p->source);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}

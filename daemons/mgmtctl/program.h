@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* A program as `run` and `deploy` handle it: compiled here, sealed, and handed to mgmt-lang in one method call. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/macro.h"
+
+typedef struct sd_bus sd_bus;
+typedef struct sd_bus_message sd_bus_message;
+
+typedef struct ProgramOptions {
+        bool noop;
+        int64_t sema;           /* 0 or less: no limit */
+        bool autoedge, autogroup;
+        const char *module_path;        /* NULL: none */
+        const char *hostname;           /* NULL: this host's */
+} ProgramOptions;
+
+typedef struct Program {
+        int fd;                 /* the bundle */
+        char *source;           /* what people call it */
+        ProgramOptions options;
+} Program;
+
+/* Errors have been printed, with their places. */
+int program_load(Program *ret, const char *input, const ProgramOptions *options);
+void program_done(Program *p);
+
+/* method: "Run" or "Deploy" of org.mgmt.lang1.Manager. */
+int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_message **ret);

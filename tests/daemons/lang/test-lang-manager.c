@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* How mgmt-lang changes its program, against an engine and a mgmt-world that are played here: what they are told, in which order,
+ * and what stays in force when they refuse, are silent, or come back from a crash. */
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/ipc/channel.h"
+#include "daemons/lang/lang-manager.h"
+#include "tests/test.h"
+
+enum { TURN_USEC = 10 * 1000, TURNS_MAX = 500 };
+
+/* One played daemon: it counts and keeps what it heard. */
+typedef struct Peer {
+        Channel *channel;
+        PeerId last;
+        unsigned n_hello, n_begin, n_put, n_commit, n_add, n_watch;
+        uint64_t generation, deploy, request;
+        bool full, noop;
+        uint32_t sema;
+        char *resource;
+} Peer;
+
+typedef struct World {
+        char directory[64];
+        sd_event *event;
+        Manager *manager;
+        Peer engine, world;
+        unsigned n_done;
+        int error;
+        uint64_t deploy;
+        char *text;
+} World;
+
+static void peer_message(Channel *c, PeerId from, Message *m, void *userdata) {
+        Peer *p = userdata;
+
+        p->last = from;
+        switch (m->type) {
+        case MESSAGE_HELLO:
+                p->n_hello++;
+                CHECK_STR(m->hello.role, "lang");
+                (void) channel_send(c, from, &(Message) { .type = MESSAGE_WELCOME,
+                                                          .welcome = { .daemon = (char *) "test", .version = (char *) "1" } });
+                break;
+        case MESSAGE_GRAPH_BEGIN:
+                p->n_begin++;
+                p->n_put = 0;
+                p->generation = m->graph_begin.generation;
+                p->deploy = m->graph_begin.deploy;
+                p->full = m->graph_begin.full;
+                p->noop = m->graph_begin.noop;
+                p->sema = m->graph_begin.sema;
+                break;
+        case MESSAGE_GRAPH_PUT:
+                p->n_put++;
+                free(p->resource);
+                p->resource = TAKE_PTR(m->graph_put.resource.name);
+                break;
+        case MESSAGE_GRAPH_COMMIT:
+                p->n_commit++;
+                CHECK_INT(m->graph_commit.generation, p->generation);
+                break;
+        case MESSAGE_DEPLOY_WATCH:
+                p->n_watch++;
+                break;
+        case MESSAGE_DEPLOY_ADD:
+                p->n_add++;
+                p->request = m->deploy_add.request;
+                break;
+        default:
+                TEST_FAIL("unexpected %s", message_name(m->type));
+        }
+}
+
+static const ChannelOps peer_ops = { .message = peer_message };
+
+static void peer_listen(World *w, Peer *p, const char *name) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, 0);
+
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s.sock", w->directory, name);
+        (void) unlink(address.sun_path);
+        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, 16) < 0 ||
+            channel_listen(&p->channel, w->event, fd, &peer_ops, p) < 0)
+                abort();
+}
+
+static void peer_crash(World *w, Peer *p, const char *name) {
+        channel_free(p->channel);
+        free(p->resource);
+        *p = (Peer) {};
+        peer_listen(w, p, name);
+}
+
+static void accept_graph(Peer *p) {
+        CHECK_INT(channel_send(p->channel, p->last, &(Message) { .type = MESSAGE_GRAPH_ACCEPTED,
+                                                                 .graph_accepted.generation = p->generation }), 0);
+}
+
+static void reject_graph(Peer *p, const char *text) {
+        Message m = { .type = MESSAGE_GRAPH_REJECTED, .graph_rejected = { .generation = p->generation } };
+
+        diag_set(&m.graph_rejected.diag, (Pos) { "/main.mcl", 1, 1, 1, 2 }, -EINVAL, "%s", text);
+        CHECK_INT(channel_send(p->channel, p->last, &m), 0);
+        diag_done(&m.graph_rejected.diag);
+}
+
+/* ---- the world around a manager ---- */
+
+static void world_start(World *w) {
+        *w = (World) { .directory = "/tmp/mgmt-test-lang-XXXXXX" };
+        if (!mkdtemp(w->directory) || setenv("MGMT_RUNTIME_DIR", w->directory, 1) < 0 || sd_event_new(&w->event) < 0)
+                abort();
+        peer_listen(w, &w->engine, "engine");
+        peer_listen(w, &w->world, "world");
+        if (manager_new(&w->manager, w->event, "testhost") < 0)
+                abort();
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+        return remove(path);
+}
+
+static void world_end(World *w) {
+        manager_free(w->manager);
+        channel_free(w->engine.channel);
+        channel_free(w->world.channel);
+        free(w->engine.resource);
+        free(w->world.resource);
+        free(w->text);
+        sd_event_unref(w->event);
+        (void) nftw(w->directory, remove_entry, 8, FTW_DEPTH|FTW_PHYS);
+}
+
+/* Runs the loop until the number is reached; a little longer, so that more would show. */
+static bool run_until(World *w, const unsigned *counter, unsigned want) {
+        for (int i = 0; i < TURNS_MAX && *counter < want; i++)
+                (void) sd_event_run(w->event, TURN_USEC);
+        for (int i = 0; i < 3; i++)
+                (void) sd_event_run(w->event, TURN_USEC);
+        return *counter == want;
+}
+
+static void on_done(void *userdata, int error, uint64_t deploy, const Diag *d) {
+        World *w = userdata;
+
+        w->n_done++;
+        w->error = error;
+        w->deploy = deploy;
+        free(w->text);
+        w->text = d && d->message ? strdup(d->message) : NULL;
+}
+
+static Value make_bundle(const char *name) {
+        char text[256];
+        Value items[4], ret = {};
+
+        snprintf(text, sizeof(text), "print \"%s\" {\n        msg => \"hello\",\n}\n", name);
+        if (value_strz(&items[0], "/metadata.yaml") < 0 || value_strz(&items[1], "main: main.mcl\n") < 0 ||
+            value_strz(&items[2], "/main.mcl") < 0 || value_strz(&items[3], text) < 0 || value_map(&ret, items, 2) < 0)
+                abort();
+        return ret;
+}
+
+static int change(World *w, const char *name, bool store, Diag *reterr) {
+        ProgramOptions o = {};
+
+        if (program_options_from_value(&o, VALUE_NIL, NULL) < 0)
+                abort();
+        return manager_change(w->manager, make_bundle(name), &o, 0, store, on_done, w, reterr);
+}
+
+TEST(options_have_defaults_types_and_limits) {
+        ProgramOptions o = {}, again = {};
+        _cleanup_(value_done) Value v = {}, text = {};
+        _cleanup_(diag_done) Diag d = {}, d2 = {};
+
+        REQUIRE(program_options_from_value(&o, VALUE_NIL, NULL) == 0);
+        CHECK(!o.noop && o.sema == 0 && o.autoedge && o.autogroup);
+        CHECK_STR(o.source, "");
+        CHECK_INT(program_options_set(&o, "sema", VALUE_INT(7), NULL), 0);
+        CHECK_INT(program_options_set(&o, "autoedge", VALUE_BOOL(false), NULL), 0);
+        CHECK(program_options_set(&o, "sema", VALUE_INT(-1), &d) < 0 && d.message);
+        CHECK(program_options_set(&o, "nonsense", VALUE_INT(1), &d2) == -EINVAL && d2.message);
+        CHECK(program_options_set(&o, "noop", VALUE_INT(1), NULL) < 0);
+        REQUIRE(program_options_to_value(&o, &v) == 0);
+        REQUIRE(program_options_from_value(&again, v, NULL) == 0);
+        CHECK(again.sema == 7 && !again.autoedge && again.autogroup);
+        fields_done(program_options_fields, &o);
+        fields_done(program_options_fields, &again);
+        REQUIRE(value_strz(&text, "x") == 0);
+        CHECK(program_options_from_value(&o, text, NULL) < 0);
+}
+
+TEST(a_program_is_in_force_when_the_engine_has_accepted_it) {
+        World w;
+        world_start(&w);
+
+        CHECK_INT(change(&w, "one", false, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        CHECK(w.engine.full);
+        CHECK_INT(w.engine.n_put, 1);
+        CHECK_STR(w.engine.resource, "one");
+        CHECK(!w.manager->current);
+        CHECK_INT(w.n_done, 0);
+
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.n_done, 1));
+        CHECK_INT(w.error, 0);
+        CHECK(w.manager->current);
+        CHECK_INT(w.world.n_hello, 0);          /* nobody needed mgmt-world */
+        world_end(&w);
+}
+
+TEST(a_rejected_program_leaves_the_one_before_in_force) {
+        World w;
+        world_start(&w);
+
+        CHECK_INT(change(&w, "one", false, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.n_done, 1));
+        Program *before = w.manager->current;
+
+        CHECK_INT(change(&w, "two", true, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 2));
+        reject_graph(&w.engine, "not like this");
+        CHECK(run_until(&w, &w.n_done, 2));
+        CHECK_INT(w.error, -EINVAL);
+        CHECK_STR(w.text, "not like this");
+        CHECK(w.manager->current == before);
+        CHECK(w.manager->last_error && strstr(w.manager->last_error, "/main.mcl:1:1: not like this"));
+        CHECK_INT(w.world.n_add, 0);            /* only what runs is kept */
+
+        /* An engine that comes back gets the one in force. */
+        peer_crash(&w, &w.engine, "engine");
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        CHECK_STR(w.engine.resource, "one");
+        world_end(&w);
+}
+
+TEST(a_program_that_does_not_compile_reaches_nobody) {
+        World w;
+        world_start(&w);
+        _cleanup_(diag_done) Diag d = {};
+
+        CHECK(change(&w, "a\" {} nonsense \"", false, &d) < 0);
+        CHECK(d.message && strstr(d.message, "/main.mcl:1:"));
+        CHECK(w.manager->last_error);
+        for (int i = 0; i < 3; i++)
+                (void) sd_event_run(w.event, TURN_USEC);
+        CHECK_INT(w.engine.n_hello, 0);
+        CHECK_INT(w.n_done, 0);
+        world_end(&w);
+}
+
+TEST(the_newer_of_two_wins) {
+        World w;
+        world_start(&w);
+
+        CHECK_INT(change(&w, "one", false, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        uint64_t old = w.engine.generation;
+        CHECK_INT(change(&w, "two", false, NULL), 0);
+        CHECK_INT(w.n_done, 1);
+        CHECK_INT(w.error, -ECANCELED);
+        CHECK(run_until(&w, &w.engine.n_commit, 2));
+
+        /* The answer to the older one says nothing about the newer. */
+        CHECK_INT(channel_send(w.engine.channel, w.engine.last, &(Message) { .type = MESSAGE_GRAPH_ACCEPTED,
+                                                                             .graph_accepted.generation = old }), 0);
+        CHECK(run_until(&w, &w.n_done, 1));
+        CHECK(!w.manager->current);
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.n_done, 2));
+        CHECK_INT(w.error, 0);
+        CHECK_STR(w.engine.resource, "two");
+        world_end(&w);
+}
+
+TEST(an_engine_that_crashes_is_told_again) {
+        World w;
+        world_start(&w);
+
+        CHECK_INT(change(&w, "one", false, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        peer_crash(&w, &w.engine, "engine");    /* before it answered */
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        CHECK(w.engine.full);
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.n_done, 1));
+
+        peer_crash(&w, &w.engine, "engine");    /* and after */
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        CHECK_STR(w.engine.resource, "one");
+        accept_graph(&w.engine);
+
+        /* One that has lost its graph asks. */
+        CHECK_INT(channel_send(w.engine.channel, w.engine.last, &(Message) { .type = MESSAGE_GRAPH_WANTED }), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 2));
+        CHECK(w.engine.full);
+        CHECK_INT(w.n_done, 1);
+        world_end(&w);
+}
+
+TEST(a_deploy_is_kept_after_it_was_accepted) {
+        World w;
+        world_start(&w);
+
+        CHECK_INT(change(&w, "one", true, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        CHECK_INT(w.world.n_add, 0);
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.world.n_add, 1));
+        CHECK_INT(w.n_done, 0);
+
+        peer_crash(&w, &w.world, "world");      /* before it answered */
+        CHECK(run_until(&w, &w.world.n_add, 1));
+        Message added = { .type = MESSAGE_DEPLOY_ADDED, .deploy_added = { .request = w.world.request, .deploy = 42 } };
+        CHECK_INT(channel_send(w.world.channel, w.world.last, &added), 0);
+        CHECK(run_until(&w, &w.n_done, 1));
+        CHECK_INT(w.error, 0);
+        CHECK_INT(w.deploy, 42);
+
+        /* The engine learns the number, by a set that changes nothing. */
+        CHECK(run_until(&w, &w.engine.n_commit, 2));
+        CHECK_INT(w.engine.deploy, 42);
+        CHECK(!w.engine.full);
+        CHECK_INT(w.engine.n_put, 0);
+        world_end(&w);
+}
+
+TEST(a_deploy_that_cannot_be_kept_is_an_error) {
+        World w;
+        world_start(&w);
+        Message added = { .type = MESSAGE_DEPLOY_ADDED };
+
+        CHECK_INT(change(&w, "one", true, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.world.n_add, 1));
+        added.deploy_added.request = w.world.request;
+        diag_set(&added.deploy_added.diag, (Pos) {}, -ENOSPC, "the disk is full");
+        CHECK_INT(channel_send(w.world.channel, w.world.last, &added), 0);
+        diag_done(&added.deploy_added.diag);
+        CHECK(run_until(&w, &w.n_done, 1));
+        CHECK_INT(w.error, -ENOSPC);
+        CHECK(w.text && strstr(w.text, "the disk is full"));
+        world_end(&w);
+}
+
+static void send_deploy(World *w, uint64_t id, const char *name, bool noop) {
+        Message m = { .type = MESSAGE_DEPLOY, .deploy = { .deploy = id } };
+        ProgramOptions o = {};
+
+        if (id > 0) {
+                m.deploy.bundle = make_bundle(name);
+                if (program_options_from_value(&o, VALUE_NIL, NULL) < 0 ||
+                    program_options_set(&o, "noop", VALUE_BOOL(noop), NULL) < 0 ||
+                    program_options_to_value(&o, &m.deploy.options) < 0)
+                        abort();
+                fields_done(program_options_fields, &o);
+        }
+        CHECK_INT(channel_send(w->world.channel, w->world.last, &m), 0);
+        message_done(&m);
+}
+
+TEST(the_newest_deploy_runs) {
+        World w;
+        world_start(&w);
+
+        CHECK_INT(manager_watch_deploys(w.manager), 0);
+        CHECK(run_until(&w, &w.world.n_watch, 1));
+        send_deploy(&w, 0, NULL, false);
+        CHECK(run_until(&w, &w.engine.n_commit, 0));
+        send_deploy(&w, 3, "three", true);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        CHECK_INT(w.engine.deploy, 3);
+        CHECK(w.engine.noop);
+
+        /* One that comes meanwhile waits; of two, the newer. */
+        send_deploy(&w, 4, "four", false);
+        send_deploy(&w, 5, "five", false);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.engine.n_commit, 2));
+        CHECK_INT(w.engine.deploy, 5);
+        CHECK_STR(w.engine.resource, "five");
+        accept_graph(&w.engine);
+
+        /* Told again (it was restarted), or of an older one: nothing happens. */
+        peer_crash(&w, &w.world, "world");
+        CHECK(run_until(&w, &w.world.n_watch, 1));
+        send_deploy(&w, 5, "five", false);
+        send_deploy(&w, 2, "two", false);
+        CHECK(run_until(&w, &w.engine.n_commit, 2));
+        CHECK(w.manager->current && w.manager->current->deploy == 5);
+        world_end(&w);
+}
+
+TEST_MAIN()
