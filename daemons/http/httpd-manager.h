@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What the kinds of this daemon share: the listening sockets and the watcher of paths. It is what ResourceHost.manager points
+ * to.
+ *
+ * Listeners belong to the manager, not to the resources that are served on them. When a program changes a child of a server,
+ * the engine takes the old server with all its children away and puts a new one in its place. The socket that the old one
+ * leaves stays open until the daemon has nothing else to do; the new one takes it over, with all connections, and clients
+ * notice nothing. */
+
+#include "common/sd/pathwatch.h"
+#include "daemons/http/mhd.h"
+
+typedef struct HttpManager HttpManager;
+typedef struct HttpPort HttpPort;       /* a listening socket and who has it */
+
+struct HttpManager {
+        sd_event *event;
+        PathWatcher *paths;
+        HttpPort *ports;                /* a list */
+
+        /* the list of ports has changed; for the bus object. May be NULL. */
+        void (*ports_changed)(HttpManager *m, void *userdata);
+        void *userdata;
+};
+
+int http_manager_init(HttpManager *m, sd_event *event);
+void http_manager_done(HttpManager *m);         /* closes everything at once */
+
+/* Listens on an address for the owner (the name of a server), and serves there from now on. -EADDRINUSE also if the address
+ * is another owner's. */
+int http_manager_listen(HttpManager *m, const char *owner, const char *address, const HttpServing *serving, Diag *reterr);
+
+/* The userdata of a serving goes away. Unless its address is taken over soon, requests that are under way are answered for at
+ * most timeout_usec (0: no limit), then it is closed. Nothing happens if another one of the same name has taken it already. */
+void http_manager_release(HttpManager *m, const void *userdata, uint64_t timeout_usec);
+
+/* Walks the ports: NULL gives the first. */
+HttpPort *http_manager_next(const HttpManager *m, HttpPort *port);
+const char *http_port_owner(const HttpPort *p); /* NULL: it is on its way out */
+const char *http_port_address(const HttpPort *p);
+unsigned http_port_n_connections(const HttpPort *p);

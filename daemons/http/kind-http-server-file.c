@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* http:server:file: one path, or everything below one, of an http:server. Content is a file, a directory, or a text that may be
+ * received from another resource. Texts have no date of their own, so they get a cursor: a time in seconds that moves forward
+ * with each change, if need be into the future, so that two contents never share a date.
+ *
+ * With longpoll, a conditional request for the content that the client has already is held back until there is another. */
+
+#include <syslog.h>
+#include <time.h>
+
+#include "common/resource.h"
+#include "daemons/http/child.h"
+#include "daemons/http/date.h"
+#include "daemons/http/httpd-manager.h"
+#include "daemons/http/static-file.h"
+
+typedef struct HttpServerFile {
+        HttpChild child;
+        char *server;
+        char *filename;
+        char *path;
+        Value data;
+        bool longpoll;
+
+        Value snapshot;                 /* of data: what is being served */
+        int64_t cursor;                 /* seconds since 1970 */
+        HttpHolds holds;
+        PathWatch *watch;
+} HttpServerFile;
+
+static const FieldSpec http_server_file_fields[] = {
+        FIELD(HttpServerFile, server, FIELD_STR, 0, "Name of the http:server that serves it; empty: the one there is."),
+        FIELD(HttpServerFile, filename, FIELD_STR, FIELD_IS_NAME,
+              "Path as clients ask for it, such as /hello.txt; with a directory, whatever begins with it."),
+        FIELD(HttpServerFile, path, FIELD_STR, 0,
+              "Absolute path of the file to serve, or, with a trailing slash, of a directory. Symbolic links do not lead out of "
+              "the directory."),
+        FIELD(HttpServerFile, data, FIELD_VALUE, 0, "The content itself, where path is empty.",
+              .mcl_type = "str", .initial = "\"\""),
+        FIELD(HttpServerFile, longpoll, FIELD_BOOL, 0,
+              "Hold a request with If-Modified-Since back until the content is newer than that."),
+        {}
+};
+
+static const char *filename_of(const HttpServerFile *f) {
+        return f->filename[0] ? f->filename : f->child.resource.name;
+}
+
+static int64_t next_cursor(int64_t cursor) {
+        return MAX((int64_t) time(NULL), cursor + 1);
+}
+
+/* The path below the directory that a request asks for; NULL if it is none. */
+static const char *path_below(const HttpServerFile *f, const HttpRequest *q) {
+        const char *rest = endswith(filename_of(f), "/") ? startswith(http_request_path(q), filename_of(f)) : NULL;
+
+        return rest && rest[0] && !endswith(rest, "/") ? rest : NULL;
+}
+
+static int open_content(const HttpServerFile *f, const HttpRequest *q, StaticContent *ret) {
+        int r;
+
+        if (f->path[0] == 0)
+                return static_content_from_value(ret, f->snapshot, f->cursor);
+
+        if (endswith(f->path, "/")) {
+                const char *below = path_below(f, q);
+                return below ? static_content_open(ret, f->path, below, false) : -ENOENT;
+        }
+
+        r = static_content_open(ret, NULL, f->path, false);
+        if (r >= 0 && f->longpoll)
+                ret->modified = f->cursor;
+        return r;
+}
+
+static bool file_accepts(HttpChild *c, const HttpRequest *q) {
+        const HttpServerFile *f = (const HttpServerFile *) c;
+        const char *path = http_request_path(q);
+
+        return endswith(f->path, "/") ? startswith(path, filename_of(f)) != NULL : streq(path, filename_of(f));
+}
+
+/* Whether the client has what there is now. */
+static bool is_current(const HttpServerFile *f, const HttpRequest *q) {
+        const char *since = http_request_header(q, "If-Modified-Since");
+        int64_t date;
+
+        return since && http_date_parse(since, &date) >= 0 && f->cursor <= date;
+}
+
+static void file_serve(HttpChild *c, HttpRequest *q) {
+        HttpServerFile *f = (HttpServerFile *) c;
+        StaticContent content = STATIC_CONTENT_EMPTY;
+
+        if (!static_accept_method(q))
+                return;
+        if (f->longpoll && !http_request_is_woken(q) && is_current(f, q)) {
+                http_request_hold(q, &f->holds);
+                return;
+        }
+
+        int r = open_content(f, q, &content);
+        if (r < 0)
+                static_serve_error(q, r);
+        else
+                static_serve(q, &content, http_request_is_woken(q));
+}
+
+static int http_server_file_init(Resource *r) {
+        static const HttpChildOps ops = { .accepts = file_accepts, .serve = file_serve };
+        HttpServerFile *f = (HttpServerFile *) r;
+
+        f->child.ops = &ops;
+        return 0;
+}
+
+static void http_server_file_done(Resource *r) {
+        HttpServerFile *f = (HttpServerFile *) r;
+
+        http_holds_end(&f->holds);
+        f->watch = path_watch_free(f->watch);
+        value_done(&f->snapshot);
+}
+
+static int http_server_file_validate(const Resource *r, Diag *reterr) {
+        const HttpServerFile *f = (const HttpServerFile *) r;
+
+        if (f->path[0] && f->path[0] != '/')
+                return resource_error(r, reterr, -EINVAL, "path must be absolute, got '%s'", f->path);
+        if (f->path[0] && f->data.kind == TYPE_STR && f->data.s->size > 0)
+                return resource_error(r, reterr, -EINVAL, "path and data exclude each other, got both");
+        if (f->longpoll && endswith(f->path, "/"))
+                return resource_error(r, reterr, -EINVAL, "longpoll needs a file, path '%s' is a directory", f->path);
+        return 0;
+}
+
+static int http_server_file_prepare(Resource *r, Diag *reterr) {
+        HttpServerFile *f = (HttpServerFile *) r;
+
+        value_done(&f->snapshot);
+        f->snapshot = value_ref(f->data);
+        f->cursor = time(NULL);
+        if (!r->parent)
+                resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody serves this", f->server);
+        return 0;
+}
+
+static void on_path(PathWatch *w, int error, void *userdata) {
+        HttpServerFile *f = userdata;
+
+        if (error < 0) {
+                Diag diag = {};
+
+                f->watch = path_watch_free(f->watch);
+                (void) diag_set(&diag, f->child.resource.pos, error, "cannot watch '%s': %m", f->path);
+                resource_watch_failed(&f->child.resource, error, &diag);
+                diag_done(&diag);
+                return;
+        }
+        f->cursor = next_cursor(f->cursor);
+        http_holds_wake(&f->holds);
+}
+
+static int http_server_file_watch(Resource *r, Diag *reterr) {
+        HttpServerFile *f = (HttpServerFile *) r;
+        HttpManager *m = r->host->manager;
+        int k;
+
+        if (f->longpoll && f->path[0]) {
+                k = path_watch_new(&f->watch, m->paths, f->path, 0, on_path, f);
+                if (k < 0)
+                        return resource_error(r, reterr, k, "cannot watch '%s': %m", f->path);
+        }
+        resource_armed(r);
+        return 0;
+}
+
+static void http_server_file_unwatch(Resource *r) {
+        HttpServerFile *f = (HttpServerFile *) r;
+
+        http_holds_end(&f->holds);
+        f->watch = path_watch_free(f->watch);
+}
+
+static int http_server_file_check_apply(Resource *r, bool apply, Diag *reterr) {
+        HttpServerFile *f = (HttpServerFile *) r;
+
+        if (value_equal(f->data, f->snapshot))
+                return CHECK_OK;
+        if (apply) {
+                value_done(&f->snapshot);
+                f->snapshot = value_ref(f->data);
+                f->cursor = next_cursor(f->cursor);
+                http_holds_wake(&f->holds);
+        }
+        return CHECK_CHANGED;
+}
+
+/* The file that is served comes first. */
+static int http_server_file_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
+        const HttpServerFile *f = (const HttpServerFile *) r;
+
+        return batch == 0 && f->path[0] ? resource_uids_add(ret, "file", f->path, false) : 0;
+}
+
+const ResourceType http_server_file_type = {
+        .kind = "http:server:file",
+        .doc = "A file, a directory, or a text of the program, served by an http:server.",
+        .example = "http:server \":8080\" {}\n"
+                   "http:server:file \"/hello.txt\" {\n"
+                   "        data => \"hello\\n\",\n"
+                   "}\n",
+        .size = sizeof(HttpServerFile),
+        .flags = RESOURCE_RECEIVES,
+        .fields = http_server_file_fields,
+        .parent_field = "server",
+        .init = http_server_file_init,
+        .done = http_server_file_done,
+        .validate = http_server_file_validate,
+        .prepare = http_server_file_prepare,
+        .watch = http_server_file_watch,
+        .unwatch = http_server_file_unwatch,
+        .check_apply = http_server_file_check_apply,
+        .wants = http_server_file_wants,
+};

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* http:server: an address, and who answers there. Its children (http:server:file and so on) are asked in order; what none of
+ * them accepts comes from the root directory, if there is one. The socket itself belongs to the manager, so that a change of a
+ * child, which makes a new server of this one, does not interrupt anybody. */
+
+#include <sys/stat.h>
+
+#include "common/resource.h"
+#include "common/sd/log.h"
+#include "common/strbuf.h"
+#include "daemons/http/address.h"
+#include "daemons/http/child.h"
+#include "daemons/http/httpd-manager.h"
+#include "daemons/http/static-file.h"
+
+#define USEC_PER_SEC UINT64_C(1000000)
+
+typedef struct HttpServer {
+        Resource resource;
+        char *address;
+        Value timeout;                  /* the next three if they are not set; all are int, or nil */
+        Value read_timeout;
+        Value write_timeout;
+        Value shutdown_timeout;
+        char *root;
+} HttpServer;
+
+static const FieldSpec http_server_fields[] = {
+        FIELD(HttpServer, address, FIELD_STR, FIELD_IS_NAME,
+              "Where to listen: 'host:port', the host a literal IP address (IPv6 in brackets), or empty for all of this machine."),
+        FIELD(HttpServer, timeout, FIELD_VALUE, FIELD_OPTIONAL,
+              "Seconds, for each of the next three that is not given.", .mcl_type = "int"),
+        FIELD(HttpServer, read_timeout, FIELD_VALUE, FIELD_OPTIONAL,
+              "Seconds a client may take to send a request; 0 or nothing: no limit.", .mcl_type = "int"),
+        FIELD(HttpServer, write_timeout, FIELD_VALUE, FIELD_OPTIONAL,
+              "Seconds an answer may take, until the client has all of it; 0 or nothing: no limit.", .mcl_type = "int"),
+        FIELD(HttpServer, shutdown_timeout, FIELD_VALUE, FIELD_OPTIONAL,
+              "Seconds that answers under way are waited for when the server goes away; 0 or nothing: no limit.",
+              .mcl_type = "int"),
+        FIELD(HttpServer, root, FIELD_STR, 0,
+              "Directory, absolute and with a trailing slash, whose files answer what nothing else does; symbolic links never "
+              "lead out of it."),
+        {}
+};
+
+static const char *address_of(const HttpServer *s) {
+        return s->address[0] ? s->address : s->resource.name;
+}
+
+static uint64_t timeout_usec(const HttpServer *s, Value own) {
+        const Value *v = own.kind == TYPE_INT ? &own : &s->timeout;
+
+        return v->kind == TYPE_INT ? (uint64_t) v->i * USEC_PER_SEC : 0;
+}
+
+static void serve_root(HttpServer *s, HttpRequest *q) {
+        StaticContent content = STATIC_CONTENT_EMPTY;
+
+        if (!static_accept_method(q))
+                return;
+        int r = static_content_open(&content, s->root, http_request_path(q) + 1, true);
+        if (r < 0)
+                static_serve_error(q, r);
+        else
+                static_serve(q, &content, false);
+}
+
+static void log_request(const HttpServer *s, const HttpRequest *q) {
+        _cleanup_(strbuf_done) StrBuf path = {};
+
+        if (log_level() < LOG_DEBUG)
+                return;
+        strbuf_quote(&path, http_request_path(q), strlen(http_request_path(q)));
+        log_debug("http:server[%s]: %s %s", s->resource.name, http_request_method(q), path.data ? path.data : "");
+}
+
+static void http_server_request(HttpRequest *q, void *userdata) {
+        HttpServer *s = userdata;
+
+        log_request(s, q);
+        for (size_t i = 0; i < s->resource.n_children; i++) {
+                HttpChild *c = (HttpChild *) s->resource.children[i];
+                if (c->ops->accepts(c, q)) {
+                        c->ops->serve(c, q);
+                        return;
+                }
+        }
+        if (s->root[0])
+                serve_root(s, q);
+        else
+                http_request_reply_status(q, 404);
+}
+
+static int http_server_validate(const Resource *r, Diag *reterr) {
+        const HttpServer *s = (const HttpServer *) r;
+        const struct {
+                const char *name;
+                Value value;
+        } timeouts[] = {
+                { "timeout", s->timeout },
+                { "read_timeout", s->read_timeout },
+                { "write_timeout", s->write_timeout },
+                { "shutdown_timeout", s->shutdown_timeout },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(timeouts); i++)
+                if (timeouts[i].value.kind == TYPE_INT &&
+                    (timeouts[i].value.i < 0 || timeouts[i].value.i > INT64_MAX / (int64_t) USEC_PER_SEC))
+                        return resource_error(r, reterr, -EINVAL, "%s must be a number of seconds that is not negative, got '%lld'",
+                                              timeouts[i].name, (long long) timeouts[i].value.i);
+        if (s->root[0] && (s->root[0] != '/' || !endswith(s->root, "/")))
+                return resource_error(r, reterr, -EINVAL, "root must be an absolute path with a trailing slash, got '%s'", s->root);
+        return address_validate(address_of(s), r->pos, reterr);
+}
+
+static int http_server_watch(Resource *r, Diag *reterr) {
+        HttpServer *s = (HttpServer *) r;
+        HttpServing serving = {
+                .request = http_server_request,
+                .userdata = s,
+                .read_timeout_usec = timeout_usec(s, s->read_timeout),
+                .write_timeout_usec = timeout_usec(s, s->write_timeout),
+        };
+        _cleanup_(diag_done) Diag diag = {};
+        int k;
+
+        k = http_manager_listen(r->host->manager, r->name, address_of(s), &serving, &diag);
+        if (k < 0)
+                return resource_error(r, reterr, k, "%s", diag.message ? diag.message : "out of memory");
+        resource_armed(r);
+        return 0;
+}
+
+static void http_server_unwatch(Resource *r) {
+        HttpServer *s = (HttpServer *) r;
+
+        http_manager_release(r->host->manager, s, timeout_usec(s, s->shutdown_timeout));
+}
+
+static int http_server_check_apply(Resource *r, bool apply, Diag *reterr) {
+        const HttpServer *s = (const HttpServer *) r;
+        struct stat st;
+
+        if (s->root[0]) {
+                if (stat(s->root, &st) < 0)
+                        return resource_error(r, reterr, -errno, "root '%s' cannot be served: %m", s->root);
+                if (!S_ISDIR(st.st_mode))
+                        return resource_error(r, reterr, -ENOTDIR, "root must be a directory, '%s' is not", s->root);
+        }
+        return CHECK_OK;
+}
+
+const ResourceType http_server_type = {
+        .kind = "http:server",
+        .doc = "A web server. What it serves is said by the resources that are grouped into it, such as http:server:file, and by "
+               "its root directory.",
+        .example = "http:server \"127.0.0.1:8080\" {\n"
+                   "        timeout => 60,\n"
+                   "}\n",
+        .size = sizeof(HttpServer),
+        .flags = RESOURCE_REFUSES_POLL,         /* without a watch, nobody would listen */
+        .fields = http_server_fields,
+        .validate = http_server_validate,
+        .watch = http_server_watch,
+        .unwatch = http_server_unwatch,
+        .check_apply = http_server_check_apply,
+};

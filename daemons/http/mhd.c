@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* libmicrohttpd runs here without threads: its epoll descriptor is one io source, and whenever that is readable, MHD_run() does
+ * what there is to do and calls back. What is surprising:
+ *
+ * - A request that is answered before its last byte was read loses its connection, so even a GET is answered in the second
+ *   call of handle(), the one that says that the body is over.
+ * - The library knows only one timeout (silence). The times that a server's fields give are counted here; a connection that
+ *   is out of time is shut down below the library, which then sees its end and cleans up by itself.
+ * - A suspended connection is not watched by the library, so a client that leaves meanwhile is noticed by a source of ours. */
+
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
+#include "daemons/http/mhd.h"
+#include "daemons/http/url.h"
+
+enum {
+        LISTEN_BACKLOG = 512,
+        CALLBACK_BLOCK = 8 * 1024,      /* bytes buffered for a body that is put together from pieces */
+};
+
+typedef enum Phase {
+        PHASE_READING,                  /* from the start, or from the last answer, until a request is complete */
+        PHASE_WRITING,                  /* from then on until it is answered; held back ones too */
+        PHASE_SHUT,                     /* out of time; its end is on the way */
+        _PHASE_MAX,
+} Phase;
+
+typedef struct HttpConnection {
+        HttpListener *listener;
+        HttpRequest *request;           /* the current one, owned by the library's hand-over pointer */
+        int fd;                         /* borrowed */
+        Phase phase;
+        uint64_t since_usec;            /* when it entered the phase */
+        TAILQ_ENTRY(HttpConnection) entries;
+} HttpConnection;
+
+TAILQ_HEAD(ConnectionList, HttpConnection);
+
+struct HttpListener {
+        sd_event *event;
+        struct MHD_Daemon *daemon;
+        sd_event_source *io, *timer;
+        HttpServing serving;
+        struct ConnectionList connections[_PHASE_MAX];  /* each in order of since_usec */
+        unsigned n_connections;
+        unsigned n_active;              /* requests that were complete, but are not answered yet */
+        bool resumed;                   /* requests were woken, and the library has not looked at them yet */
+        bool closing;
+        bool draining;
+        uint64_t drain_until_usec;      /* UINT64_MAX: for ever */
+        void (*drained)(HttpListener *l, void *userdata);
+        void *drained_userdata;
+};
+
+struct HttpRequest {
+        struct MHD_Connection *mhd;
+        HttpConnection *connection;
+        char *target;                   /* as it came */
+        char *path;                     /* NULL until the request is complete */
+        const char *method;             /* borrowed */
+        uint64_t body_size;
+        HttpReply *reply;
+        HttpHolds *holds;               /* the list it is in, while held back */
+        HttpRequest *next, *previous;
+        sd_event_source *gone_source;
+        bool begun, active, woken, ended, gone;
+};
+
+static uint64_t now_usec(HttpListener *l) {
+        uint64_t now = 0;
+
+        (void) sd_event_now(l->event, CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+static void connection_enter(HttpConnection *c, Phase phase) {
+        HttpListener *l = c->listener;
+
+        if (c->phase == PHASE_SHUT)             /* for good */
+                return;
+        TAILQ_REMOVE(&l->connections[c->phase], c, entries);
+        c->phase = phase;
+        c->since_usec = now_usec(l);
+        TAILQ_INSERT_TAIL(&l->connections[phase], c, entries);
+}
+
+/* ---- time ---- */
+
+static uint64_t phase_timeout(const HttpListener *l, Phase phase) {
+        return phase == PHASE_READING ? l->serving.read_timeout_usec :
+               phase == PHASE_WRITING ? l->serving.write_timeout_usec : 0;
+}
+
+static void listener_expire(HttpListener *l) {
+        uint64_t now = now_usec(l);
+
+        for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
+                uint64_t timeout = phase_timeout(l, phase);
+                HttpConnection *c;
+
+                while (timeout > 0 && (c = TAILQ_FIRST(&l->connections[phase])) && now - c->since_usec >= timeout) {
+                        (void) shutdown(c->fd, SHUT_RDWR);
+                        connection_enter(c, PHASE_SHUT);
+                }
+        }
+}
+
+static void listener_arm(HttpListener *l) {
+        uint64_t next = l->draining ? l->drain_until_usec : UINT64_MAX;
+        MHD_UNSIGNED_LONG_LONG milliseconds;
+
+        if (l->resumed)
+                next = 0;
+        else if (MHD_get_timeout(l->daemon, &milliseconds) == MHD_YES)
+                next = MIN(next, now_usec(l) + milliseconds * 1000);
+        for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
+                uint64_t timeout = phase_timeout(l, phase);
+                const HttpConnection *c = TAILQ_FIRST(&l->connections[phase]);
+                if (timeout > 0 && c)
+                        next = MIN(next, c->since_usec + timeout);
+        }
+
+        if (next == UINT64_MAX) {
+                (void) sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
+                return;
+        }
+        (void) sd_event_source_set_time(l->timer, next);
+        (void) sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
+}
+
+static void listener_run(HttpListener *l) {
+        listener_expire(l);
+        l->resumed = false;
+        (void) MHD_run(l->daemon);
+
+        if (l->draining && (l->n_active == 0 || now_usec(l) >= l->drain_until_usec)) {
+                l->draining = false;
+                (void) sd_event_source_set_enabled(l->io, SD_EVENT_OFF);
+                (void) sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
+                l->drained(l, l->drained_userdata);     /* which may have freed the listener */
+                return;
+        }
+        listener_arm(l);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        listener_run(userdata);
+        return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        listener_run(userdata);
+        return 0;
+}
+
+/* ---- requests ---- */
+
+static HttpRequest *request_free(HttpRequest *q) {
+        if (!q)
+                return NULL;
+        sd_event_source_disable_unref(q->gone_source);
+        http_reply_free(q->reply);
+        free(q->target);
+        free(q->path);
+        free(q);
+        return NULL;
+}
+
+static void request_release(HttpRequest *q) {
+        if (q->previous)
+                q->previous->next = q->next;
+        else
+                q->holds->first = q->next;
+        if (q->next)
+                q->next->previous = q->previous;
+        q->next = q->previous = NULL;
+        q->holds = NULL;
+
+        q->gone_source = sd_event_source_disable_unref(q->gone_source);
+        MHD_resume_connection(q->mhd);
+        q->connection->listener->resumed = true;        /* its epoll descriptor does not tell of that */
+        listener_arm(q->connection->listener);
+}
+
+static int on_gone(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        HttpRequest *q = userdata;
+
+        q->gone = true;
+        request_release(q);
+        return 0;
+}
+
+void http_request_hold(HttpRequest *q, HttpHolds *holds) {
+        if (sd_event_add_io(q->connection->listener->event, &q->gone_source, q->connection->fd, EPOLLRDHUP, on_gone, q) < 0) {
+                http_request_reply_status(q, 503);
+                return;
+        }
+
+        q->holds = holds;
+        q->next = holds->first;
+        if (q->next)
+                q->next->previous = q;
+        holds->first = q;
+        MHD_suspend_connection(q->mhd);
+}
+
+void http_holds_wake(HttpHolds *holds) {
+        while (holds->first) {
+                holds->first->woken = true;
+                request_release(holds->first);
+        }
+}
+
+void http_holds_end(HttpHolds *holds) {
+        while (holds->first) {
+                holds->first->ended = true;
+                request_release(holds->first);
+        }
+}
+
+const char *http_request_method(const HttpRequest *q) {
+        return q->method;
+}
+
+const char *http_request_path(const HttpRequest *q) {
+        return q->path;
+}
+
+const char *http_request_header(const HttpRequest *q, const char *name) {
+        return MHD_lookup_connection_value(q->mhd, MHD_HEADER_KIND, name);
+}
+
+bool http_request_is_woken(const HttpRequest *q) {
+        return q->woken;
+}
+
+void http_request_reply(HttpRequest *q, HttpReply *reply) {
+        http_reply_free(q->reply);
+        q->reply = reply;
+}
+
+static void reply_status(HttpRequest *q, unsigned status, const char *header, const char *value) {
+        _cleanup_(http_reply_freep) HttpReply *p = NULL;
+
+        /* out of memory: no reply, which ends the connection */
+        if (http_reply_new_status(&p, status) >= 0 && (!header || http_reply_header(p, header, "%s", value) >= 0))
+                http_request_reply(q, TAKE_PTR(p));
+}
+
+void http_request_reply_status(HttpRequest *q, unsigned status) {
+        reply_status(q, status, NULL, NULL);
+}
+
+void http_request_reply_allow(HttpRequest *q, const char *methods) {
+        reply_status(q, 405, "Allow", methods);
+}
+
+static void reply_redirect(HttpRequest *q, const char *path, const char *query) {
+        _cleanup_free_ char *location = NULL, *escaped = url_escape_path(path);
+
+        if (escaped && asprintf(&location, "%s%s", escaped, query ? query : "") >= 0)
+                reply_status(q, 301, "Location", location);
+}
+
+static ssize_t body_read(void *userdata, uint64_t position, char *buffer, size_t size) {
+        ssize_t n = http_reply_read(userdata, position, buffer, size);
+
+        return n > 0 ? n : n == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void body_free(void *userdata) {
+        http_reply_free(userdata);
+}
+
+static struct MHD_Response *make_body(HttpReply **reply) {
+        HttpReply *p = *reply;
+        const HttpPiece *piece = p->pieces;
+        struct MHD_Response *response;
+
+        if (p->size == 0)
+                return MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT);
+        if (p->n_pieces == 1 && !piece->text && p->fd >= 0) {
+                response = MHD_create_response_from_fd_at_offset64(piece->size, p->fd, piece->offset);
+                if (response)
+                        (void) TAKE_FD(p->fd);
+                return response;
+        }
+        if (p->n_pieces == 1 && (!piece->text || piece->size == 0)) {
+                char *data = piece->text ? piece->text : p->data.s->data + piece->offset;
+                response = MHD_create_response_from_buffer_with_free_callback_cls(p->size, data, body_free, p);
+        } else
+                response = MHD_create_response_from_callback(p->size, CALLBACK_BLOCK, body_read, p, body_free);
+        if (response)
+                *reply = NULL;          /* the response owns it */
+        return response;
+}
+
+static enum MHD_Result send_reply(HttpRequest *q) {
+        _cleanup_(http_reply_freep) HttpReply *p = TAKE_PTR(q->reply);
+        const HttpReply *headers = p;   /* stays valid: p is freed with the response at the earliest */
+        enum MHD_Result r = MHD_YES;
+
+        struct MHD_Response *response = make_body(&p);
+        if (!response)
+                return MHD_NO;
+
+        for (size_t i = 0; i < headers->n_headers && r == MHD_YES; i++)
+                r = MHD_add_response_header(response, headers->headers[i].name, headers->headers[i].value);
+        if (q->connection->listener->draining && r == MHD_YES)
+                r = MHD_add_response_header(response, "Connection", "close");
+        if (r == MHD_YES)
+                r = MHD_queue_response(q->mhd, headers->status, response);
+        MHD_destroy_response(response);
+        return r;
+}
+
+static void ask(HttpRequest *q) {
+        HttpListener *l = q->connection->listener;
+        _cleanup_free_ char *path = NULL;
+        const char *query;
+
+        if (q->ended) {
+                reply_status(q, 503, "Retry-After", "1");
+                return;
+        }
+        if (q->path) {                  /* woken: it was looked at before */
+                l->serving.request(q, l->serving.userdata);
+                return;
+        }
+
+        int r = url_parse_target(q->target, &path, &query);
+        if (r == -EBADMSG)
+                http_request_reply_status(q, 400);
+        if (r < 0)
+                return;
+        q->path = url_clean_path(path);
+        if (!q->path)
+                return;
+        if (!streq(q->path, path))
+                reply_redirect(q, q->path, query);
+        else
+                l->serving.request(q, l->serving.userdata);
+}
+
+static enum MHD_Result request_answer(HttpRequest *q) {
+        HttpListener *l = q->connection->listener;
+
+        if (q->gone || l->closing)
+                return MHD_NO;
+        if (!q->active) {
+                q->active = true;
+                l->n_active++;
+                connection_enter(q->connection, PHASE_WRITING);
+        }
+
+        if (l->serving.request || q->ended)
+                ask(q);
+        else
+                reply_status(q, 503, "Retry-After", "1");
+
+        if (q->holds)
+                return MHD_YES;
+        return q->reply ? send_reply(q) : MHD_NO;
+}
+
+/* ---- what the library calls ---- */
+
+static enum MHD_Result handle(void *userdata, struct MHD_Connection *mhd, const char *url, const char *method,
+                              const char *version, const char *upload, size_t *upload_size, void **state) {
+        HttpRequest *q = *state;
+
+        if (!q)                         /* on_target() had no memory */
+                return MHD_NO;
+
+        if (!q->begun) {
+                const char *size = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, "Content-Length");
+
+                q->begun = true;
+                q->method = method;
+                if (!size || strtoull(size, NULL, 10) <= HTTP_BODY_MAX)
+                        return MHD_YES;
+                http_request_reply_status(q, 413);
+                return q->reply ? send_reply(q) : MHD_NO;
+        }
+
+        if (*upload_size > 0) {
+                q->body_size += *upload_size;
+                *upload_size = 0;
+                return q->body_size <= HTTP_BODY_MAX ? MHD_YES : MHD_NO;
+        }
+
+        return request_answer(q);
+}
+
+static void *on_target(void *userdata, const char *target, struct MHD_Connection *mhd) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        HttpConnection *c = info ? info->socket_context : NULL;
+        HttpRequest *q;
+
+        if (!c)
+                return NULL;
+        q = calloc(1, sizeof(*q));
+        if (!q)
+                return NULL;
+        q->target = strdup(target);
+        if (!q->target)
+                return request_free(q);
+
+        q->mhd = mhd;
+        q->connection = c;
+        c->request = q;
+        connection_enter(c, PHASE_READING);     /* the time to read counts from its first line */
+        return q;
+}
+
+static void on_completed(void *userdata, struct MHD_Connection *mhd, void **state, enum MHD_RequestTerminationCode code) {
+        HttpRequest *q = *state;
+
+        if (!q)
+                return;
+        if (q->active)
+                q->connection->listener->n_active--;
+        q->connection->request = NULL;
+        connection_enter(q->connection, PHASE_READING);
+        *state = request_free(q);
+}
+
+static void on_connection(void *userdata, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code) {
+        HttpListener *l = userdata;
+
+        if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+                const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+                HttpConnection *c = calloc(1, sizeof(*c));
+
+                if (!c)                 /* on_target() will see it */
+                        return;
+                c->listener = l;
+                c->fd = info->connect_fd;
+                c->since_usec = now_usec(l);
+                TAILQ_INSERT_TAIL(&l->connections[PHASE_READING], c, entries);
+                l->n_connections++;
+                *context = c;
+        } else if (*context) {
+                HttpConnection *c = *context;
+
+                TAILQ_REMOVE(&l->connections[c->phase], c, entries);
+                l->n_connections--;
+                free(c);
+                *context = NULL;
+        }
+}
+
+static size_t leave_escaped(void *userdata, struct MHD_Connection *mhd, char *text) {
+        return strlen(text);            /* url.c decodes, once */
+}
+
+/* ---- listeners ---- */
+
+static int listen_on(const struct sockaddr *address, socklen_t size) {
+        _cleanup_close_ int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int yes = 1, no = 0;
+
+        if (fd < 0)
+                return -errno;
+        if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0)
+                return -errno;
+        if (address->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)) < 0)
+                return -errno;
+        if (bind(fd, address, size) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+static int listener_start(HttpListener *l, int fd) {
+        l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, l,
+                                     MHD_OPTION_LISTEN_SOCKET, fd,
+                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned) HTTP_CONNECTIONS_MAX,
+                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HTTP_CONNECTION_MEMORY,
+                                     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) HTTP_SILENCE_SECONDS,
+                                     MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                                     MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+                                     MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+                                     MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
+                                     MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                                     MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
+                                     MHD_OPTION_END);
+        if (!l->daemon) {
+                /* whether it has closed the socket depends on where it failed */
+                if (fcntl(fd, F_GETFD) >= 0)
+                        (void) close(fd);
+                return -ENOMEM;
+        }
+
+        const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+        if (!info || info->epoll_fd < 0)
+                return -EOPNOTSUPP;
+        return sd_event_add_io(l->event, &l->io, info->epoll_fd, EPOLLIN, on_io, l);
+}
+
+int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size) {
+        _cleanup_(http_listener_freep) HttpListener *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        l->event = sd_event_ref(event);
+        for (Phase phase = 0; phase < _PHASE_MAX; phase++)
+                TAILQ_INIT(&l->connections[phase]);
+
+        (void) signal(SIGPIPE, SIG_IGN);        /* sendfile() knows no MSG_NOSIGNAL */
+
+        r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC, 0, 0, on_timer, l);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
+
+        int fd = listen_on(address, size);
+        if (fd < 0)
+                return fd;
+        r = listener_start(l, fd);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+HttpListener *http_listener_free(HttpListener *l) {
+        HttpConnection *c;
+
+        if (!l)
+                return NULL;
+
+        l->closing = true;
+        TAILQ_FOREACH(c, &l->connections[PHASE_WRITING], entries)
+                if (c->request && c->request->holds)
+                        request_release(c->request);    /* the library must not be stopped with suspended ones */
+        TAILQ_FOREACH(c, &l->connections[PHASE_SHUT], entries)
+                if (c->request && c->request->holds)
+                        request_release(c->request);
+
+        sd_event_source_disable_unref(l->io);
+        sd_event_source_disable_unref(l->timer);
+        if (l->daemon)
+                MHD_stop_daemon(l->daemon);
+        sd_event_unref(l->event);
+        free(l);
+        return NULL;
+}
+
+void http_listener_serve(HttpListener *l, const HttpServing *serving) {
+        if (serving)
+                l->serving = *serving;
+        else
+                l->serving.request = NULL;      /* the times go on to count for what is still to be answered */
+        listener_arm(l);
+}
+
+void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)(HttpListener *l, void *userdata),
+                         void *userdata) {
+        int fd = MHD_quiesce_daemon(l->daemon);
+
+        if (fd >= 0)
+                (void) close(fd);
+        l->draining = true;
+        l->drain_until_usec = timeout_usec > 0 ? now_usec(l) + timeout_usec : UINT64_MAX;
+        l->drained = drained;
+        l->drained_userdata = userdata;
+
+        /* the first look at what is left happens from the loop, so that drained is never called from in here */
+        (void) sd_event_source_set_time(l->timer, 0);
+        (void) sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
+}
+
+unsigned http_listener_n_connections(const HttpListener *l) {
+        return l->n_connections;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* libmicrohttpd on an sd-event loop: one io source and, only while connections are open, one timer per listener. Nobody else
+ * knows that library.
+ *
+ * A request comes to the handler once it is complete. The handler answers it, or holds it back; a request that was held back
+ * comes to the handler again when it is woken. Whatever a client does, the memory of a listener is bounded: by the number of
+ * connections, the size of headers, and the size of bodies (which are read and dropped, or refused). */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/diag.h"
+#include "common/macro.h"
+#include "daemons/http/reply.h"
+
+typedef struct sd_event sd_event;
+typedef struct HttpListener HttpListener;
+typedef struct HttpRequest HttpRequest;
+
+enum {
+        HTTP_CONNECTIONS_MAX = 1024,            /* of one listener; more wait in the kernel's queue */
+        HTTP_CONNECTION_MEMORY = 16 * 1024,     /* bytes for one request's line and headers */
+        HTTP_BODY_MAX = 64 * 1024,              /* bytes of a request's body that are read (and dropped) */
+        HTTP_SILENCE_SECONDS = 120,             /* a connection on which nothing moves for so long is closed */
+};
+
+/* Who serves a listener. Changing it leaves socket and connections alone. */
+typedef struct HttpServing {
+        void (*request)(HttpRequest *q, void *userdata);
+        void *userdata;
+        uint64_t read_timeout_usec;             /* until a request is complete; 0: none */
+        uint64_t write_timeout_usec;            /* from then on, until the answer is out; 0: none */
+} HttpServing;
+
+/* A list of requests that one resource holds back. */
+typedef struct HttpHolds {
+        HttpRequest *first;
+} HttpHolds;
+
+/* Listens, at once. Until somebody serves, requests are answered with 503. */
+int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size);
+HttpListener *http_listener_free(HttpListener *l);      /* closes everything at once */
+DEFINE_CLEANUP(HttpListener *, http_listener_free)
+
+void http_listener_serve(HttpListener *l, const HttpServing *serving);  /* copied; NULL: nobody */
+
+/* Gives up the listening socket; what was asked before is still answered. drained is called once, when nothing is left to
+ * answer or the time (0: no limit) is over; the listener may then be freed. Not called after http_listener_free(). */
+void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)(HttpListener *l, void *userdata),
+                         void *userdata);
+
+unsigned http_listener_n_connections(const HttpListener *l);
+
+/* ---- for handlers ---- */
+
+const char *http_request_method(const HttpRequest *q);
+const char *http_request_path(const HttpRequest *q);    /* decoded and clean: absolute, without "//" and "/../" */
+const char *http_request_header(const HttpRequest *q, const char *name);        /* NULL if absent */
+bool http_request_is_woken(const HttpRequest *q);       /* it was held back before, and woken */
+
+void http_request_reply(HttpRequest *q, HttpReply *reply);      /* takes the reply over */
+void http_request_reply_status(HttpRequest *q, unsigned status);
+
+/* 405, with the methods that would do, such as "GET, HEAD". */
+void http_request_reply_allow(HttpRequest *q, const char *methods);
+
+void http_request_hold(HttpRequest *q, HttpHolds *holds);
+void http_holds_wake(HttpHolds *holds);         /* all of them come to the handler again */
+void http_holds_end(HttpHolds *holds);          /* all of them are answered with 503 and a Retry-After: 1 */
