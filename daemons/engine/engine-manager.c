@@ -83,7 +83,8 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
         if (kinds_path) {
                 r = proxies_new(&m->proxies, event, kinds_path, m->hostname, &diag);
                 if (r < 0)
-                        (void) log_warning(r, "kinds of other daemons are not known: %s, ignoring", diag.message ? diag.message : "out of memory");
+                        (void) log_warning(r, "kinds of other daemons are not known: %s, ignoring",
+                                           diag.message ? diag.message : "out of memory");
         }
         local_host_init(&m->host, m);
         *ret = TAKE_PTR(m);

@@ -143,7 +143,8 @@ static int validate_env(const Resource *r, Diag *reterr) {
                 for (const char *p = name; *p && good; p++)
                         good = isalnum((unsigned char) *p) || *p == '_';
                 if (!good)
-                        return resource_error(r, reterr, -EINVAL, "name of an environment variable must be letters, digits and '_', got '%s'",
+                        return resource_error(r, reterr, -EINVAL,
+                                              "name of an environment variable must be letters, digits and '_', got '%s'",
                                               name);
         }
         return 0;
@@ -316,7 +317,8 @@ static int start(Exec *e, Step step, Child **ret, output_callback_t output, chil
         };
         r = child_start(ret, e->resource.host->event, &spec, callback, e, &diag);
         if (r < 0)
-                return resource_error(&e->resource, reterr, r, "%s: %s", commands[step].name, diag.message ? diag.message : "out of memory");
+                return resource_error(&e->resource, reterr, r, "%s: %s", commands[step].name,
+                                      diag.message ? diag.message : "out of memory");
         return 0;
 }
 
@@ -521,7 +523,7 @@ static int after_command(Exec *e, ChildResult *result, Diag *reterr) {
 
 static void exec_on_end(Child *c, ChildResult *result, void *userdata) {
         Exec *e = userdata;
-        _cleanup_(child_freep) Child *ended = TAKE_PTR(e->child);
+        _cleanup_(child_freep) _unused_ Child *ended = TAKE_PTR(e->child);
         _cleanup_(diag_done) Diag diag = {};
 
         int r = after_command(e, result, &diag);
@@ -596,7 +598,7 @@ static void on_watch_output(Child *c, ChildStream stream, const char *data, size
 
 static void on_watch_end(Child *c, ChildResult *result, void *userdata) {
         Exec *e = userdata;
-        _cleanup_(child_freep) Child *ended = TAKE_PTR(e->watcher);
+        _cleanup_(child_freep) _unused_ Child *ended = TAKE_PTR(e->watcher);
         _cleanup_(diag_done) Diag diag = {};
 
         int r = resource_error(&e->resource, &diag, -EPIPE, "watchcmd '%s' has ended", e->watchcmd);
