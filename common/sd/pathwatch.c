@@ -8,7 +8,8 @@
  * One function, node_resolve(), brings a Node and what hangs below it up to date with the file system, and tells the watches
  * whose path may lead somewhere else now. It always adds the kernel watch first and looks at the children afterwards; a change
  * in between is an event that is still to come and resolves again. That is the whole answer to the usual races: nothing here
- * depends on the file system standing still, only on resolving again for each event.
+ * depends on the file system standing still, only on resolving again for each event. And when a name along a path came or went,
+ * whoever is below is told, even if all is as before: in between it may have been different, and somebody may have looked.
  *
  * Directories that are only passed through are watched for names that come and go, not for writes below them: a busy /tmp does
  * not wake us because of a path through it.
@@ -73,6 +74,7 @@ struct Node {
         unsigned visit;         /* see PathWatcher.visit */
         NodeState state;
         bool covered;           /* it, or a directory above it, is watched recursively */
+        bool covers;            /* so are its children */
         bool counted;           /* in n_full of the parent */
         bool queued;
         bool circular;          /* a link without alias, since that would lead back to it */
@@ -205,8 +207,10 @@ static int watch_error(const PathWatch *w) {
 
 /* ---- the tree ---- */
 
-static bool node_covers_children(const Node *n) {
-        return n->n_recursive > 0 || (n->covered && n->state == NODE_DIRECTORY);
+/* Links are followed only where the path of a recursive watch ends with one. */
+static void node_update_cover(Node *n) {
+        n->covered = n->n_recursive > 0 || (n->parent && n->parent->covers);
+        n->covers = n->n_recursive > 0 || (n->covered && n->state == NODE_DIRECTORY);
 }
 
 /* Fills p->path. */
@@ -431,7 +435,7 @@ static void node_drop_alias(PathWatcher *p, Node *n) {
                 Node *other = p->circular;
                 unqueue_link(p, other);
                 queue_link(p, other);
-                node_notify(other, REASON_PLACE | REASON_CONTENT);
+                node_notify_below(other, REASON_PLACE | REASON_CONTENT);
         }
 }
 
@@ -539,26 +543,29 @@ static void node_resolve_children(PathWatcher *p, Node *n, bool moved) {
 static void node_resolve(PathWatcher *p, Node *n, bool moved) {
         const NodeState old_state = n->state;
         const Dir *old_dir = n->dir;
-        const bool old_covered = n->covered, old_covers = node_covers_children(n);
+        const bool old_covers = n->covers;
         const int old_error = n->error;
 
-        n->covered = n->n_recursive > 0 || (n->parent && node_covers_children(n->parent));
+        node_update_cover(n);
         if (moved && n->circular)
                 unqueue_link(p, n);
         node_look(p, n);
+        node_update_cover(n);
         node_count(p, n);
 
         const bool differs = n->state != old_state || n->dir != old_dir;
         const bool leads_elsewhere = differs || (moved && n->state != NODE_ABSENT);
         if (moved || differs)
                 node_notify(n, REASON_PLACE | REASON_CONTENT);
-        if (n->dir && node_covers_children(n) && (n->dir != old_dir || !old_covers || p->rescanning)) {
+        if (n->dir && n->covers && (n->dir != old_dir || !old_covers || p->rescanning)) {
                 int r = node_scan(p, n);
                 if (r < 0)
                         n->error = r;
                 node_resolve_children(p, n, leads_elsewhere);
-        } else if (leads_elsewhere || n->covered != old_covered || node_covers_children(n) != old_covers)
+        } else if (leads_elsewhere || n->covers != old_covers)
                 node_resolve_children(p, n, leads_elsewhere);
+        else if (moved)
+                node_notify_below(n, REASON_PLACE | REASON_CONTENT);
         if (n->error < 0 && n->error != old_error) {
                 node_notify_below(n, REASON_PLACE);
                 node_fail_cover(n);
@@ -567,10 +574,12 @@ static void node_resolve(PathWatcher *p, Node *n, bool moved) {
 
 /* The reverse of what node_resolve() does for a recursive watch. Frees no Node but unused ones below n. */
 static void node_uncover(PathWatcher *p, Node *n) {
-        n->covered = n->n_recursive > 0 || (n->parent && node_covers_children(n->parent));
-        if (n->covered)
-                return;
+        const bool old_covers = n->covers;
+
+        node_update_cover(n);
         node_adjust_mask(p, n);
+        if (n->covers || !old_covers)
+                return;
         for (Node *child = n->children, *next; child; child = next) {
                 next = child->sibling;
                 node_uncover(p, child);
@@ -813,7 +822,9 @@ static void alias_called(PathWatcher *p, PathWatch *w, unsigned reasons, int err
         }
         if (reasons & REASON_PLACE)
                 node_resolve(p, n, false);
-        if (!n->dir || reasons & REASON_PLACE)
+        if (reasons & REASON_PLACE)
+                node_notify_below(n, reasons);
+        else if (!n->dir)
                 node_notify(n, reasons);
 }
 
@@ -843,6 +854,7 @@ static void on_self_event(PathWatcher *p, Node *n, uint32_t mask) {
                 if (mask & IN_IGNORED)
                         node_detach(p, n);
                 node_resolve(p, n, false);
+                node_notify_below(n, REASON_CONTENT | REASON_PLACE);
                 node_free_unused(p, n);
         }
 }
@@ -853,7 +865,7 @@ static void on_name_event(PathWatcher *p, Node *n, uint32_t mask, const char *na
         bool places = mask & NAMES_MASK;
 
         node_notify_inside(n);
-        if (!child && places && mask & IN_ISDIR && node_covers_children(n)) {
+        if (!child && places && mask & IN_ISDIR && n->covers) {
                 int r = node_new(p, n, name, size, &child);
                 if (r < 0) {
                         n->error = r;
@@ -865,9 +877,11 @@ static void on_name_event(PathWatcher *p, Node *n, uint32_t mask, const char *na
                 return;
         if (places && child->circular)
                 unqueue_link(p, child);         /* to be queued again: it may point elsewhere now */
-        if (places)
+        if (places) {
                 node_resolve(p, child, false);
-        node_notify(child, places ? REASON_CONTENT | REASON_PLACE : REASON_CONTENT);
+                node_notify_below(child, REASON_CONTENT | REASON_PLACE);
+        } else
+                node_notify(child, REASON_CONTENT);
         node_free_unused(p, child);
 }
 

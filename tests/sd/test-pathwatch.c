@@ -158,14 +158,14 @@ static const struct {
         { "a/f", 0, NULL, "mkdir a; write a/f", TOLD },
         { "a/b/c/f", 0, NULL, "mkdir a/b/c; write a/b/c/f", TOLD },
         { "a/b/c/f", 0, "mkdir x/b/c; write x/b/c/f", "mv x a", TOLD },
-        { "a/f", 0, NULL, "mkdir a", TOLD },            /* its parent: a file could be made now */
-        { "a/b/c/f", 0, NULL, "mkdir a", QUIET },
+        { "a/f", 0, NULL, "mkdir a", TOLD },
+        { "a/b/c/f", 0, NULL, "mkdir a/b/c; rmtree a", TOLD },  /* whether it was there for a moment we cannot know */
+        { "a/b/c/f", 0, "mkdir a", "mkdir a/x; write b; mkdir c", QUIET },
         { "a/b/f", 0, "write a", "rm a; mkdir a/b", TOLD },
         { "a/b/f", 0, "mkdir a", "write a/c", QUIET },
         /* what happens above it */
         { "a/b/f", 0, "mkdir a/b; write a/b/f", "mv a x", TOLD },
-        { "a/b/f", 0, "mkdir a/b; write a/b/f", "mv a x; mv x a", QUIET },        /* as if nothing had been */
-        { "a/b/f", 0, "mkdir a/b; write a/b/f", "mv a x; write x/b/f; mv x a", TOLD },
+        { "a/b/f", 0, "mkdir a/b; write a/b/f", "mv a x; mv x a", TOLD },
         { "a/b/f", 0, "mkdir a/b; write a/b/f", "rmtree a", TOLD },
         { "a/b/f", 0, "mkdir a/b; write a/b/f; mkdir x/b; write x/b/f", "exchange a x", TOLD },
         { "a/b/f", 0, "mkdir a/b; write a/b/f", "write a/g; mkdir a/c; write z; mkdir y; rmdir y", QUIET },
@@ -393,6 +393,17 @@ TEST(recursive_watches_may_overlap) {
         do_steps("write d/e/f/g/x; write d/z/x");
         drain(&p);
         CHECK_INT(take_count(&outer), 1);
+        /* one that was there already becomes recursive */
+        do_steps("mkdir r/s/t");
+        drain(&p);
+        CHECK_INT(path_watch_new(&file.watch, p.watcher, full(&p, "r"), 0, on_change, &file), 0);
+        CHECK_INT(path_watch_new(&inner.watch, p.watcher, full(&p, "r"), RECURSIVE, on_change, &inner), 0);
+        do_steps("write r/s/t/x");
+        drain(&p);
+        CHECK_INT(take_count(&file), 0);
+        CHECK_INT(take_count(&inner), 1);
+        path_watch_free(inner.watch);
+        path_watch_free(file.watch);
         path_watch_free(outer.watch);
         CHECK_INT(path_watcher_n_watches(p.watcher), 1);
         place_done(&p);
