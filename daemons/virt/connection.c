@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Which thread may touch what: the library's handle (c->handle) belongs to the connection's own thread, everything else to the
+ * loop. What the library tells by itself (events, the end of a connection) comes in the loop's thread, except that the end may
+ * also be noticed in the middle of a call: that one goes through an eventfd. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <libvirt/virterror.h>
+#include <systemd/sd-event.h>
+
+#include "daemons/virt/connection.h"
+#include "daemons/virt/libvirt-loop.h"
+
+enum {
+        KEEPALIVE_SECONDS = 5,          /* without an answer to this many times KEEPALIVE_COUNT, a connection is lost */
+        KEEPALIVE_COUNT = 4,
+};
+
+#define PATIENCE_USEC UINT64_C(300000)  /* for calls under way when the daemon ends */
+
+struct VirtConnection {
+        VirtManager *manager;
+        char *uri;
+        char *username, *password;      /* NULL: none */
+        char *folder;                   /* where its socket appears; NULL if that is not on this machine */
+        VirtUser *users;
+        WorkThread *thread;
+        VirtConnectionState state;
+        PathWatch *watch;               /* of the folder, while it is not open */
+        sd_event_source *idle;          /* enabled while there are no users */
+        int lost_fd;
+        sd_event_source *lost_source;
+        bool used;                      /* a call was made */
+        bool closing;
+        VirtConnection *next;
+
+        /* the thread's */
+        virConnectPtr handle;
+        int domain_events, agent_events;        /* negative: not subscribed */
+
+        atomic_bool lost;
+        Work close;
+};
+
+static void connections_changed(VirtManager *m) {
+        if (m->connections_changed)
+                m->connections_changed(m, m->userdata);
+}
+
+static void tell_users(VirtConnection *c, const char *domain) {
+        for (VirtUser *u = c->users, *next; u; u = next) {
+                next = u->next;
+                if (!domain || streq(u->domain, domain))
+                        u->changed(u);
+        }
+}
+
+/* ---- in the thread ---- */
+
+static int errno_of(virErrorPtr e) {
+        if (!e)
+                return -EIO;
+        switch (e->code) {
+        case VIR_ERR_NO_DOMAIN:
+        case VIR_ERR_NO_NETWORK:
+                return -ENOENT;
+        case VIR_ERR_AUTH_FAILED:
+        case VIR_ERR_AUTH_CANCELLED:
+        case VIR_ERR_ACCESS_DENIED:
+        case VIR_ERR_OPERATION_DENIED:
+                return -EACCES;
+        case VIR_ERR_NO_MEMORY:
+                return -ENOMEM;
+        case VIR_ERR_NO_SUPPORT:
+        case VIR_ERR_CONFIG_UNSUPPORTED:
+        case VIR_ERR_ARGUMENT_UNSUPPORTED:
+        case VIR_ERR_OPERATION_UNSUPPORTED:
+                return -EOPNOTSUPP;
+        case VIR_ERR_XML_ERROR:
+        case VIR_ERR_XML_DETAIL:
+        case VIR_ERR_INVALID_ARG:
+                return -EINVAL;
+        default:
+                return -EIO;
+        }
+}
+
+int virt_error(Diag *reterr, const char *format, ...) {
+        _cleanup_free_ char *what = NULL;
+        virErrorPtr e = virGetLastError();
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&what, format, ap);
+        va_end(ap);
+        return diag_set(reterr, (Pos) {}, errno_of(e), "%s: %s", r < 0 ? "libvirt" : what,
+                        e && e->message ? e->message : "unknown error");
+}
+
+static int answer_credentials(virConnectCredentialPtr wanted, unsigned n, void *userdata) {
+        const VirtConnection *c = userdata;
+
+        for (unsigned i = 0; i < n; i++) {
+                const char *answer = wanted[i].type == VIR_CRED_AUTHNAME ? c->username :
+                                     wanted[i].type == VIR_CRED_PASSPHRASE ? c->password : NULL;
+                wanted[i].result = answer ? strdup(answer) : NULL;
+                if (!wanted[i].result)
+                        return -1;
+                wanted[i].resultlen = (unsigned) strlen(wanted[i].result);
+        }
+        return 0;
+}
+
+/* Not there yet, as opposed to not working: no socket, nobody behind it, or a hang-up while we talk. */
+static bool may_come_later(const VirtConnection *c) {
+        virErrorPtr e = virGetLastError();
+
+        return c->folder && e && e->code == VIR_ERR_SYSTEM_ERROR &&
+               (e->int1 == ENOENT || e->int1 == ECONNREFUSED || e->int1 == ECONNRESET || e->int1 == EPIPE);
+}
+
+static int on_domain(virConnectPtr handle, virDomainPtr domain, int event, int detail, void *userdata) {
+        const char *name = virDomainGetName(domain);
+
+        if (name)
+                tell_users(userdata, name);
+        return 0;
+}
+
+static void on_agent(virConnectPtr handle, virDomainPtr domain, int state, int reason, void *userdata) {
+        const char *name = virDomainGetName(domain);
+
+        if (name)
+                tell_users(userdata, name);
+}
+
+static void on_closed(virConnectPtr handle, int reason, void *userdata) {
+        static const uint64_t one = 1;
+        VirtConnection *c = userdata;
+
+        atomic_store(&c->lost, true);
+        (void) !write(c->lost_fd, &one, sizeof(one));
+}
+
+static void handle_close(VirtConnection *c) {
+        if (!c->handle)
+                return;
+        /* a subscription keeps the connection alive */
+        if (c->domain_events >= 0)
+                (void) virConnectDomainEventDeregisterAny(c->handle, c->domain_events);
+        if (c->agent_events >= 0)
+                (void) virConnectDomainEventDeregisterAny(c->handle, c->agent_events);
+        (void) virConnectUnregisterCloseCallback(c->handle, on_closed);
+        (void) virConnectClose(c->handle);
+        c->handle = NULL;
+}
+
+static int handle_open(VirtConnection *c, Diag *reterr) {
+        static int kinds[] = { VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE };
+        virConnectAuth auth = { .credtype = kinds, .ncredtype = ELEMENTSOF(kinds), .cb = answer_credentials, .cbdata = c };
+
+        atomic_store(&c->lost, false);
+        c->handle = virConnectOpenAuth(c->uri[0] ? c->uri : NULL, c->username ? &auth : NULL, 0);
+        if (!c->handle) {
+                int r = may_come_later(c) ? -EAGAIN : 0, e = virt_error(reterr, "cannot connect to '%s'", c->uri);
+                return r < 0 ? r : e;
+        }
+
+        c->agent_events = -1;
+        c->domain_events = virConnectDomainEventRegisterAny(c->handle, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                                            VIR_DOMAIN_EVENT_CALLBACK(on_domain), c, NULL);
+        if (c->domain_events < 0) {
+                int r = virt_error(reterr, "cannot subscribe to events of '%s'", c->uri);
+                handle_close(c);
+                return r;
+        }
+        /* these three are not known to every driver, and what they tell is not needed where they are not */
+        c->agent_events = virConnectDomainEventRegisterAny(c->handle, NULL, VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
+                                                           VIR_DOMAIN_EVENT_CALLBACK(on_agent), c, NULL);
+        (void) virConnectRegisterCloseCallback(c->handle, on_closed, c, NULL);
+        (void) virConnectSetKeepAlive(c->handle, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
+        return 0;
+}
+
+static void call_run(Work *w) {
+        VirtCall *call = container_of(w, VirtCall, work);
+        VirtConnection *c = call->connection;
+
+        if (atomic_load(&call->cancelled)) {
+                call->result = -ECANCELED;
+                call->state = c->handle ? VIRT_CONNECTION_OPEN : VIRT_CONNECTION_CLOSED;
+                return;
+        }
+
+        if (c->handle && (atomic_load(&c->lost) || virConnectIsAlive(c->handle) == 0))
+                handle_close(c);
+        if (!c->handle) {
+                call->result = handle_open(c, &call->diag);
+                if (call->result < 0) {
+                        call->state = call->result == -EAGAIN ? VIRT_CONNECTION_WAITING : VIRT_CONNECTION_FAILED;
+                        return;
+                }
+        }
+
+        call->state = VIRT_CONNECTION_OPEN;
+        call->result = call->run(call, c->handle);
+        if (call->result < 0 && (atomic_load(&c->lost) || virConnectIsAlive(c->handle) == 0)) {
+                /* whatever it says, this is why; the state is found out anew when the connection is back */
+                call->state = VIRT_CONNECTION_CLOSED;
+                call->result = -EAGAIN;
+                diag_done(&call->diag);
+                (void) diag_set(&call->diag, (Pos) {}, -EAGAIN, "connection to '%s' was lost", c->uri);
+        }
+}
+
+static void close_run(Work *w) {
+        handle_close(container_of(w, VirtConnection, close));
+}
+
+/* ---- in the loop ---- */
+
+static void connection_free(VirtConnection *c, uint64_t patience_usec) {
+        if (c->thread && work_thread_end(TAKE_PTR(c->thread), patience_usec) < 0)
+                return;                 /* it still uses the connection, until the end of the process */
+        path_watch_free(c->watch);
+        sd_event_source_disable_unref(c->idle);
+        sd_event_source_disable_unref(c->lost_source);
+        closep(&c->lost_fd);
+        free(c->uri);
+        free(c->folder);
+        free(c->username);
+        if (c->password)
+                explicit_bzero(c->password, strlen(c->password));
+        free(c->password);
+        free(c);
+}
+
+static void connection_unlink(VirtConnection *c) {
+        VirtConnection **at = &c->manager->connections;
+
+        while (*at != c)
+                at = &(*at)->next;
+        *at = c->next;
+}
+
+static void close_done(Work *w) {
+        VirtConnection *c = container_of(w, VirtConnection, close);
+
+        connection_unlink(c);
+        connection_free(c, PATIENCE_USEC);
+}
+
+static void connection_close(VirtConnection *c) {
+        c->closing = true;
+        c->watch = path_watch_free(c->watch);
+        c->close = (Work) { .run = close_run, .done = close_done };
+        if (!c->used || work_thread_add(c->thread, &c->close) < 0)
+                close_done(&c->close);          /* nothing was ever opened */
+}
+
+static int on_idle(sd_event_source *source, void *userdata) {
+        VirtConnection *c = userdata;
+        VirtManager *m = c->manager;
+
+        connection_close(c);
+        connections_changed(m);
+        return 0;
+}
+
+static void on_socket(PathWatch *w, int error, void *userdata) {
+        VirtConnection *c = userdata;
+
+        if (error < 0)
+                c->watch = path_watch_free(c->watch);
+        tell_users(c, NULL);
+}
+
+/* Where the socket of a local hypervisor appears; NULL if the URI is none of these, or out of memory. */
+static char *socket_folder(const char *uri) {
+        const char *socket = strstr(uri, "socket="), *path = strstr(uri, ":///"), *runtime = getenv("XDG_RUNTIME_DIR");
+        char *folder = NULL;
+
+        if (startswith(uri, "test:"))
+                return NULL;
+        if (socket && socket > uri && strchr("?&", socket[-1]))
+                return strndup(socket + 7, strcspn(socket + 7, "&#"));
+        if (path && startswith(path, ":///session") && geteuid() != 0)
+                return runtime && asprintf(&folder, "%s/libvirt", runtime) >= 0 ? folder : NULL;
+        return path || uri[0] == 0 ? strdup("/run/libvirt") : NULL;
+}
+
+/* Before each attempt to open: what appears after that attempt must not be missed. */
+static void watch_socket(VirtConnection *c) {
+        if (c->folder && c->state != VIRT_CONNECTION_OPEN && !c->watch)
+                (void) path_watch_new(&c->watch, c->manager->paths, c->folder, 0, on_socket, c);
+}
+
+static void connection_enter(VirtConnection *c, VirtConnectionState state) {
+        if (state == VIRT_CONNECTION_OPEN)
+                c->watch = path_watch_free(c->watch);
+        if (c->state == state)
+                return;
+        c->state = state;
+        connections_changed(c->manager);
+}
+
+static int on_lost(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        VirtConnection *c = userdata;
+        uint64_t n;
+
+        (void) !read(fd, &n, sizeof(n));
+        if (c->closing || !atomic_load(&c->lost))
+                return 0;
+        connection_enter(c, VIRT_CONNECTION_CLOSED);
+        tell_users(c, NULL);
+        return 0;
+}
+
+static void call_done(Work *w) {
+        VirtCall *call = container_of(w, VirtCall, work);
+        VirtConnection *c = call->connection;
+        bool lost = call->result == -EAGAIN && call->state == VIRT_CONNECTION_CLOSED;
+
+        if (c->closing || call->result == -ECANCELED) {
+                call->done(call);
+                return;
+        }
+        if (call->result == -EAGAIN && !lost && !c->watch)
+                call->result = -EIO;            /* nothing would wake it again, but a retry */
+        connection_enter(c, call->state);
+        call->done(call);
+        if (lost)
+                tell_users(c, NULL);
+}
+
+static int connection_new(VirtConnection **ret, VirtManager *m, const char *uri, const char *username, const char *password) {
+        VirtConnection *c = calloc(1, sizeof(*c));
+        int r;
+
+        if (!c)
+                return -ENOMEM;
+        c->manager = m;
+        c->uri = strdup(uri);
+        c->folder = socket_folder(uri);
+        c->username = username ? strdup(username) : NULL;
+        c->password = password ? strdup(password) : NULL;
+        c->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        r = c->lost_fd < 0 ? -errno : !c->uri || (username && !c->username) || (password && !c->password) ? -ENOMEM : 0;
+        if (r >= 0)
+                r = sd_event_add_io(m->event, &c->lost_source, c->lost_fd, EPOLLIN, on_lost, c);
+        if (r >= 0)
+                r = sd_event_add_defer(m->event, &c->idle, on_idle, c);
+        if (r >= 0)
+                r = sd_event_source_set_priority(c->idle, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(c->idle, SD_EVENT_OFF);
+        if (r >= 0)
+                r = work_thread_new(&c->thread, m->event);
+        if (r < 0) {
+                connection_free(c, 0);
+                return r;
+        }
+        *ret = c;
+        return 0;
+}
+
+static VirtConnection *connection_find(const VirtManager *m, const char *uri, const char *username, const char *password) {
+        for (VirtConnection *c = m->connections; c; c = c->next)
+                if (!c->closing && streq(c->uri, uri) && streq_ptr(c->username, username) && streq_ptr(c->password, password))
+                        return c;
+        return NULL;
+}
+
+int virt_user_attach(VirtUser *u, VirtManager *m, const char *uri, const char *username, const char *password) {
+        VirtConnection *c = connection_find(m, uri, username, password);
+        int r;
+
+        if (u->connection)
+                return 0;
+        if (!c) {
+                r = connection_new(&c, m, uri, username, password);
+                if (r < 0)
+                        return r;
+                c->next = m->connections;
+                m->connections = c;
+        }
+        (void) sd_event_source_set_enabled(c->idle, SD_EVENT_OFF);
+        u->connection = c;
+        u->next = c->users;
+        c->users = u;
+        connections_changed(m);
+        return 0;
+}
+
+void virt_user_detach(VirtUser *u) {
+        VirtConnection *c = u->connection;
+        VirtUser **at;
+
+        if (!c)
+                return;
+        at = &c->users;
+        while (*at != u)
+                at = &(*at)->next;
+        *at = u->next;
+        u->next = NULL;
+        u->connection = NULL;
+        if (!c->users)
+                (void) sd_event_source_set_enabled(c->idle, SD_EVENT_ONESHOT);
+        connections_changed(c->manager);
+}
+
+int virt_user_call(VirtUser *u, VirtCall *call) {
+        call->connection = u->connection;
+        call->work = (Work) { .run = call_run, .done = call_done };
+        u->connection->used = true;
+        watch_socket(u->connection);
+        return work_thread_add(u->connection->thread, &call->work);
+}
+
+int virt_manager_init(VirtManager *m, sd_event *event) {
+        int r;
+
+        *m = (VirtManager) {};
+        r = libvirt_loop_register(event);
+        if (r < 0)
+                return r;
+        m->event = sd_event_ref(event);
+        return path_watcher_new(&m->paths, event);
+}
+
+void virt_manager_done(VirtManager *m) {
+        m->connections_changed = NULL;
+        while (m->connections) {
+                VirtConnection *c = m->connections;
+
+                if (!c->closing)
+                        connection_close(c);
+                if (m->connections != c)        /* it had nothing to close */
+                        continue;
+                /* ending the thread delivers the end of the closing, which unlinks and frees the connection */
+                if (work_thread_end(TAKE_PTR(c->thread), PATIENCE_USEC) < 0)
+                        connection_unlink(c);
+        }
+        m->paths = path_watcher_free(m->paths);
+        if (m->event)
+                libvirt_loop_release();
+        m->event = sd_event_unref(m->event);
+}
+
+VirtConnection *virt_connection_next(const VirtManager *m, VirtConnection *c) {
+        return c ? c->next : m->connections;
+}
+
+const char *virt_connection_uri(const VirtConnection *c) {
+        return c->uri;
+}
+
+const char *virt_connection_state_name(const VirtConnection *c) {
+        static const char *const names[_VIRT_CONNECTION_STATE_MAX] = {
+                [VIRT_CONNECTION_CLOSED] = "closed",
+                [VIRT_CONNECTION_OPEN] = "open",
+                [VIRT_CONNECTION_WAITING] = "waiting",
+                [VIRT_CONNECTION_FAILED] = "failed",
+        };
+
+        return names[c->state];
+}
+
+unsigned virt_connection_n_users(const VirtConnection *c) {
+        unsigned n = 0;
+
+        for (const VirtUser *u = c->users; u; u = u->next)
+                n++;
+        return n;
+}

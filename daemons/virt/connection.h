@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* Connections to libvirt, one per URI and credentials, shared by all resources that name them. A connection is opened by the
+ * first call that needs it, in its own thread, and opened again by the next one after it was lost. As long as a hypervisor
+ * cannot be reached at its socket, calls end with -EAGAIN, and everybody is told when it may be worth another try.
+ *
+ * A connection that nobody uses any more is closed as soon as the loop has nothing else to do: a resource that is replaced by a
+ * changed one hands it on. (And what test:///default has built lives only as long as its connection.) */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <libvirt/libvirt.h>
+
+#include "common/diag.h"
+#include "common/sd/pathwatch.h"
+#include "daemons/virt/work.h"
+
+typedef struct sd_event sd_event;
+typedef struct VirtConnection VirtConnection;
+typedef struct VirtManager VirtManager;
+
+typedef enum VirtConnectionState {
+        VIRT_CONNECTION_CLOSED,         /* not asked for yet, or lost */
+        VIRT_CONNECTION_OPEN,
+        VIRT_CONNECTION_WAITING,        /* there is no socket, or nobody behind it */
+        VIRT_CONNECTION_FAILED,
+        _VIRT_CONNECTION_STATE_MAX,
+} VirtConnectionState;
+
+/* What the kinds of this daemon share; ResourceHost.manager points to it. */
+struct VirtManager {
+        sd_event *event;
+        PathWatcher *paths;
+        VirtConnection *connections;    /* a list */
+
+        /* a connection came, went or changed its state; for the bus object. May be NULL. */
+        void (*connections_changed)(VirtManager *m, void *userdata);
+        void *userdata;
+};
+
+int virt_manager_init(VirtManager *m, sd_event *event);
+void virt_manager_done(VirtManager *m);         /* waits a moment for calls under way, then leaves them behind */
+
+/* Somebody who uses a connection: part of a resource's struct. changed() is called when the domain of that name may have changed,
+ * and when the connection was lost or may work again. */
+typedef struct VirtUser VirtUser;
+struct VirtUser {
+        const char *domain;             /* borrowed */
+        void (*changed)(VirtUser *u);
+        VirtConnection *connection;
+        VirtUser *next;
+};
+
+/* Does not connect yet. username is NULL where there are no credentials. */
+int virt_user_attach(VirtUser *u, VirtManager *m, const char *uri, const char *username, const char *password);
+void virt_user_detach(VirtUser *u);     /* accepts one that is not attached */
+
+/* A call: part of what its owner allocates for it. */
+typedef struct VirtCall VirtCall;
+struct VirtCall {
+        Work work;
+        VirtConnection *connection;
+        atomic_bool cancelled;          /* set it to have run() skipped, if it has not begun */
+        int result;                     /* what run() returned, or why there is no connection (-EAGAIN: it is waiting) */
+        Diag diag;                      /* run() may set it; without place */
+        VirtConnectionState state;      /* of the connection, as the call found it */
+
+        int (*run)(VirtCall *call, virConnectPtr c);    /* in the thread */
+        void (*done)(VirtCall *call);   /* in the loop; frees it */
+};
+
+int virt_user_call(VirtUser *u, VirtCall *call);
+
+/* Records the library's last error, with what was being done, as a Diag; returns the errno that fits best. */
+int virt_error(Diag *reterr, const char *format, ...) _printf_(2, 3);
+
+VirtConnection *virt_connection_next(const VirtManager *m, VirtConnection *c); /* walks them: NULL gives the first */
+const char *virt_connection_uri(const VirtConnection *c);
+const char *virt_connection_state_name(const VirtConnection *c);
+unsigned virt_connection_n_users(const VirtConnection *c);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* A domain as libvirt's XML, made and read with libxml2, so that no name or path can become markup. Usable in any thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/diag.h"
+
+typedef struct DomainFile {
+        char *source, *type;
+} DomainFile;
+
+typedef struct DomainNetwork {
+        char *name, *mac;
+} DomainNetwork;
+
+typedef struct DomainFilesystem {
+        char *access, *source, *target;
+        bool read_only;
+} DomainFilesystem;
+
+/* What a domain is to consist of. Owns everything. */
+typedef struct DomainSpec {
+        char *name;
+        uint64_t memory_kib;
+        unsigned cpus, maxcpus;
+        bool hotcpus;
+        char *osinit;           /* containers only; "" if none */
+        char **boot;
+        DomainFile *disks;
+        size_t n_disks;
+        DomainFile *cdroms;
+        size_t n_cdroms;
+        DomainNetwork *networks;        /* mac "": libvirt chooses one */
+        size_t n_networks;
+        DomainFilesystem *filesystems;
+        size_t n_filesystems;
+} DomainSpec;
+
+void domain_spec_done(DomainSpec *s);
+
+/* type as libvirt's "type" attribute: "kvm", "qemu", "lxc", "test", … -EINVAL if a text cannot stand in XML. */
+int domain_xml_make(const DomainSpec *s, const char *type, char **ret, Diag *reterr);
+
+/* Whether the description of a running domain says that the agent inside it is connected. */
+bool domain_xml_has_agent(const char *xml);

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Every step below returns 1 if something was wrong (and, with apply, is right now), 0 if not, or negative errno. Drivers differ
+ * in the flags they know; a step that can do without one tries again without. */
+
+#include <stdio.h>
+
+#include <libvirt/virterror.h>
+
+#include "common/macro.h"
+#include "common/resource.h"
+#include "daemons/virt/connection.h"
+#include "daemons/virt/domain.h"
+
+typedef struct Domain {
+        virDomainPtr handle;
+        virDomainInfo info;
+        bool active, persistent;
+        const char *restart_for;        /* what only a restart can bring, NULL if nothing */
+} Domain;
+
+static void domain_done(Domain *d) {
+        if (d->handle)
+                (void) virDomainFree(d->handle);
+        d->handle = NULL;
+}
+
+static bool refused_flags(void) {
+        virErrorPtr e = virGetLastError();
+
+        return e && (e->code == VIR_ERR_INVALID_ARG || e->code == VIR_ERR_NO_SUPPORT || e->code == VIR_ERR_ARGUMENT_UNSUPPORTED ||
+                     e->code == VIR_ERR_OPERATION_UNSUPPORTED);
+}
+
+/* Reads the state anew. */
+static int domain_look(Domain *d, Diag *reterr) {
+        int active = virDomainIsActive(d->handle), persistent = virDomainIsPersistent(d->handle);
+
+        if (active < 0 || persistent < 0 || virDomainGetInfo(d->handle, &d->info) < 0)
+                return virt_error(reterr, "cannot look at domain");
+        d->active = active;
+        d->persistent = persistent;
+        return 0;
+}
+
+/* 0 if there is none. */
+static int domain_find(virConnectPtr c, const char *name, Domain *ret, Diag *reterr) {
+        int r;
+
+        ret->handle = virDomainLookupByName(c, name);
+        if (!ret->handle) {
+                virErrorPtr e = virGetLastError();
+                return e && e->code == VIR_ERR_NO_DOMAIN ? 0 : virt_error(reterr, "cannot look up domain '%s'", name);
+        }
+        r = domain_look(ret, reterr);
+        return r < 0 ? r : 1;
+}
+
+/* ---- coming into being ---- */
+
+/* libvirt knows best whether its host can do hardware virtualisation. */
+static const char *domain_type(virConnectPtr c, const DomainTask *t) {
+        if (!streq(t->driver, "qemu"))
+                return t->driver;
+
+        _cleanup_free_ char *capabilities = virConnectGetDomainCapabilities(c, NULL, NULL, NULL, "kvm", 0);
+        return capabilities ? "kvm" : "qemu";
+}
+
+static int make_xml(virConnectPtr c, const DomainTask *t, char **ret, Diag *reterr) {
+        if (t->spec.memory_kib == 0)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "memory must be given to create a domain");
+        if (t->spec.cpus == 0)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "cpus must be given to create a domain");
+        return domain_xml_make(&t->spec, domain_type(c, t), ret, reterr);
+}
+
+static int create_transient(virConnectPtr c, const DomainTask *t, const char *xml, Domain *ret, Diag *reterr) {
+        bool paused = t->state == DOMAIN_PAUSED;
+
+        ret->handle = virDomainCreateXML(c, xml, paused ? VIR_DOMAIN_START_PAUSED : 0);
+        if (!ret->handle && paused && refused_flags()) {
+                ret->handle = virDomainCreateXML(c, xml, 0);
+                if (ret->handle && virDomainSuspend(ret->handle) < 0)
+                        return virt_error(reterr, "cannot pause domain");
+        }
+        return ret->handle ? 0 : virt_error(reterr, "cannot create domain");
+}
+
+static int domain_create(virConnectPtr c, const DomainTask *t, Domain *ret, Diag *reterr) {
+        _cleanup_free_ char *xml = NULL;
+        int r;
+
+        r = make_xml(c, t, &xml, reterr);
+        if (r < 0)
+                return r;
+        if (t->transient)
+                r = create_transient(c, t, xml, ret, reterr);
+        else {
+                ret->handle = virDomainDefineXML(c, xml);
+                r = ret->handle ? 0 : virt_error(reterr, "cannot define domain");
+        }
+        return r < 0 ? r : domain_look(ret, reterr);
+}
+
+/* The definition goes or comes; a running domain goes on. After undefining one that does not run, there is none any more. */
+static int fix_persistence(virConnectPtr c, const DomainTask *t, Domain *d, Diag *reterr) {
+        if (d->persistent == !t->transient)
+                return 0;
+        if (!t->apply)
+                return 1;
+
+        if (t->transient) {
+                if (virDomainUndefine(d->handle) < 0)
+                        return virt_error(reterr, "cannot undefine domain");
+                if (!d->active) {
+                        domain_done(d);
+                        return 1;
+                }
+        } else {
+                _cleanup_free_ char *xml = virDomainGetXMLDesc(d->handle, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+                virDomainPtr defined = xml ? virDomainDefineXML(c, xml) : NULL;
+
+                if (!defined)
+                        return virt_error(reterr, "cannot define domain");
+                (void) virDomainFree(defined);
+        }
+        int r = domain_look(d, reterr);
+        return r < 0 ? r : 1;
+}
+
+static int fix_autostart(const DomainTask *t, const Domain *d, Diag *reterr) {
+        int autostart;
+
+        if (t->autostart < 0 || !d->persistent)
+                return 0;
+        if (virDomainGetAutostart(d->handle, &autostart) < 0)
+                return virt_error(reterr, "cannot read autostart of domain");
+        if (!autostart == !t->autostart)
+                return 0;
+        if (t->apply && virDomainSetAutostart(d->handle, t->autostart) < 0)
+                return virt_error(reterr, "cannot set autostart of domain");
+        return 1;
+}
+
+/* ---- memory and cpus ---- */
+
+static int set_memory(const DomainTask *t, const Domain *d, unsigned flags, Diag *reterr) {
+        if (virDomainSetMemoryFlags(d->handle, t->spec.memory_kib, flags) < 0)
+                return virt_error(reterr, "cannot set memory of domain to %llu KiB", (unsigned long long) t->spec.memory_kib);
+        return 0;
+}
+
+static int fix_memory(const DomainTask *t, Domain *d, Diag *reterr) {
+        bool beyond = t->spec.memory_kib > d->info.maxMem;
+        int r = 0;
+
+        if (t->spec.memory_kib == 0 || t->spec.memory_kib == d->info.memory)
+                return 0;
+        if (beyond && d->active)
+                d->restart_for = "memory";
+        if (!t->apply)
+                return !d->restart_for;
+
+        if (beyond && d->persistent)
+                r = set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_MEM_MAXIMUM, reterr);
+        if (r < 0)
+                return r;
+        if (d->restart_for)
+                return d->persistent ? set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG, reterr) : 0;
+        if (d->active)
+                r = set_memory(t, d, VIR_DOMAIN_AFFECT_LIVE, reterr);
+        if (r >= 0 && d->persistent)
+                r = set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG, reterr);
+        return r < 0 ? r : 1;
+}
+
+static int set_cpus(const Domain *d, unsigned cpus, unsigned flags, Diag *reterr) {
+        int r = virDomainSetVcpusFlags(d->handle, cpus, flags);
+
+        if (r < 0 && (flags & VIR_DOMAIN_VCPU_HOTPLUGGABLE) && refused_flags())
+                r = virDomainSetVcpusFlags(d->handle, cpus, flags & ~VIR_DOMAIN_VCPU_HOTPLUGGABLE);
+        return r < 0 ? virt_error(reterr, "cannot set number of cpus of domain to %u", cpus) : 0;
+}
+
+static int get_cpus(const Domain *d, unsigned flags, Diag *reterr) {
+        int n = virDomainGetVcpusFlags(d->handle, flags);
+
+        return n < 0 ? virt_error(reterr, "cannot read number of cpus of domain") : n;
+}
+
+static bool is_right_maximum(const DomainTask *t, int n) {
+        return t->spec.hotcpus ? (unsigned) n == t->spec.maxcpus : (unsigned) n >= t->spec.cpus;
+}
+
+/* The library refuses a maximum below the current number, so that goes down first. */
+static int define_max_cpus(const DomainTask *t, const Domain *d, Diag *reterr) {
+        unsigned wanted = t->spec.hotcpus ? t->spec.maxcpus : t->spec.cpus;
+        int r = get_cpus(d, VIR_DOMAIN_AFFECT_CONFIG, reterr);
+
+        if (r >= 0 && (unsigned) r > wanted)
+                r = set_cpus(d, wanted, VIR_DOMAIN_AFFECT_CONFIG, reterr);
+        return r < 0 ? r : set_cpus(d, wanted, VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM, reterr);
+}
+
+/* The number of slots. In a running domain it cannot change, but in its definition. */
+static int fix_max_cpus(const DomainTask *t, Domain *d, Diag *reterr) {
+        int changed = 0, r;
+
+        if (t->spec.cpus == 0)
+                return 0;
+        if (d->persistent) {
+                r = get_cpus(d, VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM, reterr);
+                if (r < 0)
+                        return r;
+                changed = !is_right_maximum(t, r);
+                if (changed && t->apply) {
+                        r = define_max_cpus(t, d, reterr);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        if (d->active) {
+                r = get_cpus(d, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_VCPU_MAXIMUM, reterr);
+                if (r < 0)
+                        return r;
+                if (!is_right_maximum(t, r))
+                        d->restart_for = t->spec.hotcpus ? "maxcpus" : "cpus";
+        }
+        return changed;
+}
+
+/* In one of the two: what runs now, and the definition. */
+static int fix_cpus_of(const DomainTask *t, const Domain *d, unsigned scope, Diag *reterr) {
+        int r = get_cpus(d, scope, reterr);
+
+        if (r < 0 || (unsigned) r == t->spec.cpus)
+                return MIN(r, 0);
+        if (!t->apply)
+                return 1;
+        r = set_cpus(d, t->spec.cpus, scope | (t->spec.hotcpus ? VIR_DOMAIN_VCPU_HOTPLUGGABLE : 0), reterr);
+        return r < 0 ? r : 1;
+}
+
+static int fix_cpus(const DomainTask *t, const Domain *d, Diag *reterr) {
+        int changed = 0, r;
+
+        if (t->spec.cpus == 0)
+                return 0;
+        if (d->persistent) {
+                r = fix_cpus_of(t, d, VIR_DOMAIN_AFFECT_CONFIG, reterr);
+                if (r < 0)
+                        return r;
+                changed |= r;
+        }
+        if (d->active) {
+                r = get_cpus(d, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_VCPU_MAXIMUM, reterr);
+                if (r < 0)
+                        return r;
+                if (t->spec.cpus <= (unsigned) r) {     /* else it takes a restart, as fix_max_cpus() has noted */
+                        r = fix_cpus_of(t, d, VIR_DOMAIN_AFFECT_LIVE, reterr);
+                        if (r < 0)
+                                return r;
+                        changed |= r;
+                }
+        }
+        return changed;
+}
+
+/* Inside of the guest, as far as there is an agent to ask. */
+static int fix_online_cpus(const DomainTask *t, const Domain *d, Diag *reterr) {
+        if (!t->spec.hotcpus || t->spec.cpus == 0 || d->info.state != VIR_DOMAIN_RUNNING)
+                return 0;
+
+        _cleanup_free_ char *xml = virDomainGetXMLDesc(d->handle, 0);
+        if (!xml || !domain_xml_has_agent(xml))
+                return 0;
+        int n = get_cpus(d, VIR_DOMAIN_VCPU_GUEST, reterr);
+        if (n < 0 || (unsigned) n == t->spec.cpus)
+                return MIN(n, 0);
+        if (!t->apply)
+                return 1;
+        n = set_cpus(d, t->spec.cpus, VIR_DOMAIN_VCPU_GUEST, reterr);
+        return n < 0 ? n : 1;
+}
+
+static int fix_attributes(const DomainTask *t, Domain *d, Diag *reterr) {
+        int changed = 0, r;
+
+        d->restart_for = NULL;
+        r = fix_memory(t, d, reterr);
+        if (r < 0)
+                return r;
+        changed |= r;
+        r = fix_max_cpus(t, d, reterr);
+        if (r < 0)
+                return r;
+        changed |= r;
+        r = fix_cpus(t, d, reterr);
+        if (r < 0)
+                return r;
+        changed |= r;
+        r = fix_online_cpus(t, d, reterr);
+        return r < 0 ? r : changed | r;
+}
+
+/* ---- state ---- */
+
+static int domain_start(Domain *d, bool paused, Diag *reterr) {
+        int r = virDomainCreateWithFlags(d->handle, paused ? VIR_DOMAIN_START_PAUSED : 0);
+
+        if (r < 0 && paused && refused_flags()) {
+                r = virDomainCreate(d->handle);
+                if (r >= 0)
+                        r = virDomainSuspend(d->handle);
+        }
+        return r < 0 ? virt_error(reterr, "cannot start domain") : 1;
+}
+
+static int domain_stop(const DomainTask *t, Domain *d, Diag *reterr) {
+        if (virDomainDestroy(d->handle) < 0)
+                return virt_error(reterr, "cannot stop domain");
+        if (!d->persistent)
+                domain_done(d);         /* that was all of it */
+        return 1;
+}
+
+static int domain_run(Domain *d, Diag *reterr) {
+        int r;
+
+        switch (d->info.state) {
+        case VIR_DOMAIN_PMSUSPENDED:
+                r = virDomainPMWakeup(d->handle, 0);
+                break;
+        case VIR_DOMAIN_CRASHED:        /* kept for its dump */
+                r = virDomainDestroy(d->handle);
+                if (r >= 0 && d->persistent)
+                        r = virDomainCreate(d->handle);
+                break;
+        default:
+                r = virDomainResume(d->handle);
+        }
+        return r < 0 ? virt_error(reterr, "cannot resume domain") : 1;
+}
+
+static int fix_state(const DomainTask *t, Domain *d, Diag *reterr) {
+        int state = d->info.state;
+
+        /* "blocked" is a domain that runs and waits for something; only Xen ever says so */
+        if (t->state == DOMAIN_ANY ||
+            (t->state == DOMAIN_RUNNING && (state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_BLOCKED)) ||
+            (t->state == DOMAIN_PAUSED && state == VIR_DOMAIN_PAUSED) ||
+            (t->state == DOMAIN_SHUTOFF && !d->active))
+                return 0;
+        if (!t->apply)
+                return 1;
+
+        if (t->state == DOMAIN_SHUTOFF)
+                return domain_stop(t, d, reterr);
+        if (!d->active)
+                return domain_start(d, t->state == DOMAIN_PAUSED, reterr);
+        if (state == VIR_DOMAIN_SHUTDOWN)
+                return diag_set(reterr, (Pos) {}, -EAGAIN, "domain is shutting down");
+        if (t->state == DOMAIN_RUNNING)
+                return domain_run(d, reterr);
+        return virDomainSuspend(d->handle) < 0 ? virt_error(reterr, "cannot pause domain") : 1;
+}
+
+/* ---- restarts ---- */
+
+/* The second half: it was asked to shut down. */
+static int finish_restart(DomainTask *t, Domain *d, Diag *reterr) {
+        int r;
+
+        if (!t->apply)
+                return 1;
+        if (d->active && !t->force)
+                return diag_set(reterr, (Pos) {}, -EAGAIN, "domain is shutting down for a restart");
+        if (d->active) {
+                r = domain_stop(t, d, reterr);
+                if (r < 0)
+                        return r;
+        }
+        t->stopping = false;
+        return d->handle ? domain_start(d, t->state == DOMAIN_PAUSED, reterr) : 1;
+}
+
+static int begin_restart(DomainTask *t, Domain *d, Diag *reterr) {
+        if (virDomainShutdown(d->handle) < 0)
+                return virt_error(reterr, "cannot shut down domain for a restart");
+        t->stopping = true;
+        return 1;
+}
+
+static int fix_restart(DomainTask *t, Domain *d, Diag *reterr) {
+        bool needed = d->restart_for && t->restart != DOMAIN_RESTART_IGNORE;
+
+        if (!d->active || t->state == DOMAIN_SHUTOFF || t->stopping || !(needed || t->restart_now))
+                return 0;
+        if (!t->apply)
+                return 1;
+        if (t->restart_now || t->restart == DOMAIN_RESTART_IFNEEDED)
+                return begin_restart(t, d, reterr);
+        return diag_set(reterr, (Pos) {}, -EBUSY, "%s can only change with a restart of the domain, which restartondiverge "
+                        "does not allow", d->restart_for);
+}
+
+/* ---- all of it ---- */
+
+static int fix_existing(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
+        int changed = 0, r;
+
+        r = fix_persistence(c, t, d, reterr);
+        if (r < 0 || !d->handle)
+                return r;
+        changed |= r;
+
+        r = fix_autostart(t, d, reterr);
+        if (r < 0)
+                return r;
+        changed |= r;
+
+        if (t->stopping) {
+                r = finish_restart(t, d, reterr);
+                if (r < 0 || !d->handle)
+                        return r;
+                changed |= r;
+                r = domain_look(d, reterr);
+                if (r < 0)
+                        return r;
+        }
+
+        r = fix_attributes(t, d, reterr);
+        if (r < 0)
+                return r;
+        changed |= r;
+        r = fix_state(t, d, reterr);
+        if (r < 0 || !d->handle)
+                return r;
+        changed |= r;
+
+        if (t->apply && changed) {              /* a domain that has just been started may differ from its definition */
+                r = domain_look(d, reterr);
+                if (r >= 0)
+                        r = fix_attributes(t, d, reterr);
+                if (r < 0)
+                        return r;
+        }
+        r = fix_restart(t, d, reterr);
+        return r < 0 ? r : changed | r;
+}
+
+int domain_check_apply(virConnectPtr c, DomainTask *t, Diag *reterr) {
+        _cleanup_(domain_done) Domain d = {};
+        bool absent = t->transient && t->state == DOMAIN_SHUTOFF, changed = false;
+        int r;
+
+        /* twice at most: a persistent one that is to be transient may have to vanish before it can come back */
+        for (unsigned i = 0; i < 2; i++) {
+                r = domain_find(c, t->spec.name, &d, reterr);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        t->stopping = false;
+                        if (absent)
+                                return changed ? CHECK_CHANGED : CHECK_OK;
+                        if (!t->apply)
+                                return CHECK_CHANGED;
+                        r = domain_create(c, t, &d, reterr);
+                        if (r < 0)
+                                return r;
+                        changed = true;
+                }
+
+                r = fix_existing(c, t, &d, reterr);
+                if (r < 0)
+                        return r;
+                changed = changed || r > 0;
+                if (d.handle)
+                        break;
+        }
+        return changed ? CHECK_CHANGED : CHECK_OK;
+}

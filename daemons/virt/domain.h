@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What is done to a domain: one attempt to find out whether it is as wanted, and to make it so. Runs in the thread of its
+ * connection; everything it needs is in the task. */
+
+#include <libvirt/libvirt.h>
+
+#include "common/diag.h"
+#include "daemons/virt/domain-xml.h"
+
+typedef enum DomainState {
+        DOMAIN_ANY,             /* created if missing, then left as it is */
+        DOMAIN_RUNNING,
+        DOMAIN_PAUSED,
+        DOMAIN_SHUTOFF,         /* of a transient domain: there is none */
+        _DOMAIN_STATE_MAX,
+        _DOMAIN_STATE_INVALID = -22 /* -EINVAL */
+} DomainState;
+
+/* What to do where only a restart brings a running domain to what is wanted. */
+typedef enum DomainRestart {
+        DOMAIN_RESTART_IGNORE,
+        DOMAIN_RESTART_IFNEEDED,
+        DOMAIN_RESTART_ERROR,
+        _DOMAIN_RESTART_MAX,
+        _DOMAIN_RESTART_INVALID = -22 /* -EINVAL */
+} DomainRestart;
+
+typedef struct DomainTask {
+        DomainSpec spec;
+        const char *driver;     /* the scheme of the URI: "qemu", "lxc", "test", …; static */
+        DomainState state;
+        int autostart;          /* 1, 0, or negative: as it is */
+        bool transient;
+        DomainRestart restart;
+        bool restart_now;       /* wanted in any case */
+        bool apply;
+
+        /* A restart takes two attempts: one asks the guest to shut down, the next one, when it has, starts it again. */
+        bool stopping;          /* in: asked before; out: is under way */
+        bool force;             /* it had its time: pull the plug */
+} DomainTask;
+
+/* CheckResult or negative errno; -EAGAIN: a shutdown is under way, its end will be an event. */
+int domain_check_apply(virConnectPtr c, DomainTask *t, Diag *reterr);

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* virt: a virtual machine or a container of libvirt. What there is to do is in domain.c, which runs in the thread of the
+ * connection and gets a copy of everything; this file is the resource around it. */
+
+#include <pwd.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/resource.h"
+#include "daemons/virt/connection.h"
+#include "daemons/virt/domain.h"
+
+#define RESTART_PATIENCE_USEC (UINT64_C(5) * 60 * 1000000)      /* for a guest that was asked to shut down */
+#define AUTOSTART_FOLDER "/etc/libvirt/qemu/autostart/"
+
+typedef struct VirtAttempt VirtAttempt;
+
+typedef struct Virt {
+        Resource resource;
+        char *uri;
+        char *state;
+        char *startup;
+        bool transient;
+        uint32_t cpus, maxcpus;
+        bool hotcpus;
+        uint64_t memory;
+        char *osinit;
+        char **boot;
+        Value disk, cdrom, network, filesystem;
+        Value auth;
+        char *restartondiverge;
+        bool restartonrefresh;
+
+        VirtUser user;
+        PathWatch *autostart;           /* nothing else tells about it */
+        VirtAttempt *attempt;           /* the one under way; it belongs to the connection's thread */
+        bool stopping;                  /* asked to shut down, to be started again */
+        uint64_t stop_until_usec;
+        sd_event_source *stop_timer;
+} Virt;
+
+struct VirtAttempt {
+        VirtCall call;
+        DomainTask task;
+        Virt *owner;                    /* NULL once it was cancelled */
+};
+
+#define DISK "[]struct{source str; type str}"
+
+static const FieldSpec virt_fields[] = {
+        FIELD(Virt, uri, FIELD_STR, 0,
+              "Where the hypervisor is, such as qemu:///system, lxc:/// or test:///default; empty: libvirt's default."),
+        FIELD(Virt, state, FIELD_STR, 0,
+              "What it shall do: running, paused or shutoff; empty: whatever it does. Transient and shutoff is: not there."),
+        FIELD(Virt, startup, FIELD_STR, 0, "Whether it starts with its host: enabled or disabled; empty: as it is."),
+        FIELD(Virt, transient, FIELD_BOOL, 0, "Without a definition that outlives it."),
+        FIELD(Virt, cpus, FIELD_UINT32, 0, "Number of its processors; needed to create it, 0: as it is."),
+        FIELD(Virt, maxcpus, FIELD_UINT32, 0, "How many processors can be plugged in.", .initial = "32"),
+        FIELD(Virt, hotcpus, FIELD_BOOL, 0, "Make it so that processors can be plugged in while it runs.", .initial = "true"),
+        FIELD(Virt, memory, FIELD_UINT64, 0, "Its memory in KiB; needed to create it, 0: as it is."),
+        FIELD(Virt, osinit, FIELD_STR, 0, "Path of the first program in a container."),
+        FIELD(Virt, boot, FIELD_STRV, 0, "What to boot from, in order: fd, hd, cdrom, network."),
+        FIELD(Virt, disk, FIELD_VALUE, 0,
+              "Files that are its disks, and their format, such as qcow2; a leading ~ is a home directory.", .mcl_type = DISK),
+        FIELD(Virt, cdrom, FIELD_VALUE, 0, "Files that are in its optical drives, and their format.", .mcl_type = DISK),
+        FIELD(Virt, network, FIELD_VALUE, 0,
+              "The libvirt networks it is in, and its hardware addresses there; an empty one is chosen by libvirt.",
+              .mcl_type = "[]struct{name str; mac str}"),
+        FIELD(Virt, filesystem, FIELD_VALUE, 0, "Directories of the host that it sees, and under which name.",
+              .mcl_type = "[]struct{access str; source str; target str; read_only bool}"),
+        FIELD(Virt, auth, FIELD_VALUE, FIELD_OPTIONAL | FIELD_SECRET, "Who to be towards the hypervisor.",
+              .mcl_type = "struct{username str; password str}"),
+        FIELD(Virt, restartondiverge, FIELD_STR, 0,
+              "Where only a restart would bring what is wanted: ignore it, restart if that is needed (ifneeded), or fail (error).",
+              .initial = "\"error\""),
+        FIELD(Virt, restartonrefresh, FIELD_BOOL, 0, "Restart it when notified."),
+        {}
+};
+
+/* ---- words ---- */
+
+static int word_find(const char *const *words, int n, const char *s) {
+        for (int i = 0; i < n; i++)
+                if (streq(words[i], s))
+                        return i;
+        return -EINVAL;
+}
+
+static DomainState parse_state(const char *s) {
+        static const char *const words[_DOMAIN_STATE_MAX] = { "", "running", "paused", "shutoff" };
+
+        return (DomainState) word_find(words, _DOMAIN_STATE_MAX, s);
+}
+
+static DomainRestart parse_restart(const char *s) {
+        static const char *const words[_DOMAIN_RESTART_MAX] = { "ignore", "ifneeded", "error" };
+
+        return (DomainRestart) word_find(words, _DOMAIN_RESTART_MAX, s);
+}
+
+/* The driver that a URI names, as it is called in a domain's "type". */
+static const char *parse_driver(const char *uri) {
+        static const char *const drivers[] = { "bhyve", "lxc", "test", "vz", "xen" };
+        size_t n = strcspn(uri, ":+");
+
+        for (size_t i = 0; i < ELEMENTSOF(drivers); i++)
+                if (strlen(drivers[i]) == n && strncmp(uri, drivers[i], n) == 0)
+                        return drivers[i];
+        return "qemu";
+}
+
+static bool is_boot_device(const char *s) {
+        static const char *const words[] = { "fd", "hd", "cdrom", "network" };
+
+        return word_find(words, ELEMENTSOF(words), s) >= 0;
+}
+
+static int virt_validate(const Resource *r, Diag *reterr) {
+        const Virt *v = (const Virt *) r;
+
+        if ((int) parse_state(v->state) < 0)
+                return resource_error(r, reterr, -EINVAL, "state must be running, paused, shutoff or empty, got '%s'", v->state);
+        if (v->startup[0] && !streq(v->startup, "enabled") && !streq(v->startup, "disabled"))
+                return resource_error(r, reterr, -EINVAL, "startup must be enabled, disabled or empty, got '%s'", v->startup);
+        if (v->transient && v->startup[0])
+                return resource_error(r, reterr, -EINVAL, "startup must be empty for a transient domain, got '%s'", v->startup);
+        if ((int) parse_restart(v->restartondiverge) < 0)
+                return resource_error(r, reterr, -EINVAL, "restartondiverge must be ignore, ifneeded or error, got '%s'",
+                                      v->restartondiverge);
+        if (v->cpus > v->maxcpus)
+                return resource_error(r, reterr, -EINVAL, "cpus must not be more than maxcpus (%u), got '%u'", v->maxcpus, v->cpus);
+        if (v->maxcpus > 4096)
+                return resource_error(r, reterr, -EINVAL, "maxcpus must be at most 4096, got '%u'", v->maxcpus);
+        for (char **b = v->boot; b && *b; b++)
+                if (!is_boot_device(*b))
+                        return resource_error(r, reterr, -EINVAL, "boot must be made of fd, hd, cdrom and network, got '%s'", *b);
+        return 0;
+}
+
+/* ---- the copy for the thread ---- */
+
+static char *copy_field(Value item, const char *name) {
+        const Value *v = value_struct_get(item, name);
+
+        return strdup(v && v->kind == TYPE_STR ? value_cstr(*v) : "");
+}
+
+/* "~/x" and "~user/x". Of an unknown user it stays as it is, and libvirt will say so. */
+static char *expand_home(char *path) {
+        if (!path || path[0] != '~')
+                return path;
+
+        _cleanup_free_ char *original = path, *user = strndup(path + 1, strcspn(path + 1, "/"));
+        if (!user)
+                return NULL;
+        const struct passwd *p = user[0] ? getpwnam(user) : getpwuid(geteuid());
+        if (!p)
+                return TAKE_PTR(original);
+        char *expanded;
+        return asprintf(&expanded, "%s%s", p->pw_dir, original + 1 + strlen(user)) < 0 ? NULL : expanded;
+}
+
+static int copy_files(Value list, DomainFile **ret, size_t *ret_n) {
+        size_t n = list.kind == TYPE_LIST ? list.l->n : 0;
+
+        *ret = calloc(n + 1, sizeof(**ret));
+        if (!*ret)
+                return -ENOMEM;
+        for (; *ret_n < n; (*ret_n)++) {
+                DomainFile *f = *ret + *ret_n;
+                f->source = expand_home(copy_field(list.l->items[*ret_n], "source"));
+                f->type = copy_field(list.l->items[*ret_n], "type");
+                if (!f->source || !f->type)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int copy_networks(Value list, DomainSpec *s) {
+        size_t n = list.kind == TYPE_LIST ? list.l->n : 0;
+
+        s->networks = calloc(n + 1, sizeof(*s->networks));
+        if (!s->networks)
+                return -ENOMEM;
+        for (; s->n_networks < n; s->n_networks++) {
+                DomainNetwork *w = s->networks + s->n_networks;
+                w->name = copy_field(list.l->items[s->n_networks], "name");
+                w->mac = copy_field(list.l->items[s->n_networks], "mac");
+                if (!w->name || !w->mac)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int copy_filesystems(Value list, DomainSpec *s) {
+        size_t n = list.kind == TYPE_LIST ? list.l->n : 0;
+
+        s->filesystems = calloc(n + 1, sizeof(*s->filesystems));
+        if (!s->filesystems)
+                return -ENOMEM;
+        for (; s->n_filesystems < n; s->n_filesystems++) {
+                Value item = list.l->items[s->n_filesystems];
+                const Value *read_only = value_struct_get(item, "read_only");
+                DomainFilesystem *f = s->filesystems + s->n_filesystems;
+
+                f->access = copy_field(item, "access");
+                f->source = expand_home(copy_field(item, "source"));
+                f->target = copy_field(item, "target");
+                f->read_only = read_only && read_only->kind == TYPE_BOOL && read_only->b;
+                if (!f->access || !f->source || !f->target)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int copy_spec(const Virt *v, DomainSpec *s) {
+        int r;
+
+        *s = (DomainSpec) {
+                .name = strdup(v->resource.name),
+                .osinit = strdup(v->osinit),
+                .memory_kib = v->memory,
+                .cpus = v->cpus,
+                .maxcpus = v->maxcpus,
+                .hotcpus = v->hotcpus,
+        };
+        if (!s->name || !s->osinit)
+                return -ENOMEM;
+        r = strv_copy(&s->boot, v->boot);
+        if (r >= 0)
+                r = copy_files(v->disk, &s->disks, &s->n_disks);
+        if (r >= 0)
+                r = copy_files(v->cdrom, &s->cdroms, &s->n_cdroms);
+        if (r >= 0)
+                r = copy_networks(v->network, s);
+        return r < 0 ? r : copy_filesystems(v->filesystem, s);
+}
+
+/* ---- attempts ---- */
+
+static void on_changed(VirtUser *u) {
+        Virt *v = container_of(u, Virt, user);
+
+        resource_changed(&v->resource);
+}
+
+/* Connects nothing: that is done by the first check, in the thread, which subscribes to events before it looks. */
+static int attach(Virt *v) {
+        const Value *username = NULL, *password = NULL;
+
+        if (v->auth.kind == TYPE_STRUCT) {
+                username = value_struct_get(v->auth, "username");
+                password = value_struct_get(v->auth, "password");
+        }
+        v->user.domain = v->resource.name;
+        v->user.changed = on_changed;
+        return virt_user_attach(&v->user, v->resource.host->manager, v->uri, username ? value_cstr(*username) : NULL,
+                                password ? value_cstr(*password) : NULL);
+}
+
+static VirtAttempt *attempt_free(VirtAttempt *a) {
+        if (!a)
+                return NULL;
+        domain_spec_done(&a->task.spec);
+        diag_done(&a->call.diag);
+        free(a);
+        return NULL;
+}
+DEFINE_CLEANUP(VirtAttempt *, attempt_free)
+
+static int attempt_run(VirtCall *call, virConnectPtr c) {
+        return domain_check_apply(c, &container_of(call, VirtAttempt, call)->task, &call->diag);
+}
+
+static int on_stop_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Virt *v = userdata;
+
+        resource_changed(&v->resource);
+        return 0;
+}
+
+static uint64_t now_usec(const Virt *v) {
+        uint64_t now = 0;
+
+        (void) sd_event_now(v->resource.host->event, CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+/* A guest that was asked to shut down gets its time; the timer runs only meanwhile. */
+static void note_stopping(Virt *v, bool stopping) {
+        if (v->stopping == stopping)
+                return;
+        v->stopping = stopping;
+        v->stop_timer = sd_event_source_disable_unref(v->stop_timer);
+        if (!stopping)
+                return;
+        v->stop_until_usec = now_usec(v) + RESTART_PATIENCE_USEC;
+        (void) sd_event_add_time(v->resource.host->event, &v->stop_timer, CLOCK_MONOTONIC, v->stop_until_usec, 0, on_stop_timer, v);
+}
+
+static void attempt_done(VirtCall *call) {
+        _cleanup_(attempt_freep) VirtAttempt *a = container_of(call, VirtAttempt, call);
+        _cleanup_(diag_done) Diag diag = {};
+        Virt *v = a->owner;
+        int result = call->result;
+
+        if (!v)
+                return;
+        v->attempt = NULL;
+        if (a->task.apply && result != -ECANCELED)
+                note_stopping(v, a->task.stopping);
+        if (result == -EAGAIN)
+                result = resource_waiting(&v->resource, call->diag.message ? call->diag.message : "waiting for libvirt");
+        else if (result < 0)
+                (void) resource_error(&v->resource, &diag, result, "%s", call->diag.message ? call->diag.message : "libvirt failed");
+        resource_finish(&v->resource, result, &diag);
+}
+
+static int virt_check_apply(Resource *r, bool apply, Diag *reterr) {
+        Virt *v = (Virt *) r;
+        _cleanup_(attempt_freep) VirtAttempt *a = calloc(1, sizeof(*a));
+        int k;
+
+        if (!a)
+                return -ENOMEM;
+        k = copy_spec(v, &a->task.spec);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot copy fields: %m");
+        a->task.driver = parse_driver(v->uri);
+        a->task.state = parse_state(v->state);
+        a->task.autostart = v->startup[0] ? streq(v->startup, "enabled") : -1;
+        a->task.transient = v->transient;
+        a->task.restart = parse_restart(v->restartondiverge);
+        a->task.restart_now = v->restartonrefresh && resource_refresh(r);
+        a->task.apply = apply;
+        a->task.stopping = v->stopping;
+        a->task.force = v->stopping && now_usec(v) >= v->stop_until_usec;
+        a->call.run = attempt_run;
+        a->call.done = attempt_done;
+
+        k = attach(v);
+        if (k >= 0)
+                k = virt_user_call(&v->user, &a->call);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot call libvirt at '%s': %m", v->uri);
+        a->owner = v;
+        v->attempt = TAKE_PTR(a);
+        return CHECK_PENDING;
+}
+
+/* The call itself cannot be stopped; it will end without anybody listening. The next one waits for it, as libvirt would. */
+static void virt_cancel(Resource *r) {
+        Virt *v = (Virt *) r;
+
+        if (!v->attempt)
+                return;
+        atomic_store(&v->attempt->call.cancelled, true);
+        v->attempt->owner = NULL;
+        v->attempt = NULL;
+}
+
+/* ---- events ---- */
+
+static void on_autostart(PathWatch *w, int error, void *userdata) {
+        Virt *v = userdata;
+
+        if (error < 0)
+                v->autostart = path_watch_free(v->autostart);
+        resource_changed(&v->resource);
+}
+
+/* There is no event for autostart, but where we may look into the folder, it shows. */
+static void watch_autostart(Virt *v) {
+        VirtManager *m = v->resource.host->manager;
+
+        if (v->startup[0] && streq(parse_driver(v->uri), "qemu") && !v->autostart)
+                (void) path_watch_new(&v->autostart, m->paths, AUTOSTART_FOLDER, 0, on_autostart, v);
+}
+
+static int virt_watch(Resource *r, Diag *reterr) {
+        Virt *v = (Virt *) r;
+        int k;
+
+        k = attach(v);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot prepare connection to '%s': %m", v->uri);
+        watch_autostart(v);
+        resource_armed(r);
+        return 0;
+}
+
+static void virt_unwatch(Resource *r) {
+        Virt *v = (Virt *) r;
+
+        v->autostart = path_watch_free(v->autostart);
+        v->stop_timer = sd_event_source_disable_unref(v->stop_timer);
+        virt_user_detach(&v->user);
+}
+
+static void virt_done(Resource *r) {
+        virt_cancel(r);
+        virt_unwatch(r);
+}
+
+const ResourceType virt_type = {
+        .kind = "virt",
+        .doc = "A virtual machine or container of libvirt: that it exists, what it consists of, and what it does.",
+        .example = "virt \"web1\" {\n"
+                   "        uri => \"test:///default\",\n"
+                   "        state => \"running\",\n"
+                   "        cpus => 2,\n"
+                   "        memory => 1048576,\n"
+                   "}\n",
+        .size = sizeof(Virt),
+        .flags = RESOURCE_REFRESHABLE | RESOURCE_REFUSES_POLL,
+        .fields = virt_fields,
+        .done = virt_done,
+        .validate = virt_validate,
+        .watch = virt_watch,
+        .unwatch = virt_unwatch,
+        .check_apply = virt_check_apply,
+        .cancel = virt_cancel,
+};

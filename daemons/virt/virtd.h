@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* The whole of one mgmt-virt process. */
+
+#include "common/ipc/channel.h"
+#include "common/ipc/worker.h"
+#include "common/sd/daemon.h"
+#include "daemons/virt/connection.h"
+
+typedef struct Virtd {
+        Daemon *daemon;
+        VirtManager manager;
+        Worker *worker;
+        Channel *channel;       /* NULL if no socket was inherited */
+} Virtd;
+
+int virtd_export(Virtd *v);             /* puts it on the bus */
