@@ -25,6 +25,7 @@
 
 enum {
         LISTEN_BACKLOG = 512,
+        TIMER_ACCURACY_USEC = 1000,     /* pipelined requests wait for it */
         CALLBACK_BLOCK = 8 * 1024,      /* bytes buffered for a body that is put together from pieces */
 };
 
@@ -520,7 +521,7 @@ int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr
 
         (void) signal(SIGPIPE, SIG_IGN);        /* sendfile() knows no MSG_NOSIGNAL */
 
-        r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC, 0, 0, on_timer, l);
+        r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC, on_timer, l);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
