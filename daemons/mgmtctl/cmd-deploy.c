@@ -45,7 +45,7 @@ static int run_deploy(char *arguments[], int n) {
         if (r >= 0)
                 r = sd_bus_message_read(reply, "t", &deploy);
         if (r < 0) {
-                output_error("cannot deploy: %s", error.message ?: strerrordesc_np(-r));
+                program_print_error(&p, error.message ?: strerrordesc_np(-r));
                 return EXIT_ERROR;
         }
         if (arg_json) {

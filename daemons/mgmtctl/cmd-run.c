@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <syslog.h>
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -55,7 +56,7 @@ typedef struct Run {
         Supervisor *supervisor;
         sd_bus *bus;
         Stream *stream;
-        bool accepted;          /* the program has been in force at least once */
+        char *lang;             /* the connection of the mgmt-lang that got the program; NULL: none yet */
         bool ending;
         int code;
         unsigned n_changed, n_failures;         /* for the line of progress */
@@ -138,22 +139,26 @@ static int on_accepted(sd_bus_message *reply, void *userdata, sd_bus_error *rete
 
         if (run->ending)
                 return 0;
-        if (!e) {
-                run->accepted = true;
+        if (!e)
                 return 0;
-        }
         /* It or the bus died while it had the call; the next gets another. */
         if (sd_bus_error_has_name(e, "org.mgmt.Error.ECANCELED") || sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY) ||
             sd_bus_error_has_name(e, SD_BUS_ERROR_SERVICE_UNKNOWN) || sd_bus_error_has_name(e, SD_BUS_ERROR_DISCONNECTED))
                 return 0;
-        output_error("%s", e->message ?: e->name);
+        program_print_error(&run->program, e->message ?: e->name);
         run_end(run, EXIT_ERROR);
         return 0;
 }
 
-static void run_send_program(Run *run) {
+static void run_send_program(Run *run, const char *owner) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int r = program_call(&run->program, run->bus, "Run", &m);
+        int r;
+
+        if (run->ending || streq_ptr(run->lang, owner))
+                return;
+        free(run->lang);
+        run->lang = strdup(owner);
+        r = program_call(&run->program, run->bus, "Run", &m);
 
         if (r >= 0)
                 r = sd_bus_call_async(run->bus, NULL, m, on_accepted, run, UINT64_MAX);
@@ -167,8 +172,30 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
         Run *run = userdata;
         const char *name, *old_owner, *new_owner;
 
-        if (sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner) >= 0 && *new_owner && !run->ending)
-                run_send_program(run);
+        if (sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner) >= 0 && *new_owner)
+                run_send_program(run, new_owner);
+        return 0;
+}
+
+static int on_owner(sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
+        const char *owner;
+
+        if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "s", &owner) >= 0)
+                run_send_program(userdata, owner);
+        return 0;
+}
+
+/* The bus tells of names from now on; mgmt-lang may have been faster. */
+static int on_match_installed(sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
+        Run *run = userdata;
+        int r = sd_bus_message_get_errno(reply);
+
+        r = r > 0 ? -r : sd_bus_call_method_async(run->bus, NULL, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                                  "GetNameOwner", on_owner, run, "s", "org.mgmt.lang1");
+        if (r < 0 && !run->ending) {
+                output_error("cannot look for mgmt-lang on the private bus: %s", strerrordesc_np(-r));
+                run_end(run, EXIT_ERROR);
+        }
         return 0;
 }
 
@@ -179,6 +206,7 @@ static int on_bus_lost(sd_bus_message *m, void *userdata, sd_bus_error *reterr) 
         Run *run = userdata;
 
         run->bus = sd_bus_close_unref(run->bus);
+        free(TAKE_PTR(run->lang));
         if (!run->ending && run_connect_bus(run) < 0)
                 run_end(run, EXIT_ERROR);
         return 0;
@@ -194,11 +222,10 @@ static int connect_bus(Run *run) {
                                       "Disconnected", on_bus_lost, NULL, run);
         if (r < 0)
                 return r;
-        /* The connection is ours before mgmt-lang has its own, so its name cannot appear before we listen. */
         return sd_bus_add_match_async(run->bus, NULL,
                                       "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
                                       "member='NameOwnerChanged',arg0='org.mgmt.lang1'",
-                                      on_owner_changed, NULL, run);
+                                      on_owner_changed, on_match_installed, run);
 }
 
 static int run_connect_bus(Run *run) {
@@ -220,8 +247,8 @@ static void on_event(Stream *s, const Message *m, void *userdata) {
         const char *type = m->event.type ?: "", *state = m->event.state ?: "";
         bool converged = streq(type, "converged") && streq(state, "true");
 
-        if (run->ending)
-                return;
+        if (run->ending || (streq(type, "graph") && m->event.priority <= LOG_ERR))
+                return;         /* a rejected graph is the answer to Run as well, see on_accepted() */
         run->n_changed += streq(type, "changed");
         run->n_failures += streq(type, "state") && streq(state, "failed");
         if (converged)
@@ -249,7 +276,7 @@ static void on_died(Supervisor *s, const char *service, const char *how, void *u
 }
 
 static void on_failed(Supervisor *s, const char *service, const char *how, void *userdata) {
-        output_error("%s%s cannot be kept running: it %s", streq(service, "bus") ? "the " : "mgmt-", service, how);
+        output_error("%s%s cannot be kept running: %s", streq(service, "bus") ? "the " : "mgmt-", service, how);
         run_end(userdata, EXIT_ERROR);
 }
 
@@ -361,6 +388,7 @@ static void run_done(Run *run) {
         supervisor_free(run->supervisor);
         program_done(&run->program);
         closep(&run->prefix_fd);
+        free(run->lang);
         free(run->prefix);
         sd_event_unref(run->event);
 }

@@ -217,6 +217,13 @@ char *input_display(const Input *i, const char *path) {
 
 /* ---- bundle ---- */
 
+char *input_from_bundle(const Input *i, const char *bundle_path) {
+        const char *module = i->module_path ? startswith(bundle_path, "/modules/") : NULL;
+        char *path;
+
+        return asprintf(&path, "%s%s", module ? i->module_path : i->base, module ?: bundle_path + 1) < 0 ? NULL : path;
+}
+
 typedef struct Collection {
         const Input *input;
         Value *items;           /* path, content, path, … */

@@ -32,6 +32,9 @@ int input_bundle(const Input *i, const Lang *l, Value *ret, Diag *reterr);
 /* The text of a file that a diagnostic names; NULL if it cannot be read. The caller's. */
 char *input_source(const Input *i, const char *path, size_t *ret_size);
 
+/* Where a file of the bundle is on this side ("/main.mcl" → base + "main.mcl"). The caller's; NULL if out of memory. */
+char *input_from_bundle(const Input *i, const char *bundle_path);
+
 /* The name that messages use for a file: relative to the working directory where it is below, "<stdin>" and the like. The
  * caller's. */
 char *input_display(const Input *i, const char *path);

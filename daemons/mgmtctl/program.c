@@ -2,6 +2,7 @@
 
 /* What happens to a program before any daemon hears of it. */
 
+#include <stdio.h>
 #include <sys/utsname.h>
 
 #include <systemd/sd-bus.h>
@@ -49,42 +50,82 @@ int program_load(Program *ret, const char *input, const ProgramOptions *options)
         _cleanup_(schema_freep) Schema *schema = NULL;
         _cleanup_(lang_freep) Lang *lang = NULL;
         _cleanup_(value_done) Value bundle = {};
-        _cleanup_(input_done) Input i = {};
+        Input *i = &ret->input;
         _cleanup_(diag_done) Diag d = {};
         struct utsname host;
-        int r, fd;
+        int r;
 
+        *ret = (Program) { .fd = -EBADF };
         _cleanup_free_ char *kinds = path_data("kinds.json");
         if (!kinds || uname(&host) < 0)
                 return -ENOMEM;
         r = schema_load(&schema, kinds, &d);
         if (r >= 0)
-                r = input_resolve(&i, input, options->module_path, &d);
+                r = input_resolve(i, input, options->module_path, &d);
         if (r < 0) {
-                print_failure(&i, r, &d);
+                print_failure(i, r, &d);
                 return r;
         }
-        r = compile(&i, schema, options->hostname ?: host.nodename, &lang);
+        r = compile(i, schema, options->hostname ?: host.nodename, &lang);
         if (r < 0)
                 return r;
-        r = input_bundle(&i, lang, &bundle, &d);
+        r = input_bundle(i, lang, &bundle, &d);
         if (r < 0) {
-                print_failure(&i, r, &d);
+                print_failure(i, r, &d);
                 return r;
         }
-        r = bundle_seal(bundle, &fd);
+        r = bundle_seal(bundle, &ret->fd);
         if (r < 0) {
                 output_error("cannot pack the program: %s", strerrordesc_np(-r));
                 return r;
         }
-        *ret = (Program) { .fd = fd, .options = *options, .source = strdup(i.label ?: i.entry) };
+        ret->options = *options;
+        ret->source = strdup(i->label ?: i->entry);
         return ret->source ? 0 : -ENOMEM;
 }
 
 void program_done(Program *p) {
+        input_done(&p->input);
         closep(&p->fd);
         free(p->source);
         *p = (Program) { .fd = -EBADF };
+}
+
+/* "FILE:LINE:COLUMN: TEXT". false if the line does not look so. */
+static bool parse_place(const Program *p, const char *line, Diag *ret) {
+        const char *colon = line[0] == '/' ? strchr(line, ':') : NULL;
+        unsigned line_number, column;
+        int at = 0;
+
+        if (!colon || sscanf(colon, ":%u:%u: %n", &line_number, &column, &at) != 2 || at == 0)
+                return false;
+        _cleanup_free_ char *bundle_path = strndup(line, (size_t) (colon - line));
+        _cleanup_free_ char *path = bundle_path ? input_from_bundle(&p->input, bundle_path) : NULL;
+        if (!path)
+                return false;
+        diag_set(ret, (Pos) { path, line_number, column, line_number, column + 1 }, -EINVAL, "%s", colon + at);
+        return true;
+}
+
+void program_print_error(const Program *p, const char *text) {
+        _cleanup_(diag_done) Diag d = {};
+        _cleanup_free_ char *copy = strdup(text);
+        char *rest = copy, *line;
+
+        while ((line = strsep(&rest, "\n"))) {
+                Diag next = {};
+
+                if (parse_place(p, line, &next)) {
+                        if (d.message)
+                                print_diag(&p->input, &d);
+                        diag_move(&d, &next);
+                } else if (d.message)
+                        diag_note(&d, (Pos) {}, "%s", line);
+                else
+                        output_error("%s", line);
+        }
+        if (d.message)
+                print_diag(&p->input, &d);
 }
 
 int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_message **ret) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/macro.h"
+#include "daemons/mgmtctl/input.h"
 
 typedef struct sd_bus sd_bus;
 typedef struct sd_bus_message sd_bus_message;
@@ -20,6 +21,7 @@ typedef struct ProgramOptions {
 } ProgramOptions;
 
 typedef struct Program {
+        Input input;
         int fd;                 /* the bundle */
         char *source;           /* what people call it */
         ProgramOptions options;
@@ -28,6 +30,9 @@ typedef struct Program {
 /* Errors have been printed, with their places. */
 int program_load(Program *ret, const char *input, const ProgramOptions *options);
 void program_done(Program *p);
+
+/* What a daemon says of the program: its lines that begin with a place in the bundle are shown with the text there. */
+void program_print_error(const Program *p, const char *text);
 
 /* method: "Run" or "Deploy" of org.mgmt.lang1.Manager. */
 int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_message **ret);

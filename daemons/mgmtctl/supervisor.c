@@ -40,6 +40,7 @@ enum {
         RESTART_DELAY_MAX_USEC = 2 * 1000 * 1000,       /* … up to this */
         REFUSALS_MAX = 5,                               /* exits with an error in a row before we give up */
         ARGUMENTS_MAX = 24,
+        LAST_WORDS_MAX = 2000,                          /* bytes */
         ORPHAN_MSEC = 100,                              /* how long an orphan that was killed may take to go */
 };
 
@@ -195,6 +196,34 @@ static int write_bus_config(Supervisor *s, Diag *reterr) {
 
 static void service_listen(Service *v);
 
+static int service_open_log(const Service *v, int flags) {
+        char name[32];
+
+        (void) snprintf(name, sizeof(name), "%s.log", v->type->name);
+        return openat(v->supervisor->directory_fd, name, flags|O_CLOEXEC, 0600);
+}
+
+/* Whoever sets a level wants to see it. The bus says more than anybody wants to hear. */
+static bool log_is_wanted(const Service *v) {
+        return getenv("MGMT_LOG_LEVEL") && !v->type->bus;
+}
+
+/* The last lines it wrote. The caller's; NULL if there are none. */
+static char *service_last_words(const Service *v) {
+        char tail[LAST_WORDS_MAX + 1];
+        _cleanup_close_ int fd = log_is_wanted(v) ? -EBADF : service_open_log(v, O_RDONLY);
+        off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+        ssize_t n = end <= 0 ? -1 : pread(fd, tail, LAST_WORDS_MAX, MAX(end - LAST_WORDS_MAX, 0));
+
+        while (n > 0 && tail[n - 1] == '\n')
+                n--;
+        if (n <= 0)
+                return NULL;
+        tail[n] = '\0';
+        const char *first = end > LAST_WORDS_MAX ? strchr(tail, '\n') : NULL;
+        return strdup(first ? first + 1 : tail);
+}
+
 /* In the child. It may allocate although other threads existed when we forked (glibc's malloc survives that), but it must not
  * return. */
 static _noreturn_ void service_exec(const Service *v, pid_t parent) {
@@ -207,9 +236,9 @@ static _noreturn_ void service_exec(const Service *v, pid_t parent) {
         if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
                 _exit(EXIT_FAILURE);
 
-        /* The bus says more than anybody wants to hear; whoever looks for the reason of a failure finds it there. */
+        /* What matters is on the event stream; the rest is for whoever looks for the reason of a failure. */
         int null = open("/dev/null", O_RDONLY|O_CLOEXEC);
-        int log = v->type->bus ? openat(s->directory_fd, "bus.log", O_WRONLY|O_CREAT|O_APPEND|O_CLOEXEC, 0600) : STDERR_FILENO;
+        int log = log_is_wanted(v) ? STDERR_FILENO : service_open_log(v, O_WRONLY|O_CREAT|O_APPEND);
         if (null < 0 || dup2(null, STDIN_FILENO) < 0 || log < 0 || dup2(log, STDERR_FILENO) < 0 ||
             dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
                 _exit(EXIT_FAILURE);
@@ -390,7 +419,11 @@ static void service_ended(Service *v, const siginfo_t *info) {
         v->n_crashes = now - v->start_usec < CRASH_USEC ? v->n_crashes + 1 : 1;
         v->n_refusals = killed || well ? 0 : v->n_refusals + 1;
         if (v->n_refusals >= REFUSALS_MAX) {
-                service_fail(v, how ?: "ended");
+                _cleanup_free_ char *words = service_last_words(v), *text = NULL;
+
+                if (asprintf(&text, "%s%s%s", how ?: "ended", words ? ":\n" : "", words ?: "") < 0)
+                        text = NULL;
+                service_fail(v, text ?: "ended");
                 return;
         }
         if (!well)
