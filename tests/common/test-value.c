@@ -203,6 +203,8 @@ TEST(value_texts) {
                 { "{struct{a: 1}: 1, struct{a: 10}: 2}", "{struct{a: 10}: 2, struct{a: 1}: 1}" },
                 { "{struct{a: 1; b: 0}: 1, struct{a: 10; b: 0}: 2}", "{struct{a: 10; b: 0}: 2, struct{a: 1; b: 0}: 1}" },
                 { "{struct{a: 1.5}: 1, struct{a: 1.25}: 2, struct{a: -1.0}: 3}", "{struct{a: -1}: 3, struct{a: 1.25}: 2, struct{a: 1.5}: 1}" },
+                { "{struct{a: -0.0}: 1, struct{a: 0.0}: 2}", "{struct{a: 0}: 2}" },             /* one key */
+                { "{struct{a: 0.0}: 1, struct{a: -0.0}: 2}", "{struct{a: -0}: 2}" },
                 { "{struct{a: \"a\"}: 1, struct{a: \"a b\"}: 2, struct{a: \"a#\"}: 3}",
                   "{struct{a: \"a b\"}: 2, struct{a: \"a\"}: 1, struct{a: \"a#\"}: 3}" },
                 { "{struct{a: \"\\n\"}: 1, struct{a: \"A\"}: 2, struct{a: \"z\"}: 3}",
@@ -320,16 +322,19 @@ TEST(struct_keys_are_ordered_by_text) {
         static const char *const strings[] = { "", "a", "a b", "a\"", "b\\", "\n", "\xff", "\xc3\xbc", "\xc2\xad", "z", "!", "\xe2\x80\xa8",
                                                "\xe2\x80\xa6", "\xe2\x80", "\xe2\x80z", "\xe2\x80\xa8\xa8", "\x80\x80\x80\x80\x80",
                                                "\x80\x80\x80\x80\xc3\xbc", "a\xf0\x9f\x98\x80", "a\xf0\x9f\x98\x81", "a\xf0\x9f\x98",
-                                               "a\xf0\x9f\x98\x80\x80", "common text \xc3\xbc 1", "common text \xc3\xb6 1", "common text \xc3" };
+                                               "a\xf0\x9f\x98\x80\x80", "common text \xc3\xbc 1", "common text \xc3\xb6 1", "common text \xc3", "a\xc2\xa1",
+                                               "a\xc2\xad" };
+
+        static const int64_t numbers[] = { -1, 1, 2, 10 };
 
         srandom(7);
-        for (unsigned round = 0; round < 300; round++) {
+        for (unsigned round = 0; round < 1000; round++) {
                 enum { N = 20 };
                 Value pairs[2 * N] = {};
                 char *texts[N];
 
                 for (size_t i = 0; i < N; i++) {
-                        Value fields[3] = { VALUE_INT(random() % 200 - 100), VALUE_FLOAT((double) (random() % 400) / 8 - 10), {} };
+                        Value fields[3] = { VALUE_INT(numbers[random() % 4]), VALUE_FLOAT((double) numbers[random() % 4] / 8), {} };
                         REQUIRE(value_strz(&fields[2], strings[(size_t) random() % ELEMENTSOF(strings)]) == 0);
                         REQUIRE(value_struct(&pairs[2 * i], (const char *[]) { "i", "f", "s" }, fields, 3) == 0);
                         texts[i] = value_text(pairs[2 * i]);

@@ -469,6 +469,13 @@ TEST(memory_is_proportional_to_the_bytes) {
         CHECK(alloc_peak() - before < 64 * (size_t) SIZE);
         value_done(&v);
 
+        /* Sixteen million strings in four bytes. */
+        r = (WireReader) { .data = (const uint8_t *) "\x00\x00\x00\x01", .size = 4 };
+        alloc_reset_peak();
+        CHECK(!wire_get_strv(&r));
+        CHECK_INT(r.error, -EBADMSG);
+        CHECK(alloc_peak() - before < 4096);
+
         /* Fields of a resource that are promised and do not come. */
         static const uint8_t promise[] = { 1, 0, 0, 0, 'k', 1, 0, 0, 0, 'n', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0 };
