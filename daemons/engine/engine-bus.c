@@ -2,13 +2,12 @@
 
 /* org.mgmt.engine1.Manager: the engine as a whole. Described in dbus/org.mgmt.engine1.xml. */
 
-#include <fnmatch.h>
-
 #include <systemd/sd-bus.h>
 
 #include "common/sd/daemon.h"
 #include "common/sd/log.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/id-pattern.h"
 #include "daemons/engine/resource-bus.h"
 
 #define MANAGER_PATH "/org/mgmt/engine1"
@@ -88,12 +87,7 @@ static int list_vertices(Manager *m, sd_bus_message *reply, vertex_filter_t want
 }
 
 static bool matches_pattern(Vertex *v, const void *argument) {
-        const char *pattern = argument;
-
-        if (!*pattern)
-                return true;
-        _cleanup_free_ char *id = resource_id(v->resource);
-        return id && fnmatch(pattern, id, 0) == 0;
+        return id_pattern_match(argument, vertex_kind(v), vertex_name(v));
 }
 
 static bool has_error(Vertex *v, const void *argument) {

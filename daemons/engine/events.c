@@ -2,12 +2,12 @@
 
 /* The ring of recent events and those who listen. Events are kept as the messages they travel as. */
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <syslog.h>
 #include <time.h>
 
 #include "daemons/engine/events.h"
+#include "daemons/engine/id-pattern.h"
 
 enum {
         RING_MAX = 256,
@@ -49,15 +49,7 @@ unsigned events_n_subscribers(const Events *e) {
 }
 
 static bool is_wanted(const Subscriber *s, const Message *m) {
-        _cleanup_free_ char *id = NULL;
-
-        if (!s->pattern || !m->event.kind)
-                return true;
-        if (asprintf(&id, "%s[%s]", m->event.kind, m->event.name) < 0) {
-                id = NULL;
-                return true;
-        }
-        return fnmatch(s->pattern, id, 0) == 0;
+        return !m->event.kind || id_pattern_match(s->pattern, m->event.kind, m->event.name);
 }
 
 static void unsubscribe(Events *e, unsigned i) {

@@ -35,7 +35,7 @@ DEFINE_CLEANUP(Events *, events_free)
 /* kind and name may both be NULL; all texts are copied. A failure to remember or to send an event is not one of the caller. */
 void events_emit(Events *e, const char *type, const char *kind, const char *name, int priority, const char *state, const char *text);
 
-/* pattern: a glob over "kind[name]"; NULL for all. A peer that subscribes again replaces what it asked before. */
+/* pattern: see id-pattern.h; NULL for all. A peer that subscribes again replaces what it asked before. */
 int events_subscribe(Events *e, Channel *c, PeerId peer, const char *pattern);
 
 unsigned events_n_subscribers(const Events *e);

@@ -391,12 +391,20 @@ static int add_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
         return swap_edge(s, from->id, to->id, data);
 }
 
+static bool is_removed(Swap *s, const char *kind, const char *name) {
+        const Vertex *v = manager_find(s->manager, kind, name);
+        return v && v->swap && v->swap->removed;
+}
+
 static int cut_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
         Vertex *from, *to;
         uint32_t data = 0;
         SwapEntry *e;
         int r;
 
+        /* Its edges go with it anyway. */
+        if (is_removed(s, spec->from_kind, spec->from_name) || is_removed(s, spec->to_kind, spec->to_name))
+                return 0;
         r = edge_ends(s, spec, &from, &to, reterr);
         if (r < 0)
                 return r;
@@ -428,6 +436,28 @@ static int cut_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
         if (!(data & EDGE_NOTIFY))
                 data &= ~(uint32_t) EDGE_PENDING;
         return swap_edge(s, from->id, to->id, data & EDGE_REASONS ? data : 0);
+}
+
+/* Nothing is received any more from what goes. */
+static int drop_receives(Swap *s, const Vertex *sender) {
+        const GraphAdjacency *out = graph_successors(s->manager->graph, sender->id);
+        int r;
+
+        for (uint32_t i = 0; i < out->n; i++) {
+                SwapEntry *e;
+
+                if (!(out->items[i].data & EDGE_TRANSFER))
+                        continue;
+                r = open_receives(s, manager_vertex(s->manager, out->items[i].peer), false, &e);
+                if (r < 0)
+                        return r;
+                for (size_t k = e->n_receives; k > 0; k--)
+                        if (e->receives[k - 1].sender == sender->id) {
+                                receive_done(&e->receives[k - 1]);
+                                e->receives[k - 1] = e->receives[--e->n_receives];
+                        }
+        }
+        return 0;
 }
 
 /* Takes back what the program had said about v's edges to its successors, or all edges at either side. */
@@ -479,6 +509,9 @@ static int build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
         for (size_t i = 0; i < s->n_entries; i++) {
                 if (!s->entries[i]->removed)
                         continue;
+                r = drop_receives(s, s->entries[i]->vertex);
+                if (r < 0)
+                        return r;
                 r = strip_edges(s, s->entries[i]->vertex, UINT32_MAX, true);
                 if (r < 0)
                         return r;
@@ -487,23 +520,6 @@ static int build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
                 r = add_edge(s, &set->edges[i], reterr);
                 if (r < 0)
                         return r;
-        }
-        return 0;
-}
-
-/* A value cannot come from what goes away. */
-static int check_receives(Swap *s, Diag *reterr) {
-        for (size_t i = 0; i < s->n_entries; i++) {
-                const SwapEntry *e = s->entries[i];
-                const Receive *receives = e->has_receives ? e->receives : e->vertex->receives;
-                size_t n = e->has_receives ? e->n_receives : e->vertex->n_receives;
-
-                for (size_t k = 0; k < n && !e->removed; k++) {
-                        const Vertex *sender = manager_vertex(s->manager, receives[k].sender);
-                        if (!sender || (sender->swap && sender->swap->removed))
-                                return diag_set(reterr, e->vertex->resource->pos, -ENOENT, "%s[%s] receives '%s' from what is removed",
-                                                vertex_kind(e->vertex), vertex_name(e->vertex), receives[k].field);
-                }
         }
         return 0;
 }
@@ -625,6 +641,13 @@ static int build_group(Vertex *root) {
         return add_members(root, root, &capacity);
 }
 
+static int compare_children(const void *a, const void *b) {
+        const Resource *x = *(Resource *const *) a, *y = *(Resource *const *) b;
+        int c = strcmp(x->type->kind, y->type->kind);
+
+        return c != 0 ? c : strcmp(x->name, y->name);
+}
+
 /* Everything that is about to start, or is in a group with it, was stopped. */
 static int regroup(Swap *s) {
         int r;
@@ -642,6 +665,12 @@ static int regroup(Swap *s) {
                 r = resource_add_child(e->vertex->parent->resource, e->vertex->resource);
                 if (r < 0)
                         return r;
+        }
+        for (size_t i = 0; i < s->n_entries; i++) {
+                SwapEntry *e = s->entries[i];
+                Resource *resource = e->vertex->resource;
+                if (e->grouped && !e->removed && resource->n_children > 1)
+                        qsort(resource->children, resource->n_children, sizeof(Resource *), compare_children);
         }
         for (size_t i = 0; i < s->n_entries; i++) {
                 SwapEntry *e = s->entries[i];
@@ -788,9 +817,6 @@ static int build(Swap *s, const ChangeSet *set, Diag *reterr) {
         if (r < 0)
                 return r;
         r = build_edges(s, set, reterr);
-        if (r < 0)
-                return r;
-        r = check_receives(s, reterr);
         if (r < 0)
                 return r;
         r = autoedge_update(s, reterr);

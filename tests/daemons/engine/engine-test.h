@@ -127,7 +127,7 @@ static void probe_cancel(Resource *r) {
 }
 
 static void probe_done(Resource *r) {
-        if (probe_has(r, "quiet"))
+        if (probe_has(r, "quiet") && r->vertex)         /* not of those that were never put in place */
                 trace("done:%s", r->name);
 }
 
@@ -193,26 +193,31 @@ typedef struct Engine {
         Diag diag;
 } Engine;
 
-static int engine_begin_in(Engine *e, const EngineOptions *options) {
+/* In the directory of an engine before it, or an empty one. */
+static int engine_begin_in(Engine *e, const ResourceType *const *types, const EngineOptions *options) {
         int r = sd_event_new(&e->event);
 
         world.failures = map_new();
         world.drift = map_new();
         world.pending = map_new();
         e->options = (SwapOptions) { .autoedge = true, .autogroup = true };
-        return r < 0 ? r : manager_new(&e->m, e->event, probe_types, e->dir, NULL, options);
+        return r < 0 ? r : manager_new(&e->m, e->event, types, e->dir, NULL, options);
 }
 
-static int engine_begin(Engine *e, const EngineOptions *options) {
-        static const EngineOptions none = { .converger_timeout = -1 };
+static const EngineOptions no_options = { .converger_timeout = -1 };
 
+static int engine_begin_with(Engine *e, const ResourceType *const *types, const EngineOptions *options) {
         *e = (Engine) {};
         (void) log_set_level(LOG_EMERG);        /* failures are what is tested */
         (void) snprintf(e->dir, sizeof(e->dir), "/tmp/test-engine-XXXXXX");
         if (!mkdtemp(e->dir))
                 return -errno;
-        return engine_begin_in(e, options ? options : &none);
+        return engine_begin_in(e, types, options);
 }
+
+#define ENGINE(e) \
+        __attribute__((__cleanup__(engine_end))) Engine e; \
+        REQUIRE(engine_begin_with(&e, probe_types, &no_options) >= 0)
 
 /* As if it were killed: nothing is written at the end that would not have been there anyway. */
 static void engine_stop(Engine *e) {
@@ -399,7 +404,9 @@ static void finish(Engine *e, const char *id, int result) {
 
 /* Not every test program needs all of the above. */
 static inline void engine_test_unused(void) {
-        (void) engine_begin;
+        (void) probe_types;
+        (void) no_options;
+        (void) engine_begin_with;
         (void) engine_end;
         (void) run;
         (void) run_for;

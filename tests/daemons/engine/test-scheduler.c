@@ -4,10 +4,6 @@
 
 #include "tests/daemons/engine/engine-test.h"
 
-#define ENGINE(e) \
-        __attribute__((__cleanup__(engine_end))) Engine e; \
-        REQUIRE(engine_begin(&e, NULL) >= 0)
-
 /* What the first run of a graph does, and what an event at one vertex does after that. */
 TEST(order) {
         static const struct {
