@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
+/* Patterns over "kind[name]": as globs, but brackets are brackets. */
+
 #include "daemons/engine/id-pattern.h"
 #include "tests/test.h"
 
