@@ -25,6 +25,7 @@ enum {
 };
 
 #define BUSY_USEC (UINT64_C(10) * 1000)
+#define OTHERS_USEC (UINT64_C(100) * 1000)
 
 /* What brings a database of version i to version i + 1. Never changed, only added to. */
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -45,7 +46,7 @@ struct Database {
         sd_event_source *turn, *retry;
         unsigned n_tries;
 
-        sd_event_source *others;
+        sd_event_source *others, *others_later;
         int64_t data_version;
         void (*others_callback)(void *userdata);
         void *others_userdata;
@@ -301,15 +302,31 @@ static int read_pragma(Database *d, const char *sql, int64_t *ret) {
         return r == SQLITE_ROW ? 0 : sqlite_error(r);
 }
 
-/* Our own writes come by here as well; they do not change data_version. */
-static int on_others(sd_event_source *s, const struct inotify_event *event, void *userdata) {
-        Database *d = userdata;
+static void look_for_others(Database *d) {
         int64_t version = d->data_version;
 
         if (read_pragma(d, "PRAGMA data_version", &version) >= 0 && version == d->data_version)
-                return 0;
+                return;
         d->data_version = version;
         d->others_callback(d->others_userdata);
+}
+
+static int on_others_later(sd_event_source *s, uint64_t usec, void *userdata) {
+        Database *d = userdata;
+
+        d->others_later = sd_event_source_unref(d->others_later);
+        look_for_others(d);
+        return 0;
+}
+
+/* Our own writes come by here as well; they do not change data_version. A writer first extends the log, which we see, then
+ * flushes it, and only then makes it count, which we do not see: so there is a second look a little later. */
+static int on_others(sd_event_source *s, const struct inotify_event *event, void *userdata) {
+        Database *d = userdata;
+
+        look_for_others(d);
+        if (!d->others_later)
+                (void) sd_event_add_time_relative(d->event, &d->others_later, CLOCK_MONOTONIC, OTHERS_USEC, 0, on_others_later, d);
         return 0;
 }
 
@@ -326,7 +343,7 @@ int database_watch_others(Database *d, void (*callback)(void *userdata), void *u
                 return r;
         d->others_callback = callback;
         d->others_userdata = userdata;
-        return sd_event_add_inotify(d->event, &d->others, path, IN_MODIFY, on_others, d);
+        return sd_event_add_inotify(d->event, &d->others, path, IN_MODIFY|IN_CLOSE_WRITE, on_others, d);
 }
 
 /* ---- opening ---- */
@@ -420,6 +437,7 @@ Database *database_free(Database *d) {
         sd_event_source_disable_unref(d->turn);
         sd_event_source_disable_unref(d->retry);
         sd_event_source_disable_unref(d->others);
+        sd_event_source_disable_unref(d->others_later);
         while (d->statements && map_next(d->statements, &i, NULL, &statement))
                 (void) sqlite3_finalize(statement);
         map_free(d->statements);
