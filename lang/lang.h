@@ -26,9 +26,23 @@ typedef struct LangHost {
         int (*read_file)(void *userdata, const char *path, char **ret, size_t *ret_size);
 } LangHost;
 
+/* What a program goes through, in this order; the names that archives of the language use for failures in them. */
+typedef enum LangStage {
+        LANG_STAGE_PARSE,
+        LANG_STAGE_INIT,
+        LANG_STAGE_INTERPOLATE,
+        LANG_STAGE_SCOPE,
+        LANG_STAGE_UNIFY,
+        LANG_STAGE_GRAPH,
+        LANG_STAGE_STREAM,
+        LANG_STAGE_INTERPRET,
+        _LANG_STAGE_MAX,
+} LangStage;
+
 typedef struct LangOptions {
         const char *entry;              /* metadata.yaml or a .mcl file */
         bool skip_unify;
+        LangStage *reterr_stage;        /* where to say which stage failed, or NULL */
 } LangOptions;
 
 /* All static stages. 0, or negative errno with at least one diagnostic. */
@@ -48,3 +62,10 @@ int lang_step(Lang *l, ChangeSet *ret, Diag *reterr);
 
 /* The whole graph as it is in force: for an engine that was restarted. */
 int lang_snapshot(Lang *l, ChangeSet *ret);
+
+/* Where a program that was compiled stands: for tests. */
+LangStage lang_stage(const Lang *l);
+
+/* The error as users of the language know it, on one line: "MESSAGE: FILE @ L1:C1-L2:C2", and the places of the imports that
+ * led there after it. NULL if out of memory. */
+char *lang_error_text(const Diag *d);

@@ -1,0 +1,1049 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* From the syntax tree to nodes. Whatever can be computed now becomes a constant: known values, pure functions of constants,
+ * branches on constants, calls of functions that are known. What remains of the shape-changing constructs is a node that builds
+ * and drops its part of the graph while it runs: only the taken branch of an if exists, a list that grows by one builds one
+ * element, and everything is let go of by dropping the one thing that depends on it. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "lang/builtins.h"
+#include "lang/funcgraph.h"
+
+enum { BUILD_DEPTH_MAX = 6000 };
+
+/* A function value: what to build when it is called, and where its surroundings live. */
+typedef struct Closure {
+        ValueFunc func;         /* first */
+        const Func *fn;
+        Env *env;
+} Closure;
+
+static Env *env_find(Env *env, const Level *level) {
+        while (env && env->level != level)
+                env = env->parent;
+        return env;
+}
+
+static Env *env_new(FuncGraph *g, Level *level, Env *parent) {
+        Env *e = calloc(1, sizeof(Env) + level->n_slots * sizeof(Node *));
+        if (!e)
+                return NULL;
+        e->n_ref = 1;
+        e->level = level;
+        e->parent = env_ref(parent);
+        e->graph = g;
+        return e;
+}
+
+DEFINE_CLEANUP(Env *, env_unref)
+
+static void env_hold(Env *e, Node *n) {
+        node_hold(n);
+        e->slots[e->n_held++] = n;
+}
+
+static void closure_free(ValueFunc *f) {
+        Closure *c = (Closure *) f;
+
+        env_unref(c->env);
+        free(c);
+}
+
+/* ---- constants ---- */
+
+static int make_const(FuncGraph *g, Value v, Pos pos, Node **ret) {
+        Node *n = node_source(g, v);
+        if (!n)
+                return -ENOMEM;
+        n->constant = true;
+        n->pos = pos;
+        *ret = n;
+        return 0;
+}
+
+/* Runs a node whose inputs are all constants, and makes it one. */
+static int fold(FuncGraph *g, Node *n) {
+        for (uint32_t i = 0; i < n->n_in; i++)
+                if (!n->in[i].from->constant)
+                        return 0;
+        int r = n->type->run(g, n);
+        if (r < 0)
+                return r;
+        return n->set && !n->failure ? node_freeze(g, n) : 0;
+}
+
+/* ---- composites ---- */
+
+typedef struct CompositeNode {
+        Node node;
+        const Expr *expr;
+} CompositeNode;
+
+static int composite_run(FuncGraph *g, Node *n) {
+        const Expr *e = ((CompositeNode *) n)->expr;
+        _cleanup_free_ Value *values = calloc((size_t) n->n_in + 1, sizeof(Value));
+        Value v = VALUE_NIL;
+        int r;
+
+        if (!values)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < n->n_in; i++)
+                values[i] = value_ref(n->in[i].from->value);
+        if (e->kind == EXPR_LIST)
+                r = value_list(&v, values, n->n_in);
+        else if (e->kind == EXPR_MAP)
+                r = value_map(&v, values, n->n_in / 2);
+        else {
+                _cleanup_free_ const char **names = calloc((size_t) n->n_in + 1, sizeof(char *));
+                if (!names) {
+                        for (uint32_t i = 0; i < n->n_in; i++)
+                                value_done(&values[i]);
+                        return -ENOMEM;
+                }
+                for (uint32_t i = 0; i < n->n_in; i++)
+                        names[i] = e->st.items[i].name;
+                r = value_struct(&v, names, values, n->n_in);
+        }
+        if (r < 0)
+                return r;
+        node_set(g, n, v);
+        return 0;
+}
+
+static const NodeType composite_type = { .name = "composite", .size = sizeof(CompositeNode), .run = composite_run };
+
+static int add_part(FuncGraph *g, Node *n, Expr *e, Env *env) {
+        Node *part;
+        int r = build_expr(g, e, env, &part);
+
+        return r < 0 ? r : node_add_input(g, n, part);
+}
+
+static int build_composite(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        Node *n = node_new(g, &composite_type, e->pos);
+        int r = 0;
+
+        if (!n)
+                return -ENOMEM;
+        ((CompositeNode *) n)->expr = e;
+        if (e->kind == EXPR_LIST)
+                for (uint32_t i = 0; i < e->list.n && r >= 0; i++)
+                        r = add_part(g, n, e->list.items[i], env);
+        else if (e->kind == EXPR_MAP)
+                for (uint32_t i = 0; i < e->map.n && r >= 0; i++) {
+                        r = add_part(g, n, e->map.items[i].key, env);
+                        if (r >= 0)
+                                r = add_part(g, n, e->map.items[i].value, env);
+                }
+        else
+                for (uint32_t i = 0; i < e->st.n && r >= 0; i++)
+                        r = add_part(g, n, e->st.items[i].value, env);
+        if (r < 0)
+                return r;
+        node_queue(g, n);
+        *ret = n;
+        return fold(g, n);
+}
+
+/* ---- builtins ---- */
+
+typedef struct BuiltinNode {
+        Node node;
+        BuiltinCall call;
+} BuiltinNode;
+
+static int builtin_run(FuncGraph *g, Node *n) {
+        const BuiltinCall *call = &((BuiltinNode *) n)->call;
+        Value small[4], *args = small;
+        _cleanup_free_ Value *large = NULL;
+        _cleanup_(diag_done) Diag error = {};
+        Value v = VALUE_NIL;
+        int r;
+
+        if (n->n_in > ELEMENTSOF(small)) {
+                args = large = calloc(n->n_in, sizeof(Value));
+                if (!large)
+                        return -ENOMEM;
+        }
+        for (uint32_t i = 0; i < n->n_in; i++)
+                args[i] = n->in[i].from->value;         /* borrowed */
+        if (!call->builtin->eval)
+                r = diag_set(&error, n->pos, -ENOSYS, "function `%s` is not supported yet", call->builtin->name);
+        else
+                r = call->builtin->eval(call, args, n->n_in, &v, &error);
+        if (r == 0) {
+                node_set(g, n, v);
+                return 0;
+        }
+        if (r == -ENOMEM)
+                return r;
+        Failure *f = failure_new(&error, n->pos, r == BUILTIN_CATCHABLE);
+        if (!f)
+                return -ENOMEM;
+        node_fail(g, n, f);
+        return 0;
+}
+
+static const NodeType builtin_type_node = { .name = "builtin", .size = sizeof(BuiltinNode), .run = builtin_run };
+
+static int build_each(FuncGraph *g, Expr *e, Env *env, Node **ret);
+
+static int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        const Expr *callee = e->call.callee;
+        int r = 0;
+
+        if (callee->builtin->flags & BUILTIN_PER_ELEMENT)
+                return build_each(g, e, env, ret);
+        Node *n = node_new(g, &builtin_type_node, e->pos);
+        if (!n)
+                return -ENOMEM;
+        ((BuiltinNode *) n)->call = (BuiltinCall) { .builtin = callee->builtin, .type = callee->type, .field = callee->field,
+                                                    .base = callee->base, .host = &g->program->host };
+        for (uint32_t i = 0; i < e->call.args.n && r >= 0; i++)
+                r = add_part(g, n, e->call.args.items[i], env);
+        if (r < 0)
+                return r;
+        node_queue(g, n);
+        *ret = n;
+        return (callee->builtin->flags & BUILTIN_PURE) ? fold(g, n) : 0;
+}
+
+/* ---- calls of functions ---- */
+
+/* Passes its first input on, and fails with any of the others: arguments that nobody uses must still have values. */
+static int anchor_run(FuncGraph *g, Node *n) {
+        node_set(g, n, value_ref(n->in[0].from->value));
+        return 0;
+}
+
+static const NodeType anchor_type = { .name = "anchor", .size = sizeof(Node), .run = anchor_run };
+
+/* Builds the body of a function with these arguments. */
+static int build_body(FuncGraph *g, const Func *fn, Env *surroundings, Node *const *args, Pos pos, Node **ret) {
+        _cleanup_(env_unrefp) Env *env = env_new(g, fn->level, surroundings);
+        Node *result = NULL, *anchor = NULL;
+        int r;
+
+        if (!env)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < fn->params.n; i++)
+                env_hold(env, args[i]);
+        r = build_expr(g, fn->body, env, &result);
+        if (r < 0)
+                return r;
+        if (!result->constant)
+                result->pos = pos;
+        for (uint32_t i = 0; i < fn->params.n; i++) {
+                if (args[i] == result || args[i]->n_out > 0 || args[i]->constant)
+                        continue;
+                if (!anchor) {
+                        anchor = node_new(g, &anchor_type, pos);
+                        if (!anchor)
+                                return -ENOMEM;
+                        r = node_add_input(g, anchor, result);
+                        if (r < 0)
+                                return r;
+                        node_queue(g, anchor);
+                }
+                r = node_add_input(g, anchor, args[i]);
+                if (r < 0)
+                        return r;
+        }
+        result = anchor ?: result;
+        node_hold(result);      /* it may be one of the arguments, which env lets go of */
+        env = env_unref(env);
+        result->n_hold--;
+        *ret = result;
+        return 0;
+}
+
+static int build_args(FuncGraph *g, Expr *e, Env *env, Node ***ret) {
+        Node **args = calloc((size_t) e->call.args.n + 1, sizeof(Node *));
+        if (!args)
+                return -ENOMEM;
+
+        for (uint32_t i = 0; i < e->call.args.n; i++) {
+                int r = build_expr(g, e->call.args.items[i], env, &args[i]);
+                if (r < 0) {
+                        free(args);
+                        return r;
+                }
+        }
+        *ret = args;
+        return 0;
+}
+
+/* A call of a function value that is not known yet, or changes. Inputs: the function, and what its body gives. */
+typedef struct CallNode {
+        Node node;
+        Node **args;            /* owned, each held */
+        uint32_t n_args;
+        Value function;         /* the one whose body is there */
+} CallNode;
+
+static int call_run(FuncGraph *g, Node *n) {
+        CallNode *c = (CallNode *) n;
+        const Node *function = n->in[0].from, *result;
+        int r;
+
+        if (!function->set)
+                return 0;
+        if (function->failure) {
+                node_fail(g, n, failure_ref(function->failure));
+                return 0;
+        }
+        if (c->function.kind != TYPE_FUNC || c->function.fn != function->value.fn) {
+                Node *body;
+                const Closure *closure = (const Closure *) function->value.fn;
+                r = build_body(g, closure->fn, closure->env, c->args, n->pos, &body);
+                if (r >= 0)
+                        r = node_set_input(g, n, 1, body);
+                if (r < 0)
+                        return r;
+                value_done(&c->function);
+                c->function = value_ref(function->value);
+        }
+        result = n->in[1].from;
+        if (n->queued || !result->set)
+                return 0;       /* it comes first */
+        if (result->failure)
+                node_fail(g, n, failure_ref(result->failure));
+        else
+                node_set(g, n, value_ref(result->value));
+        return 0;
+}
+
+static void call_done(FuncGraph *g, Node *n) {
+        CallNode *c = (CallNode *) n;
+
+        for (uint32_t i = 0; i < c->n_args; i++)
+                node_drop(g, c->args[i]);
+        free(c->args);
+        value_done(&c->function);
+}
+
+static const NodeType call_type = { .name = "call", .size = sizeof(CallNode), .run = call_run, .done = call_done, .manual = true };
+
+static int build_call_value(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        _cleanup_free_ Node **args = NULL;
+        Node *function;
+        int r;
+
+        r = build_args(g, e, env, &args);
+        if (r < 0)
+                return r;
+        r = build_expr(g, e->call.callee, env, &function);
+        if (r < 0)
+                return r;
+        if (function->constant) {
+                const Closure *closure = (const Closure *) function->value.fn;
+                node_hold(function);            /* until its body stands by itself */
+                r = build_body(g, closure->fn, closure->env, args, e->pos, ret);
+                function->n_hold--;
+                return r;
+        }
+
+        CallNode *c = (CallNode *) node_new(g, &call_type, e->pos);
+        if (!c)
+                return -ENOMEM;
+        c->n_args = e->call.args.n;
+        c->args = TAKE_PTR(args);
+        for (uint32_t i = 0; i < c->n_args; i++)
+                node_hold(c->args[i]);
+        r = node_add_input(g, &c->node, function);
+        if (r >= 0)
+                r = node_add_input(g, &c->node, NULL);
+        *ret = &c->node;
+        return r;
+}
+
+static int build_call(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        const Expr *callee = e->call.callee;
+
+        if (callee->kind == EXPR_BUILTIN)
+                return build_builtin(g, e, env, ret);
+        if (callee->kind != EXPR_FUNC)
+                return build_call_value(g, e, env, ret);
+
+        _cleanup_free_ Node **args = NULL;
+        int r = build_args(g, e, env, &args);
+        return r < 0 ? r : build_body(g, callee->fn, env_find(env, callee->fn->level->parent), args, e->pos, ret);
+}
+
+static int build_closure(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        Closure *c = calloc(1, sizeof(Closure));
+        if (!c)
+                return -ENOMEM;
+        c->func = (ValueFunc) { .n_ref = 1, .type = e->type, .free = closure_free };
+        c->fn = e->fn;
+        c->env = env_ref(env_find(env, e->fn->level->parent));
+        return make_const(g, (Value) { .kind = TYPE_FUNC, .fn = &c->func }, e->pos, ret);
+}
+
+/* ---- if and <|> ---- */
+
+/* Inputs: the condition (or the value that may fail), and what the chosen part gives. */
+typedef struct BranchNode {
+        Node node;
+        Expr *expr;
+        Env *env;
+        int chosen;             /* -1: none yet */
+} BranchNode;
+
+static void branch_done(FuncGraph *g, Node *n) {
+        BranchNode *b = (BranchNode *) n;
+
+        b->env = env_unref(b->env);
+}
+
+static int forward(FuncGraph *g, Node *n, const Node *result) {
+        if (n->queued || !result->set)
+                return 0;
+        if (result->failure)
+                node_fail(g, n, failure_ref(result->failure));
+        else
+                node_set(g, n, value_ref(result->value));
+        return 0;
+}
+
+static int if_run(FuncGraph *g, Node *n) {
+        BranchNode *b = (BranchNode *) n;
+        const Node *condition = n->in[0].from;
+
+        if (!condition->set)
+                return 0;
+        if (condition->failure) {
+                node_fail(g, n, failure_ref(condition->failure));
+                return 0;
+        }
+        if (b->chosen != condition->value.b) {
+                Node *part;
+                int r = build_expr(g, condition->value.b ? b->expr->branch.then : b->expr->branch.otherwise, b->env, &part);
+                if (r >= 0)
+                        r = node_set_input(g, n, 1, part);
+                if (r < 0)
+                        return r;
+                b->chosen = condition->value.b;
+        }
+        return forward(g, n, n->in[1].from);
+}
+
+static const NodeType if_type = { .name = "if", .size = sizeof(BranchNode), .run = if_run, .done = branch_done, .manual = true };
+
+static int except_run(FuncGraph *g, Node *n) {
+        BranchNode *b = (BranchNode *) n;
+        const Node *value = n->in[0].from;
+        int r;
+
+        if (!value->set)
+                return 0;
+        if (!value->failure || !value->failure->catchable) {
+                if (n->in[1].from) {
+                        r = node_set_input(g, n, 1, NULL);
+                        if (r < 0)
+                                return r;
+                }
+                if (value->failure)
+                        node_fail(g, n, failure_ref(value->failure));
+                else
+                        node_set(g, n, value_ref(value->value));
+                return 0;
+        }
+        if (!n->in[1].from) {
+                Node *part;
+                r = build_expr(g, b->expr->except.fallback, b->env, &part);
+                if (r >= 0)
+                        r = node_set_input(g, n, 1, part);
+                if (r < 0)
+                        return r;
+        }
+        return forward(g, n, n->in[1].from);
+}
+
+static const NodeType except_type = {
+        .name = "except", .size = sizeof(BranchNode), .run = except_run, .done = branch_done, .manual = true,
+};
+
+static int build_branch(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        bool is_if = e->kind == EXPR_IF;
+        Node *first;
+        int r;
+
+        r = build_expr(g, is_if ? e->branch.condition : e->except.value, env, &first);
+        if (r < 0)
+                return r;
+        if (first->constant) {
+                if (is_if)
+                        return build_expr(g, first->value.b ? e->branch.then : e->branch.otherwise, env, ret);
+                *ret = first;
+                return 0;
+        }
+        BranchNode *b = (BranchNode *) node_new(g, is_if ? &if_type : &except_type, e->pos);
+        if (!b)
+                return -ENOMEM;
+        b->expr = e;
+        b->env = env_ref(env);
+        b->chosen = -1;
+        r = node_add_input(g, &b->node, first);
+        if (r >= 0)
+                r = node_add_input(g, &b->node, NULL);
+        *ret = &b->node;
+        return r;
+}
+
+/* ---- elements ---- */
+
+/* An element of a list, or a value of a map, as it is now. Where there is none any more nothing happens: whoever made this node
+ * is about to drop it. */
+typedef struct ElementNode {
+        Node node;
+        uint32_t index;
+        Value key;              /* of a map, or nil */
+} ElementNode;
+
+static int element_run(FuncGraph *g, Node *n) {
+        const ElementNode *e = (ElementNode *) n;
+        Value all = n->in[0].from->value;
+
+        if (all.kind == TYPE_MAP) {
+                const Value *v = value_map_get(all, e->key);
+                if (v)
+                        node_set(g, n, value_ref(*v));
+        } else if (e->index < all.l->n)
+                node_set(g, n, value_ref(all.l->items[e->index]));
+        return 0;
+}
+
+static void element_done(FuncGraph *g, Node *n) {
+        value_done(&((ElementNode *) n)->key);
+}
+
+static const NodeType element_type = {
+        .name = "element", .size = sizeof(ElementNode), .run = element_run, .done = element_done,
+};
+
+static int make_element(FuncGraph *g, Node *all, uint32_t index, const Value *key, Pos pos, Node **ret) {
+        ElementNode *e = (ElementNode *) node_new(g, &element_type, pos);
+        if (!e)
+                return -ENOMEM;
+        e->index = index;
+        if (key)
+                e->key = value_ref(*key);
+        *ret = &e->node;
+        return node_add_input(g, &e->node, all);
+}
+
+/* iter.map and its relatives. Inputs: the lists (one or two) and the function, an initial value where there is one, then one per
+ * element: what the function makes of it; for a reduction only the last one. */
+typedef struct EachNode {
+        Node node;
+        BuiltinEach each;
+        uint32_t n_lists, function, first;      /* places among the inputs */
+        int initial;            /* place, or -1 */
+        uint32_t n_bodies;      /* how many elements there are bodies for */
+        Value built_with;
+} EachNode;
+
+static uint32_t each_length(const EachNode *e) {
+        uint32_t n = UINT32_MAX;
+
+        for (uint32_t i = 0; i < e->n_lists; i++)
+                n = MIN(n, e->node.in[e->function - e->n_lists + i].from->value.l->n);
+        return n;
+}
+
+static int each_body(FuncGraph *g, EachNode *e, uint32_t index, Node *accumulated, Node **ret) {
+        const Closure *closure = (const Closure *) e->built_with.fn;
+        Node *args[2] = {};
+        uint32_t n_args = 0;
+
+        if (accumulated)
+                args[n_args++] = accumulated;
+        for (uint32_t i = 0; i < e->n_lists; i++) {
+                int r = make_element(g, e->node.in[e->function - e->n_lists + i].from, index, NULL, e->node.pos, &args[n_args++]);
+                if (r < 0)
+                        return r;
+        }
+        return build_body(g, closure->fn, closure->env, args, e->node.pos, ret);
+}
+
+static int each_shrink(FuncGraph *g, EachNode *e, uint32_t n) {
+        while (e->n_bodies > n) {
+                int r = node_set_input(g, &e->node, e->node.n_in - 1, NULL);
+                if (r < 0)
+                        return r;
+                e->node.n_in--;
+                e->n_bodies--;
+        }
+        return 0;
+}
+
+static int each_grow(FuncGraph *g, EachNode *e, uint32_t n) {
+        while (e->n_bodies < n) {
+                Node *body;
+                int r = each_body(g, e, e->n_bodies, NULL, &body);
+                if (r >= 0)
+                        r = node_add_input(g, &e->node, body);
+                if (r < 0)
+                        return r;
+                e->n_bodies++;
+        }
+        return 0;
+}
+
+/* A reduction is one chain: it is built anew for another length. */
+static int each_chain(FuncGraph *g, EachNode *e, uint32_t n) {
+        Node *at = e->initial >= 0 ? e->node.in[e->initial].from : NULL;
+        uint32_t i = 0;
+        int r = 0;
+
+        if (e->n_bodies == n && e->node.n_in > e->first)
+                return 0;
+        if (!at)
+                r = make_element(g, e->node.in[e->function - 1].from, i++, NULL, e->node.pos, &at);
+        for (; i < n && r >= 0; i++)
+                r = each_body(g, e, i, at, &at);
+        if (r < 0)
+                return r;
+        r = e->node.n_in > e->first ? node_set_input(g, &e->node, e->first, at) : node_add_input(g, &e->node, at);
+        if (r >= 0)
+                e->n_bodies = n;
+        return r;
+}
+
+static int each_value(const EachNode *e, Value *ret) {
+        const Node *n = &e->node;
+        size_t k = 0;
+
+        _cleanup_free_ Value *items = calloc((size_t) e->n_bodies + 1, sizeof(Value));
+        if (!items)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < e->n_bodies; i++) {
+                Value v = n->in[e->first + i].from->value;
+                if (e->each != BUILTIN_EACH_FILTER)
+                        items[k++] = value_ref(v);
+                else if (v.b)
+                        items[k++] = value_ref(n->in[e->function - 1].from->value.l->items[i]);
+        }
+        return value_list(ret, items, k);
+}
+
+static int each_fail(FuncGraph *g, EachNode *e, const char *message) {
+        _cleanup_(diag_done) Diag error = {};
+
+        diag_set(&error, e->node.pos, -EINVAL, "%s", message);
+        Failure *f = failure_new(&error, e->node.pos, false);
+        if (!f)
+                return -ENOMEM;
+        node_fail(g, &e->node, f);
+        return 0;
+}
+
+static int each_run(FuncGraph *g, Node *n) {
+        EachNode *e = (EachNode *) n;
+        int r;
+
+        for (uint32_t i = 0; i < e->first; i++) {
+                if (!n->in[i].from->set)
+                        return 0;
+                if (n->in[i].from->failure && (int) i != e->initial) {
+                        node_fail(g, n, failure_ref(n->in[i].from->failure));
+                        return 0;
+                }
+        }
+        Value function = n->in[e->function].from->value;
+        uint32_t length = each_length(e);
+        bool reduce = e->each == BUILTIN_EACH_REDUCE;
+        if (e->built_with.kind != TYPE_FUNC || e->built_with.fn != function.fn) {
+                if (reduce)
+                        e->n_bodies = UINT32_MAX;
+                else {
+                        r = each_shrink(g, e, 0);
+                        if (r < 0)
+                                return r;
+                }
+                value_done(&e->built_with);
+                e->built_with = value_ref(function);
+        }
+        if (reduce && length == 0 && e->initial < 0)
+                return each_fail(g, e, "cannot reduce an empty list without an initial value");
+        if (reduce)
+                r = each_chain(g, e, length);
+        else {
+                r = each_shrink(g, e, length);
+                if (r >= 0)
+                        r = each_grow(g, e, length);
+        }
+        if (r < 0)
+                return r;
+        for (uint32_t i = e->first; i < n->n_in; i++)
+                if (!n->in[i].from->set)
+                        return 0;
+        if (n->queued)
+                return 0;
+        for (uint32_t i = e->first; i < n->n_in; i++)
+                if (n->in[i].from->failure) {
+                        node_fail(g, n, failure_ref(n->in[i].from->failure));
+                        return 0;
+                }
+        if (reduce)
+                return forward(g, n, n->in[e->first].from);
+        Value v;
+        r = each_value(e, &v);
+        if (r < 0)
+                return r;
+        node_set(g, n, v);
+        return 0;
+}
+
+static void each_done(FuncGraph *g, Node *n) {
+        value_done(&((EachNode *) n)->built_with);
+}
+
+static const NodeType each_type = { .name = "each", .size = sizeof(EachNode), .run = each_run, .done = each_done, .manual = true };
+
+static int build_each(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        EachNode *each = (EachNode *) node_new(g, &each_type, e->pos);
+        int r = 0;
+
+        if (!each)
+                return -ENOMEM;
+        each->each = e->call.callee->builtin->each;
+        each->n_lists = each->each == BUILTIN_EACH_ZIP ? 2 : 1;
+        each->first = e->call.args.n;
+        each->function = each->first - 1;
+        each->initial = each->each == BUILTIN_EACH_REDUCE && each->first == 3 ? 0 : -1;
+        for (uint32_t i = 0; i < e->call.args.n && r >= 0; i++)
+                r = add_part(g, &each->node, e->call.args.items[i], env);
+        *ret = &each->node;
+        return r;
+}
+
+/* ---- expressions ---- */
+
+static int build_var(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        const Def *d = e->var.def;
+
+        if (d->kind == DEF_CONST)
+                return make_const(g, value_ref(d->value), e->pos, ret);
+        env = env_find(env, d->level);
+        if (env->slots[d->slot]) {
+                *ret = env->slots[d->slot];
+                return 0;
+        }
+        int r = build_expr(g, d->expr, env, ret);
+        /* What is held is a parameter; remembering it would make its surroundings keep themselves. */
+        if (r >= 0 && !(*ret)->env && !(*ret)->constant && (*ret)->n_hold == 0) {
+                (*ret)->env = env_ref(env);
+                (*ret)->slot = d->slot;
+                env->slots[d->slot] = *ret;
+        }
+        return r;
+}
+
+static int too_deep(FuncGraph *g, const Expr *e, Node **ret) {
+        _cleanup_(diag_done) Diag error = {};
+
+        diag_set(&error, e->pos, -ELOOP, "definitions and calls are nested too deeply");
+        Node *n = node_source(g, VALUE_NIL);
+        Failure *f = n ? failure_new(&error, e->pos, false) : NULL;
+        if (!f)
+                return -ENOMEM;
+        node_fail(g, n, f);
+        *ret = n;
+        return 0;
+}
+
+static int build_kind(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        switch ((ExprKind) e->kind) {
+        case EXPR_LIST:
+        case EXPR_MAP:
+        case EXPR_STRUCT:
+                return build_composite(g, e, env, ret);
+        case EXPR_FUNC:
+                return build_closure(g, e, env, ret);
+        case EXPR_VAR:
+                return build_var(g, e, env, ret);
+        case EXPR_CALL:
+                return build_call(g, e, env, ret);
+        case EXPR_IF:
+        case EXPR_EXCEPT:
+                return build_branch(g, e, env, ret);
+        default:
+                return -EINVAL; /* literals are known, the rest is gone by now */
+        }
+}
+
+int build_expr(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        const Value *known = known_value(g->program, e);
+
+        if (known)
+                return make_const(g, value_ref(*known), e->pos, ret);
+        if (g->depth >= BUILD_DEPTH_MAX)
+                return too_deep(g, e, ret);
+        g->depth++;
+        int r = build_kind(g, e, env, ret);
+        g->depth--;
+        return r;
+}
+
+/* ---- statements that own others ---- */
+
+typedef struct IfStmtNode {
+        StmtNode stmt;
+        Env *env;
+        int chosen;
+        StmtNodes body;
+} IfStmtNode;
+
+static int if_stmt_run(FuncGraph *g, Node *n) {
+        IfStmtNode *s = (IfStmtNode *) n;
+
+        if (!stmt_node_ready(g, &s->stmt)) {
+                stmt_nodes_done(g, &s->body);
+                s->chosen = -1;
+                return 0;
+        }
+        stmt_node_problem(g, &s->stmt, NULL);
+        bool condition = n->in[0].from->value.b;
+        if (s->chosen == condition)
+                return 0;
+        stmt_nodes_done(g, &s->body);
+        s->chosen = -1;
+        const Block *taken = condition ? s->stmt.stmt->branch.then : s->stmt.stmt->branch.otherwise;
+        int r = taken ? build_block(g, taken, s->env, &s->body) : 0;
+        if (r >= 0)
+                s->chosen = condition;
+        return r;
+}
+
+static void if_stmt_done(FuncGraph *g, Node *n) {
+        IfStmtNode *s = (IfStmtNode *) n;
+
+        stmt_nodes_done(g, &s->body);
+        s->env = env_unref(s->env);
+        stmt_node_problem(g, &s->stmt, NULL);
+}
+
+static const NodeType if_stmt_type = {
+        .name = "stmt-if", .size = sizeof(IfStmtNode), .run = if_stmt_run, .done = if_stmt_done, .manual = true,
+};
+
+/* One turn of a loop. */
+typedef struct Turn {
+        Value key;              /* of a map, or nil */
+        StmtNodes body;
+} Turn;
+
+typedef struct LoopNode {
+        StmtNode stmt;
+        Env *env;
+        Turn *turns;            /* by index; those of a map in the order of its keys */
+        size_t n, capacity;
+} LoopNode;
+
+static void turn_done(FuncGraph *g, Turn *t) {
+        value_done(&t->key);
+        stmt_nodes_done(g, &t->body);
+}
+
+static int make_turn(FuncGraph *g, LoopNode *l, uint32_t index, const Value *key, Turn *ret) {
+        const Stmt *s = l->stmt.stmt;
+        _cleanup_(env_unrefp) Env *env = env_new(g, s->loop.level, l->env);
+        Node *first, *second;
+        int r;
+
+        if (!env)
+                return -ENOMEM;
+        r = make_const(g, key ? value_ref(*key) : VALUE_INT(index), s->loop.first.pos, &first);
+        if (r < 0)
+                return r;
+        env_hold(env, first);
+        r = make_element(g, l->stmt.node.in[0].from, index, key, s->loop.second.pos, &second);
+        if (r < 0)
+                return r;
+        env_hold(env, second);
+        *ret = (Turn) {};
+        r = build_block(g, s->loop.body, env, &ret->body);
+        if (r < 0)
+                stmt_nodes_done(g, &ret->body);
+        else if (key)
+                ret->key = value_ref(*key);
+        return r;
+}
+
+static int loop_list(FuncGraph *g, LoopNode *l, uint32_t n) {
+        while (l->n > n)
+                turn_done(g, &l->turns[--l->n]);
+        while (l->n < n) {
+                if (GROW(l->turns, l->n, l->capacity) < 0)
+                        return -ENOMEM;
+                int r = make_turn(g, l, (uint32_t) l->n, NULL, &l->turns[l->n]);
+                if (r < 0)
+                        return r;
+                l->n++;
+        }
+        return 0;
+}
+
+/* Both the turns and the map are sorted by key: one pass tells what stays. */
+static int loop_map(FuncGraph *g, LoopNode *l, const ValueMap *m) {
+        _cleanup_free_ Turn *turns = calloc((size_t) m->n + 1, sizeof(Turn));
+        size_t old = 0, n = 0;
+        int r = 0;
+
+        if (!turns)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < m->n && r >= 0; i++) {
+                const Value *key = &m->items[i].key;
+                while (old < l->n && value_compare(l->turns[old].key, *key) < 0)
+                        turn_done(g, &l->turns[old++]);
+                if (old < l->n && value_compare(l->turns[old].key, *key) == 0)
+                        turns[n++] = l->turns[old++];
+                else {
+                        r = make_turn(g, l, i, key, &turns[n]);
+                        n += r >= 0;
+                }
+        }
+        while (old < l->n)
+                turn_done(g, &l->turns[old++]);
+        free(l->turns);
+        l->turns = TAKE_PTR(turns);
+        l->n = n;
+        l->capacity = m->n + 1;
+        return r;
+}
+
+static int loop_run(FuncGraph *g, Node *n) {
+        LoopNode *l = (LoopNode *) n;
+
+        if (!stmt_node_ready(g, &l->stmt))
+                return 0;
+        stmt_node_problem(g, &l->stmt, NULL);
+        Value v = n->in[0].from->value;
+        return v.kind == TYPE_MAP ? loop_map(g, l, v.m) : loop_list(g, l, v.l->n);
+}
+
+static void loop_done(FuncGraph *g, Node *n) {
+        LoopNode *l = (LoopNode *) n;
+
+        while (l->n > 0)
+                turn_done(g, &l->turns[--l->n]);
+        free(l->turns);
+        l->env = env_unref(l->env);
+        stmt_node_problem(g, &l->stmt, NULL);
+}
+
+static const NodeType loop_type = {
+        .name = "stmt-for", .size = sizeof(LoopNode), .run = loop_run, .done = loop_done, .manual = true,
+};
+
+/* ---- blocks ---- */
+
+static int add_stmt(FuncGraph *g, StmtNodes *list, StmtNode *s) {
+        if (GROW(list->items, list->n, list->capacity) < 0)
+                return -ENOMEM;
+        list->items[list->n++] = s;
+        node_hold(&s->node);
+        return 0;
+}
+
+static int add_owner(FuncGraph *g, const NodeType *type, const Stmt *s, Expr *input, Env *env, StmtNodes *ret) {
+        Node *from;
+        int r = build_expr(g, input, env, &from);
+        if (r < 0)
+                return r;
+
+        StmtNode *n = stmt_node_new(g, type, s);
+        if (!n)
+                return -ENOMEM;
+        if (type == &if_stmt_type) {
+                ((IfStmtNode *) n)->env = env_ref(env);
+                ((IfStmtNode *) n)->chosen = -1;
+        } else
+                ((LoopNode *) n)->env = env_ref(env);
+        r = node_add_input(g, &n->node, from);
+        return r < 0 ? r : add_stmt(g, ret, n);
+}
+
+/* Builds the definitions that a statement needs in any case, those first that others need, so that long chains of them do not
+ * make building recurse deeply. They stay only if the statement takes them. */
+static int build_needs(FuncGraph *g, const Defs *needs, Env *env) {
+        struct { const Defs *needs; uint32_t next; Def *def; } *stack = NULL;
+        size_t n = 0, capacity = 0;
+        int r = 0;
+
+        if (needs->n == 0)
+                return 0;
+        if (GROW(stack, n, capacity) < 0)
+                return -ENOMEM;
+        stack[n].needs = needs;
+        stack[n].next = 0;
+        stack[n++].def = NULL;
+        while (n > 0 && r >= 0) {
+                if (stack[n - 1].next < stack[n - 1].needs->n) {
+                        Def *d = stack[n - 1].needs->items[stack[n - 1].next++];
+                        Env *home = env_find(env, d->level);
+                        if (!home || home->slots[d->slot] || known_value(g->program, d->expr))
+                                continue;
+                        if (GROW(stack, n, capacity) < 0) {
+                                r = -ENOMEM;
+                                break;
+                        }
+                        stack[n].needs = &d->needs;
+                        stack[n].next = 0;
+                        stack[n++].def = d;
+                        continue;
+                }
+                Def *d = stack[--n].def;
+                if (d) {
+                        Expr var = { .kind = EXPR_VAR, .pos = d->pos, .var = { d->name, d }, .known_asked = true };
+                        Node *ignored;
+                        r = build_var(g, &var, env, &ignored);
+                }
+        }
+        free(stack);
+        return r;
+}
+
+static int build_stmt(FuncGraph *g, const Stmt *s, Env *env, StmtNodes *ret) {
+        const Value *known;
+        StmtNode *n;
+        int r = build_needs(g, &s->needs, env);
+
+        if (r < 0)
+                return r;
+        switch (s->kind) {
+        case STMT_RESOURCE:
+                r = interpret_resource(g, s, env, &n);
+                return r < 0 ? r : add_stmt(g, ret, n);
+        case STMT_EDGE:
+                r = interpret_edge(g, s, env, &n);
+                return r < 0 ? r : add_stmt(g, ret, n);
+        case STMT_IF:
+                known = known_value(g->program, s->branch.condition);
+                if (!known)
+                        return add_owner(g, &if_stmt_type, s, s->branch.condition, env, ret);
+                if (known->b)
+                        return build_block(g, s->branch.then, env, ret);
+                return s->branch.otherwise ? build_block(g, s->branch.otherwise, env, ret) : 0;
+        case STMT_FOR:
+        case STMT_FORKV:
+                return add_owner(g, &loop_type, s, s->loop.over, env, ret);
+        case STMT_INCLUDE:
+                return build_block(g, s->include.body, env, ret);
+        default:
+                return 0;
+        }
+}
+
+int build_block(FuncGraph *g, const Block *b, Env *env, StmtNodes *ret) {
+        for (uint32_t i = 0; i < b->n; i++) {
+                int r = build_stmt(g, b->items[i], env, ret);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}

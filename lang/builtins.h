@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* The standard library: one row per function, in builtin-<module>.c under the functions themselves. Arity and types are
+ * checked before eval runs, so eval checks no arguments. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/arena.h"
+#include "common/diag.h"
+#include "common/type.h"
+#include "common/value.h"
+
+typedef struct Builtin Builtin;
+
+/* What is known of an argument before anything runs. */
+typedef struct BuiltinArg {
+        const Type *type;       /* or NULL; may have unknown parts */
+        const Value *value;     /* or NULL */
+} BuiltinArg;
+
+typedef struct BuiltinCall {
+        const Builtin *builtin;
+        const Type *type;       /* what unification made of the signature */
+        const char *field;      /* BUILTIN_TAKES_FIELD: that name */
+        const char *base;       /* directory of the module that imported the function, with trailing slash */
+        const void *host;       /* LangHost of the program */
+} BuiltinCall;
+
+enum {
+        BUILTIN_CATCHABLE = 1,  /* what eval returns for an error that <|> may catch; it stands in reterr */
+};
+
+typedef enum BuiltinFlags {
+        BUILTIN_PURE            = 1 << 0,       /* equal arguments give equal results: may be computed early */
+        BUILTIN_PER_ELEMENT     = 1 << 2,       /* not evaluated: the function graph calls a function per element, see each */
+        BUILTIN_TAKES_FIELD     = 1 << 1,       /* the second argument is the name of a field, known by syntax */
+} BuiltinFlags;
+
+/* What is made of the results of a function that is called for each element. */
+typedef enum BuiltinEach {
+        BUILTIN_EACH_NONE,
+        BUILTIN_EACH_MAP,
+        BUILTIN_EACH_FILTER,
+        BUILTIN_EACH_ZIP,
+        BUILTIN_EACH_REDUCE,
+} BuiltinEach;
+
+struct Builtin {
+        const char *name;       /* "strings.has_prefix", "golang/strings.join", "len" */
+        const char *signature;  /* its type; for those with infer, what the manual shows */
+        unsigned flags;
+        BuiltinEach each;
+        const char *doc;
+
+        /* The type of one call, for functions whose type depends on their arguments. Unknown parts are ?1, ?2, …, which are
+         * replaced by fresh ones. */
+        int (*infer)(Arena *arena, const BuiltinArg *args, size_t n, const Type **ret, Diag *reterr);
+        /* How the arguments are named; -1 where infer alone decides how many there are. */
+        int n_args_max;
+
+        /* Whether eval can take these values: for asking before types are checked, where infer alone knows the types. */
+        bool (*fits)(const Value *args, size_t n);
+
+        /* Refuses types that the signature cannot rule out. */
+        int (*check)(const BuiltinCall *call, Diag *reterr);
+
+        /* 0 and a reference in *ret, BUILTIN_CATCHABLE, or negative errno. NULL: not there yet. */
+        int (*eval)(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);
+};
+
+const Builtin *builtin_find(const char *name);
+const Builtin *builtin_at(size_t i);            /* all of them; NULL at the end */
+const char *builtin_title(const Builtin *b);    /* the name without its module */
+
+/* The module of the name ("golang/strings"), or "" for those that need no import; *ret_size is its length. */
+const char *builtin_module(const Builtin *b, size_t *ret_size);
+
+/* The signature, parsed once. NULL for those with infer. */
+const Type *builtin_type(const Builtin *b);
+
+/* The name of argument i: that of the signature, or a, b, … z, aa, …. In the arena. */
+const char *builtin_arg_name(Arena *arena, const Builtin *b, size_t i);
+
+/* Variables and constants that programs can use without defining them: with a dot those of a module, or of the tree $const. */
+typedef struct BuiltinConst {
+        const char *name;
+        const char *text;       /* NULL: it is the number */
+        int64_t number;
+} BuiltinConst;
+extern const BuiltinConst builtin_consts[];     /* ends with an empty row */
+
+/* Shared between modules that have the same function under two names. */
+int list_lookup(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);
+int map_lookup(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Nodes, the queue, and waves. See funcgraph.h for the rules. Recursion is avoided throughout, because chains of nodes can be as
+ * long as programs are. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "lang/funcgraph.h"
+
+/* ---- failures ---- */
+
+Failure *failure_new(Diag *d, Pos pos, bool catchable) {
+        Failure *f = calloc(1, sizeof(Failure));
+        if (!f)
+                return NULL;
+        f->n_ref = 1;
+        f->catchable = catchable;
+        if (d->pos.line > 0 || pos.line == 0)
+                diag_move(&f->diag, d);
+        else {
+                diag_set(&f->diag, pos, d->error < 0 ? d->error : -EINVAL, "%s", d->message ?: "failed");
+                for (size_t i = 0; i < d->n_notes; i++)
+                        (void) diag_note(&f->diag, d->notes[i].pos, "%s", d->notes[i].text);
+                diag_done(d);
+        }
+        return f;
+}
+
+Failure *failure_ref(Failure *f) {
+        if (f)
+                f->n_ref++;
+        return f;
+}
+
+Failure *failure_unref(Failure *f) {
+        if (!f || --f->n_ref > 0)
+                return NULL;
+        diag_done(&f->diag);
+        free(f);
+        return NULL;
+}
+
+/* ---- the queue ---- */
+
+static int buckets_grow(FuncGraph *g, uint32_t height) {
+        if (height < g->n_buckets)
+                return 0;
+
+        uint32_t n = MAX(g->n_buckets * 2, height + 64);
+        Node **grown = reallocarray(g->buckets, n, sizeof(Node *));
+        if (!grown)
+                return -ENOMEM;
+        memset(grown + g->n_buckets, 0, (n - g->n_buckets) * sizeof(Node *));
+        g->buckets = grown;
+        g->n_buckets = n;
+        return 0;
+}
+
+/* There is a bucket for the height of every node: node_raise() sees to it. */
+static void put_in_bucket(FuncGraph *g, Node *n) {
+        n->queue_next = g->buckets[n->height];
+        g->buckets[n->height] = n;
+        g->lowest = MIN(g->lowest, n->height);
+}
+
+void node_queue(FuncGraph *g, Node *n) {
+        if (n->queued || n->dead)
+                return;
+        n->queued = true;
+        put_in_bucket(g, n);
+}
+
+static Node *take_lowest(FuncGraph *g) {
+        for (;;) {
+                while (g->lowest < g->n_buckets && !g->buckets[g->lowest])
+                        g->lowest++;
+                if (g->lowest >= g->n_buckets)
+                        return NULL;
+                Node *n = g->buckets[g->lowest];
+                g->buckets[g->lowest] = n->queue_next;
+                if (!n->dead && n->height != g->lowest) {
+                        put_in_bucket(g, n);    /* it was raised meanwhile */
+                        continue;
+                }
+                n->queued = false;
+                if (n->dead) {
+                        free(n);
+                        continue;
+                }
+                return n;
+        }
+}
+
+/* ---- nodes ---- */
+
+Node *node_new(FuncGraph *g, const NodeType *type, Pos pos) {
+        if (buckets_grow(g, 0) < 0)
+                return NULL;
+
+        Node *n = calloc(1, type->size);
+        if (!n)
+                return NULL;
+        n->type = type;
+        n->pos = pos;
+        n->next = g->nodes;
+        if (g->nodes)
+                g->nodes->prev = n;
+        g->nodes = n;
+        g->n_nodes++;
+        return n;
+}
+
+static void remove_output(Node *from, uint32_t at) {
+        from->n_out--;
+        if (at < from->n_out) {
+                from->out[at] = from->out[from->n_out];
+                from->out[at].to->in[from->out[at].input].at = at;
+        }
+}
+
+/* Lets a node go that nothing depends on, and then what only it needed. */
+static void collect(FuncGraph *g, Node *n) {
+        Node *todo = NULL;      /* chained by queue_next only while not queued; those are handled at once */
+
+        for (;;) {
+                if (n && n->n_out == 0 && n->n_hold == 0 && !n->dead) {
+                        n->dead = true;
+                        if (n->type->done)
+                                n->type->done(g, n);
+                        if (n->env) {
+                                if (n->env->slots[n->slot] == n)
+                                        n->env->slots[n->slot] = NULL;
+                                n->env = env_unref(n->env);
+                        }
+                        value_done(&n->value);
+                        n->failure = failure_unref(n->failure);
+                        if (n->prev)
+                                n->prev->next = n->next;
+                        else
+                                g->nodes = n->next;
+                        if (n->next)
+                                n->next->prev = n->prev;
+                        g->n_nodes--;
+                        n->next = todo; /* no longer in the list of all nodes */
+                        todo = n;
+                }
+                if (!todo)
+                        return;
+                Node *dying = todo;
+                if (dying->n_in == 0) {
+                        todo = dying->next;
+                        free(dying->in);
+                        free(dying->out);
+                        dying->in = NULL;
+                        dying->out = NULL;
+                        if (!dying->queued)
+                                free(dying);
+                        n = NULL;
+                        continue;
+                }
+                NodeInput last = dying->in[--dying->n_in];
+                n = last.from;
+                if (n)
+                        remove_output(n, last.at);
+        }
+}
+
+void node_hold(Node *n) {
+        n->n_hold++;
+}
+
+void node_drop(FuncGraph *g, Node *n) {
+        if (!n)
+                return;
+        n->n_hold--;
+        collect(g, n);
+}
+
+/* Makes a node at least this high, and what depends on it higher. */
+static int node_raise(FuncGraph *g, Node *n, uint32_t height) {
+        _cleanup_free_ Node **stack = NULL;
+        size_t n_stack = 0, capacity = 0;
+
+        if (n->height >= height)
+                return 0;
+        if (buckets_grow(g, height) < 0 || GROW(stack, n_stack, capacity) < 0)
+                return -ENOMEM;
+        n->height = height;
+        stack[n_stack++] = n;
+        while (n_stack > 0) {
+                Node *low = stack[--n_stack];
+                for (uint32_t i = 0; i < low->n_out; i++) {
+                        Node *high = low->out[i].to;
+                        if (high->height > low->height)
+                                continue;
+                        if (buckets_grow(g, low->height + 1) < 0 || GROW(stack, n_stack, capacity) < 0)
+                                return -ENOMEM;
+                        high->height = low->height + 1;
+                        stack[n_stack++] = high;
+                }
+        }
+        return 0;
+}
+
+int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from) {
+        Node *before = n->in[i].from;
+
+        if (before == from)
+                return 0;
+        if (from) {
+                if (GROW(from->out, from->n_out, from->capacity_out) < 0 || node_raise(g, n, from->height + 1) < 0)
+                        return -ENOMEM;
+                uint32_t at = n->in[i].at;
+                n->in[i] = (NodeInput) { from, from->n_out };
+                from->out[from->n_out++] = (NodeOutput) { n, i };
+                if (before)
+                        remove_output(before, at);
+        } else {
+                remove_output(before, n->in[i].at);
+                n->in[i].from = NULL;
+        }
+        if (before)
+                collect(g, before);
+        node_queue(g, n);
+        return 0;
+}
+
+int node_add_input(FuncGraph *g, Node *n, Node *from) {
+        if (GROW(n->in, n->n_in, n->capacity_in) < 0)
+                return -ENOMEM;
+        n->in[n->n_in++] = (NodeInput) {};
+        return from ? node_set_input(g, n, n->n_in - 1, from) : 0;
+}
+
+static void queue_outputs(FuncGraph *g, Node *n) {
+        for (uint32_t i = 0; i < n->n_out; i++)
+                node_queue(g, n->out[i].to);
+}
+
+void node_set(FuncGraph *g, Node *n, Value v) {
+        if (n->set && !n->failure && value_equal(n->value, v)) {
+                value_done(&v);
+                return;
+        }
+        n->failure = failure_unref(n->failure);
+        value_done(&n->value);
+        n->value = v;
+        n->set = true;
+        queue_outputs(g, n);
+}
+
+void node_fail(FuncGraph *g, Node *n, Failure *f) {
+        if (n->failure == f) {
+                failure_unref(f);
+                return;
+        }
+        failure_unref(n->failure);
+        value_done(&n->value);
+        n->failure = f;
+        n->set = true;
+        queue_outputs(g, n);
+}
+
+static const NodeType source_type = { .name = "source", .size = sizeof(Node) };
+
+Node *node_source(FuncGraph *g, Value v) {
+        Node *n = node_new(g, &source_type, (Pos) {});
+        if (!n) {
+                value_done(&v);
+                return NULL;
+        }
+        n->value = v;
+        n->set = true;
+        return n;
+}
+
+int node_freeze(FuncGraph *g, Node *n) {
+        while (n->n_in > 0) {
+                int r = node_set_input(g, n, n->n_in - 1, NULL);
+                if (r < 0)
+                        return r;
+                n->n_in--;
+        }
+        if (n->type->done)
+                n->type->done(g, n);
+        n->type = &source_type;
+        n->constant = true;
+        return 0;
+}
+
+/* ---- waves ---- */
+
+static int run_node(FuncGraph *g, Node *n) {
+        Failure *failure = NULL;
+
+        if (!n->type->run)
+                return 0;
+        g->n_runs++;
+        if (!n->type->manual) {
+                for (uint32_t i = 0; i < n->n_in; i++) {
+                        if (!n->in[i].from->set)
+                                return 0;
+                        failure = failure ?: n->in[i].from->failure;
+                }
+                if (failure) {
+                        node_fail(g, n, failure_ref(failure));
+                        return 0;
+                }
+        }
+        return n->type->run(g, n);
+}
+
+int funcgraph_run(FuncGraph *g) {
+        Node *n;
+
+        while ((n = take_lowest(g))) {
+                int r = run_node(g, n);
+                if (r < 0) {
+                        node_queue(g, n);       /* another attempt with the next wave */
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/* ---- environments ---- */
+
+Env *env_ref(Env *e) {
+        e->n_ref++;
+        return e;
+}
+
+Env *env_unref(Env *e) {
+        while (e && --e->n_ref == 0) {
+                Env *parent = e->parent;
+                for (uint32_t i = 0; i < e->n_held; i++)
+                        node_drop(e->graph, e->slots[i]);
+                free(e);
+                e = parent;
+        }
+        return NULL;
+}
+
+/* ---- statements ---- */
+
+StmtNode *stmt_node_new(FuncGraph *g, const NodeType *type, const Stmt *stmt) {
+        StmtNode *s = (StmtNode *) node_new(g, type, stmt->pos);
+        if (!s)
+                return NULL;
+        s->stmt = stmt;
+        s->sequence = g->sequence++;
+        node_queue(g, &s->node);
+        return s;
+}
+
+void stmt_node_problem(FuncGraph *g, StmtNode *s, Failure *f) {
+        bool had = s->problem;
+
+        failure_unref(s->problem);
+        s->problem = f;
+        if (!had == !f)
+                return;
+        if (f) {
+                s->prev_problem = NULL;
+                s->next_problem = g->problems;
+                if (g->problems)
+                        g->problems->prev_problem = s;
+                g->problems = s;
+                return;
+        }
+        if (s->prev_problem)
+                s->prev_problem->next_problem = s->next_problem;
+        else
+                g->problems = s->next_problem;
+        if (s->next_problem)
+                s->next_problem->prev_problem = s->prev_problem;
+}
+
+bool stmt_node_ready(FuncGraph *g, StmtNode *s) {
+        for (uint32_t i = 0; i < s->node.n_in; i++) {
+                const Node *from = s->node.in[i].from;
+                if (from && !from->set)
+                        return false;
+        }
+        for (uint32_t i = 0; i < s->node.n_in; i++) {
+                const Node *from = s->node.in[i].from;
+                if (from && from->failure) {
+                        stmt_node_problem(g, s, failure_ref(from->failure));
+                        return false;
+                }
+        }
+        return true;
+}
+
+void stmt_nodes_done(FuncGraph *g, StmtNodes *s) {
+        for (size_t i = 0; i < s->n; i++)
+                node_drop(g, &s->items[i]->node);
+        free(s->items);
+        *s = (StmtNodes) {};
+}
+
+const Failure *funcgraph_problem(const FuncGraph *g) {
+        const StmtNode *first = g->problems;
+
+        for (const StmtNode *s = g->problems; s; s = s->next_problem)
+                if (s->sequence < first->sequence)
+                        first = s;
+        return first ? first->problem : NULL;
+}
+
+/* ---- the whole ---- */
+
+int funcgraph_new(FuncGraph **ret, Program *p) {
+        FuncGraph *g = calloc(1, sizeof(FuncGraph));
+        if (!g)
+                return -ENOMEM;
+        g->program = p;
+        g->root = calloc(1, sizeof(Env) + p->root->n_slots * sizeof(Node *));
+        if (!g->root || output_new(&g->output) < 0) {
+                funcgraph_free(g);
+                return -ENOMEM;
+        }
+        g->root->n_ref = 1;
+        g->root->level = p->root;
+        g->root->graph = g;
+        *ret = g;
+        return 0;
+}
+
+FuncGraph *funcgraph_free(FuncGraph *g) {
+        if (!g)
+                return NULL;
+        stmt_nodes_done(g, &g->statements);
+        funcgraph_sweep(g);
+        g->root = env_unref(g->root);
+        while (take_lowest(g))
+                ;
+        free(g->buckets);
+        output_free(g->output);
+        free(g);
+        return NULL;
+}
+
+/* Nodes that were made but never used: left over where building failed half-way. None of them is an input of another one, so
+ * that letting one go leaves the others alone. */
+void funcgraph_sweep(FuncGraph *g) {
+        _cleanup_free_ Node **loose = NULL;
+        size_t n_loose = 0, capacity = 0;
+
+        for (Node *n = g->nodes; n; n = n->next)
+                if (n->n_out == 0 && n->n_hold == 0) {
+                        if (GROW(loose, n_loose, capacity) < 0)
+                                break;          /* next time */
+                        loose[n_loose++] = n;
+                }
+        for (size_t i = 0; i < n_loose; i++)
+                collect(g, loose[i]);
+}
+
+int funcgraph_build(FuncGraph *g) {
+        return build_block(g, g->program->main->ast.block, g->root, &g->statements);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* The function graph: what a program computes, node by node, again and again. A node is higher than all it depends on; changed
+ * nodes wait in a queue ordered by height, so that a node runs at most once per wave and never sees one new and one old input.
+ * A node whose value comes out equal ends the wave there. Nodes live as long as something depends on them. */
+
+#include "lang/program.h"
+
+typedef struct Env Env;
+typedef struct Failure Failure;
+typedef struct FuncGraph FuncGraph;
+typedef struct Node Node;
+typedef struct Output Output;
+
+/* Why a node has no value. Shared by all that depend on it. */
+struct Failure {
+        uint32_t n_ref;
+        bool catchable;         /* <|> may take another value */
+        bool interpret;         /* found while making resources, not while computing values */
+        Diag diag;
+};
+
+typedef struct NodeType {
+        const char *name;
+        size_t size;            /* of the struct that begins with Node */
+        /* Computes the node from its inputs and calls node_set() or node_fail(), or neither if it was put off. Negative only
+         * when out of memory. */
+        int (*run)(FuncGraph *g, Node *n);
+        void (*done)(FuncGraph *g, Node *n);
+        bool manual;            /* looks at missing and failed inputs itself; otherwise the graph does */
+} NodeType;
+
+typedef struct NodeInput {
+        Node *from;             /* NULL: not connected */
+        uint32_t at;            /* place among from's outputs */
+} NodeInput;
+
+typedef struct NodeOutput {
+        Node *to;
+        uint32_t input;         /* place among to's inputs */
+} NodeOutput;
+
+struct Node {
+        const NodeType *type;
+        Value value;
+        Failure *failure;
+        bool set;               /* has a value (nil counts) or a failure */
+        bool queued, dead, constant;
+        uint32_t height;
+        uint32_t n_in, capacity_in;
+        uint32_t n_out, capacity_out;
+        uint32_t n_hold;        /* who keeps it besides its outputs */
+        uint32_t slot;          /* where env remembers it */
+        NodeInput *in;
+        NodeOutput *out;
+        Env *env;               /* or NULL */
+        Pos pos;
+        Node *queue_next;
+        Node *prev, *next;      /* of all nodes */
+};
+
+/* Where the values of one instance of a Level live: parameters are held, definitions are only remembered while they exist. */
+struct Env {
+        uint32_t n_ref;
+        uint32_t n_held;
+        Level *level;
+        Env *parent;
+        FuncGraph *graph;
+        Node *slots[];
+};
+
+/* A statement that is active: what it says, or why it cannot. */
+typedef struct StmtNode {
+        Node node;
+        const Stmt *stmt;
+        uint64_t sequence;      /* order of appearance */
+        Failure *problem;
+        struct StmtNode *prev_problem, *next_problem;
+} StmtNode;
+
+typedef struct StmtNodes {
+        StmtNode **items;       /* owned, each is held */
+        size_t n, capacity;
+} StmtNodes;
+
+struct FuncGraph {
+        Program *program;
+        Env *root;
+        StmtNodes statements;
+        Node *nodes;            /* all */
+        size_t n_nodes;
+        Node **buckets;         /* queued nodes by height */
+        uint32_t n_buckets, lowest;
+        uint64_t n_runs;        /* how often a node ran, for tests and benchmarks */
+        uint64_t sequence;
+        unsigned depth;         /* of building */
+        StmtNode *problems;
+        Output *output;
+};
+
+int funcgraph_new(FuncGraph **ret, Program *p);
+FuncGraph *funcgraph_free(FuncGraph *g);
+int funcgraph_build(FuncGraph *g);      /* the whole program; nothing runs yet */
+int funcgraph_run(FuncGraph *g);        /* until nothing is queued */
+void funcgraph_sweep(FuncGraph *g);     /* lets go of nodes that building left over */
+const Failure *funcgraph_problem(const FuncGraph *g);   /* the first in the program, or NULL */
+
+/* ---- nodes ---- */
+
+Node *node_new(FuncGraph *g, const NodeType *type, Pos pos);
+int node_add_input(FuncGraph *g, Node *n, Node *from);  /* 0 or -ENOMEM */
+int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from);      /* from may be NULL */
+void node_hold(Node *n);
+void node_drop(FuncGraph *g, Node *n);  /* lets go of a hold; accepts NULL */
+void node_queue(FuncGraph *g, Node *n);
+void node_set(FuncGraph *g, Node *n, Value v);          /* takes the reference */
+void node_fail(FuncGraph *g, Node *n, Failure *f);      /* takes the reference */
+Failure *failure_new(Diag *d, Pos pos, bool catchable); /* takes the content of d; pos where d has no place. NULL if out of memory */
+Failure *failure_ref(Failure *f);
+Failure *failure_unref(Failure *f);
+
+/* Makes a node that has a value a constant, without inputs. */
+int node_freeze(FuncGraph *g, Node *n);
+
+/* Makes a source: a constant whose value may be replaced with node_set(). For functions whose value comes from outside. */
+Node *node_source(FuncGraph *g, Value v);
+
+/* ---- building ---- */
+
+Env *env_ref(Env *e);
+Env *env_unref(Env *e);
+int build_expr(FuncGraph *g, Expr *e, Env *env, Node **ret);
+int build_block(FuncGraph *g, const Block *b, Env *env, StmtNodes *ret);
+void stmt_nodes_done(FuncGraph *g, StmtNodes *s);
+
+/* interpret.c: the statements that make resources and edges, and what they come to. */
+int interpret_resource(FuncGraph *g, const Stmt *s, Env *env, StmtNode **ret);
+int interpret_edge(FuncGraph *g, const Stmt *s, Env *env, StmtNode **ret);
+StmtNode *stmt_node_new(FuncGraph *g, const NodeType *type, const Stmt *s);
+void stmt_node_problem(FuncGraph *g, StmtNode *s, Failure *f);  /* takes the reference; NULL: none any more */
+/* Whether all inputs have values; else the problem is noted (or the node waits). */
+bool stmt_node_ready(FuncGraph *g, StmtNode *s);
+
+int output_new(Output **ret);
+Output *output_free(Output *o);
+/* What changed since the last time that this succeeded. */
+int output_commit(FuncGraph *g, ChangeSet *ret, Diag *reterr);
+int output_snapshot(Output *o, ChangeSet *ret);

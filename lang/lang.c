@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The face of the language: the stages in their order, then the function graph, wave by wave. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/strbuf.h"
+#include "lang/funcgraph.h"
+#include "lang/lang.h"
+
+enum { ARENA_MAX = 1024 * 1024 * 1024 };        /* what one program may take */
+
+/* Duplicates of a metaparameter that only show once structs of them are taken apart. */
+static int check_metas(Program *p, const Block *b) {
+        int r = 0;
+
+        for (uint32_t i = 0; i < b->n; i++) {
+                const Stmt *s = b->items[i];
+                int k = 0;
+                if (s->kind == STMT_IF) {
+                        k = check_metas(p, s->branch.then);
+                        if (s->branch.otherwise) {
+                                int other = check_metas(p, s->branch.otherwise);
+                                k = k < 0 ? k : other;
+                        }
+                } else if (s->kind == STMT_FOR || s->kind == STMT_FORKV)
+                        k = check_metas(p, s->loop.body);
+                else if (s->kind == STMT_INCLUDE && s->include.body)
+                        k = check_metas(p, s->include.body);
+                else if (s->kind == STMT_RESOURCE) {
+                        const Item *whole = NULL, *single = NULL;
+                        for (uint32_t j = 0; j < s->resource.items.n; j++) {
+                                const Item *item = s->resource.items.items[j];
+                                if (item->kind != ITEM_META)
+                                        continue;
+                                const Item *again = item->name ? whole : whole ?: single;
+                                if (again && k >= 0) {
+                                        const char *name = item->name ?: again->name ?: meta_fields[0].name;
+                                        k = program_fail(p, s->pos, "resource has duplicate meta entry of: %s", name);
+                                        program_note(p, item->pos, "note: here it is given again");
+                                }
+                                if (item->name)
+                                        single = single ?: item;
+                                else
+                                        whole = whole ?: item;
+                        }
+                }
+                r = r < 0 ? r : k;
+        }
+        return r;
+}
+
+static int run_stages(Program *p) {
+        int r;
+
+        p->stage = LANG_STAGE_PARSE;
+        r = module_load(p, p->options.entry, NULL, p->options.entry, &p->main);
+        if (r < 0)
+                return r;
+        p->stage = LANG_STAGE_SCOPE;
+        r = scope_program(p);
+        if (r < 0 || p->options.skip_unify)
+                return r;
+        p->stage = LANG_STAGE_UNIFY;
+        r = unify_program(p);
+        if (r < 0)
+                return r;
+        p->stage = LANG_STAGE_GRAPH;
+        return check_metas(p, p->main->ast.block);
+}
+
+int lang_compile(Lang **ret, const LangHost *host, const LangOptions *options, Diags *reterr) {
+        Diags ignored = {};
+        Lang *l = calloc(1, sizeof(Lang));
+        int r = -ENOMEM;
+
+        if (l && (l->arena = arena_new(ARENA_MAX))) {
+                l->host = *host;
+                l->options = *options;
+                l->errors = reterr ?: &ignored;
+                r = run_stages(l);
+                if (r >= 0 && l->errors->n > 0)
+                        r = -EINVAL;
+                if (r < 0 && l->errors->n == 0)
+                        r = program_oom(l);
+        }
+        if (r < 0 && options->reterr_stage && l)
+                *options->reterr_stage = l->stage;
+        if (r < 0)
+                l = lang_free(l);
+        else {
+                l->errors = NULL;
+                l->options.reterr_stage = NULL;
+                *ret = l;
+        }
+        diags_done(&ignored);
+        return r < 0 ? r : 0;
+}
+
+Lang *lang_free(Lang *l) {
+        if (!l)
+                return NULL;
+        funcgraph_free(l->graph);
+        if (l->arena)
+                program_release(l);
+        free(l);
+        return NULL;
+}
+
+int lang_each_file(const Lang *l, int (*file)(void *userdata, const char *path, const char *content, size_t size), void *userdata) {
+        for (uint32_t i = 0; i < l->files.n; i++) {
+                const SourceFile *f = l->files.items[i];
+                int r = file(userdata, f->path, f->text, f->size);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Runs what is queued and takes the difference out. */
+static int advance(Lang *l, ChangeSet *ret, Diag *reterr) {
+        ChangeSet c = {};
+        int r = funcgraph_run(l->graph);
+
+        funcgraph_sweep(l->graph);
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, r, "out of memory");
+        const Failure *problem = funcgraph_problem(l->graph);
+        if (problem) {
+                l->stage = problem->interpret ? LANG_STAGE_INTERPRET : LANG_STAGE_STREAM;
+                if (reterr && diag_copy(reterr, &problem->diag) < 0)
+                        return -ENOMEM;
+                return problem->diag.error < 0 ? problem->diag.error : -EINVAL;
+        }
+        l->stage = LANG_STAGE_INTERPRET;
+        r = output_commit(l->graph, &c, reterr);
+        if (r < 0)
+                return r == -ENOMEM ? diag_set(reterr, (Pos) {}, r, "out of memory") : r;
+        c.generation = ++l->generation;
+        *ret = c;
+        return 0;
+}
+
+int lang_start(Lang *l, ChangeSet *ret, Diag *reterr) {
+        int r;
+
+        if (l->graph)
+                return diag_set(reterr, (Pos) {}, -EALREADY, "the program runs already");
+        l->stage = LANG_STAGE_GRAPH;
+        r = funcgraph_new(&l->graph, l);
+        if (r >= 0)
+                r = funcgraph_build(l->graph);
+        if (r < 0)
+                diag_set(reterr, (Pos) {}, r, "out of memory");
+        else
+                r = advance(l, ret, reterr);
+        if (r < 0) {
+                l->graph = funcgraph_free(l->graph);
+                return r;
+        }
+        ret->full = true;
+        return 0;
+}
+
+int lang_step(Lang *l, ChangeSet *ret, Diag *reterr) {
+        if (!l->graph)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "the program does not run");
+        return advance(l, ret, reterr);
+}
+
+int lang_snapshot(Lang *l, ChangeSet *ret) {
+        if (!l->graph)
+                return -EINVAL;
+
+        int r = output_snapshot(l->graph->output, ret);
+        if (r >= 0)
+                ret->generation = l->generation;
+        return r;
+}
+
+LangStage lang_stage(const Lang *l) {
+        return l->stage;
+}
+
+/* ---- errors as one line ---- */
+
+static void add_byline(StrBuf *b, const char *separator, Pos pos) {
+        if (pos.line > 0)
+                strbuf_printf(b, "%s%s @ %u:%u-%u:%u", separator, pos.file ?: "<unknown>", pos.line, pos.column, pos.end_line,
+                              pos.end_column);
+}
+
+char *lang_error_text(const Diag *d) {
+        StrBuf b = {};
+
+        strbuf_puts(&b, d->message ?: "");
+        add_byline(&b, ": ", d->pos);
+        for (size_t i = 0; i < d->n_notes; i++)
+                if (streq(d->notes[i].text, NOTE_CYCLE))
+                        add_byline(&b, ", ", d->notes[i].pos);
+        for (size_t i = 0; i < d->n_notes; i++)
+                if (streq(d->notes[i].text, NOTE_IMPORTED))
+                        add_byline(&b, ": ", d->notes[i].pos);
+        return strbuf_take(&b);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Compiles the program in a directory, runs its first wave, and says as JSON what came of it. Archives are taken apart and results
+ * are compared by tests/conformance/run.
+ *
+ *         conformance [--compile] KINDS.json ROOT */
+
+#include <fcntl.h>
+#include <json.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/io.h"
+#include "lang/lang.h"
+
+enum { FILE_MAX = 16 * 1024 * 1024 };
+
+static const char *const stage_names[_LANG_STAGE_MAX] = {
+        [LANG_STAGE_PARSE] = "errLexParse",       [LANG_STAGE_INIT] = "errInit",     [LANG_STAGE_INTERPOLATE] = "errInterpolate",
+        [LANG_STAGE_SCOPE] = "errSetScope",       [LANG_STAGE_UNIFY] = "errUnify",   [LANG_STAGE_GRAPH] = "errGraph",
+        [LANG_STAGE_STREAM] = "errStream",        [LANG_STAGE_INTERPRET] = "errInterpret",
+};
+
+static int read_file(void *userdata, const char *path, char **ret, size_t *ret_size) {
+        char full[PATH_MAX];
+        struct stat st;
+
+        if (snprintf(full, sizeof(full), "%s%s", (const char *) userdata, path) >= (int) sizeof(full))
+                return -ENAMETOOLONG;
+        if (stat(full, &st) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode))
+                return -EISDIR;
+        return read_file_at(AT_FDCWD, full, FILE_MAX, ret, ret_size);
+}
+
+/* The line of the error with carets under it, as the archives have it. */
+static char *highlight(const Diag *d, const char *root) {
+        _cleanup_free_ char *text = lang_error_text(d), *source = NULL;
+        size_t size = 0;
+        char *out = NULL;
+
+        if (d->pos.line == 0 || !d->pos.file || read_file((void *) root, d->pos.file, &source, &size) < 0)
+                return text ? strdup(text) : NULL;
+        const char *line = source;
+        for (unsigned i = 1; i < d->pos.line && line; i++) {
+                line = strchr(line, '\n');
+                line = line ? line + 1 : NULL;
+        }
+        if (!line)
+                return NULL;
+        int length = (int) strcspn(line, "\n"), indent = (int) strspn(line, " \t");
+        int spaces = MAX((int) d->pos.column - 1 - indent, 0);
+        if (d->pos.end_line == d->pos.line) {
+                int carets = MAX((int) d->pos.end_column - (int) d->pos.column, 0);
+                _cleanup_free_ char *marks = malloc((size_t) carets + 1);
+                if (!marks)
+                        return NULL;
+                memset(marks, '^', (size_t) carets);
+                marks[carets] = '\0';
+                return asprintf(&out, "%s\n\n%.*s\n%.*s%*s%s", text, length, line, indent, line, spaces, "", marks) < 0 ? NULL : out;
+        }
+        const char *last = line;
+        for (unsigned i = d->pos.line; i < d->pos.end_line; i++) {
+                last = strchr(last, '\n');
+                if (!last)
+                        return NULL;
+                last++;
+        }
+        int last_length = (int) strcspn(last, "\n"), last_indent = (int) strspn(last, " \t");
+        int last_spaces = MAX((int) d->pos.end_column - 2 - last_indent, 0);
+        return asprintf(&out, "%s\n\n%.*s\n%.*s%*s^ from here ...\n%.*s\n%.*s%*s^ ... to here", text, length, line, indent, line, spaces,
+                        "", last_length, last, last_indent, last, last_spaces, "") < 0 ? NULL : out;
+}
+
+static void add_error(struct json_object *result, const Diag *d, const char *root) {
+        _cleanup_free_ char *text = lang_error_text(d), *log = highlight(d, root);
+        struct json_object *notes = json_object_new_array();
+
+        json_object_object_add(result, "error", json_object_new_string(text ? text : ""));
+        json_object_object_add(result, "message", json_object_new_string(d->message ? d->message : ""));
+        json_object_object_add(result, "log", json_object_new_string(log ? log : ""));
+        for (size_t i = 0; i < d->n_notes; i++)
+                json_object_array_add(notes, json_object_new_string(d->notes[i].text));
+        json_object_object_add(result, "notes", notes);
+}
+
+static void add_graph(struct json_object *result, const ChangeSet *c) {
+        struct json_object *lines = json_object_new_array();
+        char *line;
+
+        for (size_t i = 0; i < c->n_put; i++)
+                if (asprintf(&line, "Vertex: %s[%s]", c->put[i].kind, c->put[i].name) >= 0) {
+                        json_object_array_add(lines, json_object_new_string(line));
+                        free(line);
+                }
+        for (size_t i = 0; i < c->n_edges; i++) {
+                const EdgeSpec *e = &c->edges[i];
+                if (asprintf(&line, "Edge: %s[%s] -> %s[%s] # %s[%s] -> %s[%s]", e->from_kind, e->from_name, e->to_kind, e->to_name,
+                             e->from_kind, e->from_name, e->to_kind, e->to_name) >= 0) {
+                        json_object_array_add(lines, json_object_new_string(line));
+                        free(line);
+                }
+        }
+        json_object_object_add(result, "graph", lines);
+}
+
+static int run(const Schema *schema, const char *root, bool only_compile, struct json_object *result) {
+        _cleanup_(lang_freep) Lang *l = NULL;
+        _cleanup_(diags_done) Diags errors = {};
+        _cleanup_(diag_done) Diag error = {};
+        _cleanup_(change_set_done) ChangeSet changes = {};
+        LangStage stage = LANG_STAGE_PARSE;
+        char path[PATH_MAX];
+        struct stat st;
+
+        (void) snprintf(path, sizeof(path), "%s/metadata.yaml", root);
+        LangOptions options = { .entry = stat(path, &st) >= 0 ? "/metadata.yaml" : "/main.mcl", .reterr_stage = &stage };
+        LangHost host = { .userdata = (void *) root, .schema = schema, .hostname = "", .module_path = "/modules/",
+                          .read_file = read_file };
+        if (lang_compile(&l, &host, &options, &errors) < 0) {
+                json_object_object_add(result, "stage", json_object_new_string(stage_names[stage]));
+                if (errors.n > 0)
+                        add_error(result, &errors.items[0], root);
+                return 0;
+        }
+        if (only_compile)
+                return 0;
+        if (lang_start(l, &changes, &error) < 0) {
+                json_object_object_add(result, "stage", json_object_new_string(stage_names[lang_stage(l)]));
+                add_error(result, &error, root);
+        } else
+                add_graph(result, &changes);
+        return 0;
+}
+
+int main(int argc, char *argv[]) {
+        _cleanup_(schema_freep) Schema *schema = NULL;
+        _cleanup_(diag_done) Diag error = {};
+        bool only_compile = argc > 1 && streq(argv[1], "--compile");
+
+        if (argc != 3 + only_compile) {
+                fprintf(stderr, "usage: conformance [--compile] KINDS.json ROOT\n");
+                return 2;
+        }
+        if (schema_load(&schema, argv[1 + only_compile], &error) < 0) {
+                fprintf(stderr, "%s\n", error.message);
+                return 2;
+        }
+        struct json_object *result = json_object_new_object();
+        int r = run(schema, argv[2 + only_compile], only_compile, result);
+        printf("%s\n", json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
+        json_object_put(result);
+        return r < 0;
+}
