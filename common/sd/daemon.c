@@ -392,6 +392,9 @@ static int prepare(Running *run) {
         if (r < 0)
                 return log_error(r, "cannot set up the process: %m");
         log_open(run->program);
+        r = find_socket(run);           /* before anything else could get its number */
+        if (r < 0)
+                return r;
         r = check_kinds(run);
         if (r < 0)
                 return r;
@@ -404,9 +407,6 @@ static int prepare(Running *run) {
         r = sd_event_set_watchdog(d->event, true);
         if (r < 0)
                 return log_error(r, "cannot set up the watchdog: %m");
-        r = find_socket(run);
-        if (r < 0)
-                return r;
         r = make_state_dir(d);
         if (r < 0)
                 return r;
