@@ -7,7 +7,8 @@
  *   call of handle(), the one that says that the body is over.
  * - The library knows only one timeout (silence). The times that a server's fields give are counted here; a connection that
  *   is out of time is shut down below the library, which then sees its end and cleans up by itself.
- * - A suspended connection is not watched by the library, so a client that leaves meanwhile is noticed by a source of ours. */
+ * - A suspended connection is not watched by the library, nor does it notice the end of what a client sends if that came in the
+ *   same moment as the last bytes. So every connection has a source of ours that tells when the other side has hung up. */
 
 #include <fcntl.h>
 #include <microhttpd.h>
@@ -40,6 +41,8 @@ typedef struct HttpConnection {
         HttpListener *listener;
         HttpRequest *request;           /* the current one, owned by the library's hand-over pointer */
         int fd;                         /* borrowed */
+        sd_event_source *hang_up;
+        bool hung_up;                   /* the other side sends nothing more */
         Phase phase;
         uint64_t since_usec;            /* when it entered the phase */
         TAILQ_ENTRY(HttpConnection) entries;
@@ -54,6 +57,7 @@ struct HttpListener {
         HttpServing serving;
         struct ConnectionList connections[_PHASE_MAX];  /* each in order of since_usec */
         unsigned n_connections;
+        unsigned n_hung_up;
         unsigned n_active;              /* requests that were complete, but are not answered yet */
         bool resumed;                   /* requests were woken, and the library has not looked at them yet */
         bool closing;
@@ -73,7 +77,6 @@ struct HttpRequest {
         HttpReply *reply;
         HttpHolds *holds;               /* the list it is in, while held back */
         HttpRequest *next, *previous;
-        sd_event_source *gone_source;
         bool begun, active, woken, ended, gone;
 };
 
@@ -95,6 +98,12 @@ static void connection_enter(HttpConnection *c, Phase phase) {
         TAILQ_INSERT_TAIL(&l->connections[phase], c, entries);
 }
 
+/* Below the library, which sees the end of the connection and cleans up. */
+static void connection_shut(HttpConnection *c) {
+        (void) shutdown(c->fd, SHUT_RDWR);
+        connection_enter(c, PHASE_SHUT);
+}
+
 /* ---- time ---- */
 
 static uint64_t phase_timeout(const HttpListener *l, Phase phase) {
@@ -109,20 +118,27 @@ static void listener_expire(HttpListener *l) {
                 uint64_t timeout = phase_timeout(l, phase);
                 HttpConnection *c;
 
-                while (timeout > 0 && (c = TAILQ_FIRST(&l->connections[phase])) && now - c->since_usec >= timeout) {
-                        (void) shutdown(c->fd, SHUT_RDWR);
-                        connection_enter(c, PHASE_SHUT);
-                }
+                while (timeout > 0 && (c = TAILQ_FIRST(&l->connections[phase])) && now - c->since_usec >= timeout)
+                        connection_shut(c);
         }
 }
 
-static void listener_arm(HttpListener *l) {
-        uint64_t next = l->draining ? l->drain_until_usec : UINT64_MAX;
-        MHD_UNSIGNED_LONG_LONG milliseconds;
+/* Whether the library has something to do right now: then it must not be waited for. */
+static bool is_busy(HttpListener *l, uint64_t *ret_milliseconds) {
+        MHD_UNSIGNED_LONG_LONG milliseconds = UINT64_MAX;
 
-        if (l->resumed)
+        if (MHD_get_timeout(l->daemon, &milliseconds) != MHD_YES)
+                milliseconds = UINT64_MAX;
+        *ret_milliseconds = milliseconds;
+        return l->resumed || milliseconds == 0;
+}
+
+static void listener_arm(HttpListener *l) {
+        uint64_t next = l->draining ? l->drain_until_usec : UINT64_MAX, milliseconds;
+
+        if (is_busy(l, &milliseconds))
                 next = 0;
-        else if (MHD_get_timeout(l->daemon, &milliseconds) == MHD_YES)
+        else if (milliseconds != UINT64_MAX)
                 next = MIN(next, now_usec(l) + milliseconds * 1000);
         for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
                 uint64_t timeout = phase_timeout(l, phase);
@@ -139,10 +155,31 @@ static void listener_arm(HttpListener *l) {
         (void) sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
 }
 
+/* Those who have hung up in the middle of a request, or between two, get nothing any more: all they sent was read. */
+static void listener_drop_hung_up(HttpListener *l) {
+        uint64_t milliseconds;
+        HttpConnection *c, *next;
+        char byte;
+
+        if (l->n_hung_up == 0 || is_busy(l, &milliseconds))
+                return;
+        for (c = TAILQ_FIRST(&l->connections[PHASE_READING]); c; c = next) {
+                next = TAILQ_NEXT(c, entries);
+                if (c->hung_up && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+                        connection_shut(c);
+        }
+}
+
 static void listener_run(HttpListener *l) {
+        unsigned before = l->n_connections;
+
         listener_expire(l);
         l->resumed = false;
         (void) MHD_run(l->daemon);
+        /* at its limit of connections (or the system's), the library stops listening, and looks only here whether it may go on */
+        if (l->n_connections < before)
+                (void) MHD_run(l->daemon);
+        listener_drop_hung_up(l);
 
         if (l->draining && (l->n_active == 0 || now_usec(l) >= l->drain_until_usec)) {
                 l->draining = false;
@@ -169,7 +206,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 static HttpRequest *request_free(HttpRequest *q) {
         if (!q)
                 return NULL;
-        sd_event_source_disable_unref(q->gone_source);
         http_reply_free(q->reply);
         free(q->target);
         free(q->path);
@@ -187,23 +223,28 @@ static void request_release(HttpRequest *q) {
         q->next = q->previous = NULL;
         q->holds = NULL;
 
-        q->gone_source = sd_event_source_disable_unref(q->gone_source);
         MHD_resume_connection(q->mhd);
         q->connection->listener->resumed = true;        /* its epoll descriptor does not tell of that */
         listener_arm(q->connection->listener);
 }
 
-static int on_gone(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        HttpRequest *q = userdata;
+static int on_hang_up(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        HttpConnection *c = userdata;
+        HttpRequest *q = c->request;
 
-        q->gone = true;
-        request_release(q);
+        c->hung_up = true;
+        c->listener->n_hung_up++;
+        if (q && q->holds) {
+                q->gone = true;
+                request_release(q);
+        } else
+                listener_run(c->listener);
         return 0;
 }
 
 void http_request_hold(HttpRequest *q, HttpHolds *holds) {
-        if (sd_event_add_io(q->connection->listener->event, &q->gone_source, q->connection->fd, EPOLLRDHUP, on_gone, q) < 0) {
-                http_request_reply_status(q, 503);
+        if (q->connection->hung_up) {
+                q->gone = true;
                 return;
         }
 
@@ -449,6 +490,8 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
                 c->listener = l;
                 c->fd = info->connect_fd;
                 c->since_usec = now_usec(l);
+                if (sd_event_add_io(l->event, &c->hang_up, c->fd, EPOLLRDHUP, on_hang_up, c) >= 0)
+                        (void) sd_event_source_set_enabled(c->hang_up, SD_EVENT_ONESHOT);
                 TAILQ_INSERT_TAIL(&l->connections[PHASE_READING], c, entries);
                 l->n_connections++;
                 *context = c;
@@ -457,6 +500,8 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
 
                 TAILQ_REMOVE(&l->connections[c->phase], c, entries);
                 l->n_connections--;
+                l->n_hung_up -= c->hung_up;
+                sd_event_source_disable_unref(c->hang_up);
                 free(c);
                 *context = NULL;
         }
