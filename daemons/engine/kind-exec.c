@@ -430,6 +430,11 @@ static int remember_run(const Exec *e) {
 
 static void exec_on_end(Child *c, ChildResult *result, void *userdata);
 
+static void bury(Exec *e) {
+        e->grace = sd_event_source_disable_unref(e->grace);
+        e->dying = child_free(e->dying);
+}
+
 static int skip(Exec *e, Diag *reterr) {
         int r = send_all(e, true);
         return r < 0 ? resource_error(&e->resource, reterr, r, "cannot send: %m") : CHECK_OK;
@@ -523,17 +528,16 @@ static int after_command(Exec *e, ChildResult *result, Diag *reterr) {
 
 static void exec_on_end(Child *c, ChildResult *result, void *userdata) {
         Exec *e = userdata;
-        _cleanup_(child_freep) _unused_ Child *ended = TAKE_PTR(e->child);
         _cleanup_(diag_done) Diag diag = {};
 
+        if (c == e->dying) {
+                bury(e);
+                return;
+        }
+        _cleanup_(child_freep) _unused_ Child *ended = TAKE_PTR(e->child);
         int r = after_command(e, result, &diag);
         if (r != CHECK_PENDING)
                 resource_finish(&e->resource, r, &diag);
-}
-
-static void bury(Exec *e) {
-        e->grace = sd_event_source_disable_unref(e->grace);
-        e->dying = child_free(e->dying);
 }
 
 static int exec_check_apply(Resource *r, bool apply, Diag *reterr) {

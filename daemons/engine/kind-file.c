@@ -279,9 +279,7 @@ static int find(const File *f, bool read, Found *x, Diag *reterr) {
         if (link) {
                 /* The thing itself, never what it points to. */
                 r = safe_path_find(f->target, false, &x->where);
-                if (r >= 0)
-                        r = openat(x->where.dir_fd, x->where.base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-                if (r == -1)
+                if (r >= 0 && (r = openat(x->where.dir_fd, x->where.base, O_PATH | O_NOFOLLOW | O_CLOEXEC)) < 0)
                         r = -errno;
         } else {
                 r = safe_open(f->target, read ? O_RDONLY : O_PATH);

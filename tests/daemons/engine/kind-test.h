@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* Drives one resource through the hooks of its type, without an engine around it: fields by name, validate, watch, check and
+ * apply, with a loop. Its host writes down what the kind reports. */
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/io.h"
+#include "common/sd/pathwatch.h"
+#include "common/strbuf.h"
+#include "daemons/engine/engine-manager.h"
+#include "tests/test.h"
+
+enum { NOT_FINISHED = 1000 };
+
+typedef struct Bench {
+        sd_event *event;
+        Manager manager;                /* only what kinds look at: the watcher of paths */
+        ResourceHost host;
+        Resource *r;
+        char dir[64];
+        unsigned n_changed, n_armed, n_watch_failed;
+        int finished;                   /* or NOT_FINISHED */
+        bool refresh;
+        Diag diag;
+        StrBuf log, sent;               /* "key=text\n" */
+        char *reason;
+} Bench;
+
+static Bench bench;
+
+static void bench_changed(Resource *r) {
+        bench.n_changed++;
+}
+
+static void bench_armed(Resource *r) {
+        bench.n_armed++;
+}
+
+static void bench_watch_failed(Resource *r, int error, Diag *diag) {
+        bench.n_watch_failed++;
+        diag_done(&bench.diag);
+        if (diag)
+                diag_move(&bench.diag, diag);
+}
+
+static void bench_finished(Resource *r, int result, Diag *diag) {
+        bench.finished = result;
+        diag_done(&bench.diag);
+        if (diag)
+                diag_move(&bench.diag, diag);
+}
+
+static void bench_waiting(Resource *r, const char *reason) {
+        free(bench.reason);
+        bench.reason = strdup(reason);
+}
+
+static bool bench_refresh(const Resource *r) {
+        return bench.refresh;
+}
+
+static int bench_send(Resource *r, const char *key, Value v) {
+        _cleanup_free_ char *text = value_text(v);
+
+        strbuf_printf(&bench.sent, "%s=%s\n", key, text);
+        return 0;
+}
+
+static void bench_log(Resource *r, int priority, const char *text) {
+        strbuf_printf(&bench.log, "%s\n", text);
+}
+
+static int bench_begin(void) {
+        int r;
+
+        bench = (Bench) { .finished = NOT_FINISHED };
+        (void) snprintf(bench.dir, sizeof(bench.dir), "/tmp/test-kind-XXXXXX");
+        if (!mkdtemp(bench.dir))
+                return -errno;
+        r = sd_event_new(&bench.event);
+        if (r >= 0)
+                r = path_watcher_new(&bench.manager.paths, bench.event);
+        bench.host = (ResourceHost) {
+                .event = bench.event,
+                .manager = &bench.manager,
+                .hostname = "localhost",
+                .state_dir = bench.dir,
+                .changed = bench_changed,
+                .armed = bench_armed,
+                .watch_failed = bench_watch_failed,
+                .finished = bench_finished,
+                .waiting = bench_waiting,
+                .refresh = bench_refresh,
+                .send = bench_send,
+                .log = bench_log,
+        };
+        return r;
+}
+
+static void bench_unmake(void) {
+        if (bench.r && bench.r->type->unwatch)
+                bench.r->type->unwatch(bench.r);
+        bench.r = resource_free(bench.r);
+        bench.n_changed = bench.n_armed = bench.n_watch_failed = 0;
+        bench.refresh = false;
+        diag_done(&bench.diag);
+        strbuf_done(&bench.log);
+        strbuf_done(&bench.sent);
+}
+
+static void bench_end(void) {
+        bench_unmake();
+        free(bench.reason);
+        path_watcher_free(bench.manager.paths);
+        sd_event_unref(bench.event);
+        (void) remove_tree(bench.dir);
+}
+
+static inline void bench_endp(int *unused) {
+        bench_end();
+}
+
+#define BENCH() \
+        __attribute__((__cleanup__(bench_endp), __unused__)) int bench_guard = 0; \
+        REQUIRE(bench_begin() >= 0)
+
+/* One field as text: "content=abc", "force=true", "args=a b" (a list), or "env.NAME=value" in a map. */
+static int bench_set(const char *text) {
+        const char *equal = strchr(text, '=');
+        _cleanup_free_ char *name = strndup(text, (size_t) (equal - text));
+        _cleanup_(value_done) Value v = VALUE_NIL;
+        char *dot = strchr(name, '.');
+        const FieldSpec *f;
+
+        if (dot)
+                *dot = '\0';
+        f = field_find(bench.r->type->fields, name);
+        if (!f)
+                return -ENOENT;
+        if (dot) {
+                Value items[2];
+                (void) value_strz(&items[0], dot + 1);
+                (void) value_strz(&items[1], equal + 1);
+                (void) value_map(&v, items, 1);
+        } else if (f->type == FIELD_BOOL)
+                v = VALUE_BOOL(streq(equal + 1, "true"));
+        else if (f->type == FIELD_STRV) {
+                char *words[16] = {}, *state = NULL;
+                _cleanup_free_ char *copy = strdup(equal + 1);
+                size_t n = 0;
+                for (char *w = strtok_r(copy, " ", &state); w && n < 15; w = strtok_r(NULL, " ", &state))
+                        words[n++] = w;
+                (void) value_list_from_strv(&v, words);
+        } else if (f->type >= FIELD_INT8 && f->type <= FIELD_UINT64)
+                v = VALUE_INT(atoll(equal + 1));
+        else
+                (void) value_strz(&v, equal + 1);
+        return field_set(f, bench.r, v, &bench.diag);
+}
+
+/* Makes the resource; fields end with NULL. The result of validate. */
+static int bench_make(const ResourceType *type, const char *name, const char *const *fields) {
+        int r;
+
+        bench_unmake();
+        r = resource_new(&bench.r, type, &bench.host, name, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
+        for (; r >= 0 && *fields; fields++)
+                r = bench_set(*fields);
+        return r < 0 ? r : resource_validate(bench.r, &bench.diag);
+}
+
+#define FIELDS(...) ((const char *const[]) { __VA_ARGS__ __VA_OPT__(,) NULL })
+
+static int bench_watch(void) {
+        int r = 0;
+
+        if (bench.r->type->prepare)
+                r = bench.r->type->prepare(bench.r, &bench.diag);
+        if (r >= 0 && bench.r->type->watch)
+                r = bench.r->type->watch(bench.r, &bench.diag);
+        return r;
+}
+
+static void bench_run(uint64_t usec) {
+        struct timespec a, b;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &a);
+        do {
+                (void) sd_event_run(bench.event, 1000);
+                (void) clock_gettime(CLOCK_MONOTONIC, &b);
+        } while ((uint64_t) (b.tv_sec - a.tv_sec) * 1000000 + (uint64_t) b.tv_nsec / 1000 - (uint64_t) a.tv_nsec / 1000 < usec);
+}
+
+/* One attempt, to its end. */
+static int bench_apply(bool apply) {
+        int r;
+
+        diag_done(&bench.diag);
+        bench.finished = NOT_FINISHED;
+        r = bench.r->type->check_apply(bench.r, apply, &bench.diag);
+        if (r != CHECK_PENDING)
+                return r;
+        for (int i = 0; i < 5000 && bench.finished == NOT_FINISHED; i++)
+                (void) sd_event_run(bench.event, 2000);
+        return bench.finished;
+}
+
+/* ---- files ---- */
+
+static const char *in_dir(const char *name) {
+        static char paths[8][160];
+        static unsigned next;
+        char *p = paths[next++ % 8];
+
+        (void) snprintf(p, sizeof(paths[0]), "%s/%s", bench.dir, name);
+        return p;
+}
+
+/* "field=<dir>/name" */
+static const char *field_in_dir(const char *field, const char *name) {
+        static char texts[8][200];
+        static unsigned next;
+        char *p = texts[next++ % 8];
+
+        (void) snprintf(p, sizeof(texts[0]), "%s=%s/%s", field, bench.dir, name);
+        return p;
+}
+
+static void put_file(const char *name, const char *text) {
+        CHECK_INT(write_file_atomic_at(AT_FDCWD, in_dir(name), text, strlen(text), 0644, false), 0);
+}
+
+static void check_file(const char *name, const char *want) {
+        _cleanup_free_ char *text = NULL;
+
+        if (read_file_at(AT_FDCWD, in_dir(name), 1 << 20, &text, NULL) < 0)
+                text = NULL;
+        CHECK_STR(text, want);
+}
+
+static inline void kind_test_unused(void) {
+        (void) bench_make;
+        (void) bench_watch;
+        (void) bench_run;
+        (void) bench_apply;
+        (void) field_in_dir;
+        (void) put_file;
+        (void) check_file;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Commands: guards, results, what is sent, how they end. */
+
+#include "tests/daemons/engine/kind-test.h"
+
+extern const ResourceType exec_type;
+
+#define CHECK_SENT(want) \
+        do { \
+                char *_sent = strbuf_take(&bench.sent); \
+                CHECK_STR(_sent, want); \
+                free(_sent); \
+        } while (0)
+
+TEST(guards) {
+        static const struct {
+                const char *a, *b;
+                int want;
+        } cases[] = {
+                { "shell=/bin/sh", NULL, CHECK_CHANGED },
+                { "ifcmd=/bin/true", NULL, CHECK_CHANGED },
+                { "ifcmd=/bin/false", NULL, CHECK_OK },
+                { "nifcmd=/bin/true", NULL, CHECK_OK },
+                { "nifcmd=/bin/false", NULL, CHECK_CHANGED },
+                { "ifcmd=/bin/true", "nifcmd=/bin/true", CHECK_OK },
+                { "ifcmd=/bin/false", "nifcmd=/bin/false", CHECK_OK },
+                { "ifcmd=/bin/echo -n x", "ifequals=x", CHECK_OK },
+                { "ifcmd=/bin/echo x", "ifequals=x", CHECK_CHANGED },
+                { "ifcmd=/bin/true", "ifequals=", CHECK_OK },
+                { "ifcmd=echo out; echo err >&2", "ifequals_stdout=out", CHECK_CHANGED },
+                { "creates=/", NULL, CHECK_OK },
+                { "creates=/no/such/path", NULL, CHECK_CHANGED },
+                { "nifcmd=/bin/false", "creates=/", CHECK_OK },
+                { "donecmd=/bin/true", NULL, CHECK_CHANGED },
+                { "donecmd=/bin/false", NULL, -EPROTO },
+                { "ifcmd=/no/such/program", NULL, -ENOENT },
+                { "ifcmd=kill -9 $$", "ifshell=/bin/sh", -EINTR },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS(cases[i].a, cases[i].b)), 0);
+                int r = bench_apply(true);
+                if (r != cases[i].want)
+                        TEST_FAIL("%s, %s: %d (%s)", cases[i].a, cases[i].b, r, bench.diag.message);
+        }
+}
+
+TEST(noop_runs_guards_only) {
+        BENCH();
+
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS(field_in_dir("cmd", "no-such-thing"), "ifcmd=/bin/true")), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS(field_in_dir("cmd", "no-such-thing"), "ifcmd=/bin/false")), 0);
+        CHECK_INT(bench_apply(false), CHECK_OK);
+}
+
+TEST(output_is_sent_and_kept) {
+        BENCH();
+
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS("shell=/bin/sh", "cmd=printf out; sleep 0.05; printf err >&2")), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_SENT("output=\"outerr\"\nstdout=\"out\"\nstderr=\"err\"\n");
+
+        /* Another engine, and a guard that says no: what was printed once is still sent. */
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stdout=never")), 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_SENT("output=\"outerr\"\nstdout=\"out\"\nstderr=\"err\"\n");
+
+        /* A stream without output is empty-handed, not out of date. */
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/bin/echo new")), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_SENT("output=\"new\\n\"\nstdout=\"new\\n\"\n");
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stderr=instead")), 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_SENT("output=\"new\\n\"\nstdout=\"new\\n\"\nstderr=\"instead\"\n");
+}
+
+TEST(environment_and_directory) {
+        BENCH();
+
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/usr/bin/env", "env.A_1=b c")), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_SENT("output=\"A_1=b c\\n\"\nstdout=\"A_1=b c\\n\"\n");
+        CHECK_INT(bench_make(&exec_type, "y", FIELDS("cmd=/bin/pwd", "cwd=/usr")), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_SENT("output=\"/usr\\n\"\nstdout=\"/usr\\n\"\n");
+        CHECK_INT(bench_make(&exec_type, "/bin/echo", FIELDS("args=a b", "env.B=")), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_SENT("output=\"a b\\n\"\nstdout=\"a b\\n\"\n");
+}
+
+TEST(failures_say_what_happened) {
+        static const struct {
+                const char *cmd, *message;
+                int error;
+        } cases[] = {
+                { "echo one; echo two >&2; echo; exit 3", "cmd 'echo one; echo two >&2; echo; exit 3' failed with status 3: two", -EPROTO },
+                { "exit 1", "cmd 'exit 1' failed with status 1", -EPROTO },
+                { "kill -TERM $$", "cmd 'kill -TERM $$' was ended by signal SIGTERM", -EINTR },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(bench_make(&exec_type, cases[i].cmd, FIELDS("shell=/bin/sh")), 0);
+                CHECK_INT(bench_apply(true), cases[i].error);
+                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(bench.diag.pos.line, 3);
+        }
+        CHECK_INT(bench_make(&exec_type, " \t ", FIELDS()), 0);
+        CHECK_INT(bench_apply(true), -EINVAL);
+}
+
+TEST(cancel_ends_the_whole_group) {
+        BENCH();
+        _cleanup_(diag_done) Diag diag = {};
+
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS("shell=/bin/sh", field_in_dir("cwd", ""), "env.PATH=/bin:/usr/bin",
+                                                     "cmd=trap 'echo end >trapped; exit 0' INT; echo begun >begun; sleep 30 & wait",
+                                                     "sig=SIGINT")), 0);
+        CHECK_INT(exec_type.check_apply(bench.r, true, &diag), CHECK_PENDING);
+        struct stat st;
+        for (int i = 0; i < 500 && stat(in_dir("begun"), &st) < 0; i++)
+                bench_run(5000);
+        bench_run(20000);
+        exec_type.cancel(bench.r);
+        for (int i = 0; i < 200 && stat(in_dir("trapped"), &st) < 0; i++)
+                bench_run(5000);
+        CHECK(stat(in_dir("trapped"), &st) >= 0);       /* it had the time to end well */
+        CHECK_INT(bench.finished, NOT_FINISHED);        /* and nobody heard of it */
+
+        CHECK_INT(bench_set("cmd=echo again"), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+}
+
+/* A child that stays behind with our pipe in its hand. */
+TEST(a_background_process_is_not_waited_for) {
+        BENCH();
+
+        CHECK_INT(bench_make(&exec_type, "sleep 30 & echo done", FIELDS("shell=/bin/sh", "env.PATH=/bin:/usr/bin")), 0);
+        struct timespec a, b;
+        (void) clock_gettime(CLOCK_MONOTONIC, &a);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        (void) clock_gettime(CLOCK_MONOTONIC, &b);
+        CHECK(b.tv_sec - a.tv_sec < 5);
+        CHECK_SENT("output=\"done\\n\"\nstdout=\"done\\n\"\n");
+}
+
+TEST(mtimes_overrule_guards) {
+        BENCH();
+
+        put_file("m", "x");
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", field_in_dir("mtimes", "m"))), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        struct timespec times[2] = { { .tv_sec = time(NULL) + 10 }, { .tv_sec = time(NULL) + 10 } };
+        CHECK_INT(utimensat(AT_FDCWD, in_dir("m"), times, 0), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(unlink(in_dir("m")), 0);
+        CHECK_INT(bench_apply(true), -ENOENT);
+}
+
+TEST(watch) {
+        BENCH();
+
+        put_file("w", "1");
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS(field_in_dir("watchfiles", "w"))), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench.n_armed, 1);
+        put_file("w", "2");
+        bench_run(20000);
+        CHECK(bench.n_changed > 0);
+
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "env.PATH=/bin:/usr/bin",
+                                                             "watchcmd=echo; sleep 0.1; echo event; exec sleep 0.2")), 0);
+        CHECK_INT(bench_watch(), 0);
+        bench_run(50000);
+        CHECK_INT(bench.n_changed, 0);          /* an empty line is none */
+        bench_run(150000);
+        CHECK_INT(bench.n_changed, 1);
+        CHECK_INT(bench.n_watch_failed, 0);
+        bench_run(300000);
+        CHECK_INT(bench.n_watch_failed, 1);     /* it must not end */
+}
+
+TEST(validate) {
+        static const struct {
+                const char *name, *a, *b, *message;
+        } cases[] = {
+                { "x", "args=a", "shell=/bin/sh", "args cannot be used with a shell" },
+                { "x y", "args=a", "cwd=/", "cmd must be one word if args are given, got 'x y'" },
+                { "x", "env.1a=x", "cwd=/", "name of an environment variable must be letters, digits and '_', got '1a'" },
+                { "x", "env.=x", "cwd=/", "name of an environment variable must be letters, digits and '_', got ''" },
+                { "x", "sig=term", "cwd=/", "sig must be the name of a signal, got 'term'; did you mean 'SIGTERM'?" },
+                { "x", "sig=sigkill", "cwd=/", "sig must be the name of a signal, got 'sigkill'; did you mean 'SIGKILL'?" },
+                { "x", "sig=9", "cwd=/", "sig must be the name of a signal, such as 'SIGTERM', got '9'" },
+                { "x", "watchfiles=a", "cwd=/", "watchfiles must be absolute, got 'a'" },
+                { "x", "mtimes=/a b", "cwd=/", "mtimes must be absolute, got 'b'" },
+                { "x", "creates=a", "cwd=/", "creates must be absolute, got 'a'" },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(bench_make(&exec_type, cases[i].name, FIELDS(cases[i].a, cases[i].b)), -EINVAL);
+                CHECK_STR(bench.diag.message, cases[i].message);
+        }
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS("sig=SIGUSR1")), 0);
+}
+
+TEST_MAIN()

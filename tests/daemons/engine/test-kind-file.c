@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Files: drift is found, repaired, and then there is none; what cannot be, and what must not be. */
+
+#include <dirent.h>
+
+#include "daemons/engine/file-mode.h"
+#include "daemons/engine/safe-path.h"
+#include "tests/daemons/engine/kind-test.h"
+
+extern const ResourceType file_type;
+
+static mode_t mode_of(const char *name) {
+        struct stat st;
+        return lstat(in_dir(name), &st) < 0 ? 0 : st.st_mode & 07777;
+}
+
+static bool exists(const char *name) {
+        struct stat st;
+        return lstat(in_dir(name), &st) >= 0;
+}
+
+/* Nothing of ours is left lying about. */
+static unsigned n_entries(const char *name) {
+        DIR *d = opendir(in_dir(name));
+        unsigned n = 0;
+
+        for (const struct dirent *e; d && (e = readdir(d));)
+                n += !streq(e->d_name, ".") && !streq(e->d_name, "..");
+        if (d)
+                (void) closedir(d);
+        return n;
+}
+
+/* Looks (finds drift, changes nothing), applies, looks again. */
+static void converge(const char *name, const char *const *fields) {
+        CHECK_INT(bench_make(&file_type, name, fields), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        if (bench.diag.message)
+                TEST_FAIL("%s", bench.diag.message);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(bench_apply(false), CHECK_OK);
+}
+
+static void fails(const char *name, const char *const *fields, int error) {
+        CHECK_INT(bench_make(&file_type, name, fields), 0);
+        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
+        CHECK_INT(bench_apply(true), error);
+        CHECK(bench.diag.message);
+        CHECK_INT(bench.diag.pos.line, 3);
+}
+
+TEST(content) {
+        BENCH();
+
+        converge(in_dir("f"), FIELDS("state=exists", "content=hello\n", "mode=0640"));
+        check_file("f", "hello\n");
+        CHECK_INT(mode_of("f"), 0640);
+        put_file("f", "hellx\n");
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("f", "hello\n");
+        CHECK_INT(mode_of("f"), 0640);
+        CHECK_INT(chmod(in_dir("f"), 0600), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(mode_of("f"), 0640);
+        CHECK_INT(unlink(in_dir("f")), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("f", "hello\n");
+        converge(in_dir("f"), FIELDS("state=exists", "content="));
+        check_file("f", "");
+        CHECK_INT(mode_of("f"), 0640);          /* what is not said stays */
+        converge(in_dir("f"), FIELDS("content=x"));
+        check_file("f", "x");
+        CHECK_INT(n_entries(""), 1);
+}
+
+TEST(content_of_any_length_is_compared_to_its_end) {
+        BENCH();
+        size_t sizes[] = { 1, 16383, 16384, 16385, 32768, 100000 };
+
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                _cleanup_free_ char *text = malloc(sizes[i] + 20);
+                (void) snprintf(text, 20, "content=");
+                memset(text + 8, 'x', sizes[i]);
+                text[sizes[i] + 8] = '\0';
+                (void) unlink(in_dir("f"));
+                converge(in_dir("f"), FIELDS("state=exists", text));
+                check_file("f", text + 8);
+
+                _cleanup_close_ int fd = open(in_dir("f"), O_WRONLY | O_CLOEXEC);
+                CHECK(pwrite(fd, "y", 1, (off_t) sizes[i] - 1) == 1);
+                CHECK_INT(bench_apply(true), CHECK_CHANGED);
+                check_file("f", text + 8);
+        }
+}
+
+TEST(bytes_that_are_no_text) {
+        BENCH();
+        _cleanup_(value_done) Value v = VALUE_NIL;
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+
+        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists")), 0);
+        CHECK_INT(value_str(&v, "a\0b\xff", 4), 0);
+        CHECK_INT(field_set(field_find(file_type.fields, "content"), bench.r, v, NULL), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        REQUIRE(read_file_at(AT_FDCWD, in_dir("f"), 100, &data, &size) >= 0);
+        CHECK(size == 4 && memcmp(data, "a\0b\xff", 4) == 0);
+}
+
+TEST(what_is_not_said_to_exist_is_not_created) {
+        BENCH();
+
+        fails(in_dir("f"), FIELDS("content=x"), -ENOENT);
+        fails(in_dir("f"), FIELDS("mode=0600"), -ENOENT);
+        fails(in_dir("no/f"), FIELDS("state=exists", "content=x"), -ENOENT);
+        fails(in_dir("no/d/"), FIELDS("state=exists"), -ENOENT);
+        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS()), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(n_entries(""), 0);
+}
+
+TEST(state) {
+        BENCH();
+
+        converge(in_dir("empty"), FIELDS("state=exists"));
+        check_file("empty", "");
+        converge(in_dir("empty"), FIELDS("state=absent"));
+        CHECK(!exists("empty"));
+
+        converge(in_dir("d/"), FIELDS("state=exists", "mode=0750"));
+        CHECK_INT(mode_of("d"), 0750);
+        converge(in_dir("d/e/f/"), FIELDS("state=exists", "recurse=true"));
+        put_file("d/e/x", "x");
+        fails(in_dir("d/"), FIELDS("state=absent"), -ENOTEMPTY);
+        converge(in_dir("d/"), FIELDS("state=absent", "recurse=true"));
+        CHECK(!exists("d"));
+        CHECK_INT(n_entries(""), 0);
+        fails("/", FIELDS("state=absent", "recurse=true"), -EINVAL);
+        fails("//./", FIELDS("state=absent", "recurse=true"), -EINVAL);
+        fails("/tmp/..", FIELDS("state=absent", "recurse=true"), -EINVAL);
+}
+
+TEST(something_else_is_in_the_way) {
+        BENCH();
+
+        CHECK_INT(mkdir(in_dir("d"), 0755), 0);
+        put_file("d/x", "x");
+        put_file("f", "f");
+        fails(in_dir("d"), FIELDS("state=exists", "content=x"), -EISDIR);
+        fails(in_dir("f/"), FIELDS("state=exists"), -EEXIST);
+        check_file("d/x", "x");
+        converge(in_dir("d"), FIELDS("state=exists", "content=x", "force=true"));
+        check_file("d", "x");
+        converge(in_dir("f/"), FIELDS("state=exists", "force=true"));
+        CHECK_INT(n_entries("f"), 0);
+        CHECK_INT(mkfifo(in_dir("p"), 0600), 0);
+        fails(in_dir("p"), FIELDS("state=exists", "content=x"), -EEXIST);
+        converge(in_dir("p"), FIELDS("state=absent"));
+}
+
+TEST(source_and_fragments) {
+        BENCH();
+
+        put_file("src", "from there");
+        CHECK_INT(chmod(in_dir("src"), 0604), 0);
+        converge(in_dir("f"), FIELDS("state=exists", field_in_dir("source", "src")));
+        check_file("f", "from there");
+        CHECK_INT(mode_of("f"), 0604);
+        put_file("src", "from thxre");
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("f", "from thxre");
+        CHECK_INT(unlink(in_dir("src")), 0);
+        CHECK_INT(bench_apply(true), -ENOENT);
+        check_file("f", "from thxre");
+
+        CHECK_INT(mkdir(in_dir("d"), 0755), 0);
+        CHECK_INT(mkdir(in_dir("d/sub"), 0755), 0);
+        put_file("d/2", "two ");
+        put_file("d/1", "one ");
+        put_file("z", "zero ");
+        char list[300];
+        (void) snprintf(list, sizeof(list), "fragments=%s %s %s", in_dir("z"), in_dir("d/"), in_dir("d/1"));
+        converge(in_dir("f"), FIELDS("state=exists", list));
+        check_file("f", "zero one two one ");
+        fails(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "no")), -ENOENT);
+}
+
+TEST(links) {
+        BENCH();
+        char text[100] = {};
+
+        converge(in_dir("l"), FIELDS("state=exists", "symlink=true", "source=nowhere"));
+        CHECK_INT(readlink(in_dir("l"), text, sizeof(text) - 1), 7);
+        CHECK_STR(text, "nowhere");
+        converge(in_dir("l"), FIELDS("state=exists", "symlink=true", "source=f"));
+        put_file("f", "x");
+        fails(in_dir("f"), FIELDS("state=exists", "symlink=true", "source=y"), -EEXIST);
+        converge(in_dir("f"), FIELDS("state=exists", "symlink=true", "source=y", "force=true"));
+        CHECK_INT(unlink(in_dir("f")), 0);
+
+        /* Our own link is followed when content is written, and only itself is removed. */
+        put_file("f", "x");
+        converge(in_dir("l"), FIELDS("state=exists", "content=through the link"));
+        check_file("f", "through the link");
+        converge(in_dir("l"), FIELDS("state=absent"));
+        CHECK(exists("f") && !exists("l"));
+        CHECK_INT(n_entries(""), 1);
+}
+
+/* A link that somebody else made leads root nowhere. */
+TEST(links_of_others_are_not_followed) {
+        BENCH();
+
+        if (geteuid() != 0)
+                TEST_SKIP("needs to be root to make links of others");
+        CHECK_INT(mkdir(in_dir("secret"), 0755), 0);
+        put_file("secret/f", "keep");
+        CHECK_INT(mkdir(in_dir("home"), 0755), 0);
+        CHECK_INT(symlink("../secret", in_dir("home/d")), 0);
+        CHECK_INT(symlink("../secret/f", in_dir("home/l")), 0);
+        CHECK_INT(lchown(in_dir("home/d"), 65534, 65534), 0);
+        CHECK_INT(lchown(in_dir("home/l"), 65534, 65534), 0);
+        fails(in_dir("home/d/f"), FIELDS("state=exists", "content=evil"), -EPERM);
+        fails(in_dir("home/l"), FIELDS("state=exists", "content=evil"), -EPERM);
+        fails(in_dir("home/d/f"), FIELDS("state=absent"), -EPERM);
+        fails(in_dir("home/d/new/"), FIELDS("state=exists"), -EPERM);
+        check_file("secret/f", "keep");
+        CHECK_INT(lchown(in_dir("home/d"), 0, 0), 0);
+        converge(in_dir("home/d/f"), FIELDS("state=exists", "content=good"));
+        check_file("secret/f", "good");
+}
+
+TEST(owner_and_group) {
+        BENCH();
+        struct stat st;
+
+        if (geteuid() != 0)
+                TEST_SKIP("needs to be root to give files away");
+        converge(in_dir("f"), FIELDS("state=exists", "content=x", "owner=nobody", "group=65534", "mode=4755"));
+        CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 65534);
+        CHECK_INT(mode_of("f"), 04755);
+        CHECK_INT(chown(in_dir("f"), 0, 0), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 65534);
+        converge(in_dir("f"), FIELDS("state=exists", "content=y"));             /* new content, same owner */
+        CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 65534);
+        fails(in_dir("f"), FIELDS("state=exists", "owner=nosuchuser"), -ESRCH);
+        fails(in_dir("f"), FIELDS("state=exists", "group=4000000000"), -ESRCH);
+}
+
+TEST(dirname_and_basename) {
+        BENCH();
+        CHECK_INT(mkdir(in_dir("other"), 0755), 0);
+
+        converge(in_dir("f"), FIELDS("state=exists", "content=1", field_in_dir("dirname", "other/")));
+        check_file("other/f", "1");
+        converge(in_dir("f"), FIELDS("state=exists", "content=2", "basename=g"));
+        check_file("g", "2");
+        converge(in_dir("f"), FIELDS("state=exists", "content=3", "basename=h", field_in_dir("dirname", "other/")));
+        check_file("other/h", "3");
+        converge("a name that is no path", FIELDS("state=exists", "content=4", field_in_dir("path", "p")));
+        check_file("p", "4");
+}
+
+TEST(a_temporary_file_that_was_left_behind_is_used_up) {
+        BENCH();
+
+        converge(in_dir("f"), FIELDS("state=exists", "content=one"));
+        /* As if an engine had been killed between writing and renaming: the name follows from the file's (FNV-1a). */
+        char temporary[40];
+        uint64_t hash = (UINT64_C(14695981039346656037) ^ 'f') * UINT64_C(1099511628211);
+        (void) snprintf(temporary, sizeof(temporary), ".mgmt-%016llx", (unsigned long long) hash);
+        put_file(temporary, "half of");
+        put_file("f", "two");
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(n_entries(""), 1);
+        check_file("f", "one");
+}
+
+TEST(validate) {
+        static const struct {
+                const char *name, *a, *b;
+        } cases[] = {
+                { "etc/motd" },
+                { "/f", "dirname=/x" },
+                { "/f", "basename=/x" },
+                { "/f", "state=present" },
+                { "/f", "content=x", "source=/y" },
+                { "/f", "content=x", "fragments=/y" },
+                { "/f", "state=exists", "symlink=true" },
+                { "/f", "symlink=true", "content=x" },
+                { "/f", "state=absent", "content=x" },
+                { "/f", "state=absent", "mode=0644" },
+                { "/d/", "content=x" },
+                { "/d/", "symlink=true" },
+                { "/f", "source=/d/" },
+                { "/d/", "source=/f" },
+                { "/f", "source=f" },
+                { "/f", "mode=u+x" },
+                { "/f", "mode=999" },
+                { "/f", "mode=10000" },
+                { "/f", "fragments=x" },
+                { "/f", "fragments=/f" },
+                { "/d/f", "fragments=/d/" },
+                { "$f" },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                int r = bench_make(&file_type, cases[i].name, FIELDS(cases[i].a ? cases[i].a : "content=", cases[i].b));
+                if (r >= 0 || !bench.diag.message)
+                        TEST_FAIL("%s with %s and %s is taken", cases[i].name, cases[i].a, cases[i].b);
+        }
+        CHECK_INT(bench_make(&file_type, "/dd/f", FIELDS("fragments=/d")), 0);
+}
+
+TEST(modes) {
+        static const struct {
+                const char *text;
+                mode_t now, want;
+        } cases[] = {
+                { "0644", 0, 0644 },
+                { "7777", 0, 07777 },
+                { "0", 0777, 0 },
+                { "u=rw,go=r", 0, 0644 },
+                { "a=rx", 0, 0555 },
+                { "=rw", 0111, 0666 },
+                { "u=rwx", 0644, 0744 },
+                { "g=", 0777, 0707 },
+                { "u=rws,o=t", 0, 05600 },
+                { "u=rw", 04755, 0655 },
+        }, bad[] = { { "" }, { "u" }, { "u=q" }, { "u=r,u=w" }, { "uu=r" }, { "=r,u=w" }, { "u=r,," }, { "8" }, { "-1" }, { "u+r" } };
+        mode_t mode;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(file_mode_parse(cases[i].text, cases[i].now, &mode), 0);
+                CHECK_INT(mode, cases[i].want);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                if (file_mode_parse(bad[i].text, 0, &mode) >= 0)
+                        TEST_FAIL("'%s' is taken", bad[i].text);
+}
+
+TEST(watch) {
+        BENCH();
+
+        put_file("src", "1");
+        CHECK_INT(bench_make(&file_type, in_dir("d/f"), FIELDS("state=exists", field_in_dir("source", "src"))), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench.n_armed, 1);
+        bench_run(20000);
+        CHECK_INT(bench.n_changed, 0);
+        CHECK_INT(mkdir(in_dir("d"), 0755), 0);
+        bench_run(20000);
+        CHECK(bench.n_changed > 0);             /* it can be created now */
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        bench_run(20000);
+
+        static const struct {
+                const char *what;
+                bool event;
+        } steps[] = { { "write", true }, { "chmod", true }, { "unlink", true }, { "create", true }, { "neighbour", false }, { "source", true } };
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                bench.n_changed = 0;
+                switch (i) {
+                case 0: {
+                        _cleanup_close_ int fd = open(in_dir("d/f"), O_WRONLY | O_APPEND | O_CLOEXEC);
+                        CHECK(write(fd, "x", 1) == 1);
+                        break;
+                }
+                case 1:
+                        CHECK_INT(chmod(in_dir("d/f"), 0600), 0);
+                        break;
+                case 2:
+                        CHECK_INT(unlink(in_dir("d/f")), 0);
+                        break;
+                case 3:
+                        put_file("d/f", "y");
+                        break;
+                case 4:
+                        put_file("d/g", "y");
+                        break;
+                default:
+                        put_file("src", "2");
+                        break;
+                }
+                bench_run(20000);
+                if ((bench.n_changed > 0) != steps[i].event)
+                        TEST_FAIL("%s: %u events", steps[i].what, bench.n_changed);
+        }
+}
+
+TEST(what_it_wants_before_it) {
+        static const struct {
+                const char *name, *field, *wants;
+        } cases[] = {
+                { "/a/b/c", "content=", "/a/b/|/a/|/" },
+                { "/a/b/", "state=", "/a/|/" },
+                { "/", "state=", "" },
+                { "/a/f", "fragments=/x /y", "/x,/y,/a/,/" },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                StrBuf b = {};
+                CHECK_INT(bench_make(&file_type, cases[i].name, FIELDS(cases[i].field)), 0);
+                for (unsigned batch = 0;; batch++) {
+                        _cleanup_(resource_uids_done) ResourceUids uids = {};
+                        CHECK_INT(file_type.wants(bench.r, batch, &uids), 0);
+                        if (uids.n == 0)
+                                break;
+                        for (size_t k = 0; k < uids.n; k++)
+                                strbuf_printf(&b, "%s%s", k > 0 ? "," : batch > 0 ? "|" : "", uids.items[k].key);
+                }
+                _cleanup_free_ char *text = strbuf_take(&b);
+                CHECK_STR(text, cases[i].wants);
+        }
+}
+
+TEST(walking) {
+        BENCH();
+
+        CHECK_INT(mkdir(in_dir("a"), 0755), 0);
+        put_file("a/f", "x");
+        CHECK_INT(symlink("a", in_dir("l")), 0);
+        CHECK_INT(symlink("loop", in_dir("loop")), 0);
+        CHECK_INT(symlink(in_dir("a/f"), in_dir("a/abs")), 0);
+        static const struct {
+                const char *path, *base;
+                int result;
+        } cases[] = {
+                { "a/f", "f", 0 },
+                { "l/f", "f", 0 },
+                { "l/../a/./f", "f", 0 },
+                { "l/abs", "f", 0 },
+                { "a/new", "new", 0 },
+                { "no/new", NULL, -ENOENT },
+                { "a/f/x", NULL, -ENOTDIR },
+                { "loop", NULL, -ELOOP },
+                { "loop/x", NULL, -ELOOP },
+        };
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(safe_path_done) SafePath p = SAFE_PATH_INIT;
+                CHECK_INT(safe_path_find(in_dir(cases[i].path), true, &p), cases[i].result);
+                CHECK_STR(p.base, cases[i].base);
+        }
+        _cleanup_close_ int fd = safe_open(in_dir("l/f"), O_RDONLY);
+        CHECK(fd >= 0);
+        CHECK_INT(safe_open("relative", O_RDONLY), -ENOENT);
+}
+
+TEST_MAIN()
