@@ -13,9 +13,9 @@
  * - A ROUTER names its peers by five bytes: 0 and a number. That number is the PeerId, so nothing has to be remembered of a peer
  *   that only talks. Peers that choose names of their own are ignored.
  *
- * Who may connect is decided by the permissions of the socket file. (libzmq's filters by SO_PEERCRED, ZMQ_IPC_FILTER_UID and
- * …_GID, work with 4.3.4, but they look at the primary group only, which is not how our daemons are let in.) libzmq 4.3.4 aborts
- * if accept() fails with EMFILE: the limit of open files must be above what those in the socket's group may open. */
+ * Who may connect is decided by the permissions of the socket file. (libzmq 4.3.4 can also filter by SO_PEERCRED, but
+ * ZMQ_IPC_FILTER_GID does not see a process's supplementary groups, by which our daemons are let in.) It aborts if accept() fails
+ * with EMFILE, so the limit of open files has to be high: daemon_main() raises it as far as it may. */
 
 #include <arpa/inet.h>
 #include <fcntl.h>

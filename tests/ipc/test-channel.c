@@ -139,7 +139,7 @@ static uint64_t now_usec(void) {
                 uint64_t _end = now_usec() + (uint64_t) ((seconds) * 1e6); \
                 bool _holds; \
                 while (!(_holds = (condition)) && now_usec() < _end) \
-                        (void) sd_event_run((place)->event, 20000); \
+                        (void) sd_event_run((place)->event, 2000); \
                 _holds; \
         })
 
