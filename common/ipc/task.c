@@ -396,8 +396,10 @@ Task *group_settle(Task *root) {
         }
         if (old)
                 group_free(old);
-        if (map_put(w->by_key, root->key, root) < 0)
+        if (map_put(w->by_key, root->key, root) < 0) {
                 (void) diag_set(&root->failed, root->resource->pos, -ENOMEM, "cannot complete the group: %m");
+                free(TAKE_PTR(root->key));      /* those with a key can be found by it */
+        }
         return root;
 }
 
