@@ -193,6 +193,8 @@ typedef struct Engine {
         Diag diag;
 } Engine;
 
+static const char *kinds_path;          /* kinds of other daemons; NULL: there are none */
+
 /* In the directory of an engine before it, or an empty one. */
 static int engine_begin_in(Engine *e, const ResourceType *const *types, const EngineOptions *options) {
         int r = sd_event_new(&e->event);
@@ -201,7 +203,7 @@ static int engine_begin_in(Engine *e, const ResourceType *const *types, const En
         world.drift = map_new();
         world.pending = map_new();
         e->options = (SwapOptions) { .autoedge = true, .autogroup = true };
-        return r < 0 ? r : manager_new(&e->m, e->event, types, e->dir, NULL, options);
+        return r < 0 ? r : manager_new(&e->m, e->event, types, e->dir, kinds_path, options);
 }
 
 static const EngineOptions no_options = { .converger_timeout = -1 };

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Kinds of another daemon: a worker, as that daemon would have it, runs in this process behind a real socket. It hosts probes,
+ * which write into the same trace. */
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/ipc/worker.h"
+#include "common/schema.h"
+#include "tests/daemons/engine/engine-test.h"
+
+static const ResourceType remote_type = PROBE_TYPE("remote", RESOURCE_REFRESHABLE);
+static const ResourceType farm_type = PROBE_TYPE("farm", 0);
+static const ResourceType cow_type = PROBE_TYPE("farm:cow", 0, .parent_field = "group");
+
+static const ResourceType *const remote_types[] = { &remote_type, &farm_type, &cow_type, NULL };
+
+typedef struct Remote {
+        Worker *worker;
+        Channel *channel;
+        char path[108];
+} Remote;
+
+static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
+        Remote *remote = userdata;
+
+        if (!worker_message(remote->worker, c, peer, m))
+                TEST_FAIL("the worker was sent %s", message_name(m->type));
+}
+
+static const ChannelOps ops = { .message = on_message };
+
+static int remote_start(Remote *remote, Engine *e) {
+        struct sockaddr_un a = { .sun_family = AF_UNIX };
+        int r;
+
+        (void) unlink(remote->path);
+        memcpy(a.sun_path, remote->path, sizeof(a.sun_path));
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 || listen(fd, 16) < 0)
+                return -errno;
+        r = worker_new(&remote->worker, e->event, remote_types, e->dir, NULL);
+        return r < 0 ? r : channel_listen(&remote->channel, e->event, TAKE_FD(fd), &ops, remote);
+}
+
+static void remote_stop(Remote *remote) {
+        remote->worker = worker_free(remote->worker);
+        remote->channel = channel_free(remote->channel);
+}
+
+static int begin(Engine *e, Remote *remote) {
+        static char json[128];
+        char dir[] = "/tmp/test-proxy-XXXXXX";
+        int r;
+
+        *e = (Engine) {};
+        *remote = (Remote) {};
+        if (!mkdtemp(dir))
+                return -errno;
+        (void) snprintf(json, sizeof(json), "%s/kinds.json", dir);
+        FILE *f = fopen(json, "we");
+        if (!f)
+                return -errno;
+        r = schema_describe(f, "http", remote_types);
+        (void) fclose(f);
+        kinds_path = json;
+        if (r >= 0)
+                r = engine_begin_with(e, probe_types, &no_options);
+        (void) remove_tree(dir);
+        (void) setenv("MGMT_RUNTIME_DIR", e->dir, 1);
+        (void) snprintf(remote->path, sizeof(remote->path), "%s/http.sock", e->dir);
+        return r;
+}
+
+static void end(Engine *e, Remote *remote) {
+        remote_stop(remote);
+        engine_end(e);
+        kinds_path = NULL;
+}
+
+typedef struct Both {
+        Engine e;
+        Remote remote;
+} Both;
+
+static void both_end(Both *b) {
+        end(&b->e, &b->remote);
+}
+
+#define BOTH(b) \
+        __attribute__((__cleanup__(both_end))) Both b; \
+        REQUIRE(begin(&b.e, &b.remote) >= 0)
+
+/* Messages take their time: runs until all is settled, or nothing happens any more. */
+static void settle(Both *b) {
+        for (int i = 0; i < 300 && b->e.m->scheduler.n_unsettled > 0; i++)
+                run_for(&b->e, 3000);
+        run_for(&b->e, 10000);
+}
+
+TEST(order_across_daemons) {
+        static const struct {
+                const char *graph, *trace;
+        } cases[] = {
+                { "remote.a b remote.c remote.a>b b>remote.c", "a b c" },
+                { "a:always remote.b a=>remote.b", "a+ b*" },
+                { "remote.a:always b remote.a=>b", "a+ b*" },
+                { "remote.a:noop b remote.a>b", "a b" },
+                { "remote.a:out=7 b remote.a~>b", "a b<7 b" },
+                { "a:out=7 remote.b a~>remote.b", "a b<7 b" },
+                { "farm.a farm_cow.b farm_cow.c:group=a d farm_cow.b>d", "b c a d" },
+                { "remote.a:hidden b remote.a>b", "b" },
+                { "remote.a:poll=-1,late", "a" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                BOTH(b);
+                REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+                CHECK_INT(swap(&b.e, true, cases[i].graph), 0);
+                settle(&b);
+                CHECK_TRACE(cases[i].trace);
+                CHECK_INT(b.e.m->scheduler.n_unsettled, 0);
+        }
+}
+
+TEST(failures_come_back_with_their_text) {
+        BOTH(b);
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+
+        set(world.failures, "a", 2);
+        CHECK_INT(swap(&b.e, true, "remote.a:retry=1 b remote.a>b"), 0);
+        settle(&b);
+        CHECK_TRACE("a! a!");
+        CHECK_STR(state_of(&b.e, "remote.a"), "failed");
+        CHECK_STR(find_vertex(&b.e, "remote.a")->error.message, "told to fail");
+        CHECK_INT(swap(&b.e, true, "remote.c:invalid remote.d:nowatch"), 0);
+        settle(&b);
+        CHECK_STR(find_vertex(&b.e, "remote.c")->error.message, "told to be invalid");
+        CHECK_STR(find_vertex(&b.e, "remote.d")->error.message, "told not to watch");
+}
+
+TEST(the_daemon_comes_later) {
+        BOTH(b);
+
+        CHECK_INT(swap(&b.e, true, "remote.a b c remote.a>b"), 0);
+        run_for(&b.e, 30000);
+        CHECK_TRACE("c");
+        CHECK_STR(state_of(&b.e, "remote.a"), "waiting");
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+        settle(&b);
+        CHECK_TRACE("a b");
+}
+
+TEST(a_crash_is_no_failure) {
+        BOTH(b);
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+
+        CHECK_INT(swap(&b.e, true, "remote.a:pending remote.x farm.f farm_cow.g b remote.a>b"), 0);
+        run_for(&b.e, 60000);
+        CHECK_STR(state_of(&b.e, "remote.a"), "running");
+        remote_stop(&b.remote);
+        run_for(&b.e, 60000);
+        strbuf_done(&world.trace);
+        CHECK_STR(state_of(&b.e, "remote.a"), "waiting");
+        CHECK_STR(find_vertex(&b.e, "remote.a")->error.message, "mgmt-http is not there");
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+        for (int i = 0; i < 400 && worker_n_resources(b.remote.worker) < 4; i++)
+                run_for(&b.e, 5000);
+        run_for(&b.e, 60000);
+        CHECK_INT(worker_n_resources(b.remote.worker), 4);
+        CHECK_STR(state_of(&b.e, "remote.a"), "running");
+        CHECK_STR(state_of(&b.e, "remote.x"), "ok");
+        CHECK(world.trace.data && strstr(world.trace.data, "a?"));
+        CHECK_INT(find_vertex(&b.e, "remote.a")->failures, 0);
+}
+
+TEST(events_cancel_and_removal) {
+        BOTH(b);
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+
+        CHECK_INT(swap(&b.e, true, "remote.a:pending,timeout=50 remote.b"), 0);
+        run_for(&b.e, 120000);
+        char *text = strbuf_take(&world.trace);
+        CHECK(strstr(text, "a?") && strstr(text, "a/"));
+        free(text);
+        CHECK_STR(find_vertex(&b.e, "remote.a")->error.message, "timeout after 0.05 seconds");
+        CHECK_INT(proxies_n_connections(b.e.m->proxies), 1);
+        CHECK_INT(worker_n_resources(b.remote.worker), 2);
+        CHECK_INT(swap(&b.e, false, "-remote.a"), 0);
+        run_for(&b.e, 30000);
+        CHECK_INT(worker_n_resources(b.remote.worker), 1);
+        CHECK_INT(swap(&b.e, false, "-remote.b c"), 0);
+        run_for(&b.e, 30000);
+        CHECK_INT(worker_n_resources(b.remote.worker), 0);
+        CHECK_INT(proxies_n_connections(b.e.m->proxies), 0);
+        CHECK_INT(swap(&b.e, false, "remote.d"), 0);
+        settle(&b);
+        CHECK_STR(state_of(&b.e, "remote.d"), "ok");
+}
+
+TEST(another_engine_finds_things_running) {
+        BOTH(b);
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+
+        CHECK_INT(swap(&b.e, true, "remote.a:quiet remote.b:quiet farm.f farm_cow.g:quiet"), 0);
+        settle(&b);
+        strbuf_done(&world.trace);
+        /* Not engine_stop(): the worker lives on the same loop. */
+        b.e.m = manager_free(b.e.m);
+        run_for(&b.e, 30000);
+        CHECK_TRACE("");
+        REQUIRE(manager_new(&b.e.m, b.e.event, probe_types, b.e.dir, NULL, &no_options) >= 0);
+        CHECK(!b.e.m->proxies);
+        b.e.m = manager_free(b.e.m);
+        char json[160];
+        (void) snprintf(json, sizeof(json), "%s/kinds.json", b.e.dir);
+        FILE *f = fopen(json, "we");
+        REQUIRE(f);
+        CHECK_INT(schema_describe(f, "http", remote_types), 0);
+        (void) fclose(f);
+        REQUIRE(manager_new(&b.e.m, b.e.event, probe_types, b.e.dir, json, &no_options) >= 0);
+        CHECK_INT(swap(&b.e, true, "remote.a:quiet farm.f farm_cow.g:quiet"), 0);
+        settle(&b);
+        char *text = strbuf_take(&world.trace);
+        CHECK(!strstr(text, "watch:a") && !strstr(text, "watch:g"));    /* kept */
+        CHECK(strstr(text, "unwatch:b done:b"));                        /* wanted no more */
+        free(text);
+        CHECK_INT(worker_n_resources(b.remote.worker), 3);
+}
+
+TEST(groups_change) {
+        BOTH(b);
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+
+        CHECK_INT(swap(&b.e, true, "farm.f farm_cow.a farm_cow.b"), 0);
+        settle(&b);
+        CHECK_TRACE("a b f");
+        CHECK_INT(swap(&b.e, false, "-farm_cow.a farm_cow.c x farm_cow.c>x"), 0);
+        settle(&b);
+        CHECK_TRACE("b c f x");
+        CHECK_INT(worker_n_resources(b.remote.worker), 3);
+        CHECK_INT(swap(&b.e, false, "-farm.f"), 0);
+        settle(&b);
+        CHECK_INT(world.trace.size, strlen("b c"));     /* by themselves, in any order, as nothing holds them */
+        CHECK_STR(state_of(&b.e, "farm_cow.b"), "ok");
+        CHECK_STR(state_of(&b.e, "farm_cow.c"), "ok");
+        CHECK_INT(worker_n_resources(b.remote.worker), 2);
+}
+
+TEST_MAIN()
