@@ -85,7 +85,7 @@ deploy() {              # deploy SITE, a folder of sites/
 
 # ---- sites/house: one of everything, and how one sees from outside that it is as it should be ----
 
-HOUSE_RESOURCES=(file/_2fsrv_2fmotd exec/copy http_3aserver/_3a80 http_3aserver_3afile/_2fmotd kv/motd value/motd virt/guest)
+HOUSE_RESOURCES=(file/_2fsrv_2fmotd exec/copy print/told http_3aserver/_3a80 http_3aserver_3afile/_2fmotd kv/motd value/motd virt/guest)
 
 resource_property() {   # resource_property PATH PROPERTY
         busctl get-property org.mgmt.engine1 "/org/mgmt/engine1/resource/$1" org.mgmt.engine1.Resource "$2"
@@ -103,6 +103,9 @@ served() { [ "$(curl --silent --fail --max-time 2 http://127.0.0.1/motd)" = "mad
 house_stands() {
         file_is /srv/motd "made by mgmt" && file_is /srv/copy "made by mgmt" && served && resources_ok && converged
 }
+
+# How often the print resource, which the file notifies, has said its piece.
+times_told() { journalctl --quiet --unit mgmt-engine.service --output cat | grep -c 'print\[told\].*was put right'; }
 
 deploy_house() {
         start_mgmt
