@@ -71,6 +71,7 @@ static void run_end(Run *run, int code) {
         run->ending = true;
         run->code = code;
         output_progress_clear();
+        run->stream = stream_free(run->stream);         /* while its peer lives: without one, closing takes a while */
         if (run->supervisor)
                 supervisor_stop(run->supervisor);
         else

@@ -59,7 +59,7 @@ def write(path, text):
 
 
 class Scratch:
-    """A directory with a home in it; processes that were started below it carry a mark in their environment."""
+    """A directory with a home in it. Processes that were started here carry a mark in their environment, or name it."""
 
     def __enter__(self):
         self.path = tempfile.mkdtemp(prefix="mgmt-run-test.")
@@ -95,9 +95,10 @@ class Scratch:
         found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{pid}/environ", "rb") as f:
-                    if self.mark.encode() not in f.read().split(b"\0"):
-                        continue
+                with open(f"/proc/{pid}/environ", "rb") as e, open(f"/proc/{pid}/cmdline", "rb") as c:
+                    ours = self.mark.encode() in e.read().split(b"\0") or self.path.encode() in c.read()
+                if not ours:
+                    continue
                 with open(f"/proc/{pid}/stat") as f:
                     if f.read().rsplit(")", 1)[1].split()[0] == "Z":
                         continue
@@ -159,7 +160,8 @@ class Run:
             line = self.lines.get(timeout=max(0.001, deadline - time.monotonic()))
         except queue.Empty:
             raise Failed(f"no event in time: {what}") from None
-        check(line is not None, f"it ended (status {self.process.wait(SECONDS)}) before: {what}; stderr: {self.stderr()}")
+        if line is None:
+            raise Failed(f"it ended (status {self.process.wait(SECONDS)}) before: {what}; stderr: {self.stderr()}")
         event = json.loads(line)
         check(isinstance(event, dict) and isinstance(event.get("type"), str), f"not an object with a type: {line}")
         self.events.append(event)
