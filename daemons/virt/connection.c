@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include <libvirt/virterror.h>
 #include <systemd/sd-event.h>
@@ -23,6 +24,10 @@ enum {
 
 #define PATIENCE_USEC UINT64_C(300000)  /* for calls under way when the daemon ends */
 
+/* How long to wait where a socket is there, but nobody listens yet: that may change without a trace in the file system. */
+#define REFUSED_FIRST_USEC UINT64_C(50000)
+#define REFUSED_LAST_USEC UINT64_C(30000000)
+
 struct VirtConnection {
         VirtManager *manager;
         char *uri;
@@ -32,6 +37,8 @@ struct VirtConnection {
         WorkThread *thread;
         VirtConnectionState state;
         PathWatch *watch;               /* of the folder, while it is not open */
+        sd_event_source *refused;       /* enabled while connections are refused */
+        uint64_t refused_usec;          /* the next wait */
         sd_event_source *idle;          /* enabled while there are no users */
         int lost_fd;
         sd_event_source *lost_source;
@@ -161,22 +168,26 @@ static void handle_close(VirtConnection *c) {
         c->handle = NULL;
 }
 
-static int handle_open(VirtConnection *c, Diag *reterr) {
+static int handle_open(VirtConnection *c, VirtCall *call) {
         static int kinds[] = { VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE };
         virConnectAuth auth = { .credtype = kinds, .ncredtype = ELEMENTSOF(kinds), .cb = answer_credentials, .cbdata = c };
 
         atomic_store(&c->lost, false);
         c->handle = virConnectOpenAuth(c->uri[0] ? c->uri : NULL, c->username ? &auth : NULL, 0);
         if (!c->handle) {
-                int r = may_come_later(c) ? -EAGAIN : 0, e = virt_error(reterr, "cannot connect to '%s'", c->uri);
-                return r < 0 ? r : e;
+                virErrorPtr e = virGetLastError();
+                bool later = may_come_later(c);
+                int r = virt_error(&call->diag, "cannot connect to '%s'", c->uri);
+
+                call->refused = later && e->int1 == ECONNREFUSED;
+                return later ? -EAGAIN : r;
         }
 
         c->agent_events = -1;
         c->domain_events = virConnectDomainEventRegisterAny(c->handle, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                                             VIR_DOMAIN_EVENT_CALLBACK(on_domain), c, NULL);
         if (c->domain_events < 0) {
-                int r = virt_error(reterr, "cannot subscribe to events of '%s'", c->uri);
+                int r = virt_error(&call->diag, "cannot subscribe to events of '%s'", c->uri);
                 handle_close(c);
                 return r;
         }
@@ -201,7 +212,7 @@ static void call_run(Work *w) {
         if (c->handle && (atomic_load(&c->lost) || virConnectIsAlive(c->handle) == 0))
                 handle_close(c);
         if (!c->handle) {
-                call->result = handle_open(c, &call->diag);
+                call->result = handle_open(c, call);
                 if (call->result < 0) {
                         call->state = call->result == -EAGAIN ? VIRT_CONNECTION_WAITING : VIRT_CONNECTION_FAILED;
                         return;
@@ -230,6 +241,7 @@ static void connection_free(VirtConnection *c, uint64_t patience_usec) {
                 return;                 /* it still uses the connection, until the end of the process */
         path_watch_free(c->watch);
         sd_event_source_disable_unref(c->idle);
+        sd_event_source_disable_unref(c->refused);
         sd_event_source_disable_unref(c->lost_source);
         closep(&c->lost_fd);
         free(c->uri);
@@ -259,6 +271,7 @@ static void close_done(Work *w) {
 static void connection_close(VirtConnection *c) {
         c->closing = true;
         c->watch = path_watch_free(c->watch);
+        c->refused = sd_event_source_disable_unref(c->refused);
         c->close = (Work) { .run = close_run, .done = close_done };
         if (!c->used || work_thread_add(c->thread, &c->close) < 0)
                 close_done(&c->close);          /* nothing was ever opened */
@@ -301,6 +314,23 @@ static void watch_socket(VirtConnection *c) {
                 (void) path_watch_new(&c->watch, c->manager->paths, c->folder, 0, on_socket, c);
 }
 
+static int on_refused(sd_event_source *source, uint64_t usec, void *userdata) {
+        tell_users(userdata, NULL);
+        return 0;
+}
+
+/* Longer each time, up to a limit. */
+static void retry_refused(VirtConnection *c, bool refused) {
+        if (!refused) {
+                c->refused_usec = REFUSED_FIRST_USEC;
+                (void) sd_event_source_set_enabled(c->refused, SD_EVENT_OFF);
+                return;
+        }
+        (void) sd_event_source_set_time_relative(c->refused, c->refused_usec);
+        (void) sd_event_source_set_enabled(c->refused, SD_EVENT_ONESHOT);
+        c->refused_usec = MIN(c->refused_usec * 2, REFUSED_LAST_USEC);
+}
+
 static void connection_enter(VirtConnection *c, VirtConnectionState state) {
         if (state == VIRT_CONNECTION_OPEN)
                 c->watch = path_watch_free(c->watch);
@@ -331,9 +361,10 @@ static void call_done(Work *w) {
                 call->done(call);
                 return;
         }
-        if (call->result == -EAGAIN && !lost && !c->watch)
+        if (call->result == -EAGAIN && !lost && !call->refused && !c->watch)
                 call->result = -EIO;            /* nothing would wake it again, but a retry */
         connection_enter(c, call->state);
+        retry_refused(c, call->refused);
         call->done(call);
         if (lost)
                 tell_users(c, NULL);
@@ -350,10 +381,13 @@ static int connection_new(VirtConnection **ret, VirtManager *m, const char *uri,
         c->folder = socket_folder(uri);
         c->username = username ? strdup(username) : NULL;
         c->password = password ? strdup(password) : NULL;
+        c->refused_usec = REFUSED_FIRST_USEC;
         c->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         r = c->lost_fd < 0 ? -errno : !c->uri || (username && !c->username) || (password && !c->password) ? -ENOMEM : 0;
         if (r >= 0)
                 r = sd_event_add_io(m->event, &c->lost_source, c->lost_fd, EPOLLIN, on_lost, c);
+        if (r >= 0)
+                r = sd_event_add_time(m->event, &c->refused, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_refused, c);
         if (r >= 0)
                 r = sd_event_add_defer(m->event, &c->idle, on_idle, c);
         if (r >= 0)

@@ -66,6 +66,7 @@ struct VirtCall {
         int result;                     /* what run() returned, or why there is no connection (-EAGAIN: it is waiting) */
         Diag diag;                      /* run() may set it; without place */
         VirtConnectionState state;      /* of the connection, as the call found it */
+        bool refused;                   /* there is a socket, but nobody listens */
 
         int (*run)(VirtCall *call, virConnectPtr c);    /* in the thread */
         void (*done)(VirtCall *call);   /* in the loop; frees it */

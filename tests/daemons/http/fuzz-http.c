@@ -57,29 +57,35 @@ static void start(void) {
         (void) atexit(finish);
 }
 
-static void must(bool what) {
-        if (!what)
-                abort();
-}
+#define MUST(condition) \
+        do { \
+                if (!(condition)) { \
+                        (void) fprintf(stderr, "not so: %s (%m)\n", #condition); \
+                        abort(); \
+                } \
+        } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         static unsigned n;
+        /* no TIME_WAIT: there are only so many ports */
+        static const struct linger at_once = { .l_onoff = 1 };
         Client c;
 
         if (!server)
                 start();
 
-        must(client_open(&c, &host, test_address()) >= 0);
+        MUST(client_open(&c, &host, test_address()) >= 0);
         (void) client_send(&c, (const char *) data, MIN(size, (size_t) 256 * 1024));
         (void) shutdown(c.fd, SHUT_WR);
-        must(client_until_closed(&c, 5000));
+        MUST(client_until_closed(&c, 5000));
+        (void) setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
         client_close(&c);
 
         if (++n % 64 == 1) {
                 Answer a = ask(&host, test_address(), "GET /data HTTP/1.1\r\nHost: a\r\n\r\n");
-                must(a.status == 200 && streq(a.body, "hello"));
+                MUST(a.status == 200 && streq(a.body, "hello"));
                 answer_done(&a);
-                must(http_port_n_connections(http_manager_next(&manager, NULL)) <= 1);
+                MUST(http_port_n_connections(http_manager_next(&manager, NULL)) <= 1);
         }
         return 0;
 }
