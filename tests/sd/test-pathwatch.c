@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -663,20 +664,29 @@ TEST(missing_permission_is_an_error_of_that_path_only) {
         CHECK_INT(r, 0);
 }
 
-/* In a user namespace of our own, where the limit of watches is ours to set. */
+static bool write_text(const char *path, const char *text) {
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+        return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t) strlen(text);
+}
+
+/* Root in namespaces of our own. */
+static bool unshare_as_root(int namespaces) {
+        char uid_map[64], gid_map[64];
+
+        snprintf(uid_map, sizeof(uid_map), "0 %u 1", geteuid());
+        snprintf(gid_map, sizeof(gid_map), "0 %u 1", getegid());
+        return unshare(CLONE_NEWUSER | namespaces) == 0 && write_text("/proc/self/uid_map", uid_map) &&
+               write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/gid_map", gid_map);
+}
+
 static int body_limit(void) {
         Place p;
         Probe probes[8] = {}, tree = {}, file = {};
-        char map[64];
 
-        snprintf(map, sizeof(map), "0 %u 1", geteuid());
-        if (unshare(CLONE_NEWUSER) < 0)
+        if (!unshare_as_root(0))
                 return 77;
-        _cleanup_close_ int map_fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-        if (map_fd < 0 || write(map_fd, map, strlen(map)) < 0)
-                return 77;
-        _cleanup_close_ int limit_fd = open("/proc/sys/user/max_inotify_watches", O_WRONLY | O_CLOEXEC);
-        if (limit_fd < 0 || write(limit_fd, "8", 1) < 0)
+        if (!write_text("/proc/sys/user/max_inotify_watches", "8"))
                 return 77;
         if (!place_init(&p))
                 return 2;
@@ -720,6 +730,66 @@ TEST(the_limit_of_the_kernel_is_an_error_of_that_path_only) {
         int r = in_child(body_limit);
         if (r == 77)
                 TEST_SKIP("no user namespaces");
+        CHECK_INT(r, 0);
+}
+
+static int body_mounts(void) {
+        Place p;
+        Probe file = {}, other = {}, tree = {}, link = {};
+
+        if (!unshare_as_root(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return 77;
+        if (!place_init(&p))
+                return 2;
+        do_steps("mkdir a/b; write a/b/f; mkdir x; mkdir d/e; ln a/b/f l; write other");
+        CHECK_INT(path_watch_new(&file.watch, p.watcher, full(&p, "a/b/f"), 0, on_change, &file), 0);
+        CHECK_INT(path_watch_new(&other.watch, p.watcher, full(&p, "other"), 0, on_change, &other), 0);
+        CHECK_INT(path_watch_new(&tree.watch, p.watcher, full(&p, "d"), RECURSIVE, on_change, &tree), 0);
+        CHECK_INT(path_watch_new(&link.watch, p.watcher, full(&p, "l"), 0, on_change, &link), 0);
+        drain(&p);
+        CHECK_INT(take_count(&file) + take_count(&other) + take_count(&tree) + take_count(&link), 0);
+
+        if (mount("tmpfs", "a", "tmpfs", 0, NULL) < 0)
+                return 77;
+        drain(&p);
+        CHECK_INT(take_count(&file), 1);
+        CHECK(take_count(&link) > 0);
+        CHECK_INT(take_count(&tree), 0);
+        do_steps("mkdir a/b; write a/b/f");
+        drain(&p);
+        CHECK(take_count(&file) > 0);
+        CHECK(take_count(&link) > 0);
+        CHECK_INT(umount2("a", MNT_DETACH), 0);
+        drain(&p);
+        CHECK(take_count(&file) > 0);
+        do_steps("write a/b/f");
+        drain(&p);
+        CHECK_INT(take_count(&file), 1);
+
+        CHECK_INT(mount("tmpfs", "d/e", "tmpfs", 0, NULL), 0);
+        drain(&p);
+        CHECK_INT(take_count(&tree), 1);
+        do_steps("write d/e/f");
+        drain(&p);
+        CHECK_INT(take_count(&tree), 1);
+        CHECK_INT(umount2("d/e", 0), 0);        /* not busy: a watch does not hold a mount */
+        drain(&p);
+        CHECK(take_count(&tree) > 0);
+        CHECK_INT(take_count(&other), 0);
+
+        path_watch_free(file.watch);
+        path_watch_free(other.watch);
+        path_watch_free(tree.watch);
+        path_watch_free(link.watch);
+        CHECK_INT(path_watcher_n_watches(p.watcher), 1);
+        place_done(&p);
+        return 0;
+}
+
+TEST(mounts_are_seen) {
+        int r = in_child(body_mounts);
+        if (r == 77)
+                TEST_SKIP("no mount namespaces");
         CHECK_INT(r, 0);
 }
 
