@@ -301,7 +301,15 @@ static void bench_group(unsigned n, bool chain) {
         report(chain ? "engine: 1,000 that could be grouped, in a chain" : "engine: 10,000 grouped into one", median(samples, 5), 0);
 }
 
-int main(void) {
+/* Arguments name what to run: files, changes, equal, group; none: all. */
+static bool wanted(int argc, char *argv[], const char *name) {
+        for (int i = 1; i < argc; i++)
+                if (streq(argv[i], name))
+                        return true;
+        return argc < 2;
+}
+
+int main(int argc, char *argv[]) {
         char files[64];
 
         (void) log_set_level(LOG_ERR);
@@ -310,12 +318,18 @@ int main(void) {
         (void) snprintf(files, sizeof(files), "%s/files", directory);
         if (mkdir(files, 0755) < 0)
                 die("mkdir");
-        bench_files(1000);
-        bench_files(10000);
-        bench_drift_and_changes(10000);
-        bench_equal(10000);
-        bench_group(1000, true);
-        bench_group(10000, false);
+        if (wanted(argc, argv, "files")) {
+                bench_files(1000);
+                bench_files(10000);
+        }
+        if (wanted(argc, argv, "changes"))
+                bench_drift_and_changes(10000);
+        if (wanted(argc, argv, "equal"))
+                bench_equal(10000);
+        if (wanted(argc, argv, "group")) {
+                bench_group(1000, true);
+                bench_group(10000, false);
+        }
         (void) remove_tree(directory);
         return EXIT_SUCCESS;
 }

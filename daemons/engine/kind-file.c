@@ -488,9 +488,11 @@ static int get_content(const File *f, Content *ret, Diag *reterr) {
         return ret->owned ? 0 : -ENOMEM;
 }
 
-static ssize_t read_fully(int fd, char *buffer, size_t size, off_t at) {
+/* At most limit bytes are there to be read: that the end has come need not be asked. */
+static ssize_t read_fully(int fd, char *buffer, size_t size, off_t at, size_t limit) {
         size_t n = 0;
 
+        size = MIN(size, limit);
         while (n < size) {
                 ssize_t k = pread(fd, buffer + n, size - n, at + (off_t) n);
                 if (k < 0 && errno == EINTR)
@@ -504,16 +506,16 @@ static ssize_t read_fully(int fd, char *buffer, size_t size, off_t at) {
         return (ssize_t) n;
 }
 
-/* 1 if the file has this content, 0 if not. */
+/* 1 if the file, which has the size of the content, has this content; 0 if not. */
 static int content_matches(int fd, const Content *c) {
         char have[16384], want[16384];
 
         for (size_t at = 0;;) {
-                ssize_t n = read_fully(fd, have, sizeof(have), (off_t) at);
+                ssize_t n = read_fully(fd, have, sizeof(have), (off_t) at, c->size - at);
                 if (n < 0)
                         return (int) n;
                 if (c->fd >= 0) {
-                        ssize_t k = read_fully(c->fd, want, sizeof(want), (off_t) at);
+                        ssize_t k = read_fully(c->fd, want, sizeof(want), (off_t) at, c->size - at);
                         if (k < 0)
                                 return (int) k;
                         if (k != n || memcmp(have, want, (size_t) n) != 0)
@@ -521,8 +523,8 @@ static int content_matches(int fd, const Content *c) {
                 } else if ((size_t) n > c->size - at || memcmp(have, c->data + at, (size_t) n) != 0)
                         return 0;
                 at += (size_t) n;
-                if ((size_t) n < sizeof(have))
-                        return c->fd >= 0 || at == c->size;
+                if ((size_t) n < sizeof(have) || at == c->size)
+                        return at == c->size;
         }
 }
 
@@ -532,7 +534,7 @@ static int write_content(int fd, const Content *c) {
         if (c->fd < 0)
                 return write_all(fd, c->data, c->size);
         for (off_t at = 0;;) {
-                ssize_t n = read_fully(c->fd, buffer, sizeof(buffer), at);
+                ssize_t n = read_fully(c->fd, buffer, sizeof(buffer), at, SIZE_MAX);
                 if (n <= 0)
                         return (int) n;
                 int r = write_all(fd, buffer, (size_t) n);
