@@ -30,6 +30,7 @@
 enum {
         STOP_LIMIT_MSEC = 900,
         LISTEN_BACKLOG = 128,
+        EMIT_QUEUE_MAX = 4096,  /* messages */
         EXIT_USAGE = 2,
 };
 
@@ -276,10 +277,18 @@ int daemon_export_tree(Daemon *d, const char *prefix, const char *interface, con
                                               .find = find, .enumerate = enumerate, .userdata = userdata });
 }
 
+/* Whether there is a bus that takes signals. One that hangs must not fill our memory with them. */
+static bool bus_takes(Daemon *d) {
+        uint64_t n_queued;
+
+        return d->bus && sd_bus_is_ready(d->bus) > 0 && sd_bus_get_n_queued_write(d->bus, &n_queued) >= 0 &&
+               n_queued < EMIT_QUEUE_MAX;
+}
+
 int daemon_emit(Daemon *d, const char *path, const char *interface, const char *member, const char *types, ...) {
         va_list ap;
 
-        if (!d->bus || sd_bus_is_ready(d->bus) <= 0)
+        if (!bus_takes(d))
                 return 0;
         va_start(ap, types);
         int r = sd_bus_emit_signalv(d->bus, path, interface, member, types, ap);
@@ -288,7 +297,7 @@ int daemon_emit(Daemon *d, const char *path, const char *interface, const char *
 }
 
 int daemon_emit_changed(Daemon *d, const char *path, const char *interface, char **properties) {
-        if (!d->bus || sd_bus_is_ready(d->bus) <= 0)
+        if (!bus_takes(d))
                 return 0;
         return sd_bus_emit_properties_changed_strv(d->bus, path, interface, properties);
 }

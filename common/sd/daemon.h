@@ -55,6 +55,7 @@ int daemon_export(Daemon *d, const char *path, const char *interface, const sd_b
 int daemon_export_tree(Daemon *d, const char *prefix, const char *interface, const sd_bus_vtable *vtable,
                        sd_bus_object_find_t find, sd_bus_node_enumerator_t enumerate, void *userdata);
 
-/* Signals for whoever listens: dropped, with 0, while there is no bus. properties is NULL-terminated. */
+/* Signals for whoever listens: dropped, with 0, while there is no bus or one that does not take them. properties is
+ * NULL-terminated. */
 int daemon_emit(Daemon *d, const char *path, const char *interface, const char *member, const char *types, ...);
 int daemon_emit_changed(Daemon *d, const char *path, const char *interface, char **properties);

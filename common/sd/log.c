@@ -3,10 +3,14 @@
 /* One process, one log: a level, a target, and one system call per line. A line for people is written by a single writev(), so
  * that the lines of five daemons that share a terminal never mix. Texts may quote what strangers chose (file names, output of
  * commands): on their way to a terminal control characters are spelled out, and further lines are indented, so that nobody can
- * forge a line of ours. */
+ * forge a line of ours.
+ *
+ * Nobody who reads our lines, or stopped reading them (Ctrl-S in a terminal is enough), can hold a daemon up: a console that
+ * takes nothing for a while is given up, and told later how much it missed. */
 
 #define SD_JOURNAL_SUPPRESS_LOCATION    /* CODE_FILE and CODE_LINE name the statement in the program, not our source */
 
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -16,7 +20,7 @@
 
 #include "common/sd/log.h"
 
-enum { TEXT_INLINE = 1024, FIELDS_MAX = 8 };
+enum { TEXT_INLINE = 1024, FIELDS_MAX = 8, CONSOLE_PATIENCE_MSEC = 100 };
 
 typedef enum Target {
         TARGET_AUTO,
@@ -37,6 +41,7 @@ static struct {
         bool stderr_is_journal;
         bool stderr_is_terminal;
         bool colour;
+        unsigned long n_lost;   /* lines that the console did not take */
 } logger = { .level = LOG_INFO, .target = TARGET_CONSOLE };
 
 /* Journald names the stream that it made for our stderr; somebody may have redirected it since. */
@@ -237,18 +242,40 @@ static const char *level_colour(int level) {
         }
 }
 
-static void write_console(const Entry *e, const char *place) {
-        const char *colour = logger.colour ? level_colour(e->level) : "", *end = *colour ? "\033[0m\n" : "\n";
-        _cleanup_free_ char *nice_place = printable(place), *nice_text = printable(e->text);
-        char prefix[128];
+/* The patience is for the first line only; after that it takes one that can be written at once. */
+static bool console_takes(void) {
+        struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-        line_prefix(prefix, sizeof(prefix), e->level);
-        const char *parts[] = { colour, prefix, nice_place ? nice_place : "", nice_text ? nice_text : "(out of memory)", end };
+        return poll(&p, 1, logger.n_lost == 0 ? CONSOLE_PATIENCE_MSEC : 0) > 0;
+}
+
+static void write_line(const char *colour, const char *prefix, const char *place, const char *text) {
+        const char *parts[] = { colour, prefix, place, text, *colour ? "\033[0m\n" : "\n" };
         struct iovec iov[ELEMENTSOF(parts)];
+
         for (size_t i = 0; i < ELEMENTSOF(parts); i++)
                 iov[i] = (struct iovec) { .iov_base = (char *) parts[i], .iov_len = strlen(parts[i]) };
         while (writev(STDERR_FILENO, iov, ELEMENTSOF(iov)) < 0 && errno == EINTR)
                 ;
+}
+
+static void write_console(const Entry *e, const char *place) {
+        const char *colour = logger.colour ? level_colour(e->level) : "";
+        _cleanup_free_ char *nice_place = printable(place), *nice_text = printable(e->text);
+        char prefix[128], missed[64];
+
+        if (!console_takes()) {
+                logger.n_lost++;
+                return;
+        }
+        if (logger.n_lost > 0) {
+                line_prefix(prefix, sizeof(prefix), LOG_WARNING);
+                snprintf(missed, sizeof(missed), "%lu lines were lost here", logger.n_lost);
+                logger.n_lost = 0;
+                write_line("", prefix, "", missed);
+        }
+        line_prefix(prefix, sizeof(prefix), e->level);
+        write_line(colour, prefix, nice_place ? nice_place : "", nice_text ? nice_text : "(out of memory)");
 }
 
 /* ---- common ---- */

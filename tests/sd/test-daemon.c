@@ -74,6 +74,23 @@ static int method_emit(sd_bus_message *m, void *userdata, sd_bus_error *reterr) 
         return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
 }
 
+/* Emits into a bus that hangs, and tells how many messages are waiting. */
+static int method_flood(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
+        Manager *x = userdata;
+        uint64_t n_queued = 0;
+        int32_t bus_pid;
+
+        int r = sd_bus_message_read(m, "i", &bus_pid);
+        if (r < 0)
+                return r;
+        kill(bus_pid, SIGSTOP);
+        for (int i = 0; i < 100000 && r >= 0; i++)
+                r = daemon_emit(x->daemon, "/org/mgmt/test1", "org.mgmt.test1.Manager", "Happened", "s", "again");
+        (void) sd_bus_get_n_queued_write(x->daemon->bus, &n_queued);
+        kill(bus_pid, SIGCONT);
+        return r < 0 ? r : sd_bus_reply_method_return(m, "t", n_queued);
+}
+
 static int get_number(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
                       void *userdata, sd_bus_error *reterr) {
         return sd_bus_message_append(reply, "u", 42);
@@ -86,6 +103,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD("Exit", "i", NULL, method_exit, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Fail", NULL, NULL, method_fail, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Emit", NULL, NULL, method_emit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Flood", "i", "t", method_flood, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Happened", "s", 0),
         SD_BUS_VTABLE_END
 };
@@ -274,7 +292,8 @@ typedef enum Surroundings {
         TWO_SOCKETS     = 1 << 2,
         WRONG_SOCKET    = 1 << 3,
         NO_SOCKET       = 1 << 4,       /* only promised */
-        BAD_PARENT      = 1 << 5,       /* closed standard streams, blocked and ignored signals */
+        WITH_WATCHDOG   = 1 << 5,
+        BAD_PARENT      = 1 << 6,       /* closed standard streams, blocked and ignored signals */
 } Surroundings;
 
 static void setenv_int(const char *name, long value) {
@@ -307,6 +326,8 @@ static void exec_daemon(const Place *p, unsigned how, const char *behaviour, int
                 setenv_int("LISTEN_PID", getpid());
                 setenv("LISTEN_FDNAMES", how & TWO_SOCKETS ? "a:b" : "test", 1);
         }
+        if (how & WITH_WATCHDOG)
+                setenv_int("WATCHDOG_USEC", 200 * 1000);
         if (how & BY_SYSTEMD)
                 setenv_int("SYSTEMD_EXEC_PID", getpid());
         if (how & BAD_PARENT) {
@@ -589,6 +610,39 @@ TEST(objects_errors_and_signals) {
                 if (sd_bus_process(bus, NULL) == 0)
                         sd_bus_wait(bus, 100000);
         CHECK_INT(n_signals, 2);
+        place_done(&p);
+}
+
+TEST(a_bus_that_hangs_is_not_fed) {
+        Place p;
+        uint64_t n_queued = 0;
+
+        REQUIRE(place_init(&p));
+        start_bus(&p);
+        start_daemon(&p, WITH_SOCKET, "");
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = wait_name(&p);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        REQUIRE(bus);
+        CHECK(sd_bus_call_method(bus, "org.mgmt.test1", "/org/mgmt/test1", "org.mgmt.test1.Manager", "Flood", NULL, &reply, "i",
+                                 (int32_t) p.bus) >= 0);
+        REQUIRE(reply);
+        CHECK(sd_bus_message_read(reply, "t", &n_queued) > 0);
+        CHECK(n_queued > 0 && n_queued <= 4096);
+        place_done(&p);
+}
+
+TEST(the_watchdog_is_fed) {
+        Place p;
+
+        REQUIRE(place_init(&p));
+        start_bus(&p);
+        start_daemon(&p, WITH_SOCKET | WITH_WATCHDOG, "");
+        CHECK(wait_notified(&p, "READY=1"));
+        for (int i = 0; i < 3; i++) {
+                CHECK(wait_notified(&p, "WATCHDOG=1"));
+                p.notified_size = 0;
+                p.notified[0] = '\0';
+        }
         place_done(&p);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "common/sd/log.h"
 #include "tests/test.h"
@@ -142,6 +143,47 @@ TEST(level_and_target_change_at_run_time) {
                 CHECK_STR(after_time(line), want[i]);
         }
         CHECK_STR(rest, "");
+}
+
+static int held_pipe[2];
+
+static void body_stuck(void) {
+        char block[4096];
+
+        log_open("mgmt-test");
+        if (pipe2(held_pipe, O_CLOEXEC) < 0)
+                return;
+        int saved = dup(STDERR_FILENO);
+        dup2(held_pipe[1], STDERR_FILENO);
+        memset(block, '.', sizeof(block));
+        fcntl(held_pipe[1], F_SETFL, O_NONBLOCK);
+        while (write(held_pipe[1], block, sizeof(block)) > 0)
+                ;
+        fcntl(held_pipe[1], F_SETFL, 0);
+        for (int i = 0; i < 1000; i++)
+                log_info("nobody reads this");
+        fcntl(held_pipe[0], F_SETFL, O_NONBLOCK);
+        while (read(held_pipe[0], block, sizeof(block)) > 0)
+                ;
+        log_info("somebody reads again");
+        ssize_t n = read(held_pipe[0], block, sizeof(block));
+        (void) !write(saved, block, n > 0 ? (size_t) n : 0);
+}
+
+TEST(a_reader_that_stops_reading_does_not_hold_us_up) {
+        static const char *const want[] = { "mgmt-test[warning]: 1000 lines were lost here", "mgmt-test[info]: somebody reads again" };
+        struct timespec begin, end;
+
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        _cleanup_free_ char *text = captured(body_stuck);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        CHECK(end.tv_sec - begin.tv_sec < 5);
+        char *rest = text;
+        for (size_t i = 0; i < ELEMENTSOF(want); i++) {
+                char *line = strsep(&rest, "\n");
+                REQUIRE(line);
+                CHECK_STR(after_time(line), want[i]);
+        }
 }
 
 /* A stderr that is a journal stream, but the target is the console: the priority is all that journald needs. */
