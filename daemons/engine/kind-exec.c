@@ -67,6 +67,8 @@ typedef struct Exec {
         Child *watcher;
         PathWatch **watches;
         size_t n_watches;
+        struct timespec seen;           /* the newest of mtimes when the attempt began */
+        bool overtaken;                 /* one of mtimes changed during the last run */
         bool loaded;                    /* sent is what the disk has */
         Value sent[_STREAM_MAX];        /* nil: nothing yet */
 } Exec;
@@ -389,9 +391,27 @@ static int send_all(Exec *e, bool fallback) {
         return r;
 }
 
-/* Whether a file is newer than the last run: 1, 0 or an error. */
-static int is_outdated(const Exec *e, Diag *reterr) {
-        struct stat last = {}, st;
+static bool timespec_is_later(struct timespec a, struct timespec b) {
+        return a.tv_sec > b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec > b.tv_nsec);
+}
+
+static int newest_of_mtimes(const Exec *e, struct timespec *ret, Diag *reterr) {
+        struct timespec newest = {};
+        struct stat st;
+
+        for (char **s = e->mtimes; *s; s++) {
+                if (stat(*s, &st) < 0)
+                        return resource_error(&e->resource, reterr, -errno, "cannot stat '%s' of mtimes: %m", *s);
+                if (timespec_is_later(st.st_mtim, newest))
+                        newest = st.st_mtim;
+        }
+        *ret = newest;
+        return 0;
+}
+
+/* Whether a file is newer than those that the last run has seen: 1, 0 or an error. That time is the mtime of a file of ours. */
+static int is_outdated(Exec *e, Diag *reterr) {
+        struct stat last = {};
         _cleanup_free_ char *path = NULL;
         int r;
 
@@ -402,28 +422,30 @@ static int is_outdated(const Exec *e, Diag *reterr) {
                 return r;
         if (stat(path, &last) < 0 && errno != ENOENT)
                 return -errno;
-        for (char **s = e->mtimes; *s; s++) {
-                if (stat(*s, &st) < 0)
-                        return resource_error(&e->resource, reterr, -errno, "cannot stat '%s' of mtimes: %m", *s);
-                if (st.st_mtim.tv_sec > last.st_mtim.tv_sec ||
-                    (st.st_mtim.tv_sec == last.st_mtim.tv_sec && st.st_mtim.tv_nsec > last.st_mtim.tv_nsec))
-                        return 1;
-        }
-        return 0;
+        r = newest_of_mtimes(e, &e->seen, reterr);
+        return r < 0 ? r : timespec_is_later(e->seen, last.st_mtim);
 }
 
-static int remember_run(const Exec *e) {
+/* A file that changed while the command ran may have been read before that: reason for another run. If it happens in that one as
+ * well, the command itself changes it, and that shall not go on for ever. */
+static int remember_run(Exec *e) {
+        struct timespec newest;
         _cleanup_free_ char *path = NULL;
-        char text[32];
         int r;
 
         if (!e->mtimes)
                 return 0;
+        r = newest_of_mtimes(e, &newest, NULL);
+        e->overtaken = r >= 0 && !e->overtaken && timespec_is_later(newest, e->seen);
+        if (r >= 0 && !e->overtaken)
+                e->seen = newest;
         r = state_path(e, "mtimes", &path);
         if (r < 0)
                 return r;
-        (void) snprintf(text, sizeof(text), "%lld\n", (long long) time(NULL));
-        return write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0600, false);
+        _cleanup_close_ int fd = open(path, O_WRONLY|O_CREAT|O_CLOEXEC|O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return -errno;
+        return futimens(fd, (const struct timespec[]) { e->seen, e->seen }) < 0 ? -errno : 0;
 }
 
 /* ---- the attempt ---- */
