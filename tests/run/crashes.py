@@ -22,11 +22,17 @@ file "$SCRATCH/a" {{
         state => "exists",
         content => "a\\n",
 
-        Notify => Exec["tell"],
+        Notify => Print["told"],
 }}
-exec "tell" {{
-        cmd => "/bin/cp $SCRATCH/a $SCRATCH/told",
-        shell => "/bin/sh",
+print "told" {{
+        msg => "the file was put right",
+}}
+exec "copy" {{
+        cmd => "/bin/cp $SCRATCH/a $SCRATCH/copy",
+        mtimes => ["$SCRATCH/a"],
+        creates => "$SCRATCH/copy",
+
+        Depend => File["$SCRATCH/a"],
 }}
 http:server "127.0.0.1:{PORT}" {{}}
 http:server:file "/page" {{
@@ -56,7 +62,7 @@ def page():
 
 def check_state(s):
     wait_until(lambda: read(s.at("a")) == "a\n", "the file is right")
-    wait_until(lambda: read(s.at("told")) == "a\n", "the command ran")
+    wait_until(lambda: read(s.at("copy")) == "a\n", "the command ran")
     wait_until(lambda: page() == b"page\n", "the page is served")
 
 
@@ -75,7 +81,7 @@ def each_daemon(s):
             for n in range(3):
                 old = run.pid_of(daemon)
                 write(s.at("a"), "drift\n")
-                os.unlink(s.at("told"))
+                os.unlink(s.at("copy"))
                 kill(old, signal.SIGKILL)
                 write(s.at("a"), "more drift\n")
                 check_state(s)
@@ -89,7 +95,7 @@ def all_at_once(s):
     with start(s) as run:
         for n in range(5):
             write(s.at("a"), f"drift {n}\n")
-            os.unlink(s.at("told"))
+            os.unlink(s.at("copy"))
             for pid in s.processes("mgmt-*"):
                 kill(pid, signal.SIGKILL)
             check_state(s)
@@ -115,7 +121,7 @@ def the_bus(s):
 def while_starting(s):
     """At every moment of the start."""
     for milliseconds in (2, 5, 8, 12, 16, 20, 25, 30, 40, 60):
-        for name in ("a", "told"):
+        for name in ("a", "copy"):
             if os.path.exists(s.at(name)):
                 os.unlink(s.at(name))
         with Run(s, "--tmp-prefix", "--converger-timeout=0", s.program(PROGRAM)) as run:

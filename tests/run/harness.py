@@ -143,12 +143,13 @@ class Run:
         return self
 
     def __exit__(self, kind, *_):
-        if kind:
-            for e in self.events[-12:]:
-                print(f"#   {json.dumps(e)}")
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(SECONDS)
+        if kind:
+            rest = [json.loads(line) for line in iter(lambda: self.lines.get(timeout=SECONDS), None)]
+            for e in (self.events + rest)[-30:]:
+                print(f"#   {json.dumps(e)}")
 
     def follow(self):
         for line in self.process.stdout:
