@@ -27,6 +27,7 @@
 enum {
         LISTEN_BACKLOG = 512,
         TIMER_ACCURACY_USEC = 1000,     /* pipelined requests wait for it */
+        CROWDED_USEC = 50 * 1000,       /* an idle connection may stay so long where all places are taken */
         CALLBACK_BLOCK = 8 * 1024,      /* bytes buffered for a body that is put together from pieces */
 };
 
@@ -111,7 +112,16 @@ static uint64_t phase_timeout(const HttpListener *l, Phase phase) {
                phase == PHASE_WRITING ? l->serving.write_timeout_usec : 0;
 }
 
+/* With all places taken, that one goes which has said nothing complete for the longest time: those who only hold places cannot
+ * keep others out. NULL if there is none, or if one goes already. */
+static HttpConnection *listener_superfluous(const HttpListener *l) {
+        bool crowded = l->n_connections >= HTTP_CONNECTIONS_MAX && TAILQ_EMPTY(&l->connections[PHASE_SHUT]);
+
+        return crowded ? TAILQ_FIRST(&l->connections[PHASE_READING]) : NULL;
+}
+
 static void listener_expire(HttpListener *l) {
+        HttpConnection *superfluous = listener_superfluous(l);
         uint64_t now = now_usec(l);
 
         for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
@@ -121,6 +131,8 @@ static void listener_expire(HttpListener *l) {
                 while (timeout > 0 && (c = TAILQ_FIRST(&l->connections[phase])) && now - c->since_usec >= timeout)
                         connection_shut(c);
         }
+        if (superfluous && now - superfluous->since_usec >= CROWDED_USEC)
+                connection_shut(superfluous);
 }
 
 /* Whether the library has something to do right now: then it must not be waited for. */
@@ -134,12 +146,15 @@ static bool is_busy(HttpListener *l, uint64_t *ret_milliseconds) {
 }
 
 static void listener_arm(HttpListener *l) {
+        const HttpConnection *superfluous = listener_superfluous(l);
         uint64_t next = l->draining ? l->drain_until_usec : UINT64_MAX, milliseconds;
 
         if (is_busy(l, &milliseconds))
                 next = 0;
         else if (milliseconds != UINT64_MAX)
                 next = MIN(next, now_usec(l) + milliseconds * 1000);
+        if (superfluous)
+                next = MIN(next, superfluous->since_usec + CROWDED_USEC);
         for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
                 uint64_t timeout = phase_timeout(l, phase);
                 const HttpConnection *c = TAILQ_FIRST(&l->connections[phase]);

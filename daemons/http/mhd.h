@@ -21,7 +21,8 @@ typedef struct HttpListener HttpListener;
 typedef struct HttpRequest HttpRequest;
 
 enum {
-        HTTP_CONNECTIONS_MAX = 1024,            /* of one listener; more wait in the kernel's queue */
+        HTTP_CONNECTIONS_MAX = 1024,            /* of one listener; the last place is freed by closing an idle one. If all are
+                                                 * being answered, more wait in the kernel's queue */
         HTTP_CONNECTION_MEMORY = 16 * 1024,     /* bytes for one request's line and headers */
         HTTP_BODY_MAX = 64 * 1024,              /* bytes of a request's body that are read (and dropped) */
         HTTP_SILENCE_SECONDS = 120,             /* a connection on which nothing moves for so long is closed */

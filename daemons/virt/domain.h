@@ -29,7 +29,7 @@ typedef enum DomainRestart {
 
 typedef struct DomainTask {
         DomainSpec spec;
-        const char *driver;     /* the scheme of the URI: "qemu", "lxc", "test", …; static */
+        const char *driver;     /* "type" of domains there: "lxc", "test", …; "qemu": that or "kvm"; static */
         DomainState state;
         int autostart;          /* 1, 0, or negative: as it is */
         bool transient;

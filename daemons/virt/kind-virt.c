@@ -101,14 +101,27 @@ static DomainRestart parse_restart(const char *s) {
         return (DomainRestart) word_find(words, _DOMAIN_RESTART_MAX, s);
 }
 
-/* The driver that a URI names, as it is called in a domain's "type". */
+/* What a domain's "type" is, by the driver that a URI names; "qemu" stands for the best there is. */
 static const char *parse_driver(const char *uri) {
-        static const char *const drivers[] = { "bhyve", "lxc", "test", "vz", "xen" };
+        static const struct {
+                const char *scheme, *type;
+        } drivers[] = {
+                { "bhyve", "bhyve" },
+                { "esx", "vmware" },
+                { "hyperv", "hyperv" },
+                { "lxc", "lxc" },
+                { "openvz", "openvz" },
+                { "test", "test" },
+                { "vbox", "vbox" },
+                { "vpx", "vmware" },
+                { "vz", "vz" },
+                { "xen", "xen" },
+        };
         size_t n = strcspn(uri, ":+");
 
         for (size_t i = 0; i < ELEMENTSOF(drivers); i++)
-                if (strlen(drivers[i]) == n && strncmp(uri, drivers[i], n) == 0)
-                        return drivers[i];
+                if (strlen(drivers[i].scheme) == n && strncmp(uri, drivers[i].scheme, n) == 0)
+                        return drivers[i].type;
         return "qemu";
 }
 
@@ -407,7 +420,8 @@ static void virt_done(Resource *r) {
 
 const ResourceType virt_type = {
         .kind = "virt",
-        .doc = "A virtual machine or container of libvirt: that it exists, what it consists of, and what it does.",
+        .doc = "A virtual machine or container of libvirt: that it exists, and what it does. State, memory, processors and startup are "
+               "kept as they are wanted; what else it consists of is said when it is created, and left alone afterwards.",
         .example = "virt \"web1\" {\n"
                    "        uri => \"test:///default\",\n"
                    "        state => \"running\",\n"

@@ -67,6 +67,7 @@ static void setup(Fixture *f) {
         Resource *children[] = {
                 testhost_resource(&f->host, file, "/hello", "data", "\"hello\"", NULL),
                 testhost_resource(&f->host, file, "/big", "path", quoted, NULL),
+                testhost_resource(&f->host, file, "/held", "data", "\"x\"", "longpoll", "true", NULL),
         };
         for (size_t i = 0; i < ELEMENTSOF(children); i++)
                 if (!children[i] || resource_add_child(f->server, children[i]) < 0)
@@ -245,14 +246,17 @@ TEST(a_thousand_kept_connections) {
         teardown(&f);
 }
 
-static void too_many_clients(int report, int go) {
+/* Nobody gets in while all places are in use by requests that wait for their answer. */
+static void held_clients(int report, int go) {
+        static const char text[] = "GET /held HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n\r\n";
         static int fds[HTTP_CONNECTIONS_MAX];
         bool good = true;
 
         for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
                 fds[i] = dial();
-                good = good && request(fds[i], HELLO, "hello");
+                good = good && send(fds[i], text, strlen(text), MSG_NOSIGNAL) > 0;
         }
+        (void) usleep(100000);
         int late = dial();      /* sits in the kernel's queue */
         struct timeval soon = { .tv_usec = 200000 };
         (void) setsockopt(late, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
@@ -267,15 +271,46 @@ static void too_many_clients(int report, int go) {
         wait_for(go);
 }
 
-TEST(more_connections_than_allowed_wait) {
+TEST(more_requests_than_allowed_wait) {
         Fixture f;
 
         setup(&f);
-        Child c = run_clients(too_many_clients);
+        Child c = run_clients(held_clients);
         CHECK_INT(next_report(&f, &c), 'y');
         CHECK_INT(n_connections(&f), HTTP_CONNECTIONS_MAX);
         (void) !write(c.go, "", 1);
         CHECK_INT(next_report(&f, &c), 'y');
+        end_clients(&c);
+        teardown(&f);
+}
+
+/* Those who have connected and say nothing, or not all of it, make room. */
+static void idle_clients(int report, int go) {
+        static int fds[3000];
+        bool good = true;
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                fds[i] = dial();
+                if (i % 2 == 0)
+                        good = good && send(fds[i], "GET /hello HT", 13, MSG_NOSIGNAL) == 13;
+                if (i % 300 == 299) {
+                        int fd = dial();
+                        good = good && request(fd, HELLO, "hello");
+                        (void) close(fd);
+                }
+        }
+        say(report, good ? 'y' : 'n');
+        wait_for(go);
+}
+
+TEST(idle_connections_make_room) {
+        Fixture f;
+
+        setup(&f);
+        Child c = run_clients(idle_clients);
+        CHECK_INT(next_report(&f, &c), 'y');
+        testhost_run(&f.host, 50);
+        CHECK(n_connections(&f) <= HTTP_CONNECTIONS_MAX);
         end_clients(&c);
         teardown(&f);
 }
