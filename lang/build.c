@@ -74,6 +74,21 @@ static int fold(FuncGraph *g, Node *n) {
         return n->set && !n->failure ? node_freeze(g, n) : 0;
 }
 
+static int fail_with(FuncGraph *g, Node *n, Diag *error, bool catchable) {
+        Failure *f = failure_new(error, n->pos, catchable);
+        if (!f)
+                return -ENOMEM;
+        node_fail(g, n, f);
+        return 0;
+}
+
+static int fail_large(FuncGraph *g, Node *n) {
+        _cleanup_(diag_done) Diag error = {};
+
+        diag_set(&error, n->pos, -E2BIG, "the value is too large");
+        return fail_with(g, n, &error, false);
+}
+
 /* ---- composites ---- */
 
 typedef struct CompositeNode {
@@ -106,6 +121,12 @@ static int composite_run(FuncGraph *g, Node *n) {
                         names[i] = e->st.items[i].name;
                 r = value_struct(&v, names, values, n->n_in);
         }
+        if (r >= 0 && !value_is_small(v, VALUE_PARTS_MAX)) {
+                value_done(&v);
+                r = -E2BIG;
+        }
+        if (r == -E2BIG)
+                return fail_large(g, n);
         if (r < 0)
                 return r;
         node_set(g, n, v);
@@ -179,11 +200,9 @@ static int builtin_run(FuncGraph *g, Node *n) {
         }
         if (r == -ENOMEM)
                 return r;
-        Failure *f = failure_new(&error, n->pos, r == BUILTIN_CATCHABLE);
-        if (!f)
-                return -ENOMEM;
-        node_fail(g, n, f);
-        return 0;
+        if (error.error == 0 && r == -E2BIG)
+                return fail_large(g, n);
+        return fail_with(g, n, &error, r == BUILTIN_CATCHABLE);
 }
 
 static const NodeType builtin_type_node = { .name = "builtin", .size = sizeof(BuiltinNode), .run = builtin_run };
@@ -634,11 +653,7 @@ static int each_fail(FuncGraph *g, EachNode *e, const char *message) {
         _cleanup_(diag_done) Diag error = {};
 
         diag_set(&error, e->node.pos, -EINVAL, "%s", message);
-        Failure *f = failure_new(&error, e->node.pos, false);
-        if (!f)
-                return -ENOMEM;
-        node_fail(g, &e->node, f);
-        return 0;
+        return fail_with(g, &e->node, &error, false);
 }
 
 static int each_run(FuncGraph *g, Node *n) {
@@ -747,13 +762,8 @@ static int too_deep(FuncGraph *g, const Expr *e, Node **ret) {
         _cleanup_(diag_done) Diag error = {};
 
         diag_set(&error, e->pos, -ELOOP, "definitions and calls are nested too deeply");
-        Node *n = node_source(g, VALUE_NIL);
-        Failure *f = n ? failure_new(&error, e->pos, false) : NULL;
-        if (!f)
-                return -ENOMEM;
-        node_fail(g, n, f);
-        *ret = n;
-        return 0;
+        *ret = node_source(g, VALUE_NIL);
+        return *ret ? fail_with(g, *ret, &error, false) : -ENOMEM;
 }
 
 static int build_kind(FuncGraph *g, Expr *e, Env *env, Node **ret) {

@@ -39,6 +39,8 @@ static int yylex(YYSTYPE *value, YYLTYPE *pos, Parser *p);
 static void yyerror(YYLTYPE *pos, Parser *p, const char *message);
 static void parser_error(Parser *p, Pos pos, const char *class, const char *format, ...) _printf_(4, 5);
 static Pos join(Pos from, Pos to);
+static const char *compose(Parser *p, const char *left, char separator, const char *right);
+static const Type *shallow(Parser *p, const Type *t);
 static Expr *finish(Parser *p, Expr *e);
 static Stmt *finish_stmt(Parser *p, Stmt *s);
 static Expr *operator(Parser *p, Pos pos, const char *name, Expr *left, Expr *right);
@@ -508,8 +510,10 @@ type
         | INT_IDENTIFIER                { $$ = &type_int; }
         | FLOAT_IDENTIFIER              { $$ = &type_float; }
         | VARIANT_IDENTIFIER            { $$ = &type_variant; }
-        | OPEN_BRACK CLOSE_BRACK type   { TRY($$ = type_list(p->arena, $3)); }
-        | MAP_IDENTIFIER OPEN_CURLY type COLON type CLOSE_CURLY { TRY($$ = type_map(p->arena, $3, $5)); }
+        | OPEN_BRACK CLOSE_BRACK type   { TRY(($$ = type_list(p->arena, $3)) && shallow(p, $$)); }
+        | MAP_IDENTIFIER OPEN_CURLY type COLON type CLOSE_CURLY {
+                TRY(($$ = type_map(p->arena, $3, $5)) && shallow(p, $$));
+        }
         | STRUCT_IDENTIFIER OPEN_CURLY CLOSE_CURLY { TRY($$ = type_struct(p->arena, NULL, 0)); }
         | STRUCT_IDENTIFIER OPEN_CURLY type_fields CLOSE_CURLY { TRY($$ = struct_type(p, @4, $3)); }
         | FUNC_IDENTIFIER OPEN_PAREN type_args CLOSE_PAREN type { TRY($$ = func_type(p, @5, $3, $5)); }
@@ -557,7 +561,7 @@ var
 
 dotted
         : name
-        | dotted DOT name               { TRY($$ = arena_printf(p->arena, "%s.%s", $1, $3)); }
+        | dotted DOT name               { TRY($$ = compose(p, $1, '.', $3)); }
         ;
 
 dotted_var
@@ -566,12 +570,12 @@ dotted_var
 
 colon_name
         : IDENTIFIER
-        | colon_name COLON IDENTIFIER   { TRY($$ = arena_printf(p->arena, "%s:%s", $1, $3)); }
+        | colon_name COLON IDENTIFIER   { TRY($$ = compose(p, $1, ':', $3)); }
         ;
 
 cap_kind
         : CAPITALIZED_IDENTIFIER
-        | cap_kind COLON CAPITALIZED_IDENTIFIER { TRY($$ = arena_printf(p->arena, "%s:%s", $1, $3)); }
+        | cap_kind COLON CAPITALIZED_IDENTIFIER { TRY($$ = compose(p, $1, ':', $3)); }
         ;
 
 %%
@@ -680,6 +684,45 @@ static Pos join(Pos from, Pos to) {
         return (Pos) { from.file, from.line, from.column, to.end_line, to.end_column };
 }
 
+enum { NAME_SIZE_MAX = 1024 };
+
+/* a.b, a:b */
+static const char *compose(Parser *p, const char *left, char separator, const char *right) {
+        if (strlen(left) + strlen(right) > NAME_SIZE_MAX) {
+                parser_error(p, p->token.pos, "parser", "name is longer than %d bytes", NAME_SIZE_MAX);
+                return NULL;
+        }
+        return arena_printf(p->arena, "%s%c%s", left, separator, right);
+}
+
+static unsigned type_depth(const Type *t, unsigned limit) {
+        unsigned deepest = 0;
+
+        if (limit == 0)
+                return 1;
+        for (uint32_t i = 0; i < t->n_fields; i++)
+                deepest = MAX(deepest, type_depth(t->fields[i].type, limit - 1));
+        if (t->key)
+                deepest = MAX(deepest, type_depth(t->key, limit - 1));
+        if (t->element)
+                deepest = MAX(deepest, type_depth(t->element, limit - 1));
+        return deepest + (t->n_fields > 0 || t->element);
+}
+
+static const Type *shallow(Parser *p, const Type *t) {
+        if (type_depth(t, VALUE_DEPTH_MAX + 1) <= VALUE_DEPTH_MAX)
+                return t;
+        parser_error(p, p->token.pos, "parser", "type is nested too deeply (more than %d levels)", VALUE_DEPTH_MAX);
+        return NULL;
+}
+
+static bool too_many(Parser *p, Pos pos, size_t n, const char *what) {
+        if (n <= TYPE_FIELDS_MAX)
+                return false;
+        parser_error(p, pos, "parser", "more than %d %s", TYPE_FIELDS_MAX, what);
+        return true;
+}
+
 static bool too_deep(Parser *p, Pos pos, uint32_t depth) {
         if (depth <= AST_DEPTH_MAX)
                 return false;
@@ -712,6 +755,8 @@ static Expr *finish(Parser *p, Expr *e) {
                         depth = deeper(depth, deeper(e->map.items[i].key->depth, e->map.items[i].value->depth));
                 break;
         case EXPR_STRUCT:
+                if (too_many(p, e->pos, e->st.n, "fields"))
+                        return NULL;
                 for (uint32_t i = 0; i < e->st.n; i++)
                         depth = deeper(depth, e->st.items[i].value->depth);
                 break;
@@ -719,6 +764,8 @@ static Expr *finish(Parser *p, Expr *e) {
                 depth = e->fn->body->depth;
                 break;
         case EXPR_CALL:
+                if (too_many(p, e->pos, e->call.args.n, "arguments"))
+                        return NULL;
                 depth = deeper(exprs_depth(&e->call.args), e->call.callee ? e->call.callee->depth : 0);
                 break;
         case EXPR_IF:
@@ -829,6 +876,9 @@ static Expr *branch(Parser *p, Pos pos, Expr *condition, Expr *then, Expr *other
 
 /* A function all of whose parameters and whose result are annotated has a type at once. */
 static Expr *lambda(Parser *p, Pos pos, const char *title, Params *params, const Type *result, Expr *body) {
+        if (too_many(p, pos, params->n, "parameters"))
+                return NULL;
+
         Expr *e = expr_new(p->arena, EXPR_FUNC, pos);
         if (!e || !(e->fn = NEW(Func)))
                 return NULL;
@@ -1001,14 +1051,20 @@ static void type_error(Parser *p, Pos pos, const char *problem, const TypeField 
 }
 
 static const Type *struct_type(Parser *p, Pos end, TypeFields *fields) {
+        if (too_many(p, end, fields->n, "fields"))
+                return NULL;
+
         const TypeField *again = repeated(fields);
 
         if (again)
                 type_error(p, end, "duplicate struct field", again);
-        return type_struct(p->arena, fields->items, fields->n);
+        const Type *t = type_struct(p->arena, fields->items, fields->n);
+        return t ? shallow(p, t) : NULL;
 }
 
 static const Type *func_type(Parser *p, Pos end, TypeFields *args, const Type *result) {
+        if (too_many(p, end, args->n, "arguments"))
+                return NULL;
         for (uint32_t i = 0; i < args->n; i++)
                 if (!args->items[i].name && !(args->items[i].name = arena_printf(p->arena, "%" PRIu32, i)))
                         return NULL;
@@ -1016,7 +1072,8 @@ static const Type *func_type(Parser *p, Pos end, TypeFields *args, const Type *r
         const TypeField *again = repeated(args);
         if (again)
                 type_error(p, end, "duplicate arg name", again);
-        return type_func(p->arena, args->items, args->n, result);
+        const Type *t = type_func(p->arena, args->items, args->n, result);
+        return t ? shallow(p, t) : NULL;
 }
 
 int ast_parse(Arena *a, const char *file, const char *text, size_t size, Ast *ret, Diag *reterr) {

@@ -253,12 +253,21 @@ typedef struct Names {
         size_t n;
 } Names;
 
-static int names_of(Value v, Names *ret) {
+static bool is_text(Value v) {
+        return strlen(value_cstr(v)) == v.s->size;
+}
+
+static int names_of(Value v, Names *ret, Pos pos, Diag *reterr) {
         Names names = { calloc(v.kind == TYPE_LIST ? (size_t) v.l->n + 1 : 2, sizeof(char *)), 0 };
         _cleanup_(map_freep) Map *seen = NULL;
 
         if (!names.items)
                 return -ENOMEM;
+        for (uint32_t i = 0; i < (v.kind == TYPE_LIST ? v.l->n : 1); i++)
+                if (!is_text(v.kind == TYPE_LIST ? v.l->items[i] : v)) {
+                        free(names.items);
+                        return diag_set(reterr, pos, -EINVAL, "names with NUL bytes cannot be used");
+                }
         if (v.kind != TYPE_LIST)
                 names.items[names.n++] = value_cstr(v);
         else
@@ -327,10 +336,6 @@ static Value part_value(const Node *n, const Part *p) {
         return p->known ? *p->known : n->in[p->input].from->value;
 }
 
-static int text_fits(const char *s, size_t size) {
-        return strlen(s) == size;
-}
-
 /* Numbers must fit the field's native type; everything else was settled by inference. */
 static int check_range(const SchemaField *f, Value v, Diag *reterr) {
         uint64_t scratch = 0;
@@ -338,7 +343,7 @@ static int check_range(const SchemaField *f, Value v, Diag *reterr) {
 
         if ((f->type >= FIELD_INT8 && f->type <= FIELD_UINT64) || f->type == FIELD_FLOAT32)
                 return field_set(&spec, &scratch, v, reterr);
-        if (f->type == FIELD_STR && v.kind == TYPE_STR && !text_fits(value_cstr(v), v.s->size))
+        if (f->type == FIELD_STR && v.kind == TYPE_STR && !is_text(v))
                 return diag_set(reterr, (Pos) {}, -EINVAL, "strings with NUL bytes cannot be stored here");
         return 0;
 }
@@ -427,7 +432,7 @@ static int fill_resource(FuncGraph *g, const ResourceNode *n, const char *name, 
         return r < 0 ? diag_set(reterr, s->pos, r, "%s[%s] did not Validate: %s", s->resource.kind, name, problem.message ?: "?") : 0;
 }
 
-static int declare_item_edges(FuncGraph *g, const ResourceNode *n, const char *name, Contribution *c) {
+static int declare_item_edges(FuncGraph *g, const ResourceNode *n, const char *name, Contribution *c, Diag *reterr) {
         const Stmt *s = n->stmt.stmt;
 
         for (uint32_t i = 0; i < s->resource.items.n; i++) {
@@ -435,7 +440,7 @@ static int declare_item_edges(FuncGraph *g, const ResourceNode *n, const char *n
                 if (item->kind != ITEM_EDGE || !item_active(n, i))
                         continue;
                 _cleanup_(names_done) Names names = {};
-                int r = names_of(part_value(&n->stmt.node, &n->parts[i * 2 + 1]), &names);
+                int r = names_of(part_value(&n->stmt.node, &n->parts[i * 2 + 1]), &names, item->pos, reterr);
                 bool before = streq(item->name, "before") || streq(item->name, "notify");
                 for (size_t j = 0; j < names.n && r >= 0; j++) {
                         EdgeSpec e;
@@ -456,7 +461,7 @@ static int declare_item_edges(FuncGraph *g, const ResourceNode *n, const char *n
 
 static int declare_all(FuncGraph *g, const ResourceNode *n, Contribution *c, Diag *reterr) {
         _cleanup_(names_done) Names names = {};
-        int r = names_of(part_value(&n->stmt.node, &n->name), &names);
+        int r = names_of(part_value(&n->stmt.node, &n->name), &names, n->stmt.stmt->pos, reterr);
 
         for (size_t i = 0; i < names.n && r >= 0; i++) {
                 ResourceSpec spec = {};
@@ -467,7 +472,7 @@ static int declare_all(FuncGraph *g, const ResourceNode *n, Contribution *c, Dia
                 }
                 r = declare(g->output, c, &spec, n->stmt.sequence);
                 if (r >= 0)
-                        r = declare_item_edges(g, n, names.items[i], c);
+                        r = declare_item_edges(g, n, names.items[i], c, reterr);
         }
         return r;
 }
@@ -555,14 +560,14 @@ typedef struct EdgeNode {
         Part *parts;            /* owned; the name of each half */
 } EdgeNode;
 
-static int declare_pair(FuncGraph *g, const EdgeNode *n, uint32_t i, Contribution *c) {
+static int declare_pair(FuncGraph *g, const EdgeNode *n, uint32_t i, Contribution *c, Diag *reterr) {
         const EdgeHalf *from = n->stmt.stmt->edge.items[i], *to = n->stmt.stmt->edge.items[i + 1];
         _cleanup_(names_done) Names froms = {};
         _cleanup_(names_done) Names tos = {};
-        int r = names_of(part_value(&n->stmt.node, &n->parts[i]), &froms);
+        int r = names_of(part_value(&n->stmt.node, &n->parts[i]), &froms, from->pos, reterr);
 
         if (r >= 0)
-                r = names_of(part_value(&n->stmt.node, &n->parts[i + 1]), &tos);
+                r = names_of(part_value(&n->stmt.node, &n->parts[i + 1]), &tos, to->pos, reterr);
         for (size_t j = 0; j < froms.n && r >= 0; j++)
                 for (size_t k = 0; k < tos.n && r >= 0; k++) {
                         EdgeSpec e;
@@ -591,7 +596,7 @@ static int edge_run(FuncGraph *g, Node *node) {
         if (!stmt_node_ready(g, &n->stmt))
                 return 0;
         for (uint32_t i = 0; i + 1 < n->stmt.stmt->edge.n && r >= 0; i++)
-                r = declare_pair(g, n, i, &c);
+                r = declare_pair(g, n, i, &c, &error);
         return replace(g, &n->stmt, &n->contribution, &c, r, &error);
 }
 

@@ -91,6 +91,15 @@ static const Type *ask_type(Program *p, Expr *e) {
         }
 }
 
+static bool type_is_small(const Type *t, size_t *left) {
+        if ((*left)-- == 0)
+                return false;
+        for (uint32_t i = 0; i < t->n_fields; i++)
+                if (!type_is_small(t->fields[i].type, left))
+                        return false;
+        return (!t->key || type_is_small(t->key, left)) && (!t->element || type_is_small(t->element, left));
+}
+
 const Type *known_type(Program *p, Expr *e) {
         if (e->annotation)
                 return e->annotation;
@@ -98,7 +107,9 @@ const Type *known_type(Program *p, Expr *e) {
                 e->type_asked = true;
                 if (p->known_depth < AST_DEPTH_MAX) {
                         p->known_depth++;
-                        e->known_type = ask_type(p, e);
+                        const Type *t = ask_type(p, e);
+                        size_t left = TYPE_PARTS_MAX;
+                        e->known_type = t && type_is_small(t, &left) ? t : NULL;
                         p->known_depth--;
                 }
         }
@@ -107,22 +118,26 @@ const Type *known_type(Program *p, Expr *e) {
 
 /* ---- values ---- */
 
-/* How deep a value nests; parts of one kind are alike, so that looking at the first of each is enough. */
-static unsigned value_depth(Value v) {
-        unsigned deepest = 0;
+/* Counts parts, down from *left. */
+static bool count_parts(Value v, unsigned depth, size_t *left) {
+        size_t n = v.kind == TYPE_LIST ? v.l->n : v.kind == TYPE_MAP ? v.m->n * (size_t) 2 : v.kind == TYPE_STRUCT ? v.st->n : 0;
 
-        switch (v.kind) {
-        case TYPE_LIST:
-                return v.l->n > 0 ? 1 + value_depth(v.l->items[0]) : 1;
-        case TYPE_MAP:
-                return v.m->n > 0 ? 1 + value_depth(v.m->items[0].value) : 1;
-        case TYPE_STRUCT:
-                for (uint32_t i = 0; i < v.st->n; i++)
-                        deepest = MAX(deepest, value_depth(v.st->fields[i].value));
-                return 1 + deepest;
-        default:
-                return 0;
+        if (n > *left || (n > 0 && depth > VALUE_DEPTH_MAX))
+                return false;
+        *left -= n;
+        for (size_t i = 0; i < n; i++) {
+                Value part = v.kind == TYPE_LIST ? v.l->items[i]
+                             : v.kind == TYPE_STRUCT ? v.st->fields[i].value
+                             : i % 2 ? v.m->items[i / 2].value : v.m->items[i / 2].key;
+                if ((part.kind == TYPE_LIST || part.kind == TYPE_MAP || part.kind == TYPE_STRUCT) &&
+                    !count_parts(part, depth + 1, left))
+                        return false;
         }
+        return true;
+}
+
+bool value_is_small(Value v, size_t max_parts) {
+        return count_parts(v, 1, &max_parts);
 }
 
 /* The values of all expressions at step stride of the array, with references of their own: false if one is not known. */
@@ -165,7 +180,7 @@ static bool known_composite(Program *p, Expr *e, Value *ret) {
                 r = value_map(ret, values, n / 2);
         else
                 r = value_struct(ret, names, values, n);
-        if (r >= 0 && value_depth(*ret) > VALUE_DEPTH_MAX) {
+        if (r >= 0 && !value_is_small(*ret, KNOWN_PARTS_MAX)) {
                 value_done(ret);
                 return false;
         }
@@ -194,7 +209,7 @@ static bool known_call(Program *p, Expr *e, Value *ret) {
         int r = fits ? callee->builtin->eval(&call, values, n, ret, &ignored) : -EINVAL;
         for (size_t i = 0; i < n; i++)
                 value_done(&values[i]);
-        if (r == 0 && value_depth(*ret) > VALUE_DEPTH_MAX) {
+        if (r == 0 && !value_is_small(*ret, KNOWN_PARTS_MAX)) {
                 value_done(ret);
                 return false;
         }
@@ -282,7 +297,9 @@ bool value_fits(Value v, const Type *t) {
         }
 }
 
-const Type *value_natural_type(Arena *a, Value v) {
+static const Type *natural_type(Arena *a, Value v, size_t *left) {
+        if ((*left)-- == 0)
+                return NULL;
         switch (v.kind) {
         case TYPE_BOOL:
                 return &type_bool;
@@ -293,18 +310,18 @@ const Type *value_natural_type(Arena *a, Value v) {
         case TYPE_FLOAT:
                 return &type_float;
         case TYPE_LIST: {
-                const Type *element = v.l->n > 0 ? value_natural_type(a, v.l->items[0]) : NULL;
+                const Type *element = v.l->n > 0 ? natural_type(a, v.l->items[0], left) : NULL;
                 return element ? type_list(a, element) : NULL;
         }
         case TYPE_MAP: {
-                const Type *key = v.m->n > 0 ? value_natural_type(a, v.m->items[0].key) : NULL;
-                const Type *value = key ? value_natural_type(a, v.m->items[0].value) : NULL;
+                const Type *key = v.m->n > 0 ? natural_type(a, v.m->items[0].key, left) : NULL;
+                const Type *value = key ? natural_type(a, v.m->items[0].value, left) : NULL;
                 return value ? type_map(a, key, value) : NULL;
         }
         case TYPE_STRUCT: {
                 TypeFields fields = {};
                 for (uint32_t i = 0; i < v.st->n; i++) {
-                        TypeField f = { v.st->fields[i].name->data, value_natural_type(a, v.st->fields[i].value) };
+                        TypeField f = { v.st->fields[i].name->data, natural_type(a, v.st->fields[i].value, left) };
                         if (!f.type || AST_PUSH(a, &fields, f) < 0)
                                 return NULL;
                 }
@@ -313,4 +330,10 @@ const Type *value_natural_type(Arena *a, Value v) {
         default:
                 return NULL;
         }
+}
+
+const Type *value_natural_type(Arena *a, Value v) {
+        size_t left = TYPE_PARTS_MAX;
+
+        return natural_type(a, v, &left);
 }

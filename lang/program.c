@@ -77,7 +77,8 @@ void program_prefix(Program *p, size_t from, const char *format, ...) {
                 return;
         }
         for (size_t i = from; i < p->errors->n; i++)
-                (void) diag_prefix(&p->errors->items[i], "%s", text);
+                if (p->errors->items[i].error != -ENOMEM)
+                        (void) diag_prefix(&p->errors->items[i], "%s", text);
 }
 
 void program_imported(Program *p, size_t from, Pos pos) {

@@ -173,7 +173,7 @@ static int resolve_func(Program *p, Expr *e, Scope *outer, Level *outer_level) {
                         return program_oom(p);
         }
         int r = resolve_expr(p, e->fn->body, s, level);
-        if (r < 0)
+        if (r < 0 && r != -ENOMEM)
                 program_prefix(p, before, "failed to set scope on function body");
         return r;
 }

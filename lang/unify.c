@@ -28,7 +28,7 @@ typedef struct Variable {
         const Type *self;
         const Type *binding;    /* at the root */
         const Type *resolved;   /* the binding without variables, once that is known */
-        uint32_t resolved_depth;
+        uint32_t resolved_depth, resolved_parts;
         uint32_t stamp;
         bool ground;            /* the binding has no unbound variables */
 } Variable;
@@ -249,18 +249,28 @@ static int unify(Unify *u, const Type *expect, const Type *actual, unsigned dept
         return expect->element && actual->element ? unify(u, expect->element, actual->element, depth + 1, reterr) : 0;
 }
 
-/* The type with all bindings put in; *ret_known is cleared if a variable is left over. NULL if out of memory or too deep. */
-static const Type *resolve(Unify *u, const Type *t, unsigned depth, bool *ret_known, uint32_t *ret_depth) {
-        uint32_t deepest = 0, d = 0;
+/* How large a type is. */
+typedef struct Measure {
+        uint32_t depth, parts;
+} Measure;
 
-        *ret_depth = 0;
+static void measure_add(Measure *m, Measure part) {
+        m->depth = MAX(m->depth, part.depth);
+        m->parts = MIN(m->parts + part.parts, (uint32_t) TYPE_PARTS_MAX + 1);
+}
+
+/* The type with all bindings put in; *ret_known is cleared if a variable is left over. NULL if out of memory or too large. */
+static const Type *resolve(Unify *u, const Type *t, unsigned depth, bool *ret_known, Measure *ret_measure) {
+        Measure all = {}, part = {};
+
+        *ret_measure = (Measure) { 0, 1 };
         if (depth > UNIFY_DEPTH_MAX)
                 return NULL;
         if (t->kind == TYPE_UNKNOWN) {
                 uint32_t root = find(u, t->variable);
                 Variable *v = &u->variables[root];
                 if (v->resolved) {
-                        *ret_depth = v->resolved_depth;
+                        *ret_measure = (Measure) { v->resolved_depth, v->resolved_parts };
                         return v->resolved;
                 }
                 if (!v->binding) {
@@ -268,10 +278,11 @@ static const Type *resolve(Unify *u, const Type *t, unsigned depth, bool *ret_kn
                         return v->self;
                 }
                 bool known = true;
-                const Type *found = resolve(u, v->binding, depth + 1, &known, ret_depth);
+                const Type *found = resolve(u, v->binding, depth + 1, &known, ret_measure);
                 if (found && known) {
                         u->variables[root].resolved = found;
-                        u->variables[root].resolved_depth = *ret_depth;
+                        u->variables[root].resolved_depth = ret_measure->depth;
+                        u->variables[root].resolved_parts = ret_measure->parts;
                 }
                 *ret_known = *ret_known && known;
                 return found;
@@ -281,34 +292,34 @@ static const Type *resolve(Unify *u, const Type *t, unsigned depth, bool *ret_kn
         const Type *result = NULL;
         if (t->kind == TYPE_LIST || t->kind == TYPE_MAP) {
                 const Type *key = NULL;
-                if (t->key && !(key = resolve(u, t->key, depth + 1, ret_known, &d)))
+                if (t->key && !(key = resolve(u, t->key, depth + 1, ret_known, &all)))
                         return NULL;
-                deepest = d;
-                const Type *element = resolve(u, t->element, depth + 1, ret_known, &d);
+                const Type *element = resolve(u, t->element, depth + 1, ret_known, &part);
                 if (!element)
                         return NULL;
-                deepest = MAX(deepest, d);
+                measure_add(&all, part);
                 result = key ? type_map(u->arena, key, element) : type_list(u->arena, element);
         } else {
                 TypeFields fields = {};
                 for (uint32_t i = 0; i < t->n_fields; i++) {
-                        TypeField f = { t->fields[i].name, resolve(u, t->fields[i].type, depth + 1, ret_known, &d) };
+                        TypeField f = { t->fields[i].name, resolve(u, t->fields[i].type, depth + 1, ret_known, &part) };
                         if (!f.type || AST_PUSH(u->scratch, &fields, f) < 0)
                                 return NULL;
-                        deepest = MAX(deepest, d);
+                        measure_add(&all, part);
                 }
                 if (t->kind == TYPE_STRUCT)
                         result = type_struct(u->arena, fields.items, fields.n);
                 else {
-                        const Type *back = t->element ? resolve(u, t->element, depth + 1, ret_known, &d) : NULL;
+                        const Type *back = t->element ? resolve(u, t->element, depth + 1, ret_known, &part) : NULL;
                         if (t->element && !back)
                                 return NULL;
-                        deepest = MAX(deepest, d);
+                        if (back)
+                                measure_add(&all, part);
                         result = type_func(u->arena, fields.items, fields.n, back);
                 }
         }
-        *ret_depth = deepest + 1;
-        return *ret_depth > VALUE_DEPTH_MAX ? NULL : result;
+        *ret_measure = (Measure) { all.depth + 1, all.parts + 1 };
+        return ret_measure->depth > VALUE_DEPTH_MAX || ret_measure->parts > TYPE_PARTS_MAX ? NULL : result;
 }
 
 /* ---- listing what must be equal ---- */
@@ -904,8 +915,8 @@ static int solve(Unify *u) {
                         continue;
                 /* After a type error everything that follows from it is in doubt as well. */
                 bool known;
-                uint32_t depth;
-                const Type *a = resolve(u, x->expect, 0, &known, &depth), *b = resolve(u, x->actual, 0, &known, &depth);
+                Measure measure;
+                const Type *a = resolve(u, x->expect, 0, &known, &measure), *b = resolve(u, x->actual, 0, &known, &measure);
                 _cleanup_free_ char *expect = a ? type_text(a) : NULL, *actual = b ? type_text(b) : NULL;
                 program_fail(u->program, x->pos, "%s", error.message ?: "type error");
                 if (expect && actual && !streq(expect, actual))
@@ -925,10 +936,11 @@ static int give_types(Unify *u) {
         for (size_t i = 0; i < u->n_invariants; i++) {
                 const Invariant *x = &u->invariants[i];
                 bool known = true;
-                uint32_t depth;
-                types[i] = resolve(u, x->expect, 0, &known, &depth);
+                Measure measure;
+                types[i] = resolve(u, x->expect, 0, &known, &measure);
                 if (!types[i])
-                        return program_fail(u->program, x->pos, "the type nests deeper than %d levels", VALUE_DEPTH_MAX);
+                        return program_fail(u->program, x->pos, "the type has more than %d levels, or more than %d parts",
+                                            VALUE_DEPTH_MAX, TYPE_PARTS_MAX);
                 if (known)
                         continue;
                 _cleanup_free_ char *text = type_text(types[i]);
