@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Waves: what changes when something changes, and what does not. math.fortytwo() stands for something that changes: it is asked
+ * once, and the test puts other values in its place. */
+
+#include "lang/builtins.h"
+#include "lang/funcgraph.h"
+#include "tests/lang/mock-host.h"
+#include "tests/test.h"
+
+typedef struct Running {
+        Lang *lang;
+        Node *source;
+        ChangeSet changes;
+        Diag error;
+        uint64_t n_runs;        /* of the last step */
+} Running;
+
+static void running_done(Running *r) {
+        lang_free(r->lang);
+        change_set_done(&r->changes);
+        diag_done(&r->error);
+}
+
+/* Starts a program in which $n is 42 and will be something else later. */
+static bool start(Running *r, const char *text) {
+        _cleanup_(diags_done) Diags errors = {};
+        _cleanup_free_ char *all = NULL;
+
+        if (asprintf(&all, "import \"fmt\"\nimport \"iter\"\nimport \"math\"\n$n = math.fortytwo()\n%s", text) < 0)
+                return false;
+        if (mock_compile_text(&r->lang, all, NULL, &errors) < 0) {
+                TEST_FAIL("%s", errors.n > 0 ? errors.items[0].message : "no error");
+                return false;
+        }
+        if (lang_start(r->lang, &r->changes, &r->error) < 0) {
+                TEST_FAIL("%s", r->error.message);
+                return false;
+        }
+        for (Node *n = r->lang->graph->nodes; n; n = n->next)
+                if (streq(n->type->name, "builtin") && n->n_in == 0)
+                        r->source = n;
+        CHECK(r->source);
+        return r->source;
+}
+
+/* $n becomes this; what lang_step() returns. */
+static int step(Running *r, int64_t n) {
+        uint64_t before = r->lang->graph->n_runs;
+
+        change_set_done(&r->changes);
+        diag_done(&r->error);
+        node_set(r->lang->graph, r->source, VALUE_INT(n));
+        int k = lang_step(r->lang, &r->changes, &r->error);
+        r->n_runs = r->lang->graph->n_runs - before;
+        return k;
+}
+
+#define CHECK_CHANGES(r, put, removed, edges, cut) \
+        do { \
+                CHECK_INT((r)->changes.n_put, put); \
+                CHECK_INT((r)->changes.n_removed, removed); \
+                CHECK_INT((r)->changes.n_edges, edges); \
+                CHECK_INT((r)->changes.n_cut, cut); \
+        } while (0)
+
+TEST(one_change_changes_one_resource) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "test \"a\" {\n\tint64 => $n + 1,\n}\ntest \"b\" {}\nTest[\"a\"] -> Test[\"b\"]\n"));
+        CHECK_CHANGES(&r, 2, 0, 1, 0);
+        CHECK(r.changes.full);
+        CHECK_INT(step(&r, 7), 0);
+        CHECK(!r.changes.full);
+        CHECK_CHANGES(&r, 1, 0, 0, 0);
+        CHECK_INT(r.changes.put[0].fields[0].value.i, 8);
+        CHECK_INT(r.n_runs, 2);         /* the operator and the statement */
+        CHECK_INT(step(&r, 7), 0);
+        CHECK_CHANGES(&r, 0, 0, 0, 0);
+        CHECK_INT(r.n_runs, 0);
+}
+
+TEST(an_equal_value_ends_the_wave) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$big = $n > 10\ntest [fmt.printf(\"%t\", $big)] {}\n"));
+        CHECK_INT(step(&r, 43), 0);
+        CHECK_CHANGES(&r, 0, 0, 0, 0);
+        CHECK_INT(r.n_runs, 1);         /* the comparison alone */
+        CHECK_INT(step(&r, 1), 0);
+        CHECK_CHANGES(&r, 1, 1, 0, 0);
+}
+
+TEST(a_diamond_has_no_glitch) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$a = $n + 1\n$b = $a + 1\n$c = $n + $b\n$d = $c - $n\ntest \"x\" {\n\tint64 => $d,\n}\n"));
+        CHECK_INT(r.changes.put[0].fields[0].value.i, 44);
+        CHECK_INT(step(&r, 10), 0);
+        CHECK_INT(r.n_runs, 5);         /* each node once */
+        CHECK_INT(r.changes.put[0].fields[0].value.i, 12);
+}
+
+TEST(only_the_taken_branch_exists) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$l = [1, 2, 3]\nif $n > 10 {\n\ttest \"big\" {}\n} else {\n\ttest \"small\" {\n\t\tint64 => $l[$n],\n\t}\n}\n"
+                          "$s = if $n > 10 { \"a\" } else { fmt.printf(\"%d\", $l[$n]) }\nprint [$s] {}\n"));
+        size_t n_nodes = r.lang->graph->n_nodes;
+        CHECK_CHANGES(&r, 2, 0, 0, 0);
+        CHECK_INT(step(&r, 1), 0);
+        CHECK_CHANGES(&r, 2, 2, 0, 0);
+        CHECK_INT(step(&r, 2), 0);
+        CHECK_CHANGES(&r, 2, 1, 0, 0);
+        CHECK_INT(step(&r, 50), 0);
+        CHECK_CHANGES(&r, 2, 2, 0, 0);
+        CHECK_INT(r.lang->graph->n_nodes, n_nodes);
+}
+
+TEST(a_longer_list_builds_one_element) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "for $i, $v in iter.range($n) {\n\t$name = fmt.printf(\"%d\", $v * 2)\n\ttest [$name] {}\n"
+                          "\tprint [$name] {}\n\tTest[[$name]] -> Print[[$name]]\n}\n"));
+        CHECK_CHANGES(&r, 84, 0, 42, 0);
+        size_t n_nodes = r.lang->graph->n_nodes;
+        CHECK_INT(step(&r, 43), 0);
+        CHECK_CHANGES(&r, 2, 0, 1, 0);
+        CHECK(r.n_runs < 60);           /* the elements that were there before are looked at, their bodies are not */
+        CHECK_INT(step(&r, 41), 0);
+        CHECK_CHANGES(&r, 0, 4, 0, 2);
+        CHECK_INT(step(&r, 0), 0);
+        CHECK_CHANGES(&r, 0, 82, 0, 41);
+        CHECK_INT(step(&r, 42), 0);
+        CHECK_CHANGES(&r, 84, 0, 42, 0);
+        CHECK_INT(r.lang->graph->n_nodes, n_nodes);
+}
+
+TEST(a_map_keeps_the_bodies_of_its_keys) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$m = if $n == 42 { {\"a\" => 1, \"c\" => 3} } else { {\"a\" => $n, \"b\" => 2} }\n"
+                          "forkv $k, $v in $m {\n\ttest \"${k}\" {\n\t\tint64 => $v,\n\t}\n}\n"));
+        CHECK_CHANGES(&r, 2, 0, 0, 0);
+        CHECK_INT(step(&r, 1), 0);
+        CHECK_CHANGES(&r, 1, 1, 0, 0);  /* a is as it was, c goes, b comes */
+        CHECK_INT(step(&r, 9), 0);
+        CHECK_CHANGES(&r, 1, 0, 0, 0);
+}
+
+TEST(what_failed_recovers) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$l = [\"zero\", \"one\"]\n$s = $l[$n] <|> \"none\"\ntest [$s] {}\n"));
+        CHECK_STR(r.changes.put[0].name, "none");
+        CHECK_INT(step(&r, 1), 0);
+        CHECK_CHANGES(&r, 1, 1, 0, 0);
+        CHECK_STR(r.changes.put[0].name, "one");
+        CHECK_INT(step(&r, 5), 0);
+        CHECK_STR(r.changes.put[0].name, "none");
+        CHECK_INT(step(&r, 6), 0);
+        CHECK_CHANGES(&r, 0, 0, 0, 0);
+}
+
+TEST(an_error_leaves_the_last_graph_in_force) {
+        _cleanup_(running_done) Running r = {};
+        _cleanup_(change_set_done) ChangeSet snapshot = {};
+
+        REQUIRE(start(&r, "$l = iter.range(50)\ntest \"a\" {\n\tint64 => $l[$n],\n}\nprint [fmt.printf(\"%d\", $n)] {}\n"));
+        CHECK_CHANGES(&r, 2, 0, 0, 0);
+        CHECK(step(&r, 99) < 0);
+        CHECK_INT(r.error.pos.line, 7);
+        CHECK(startswith(r.error.message, "list index not present, got: 99"));
+        CHECK_INT(lang_snapshot(r.lang, &snapshot), 0);
+        CHECK_INT(snapshot.n_put, 2);
+        CHECK_STR(snapshot.put[1].name, "42");
+        CHECK(step(&r, 98) < 0);
+        CHECK_INT(step(&r, 41), 0);     /* the difference is to what was in force */
+        CHECK_CHANGES(&r, 2, 1, 0, 0);
+        CHECK_STR(r.changes.removed[0].name, "42");
+}
+
+TEST(contradictions_wait_until_they_are_gone) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "test \"a\" {\n\tint64 => 42,\n}\ntest \"a\" {\n\tint64 => $n,\n}\n"));
+        CHECK_CHANGES(&r, 1, 0, 0, 0);
+        CHECK(step(&r, 1) < 0);
+        CHECK_INT(r.error.pos.line, 8);
+        CHECK_INT(step(&r, 42), 0);
+        CHECK_CHANGES(&r, 0, 0, 0, 0);
+}
+
+TEST(an_edge_to_nothing_is_refused_later_as_well) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "test \"a\" {}\nif $n == 42 {\n\tprint \"b\" {}\n}\nTest[\"a\"] -> Print[\"b\"]\n"));
+        CHECK_CHANGES(&r, 2, 0, 1, 0);
+        CHECK(step(&r, 1) < 0);
+        CHECK_STR(r.error.message, "edge cannot find resource kind: print named: `b`");
+        CHECK_INT(step(&r, 42), 0);
+        CHECK_CHANGES(&r, 0, 0, 0, 0);
+}
+
+TEST(a_cycle_is_refused_when_it_appears) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "test [\"a\", \"b\"] {}\nTest[\"a\"] -> Test[\"b\"]\nif $n != 42 {\n\tTest[\"b\"] -> Test[\"a\"]\n}\n"));
+        CHECK(step(&r, 1) < 0);
+        CHECK_STR(r.error.message, "resource graph has cycles: not a dag");
+        CHECK_INT(step(&r, 42), 0);
+        CHECK_CHANGES(&r, 0, 0, 0, 0);
+}
+
+TEST(function_values_change) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$f = if $n > 10 { func($x) { $x + \"!\" } } else { func($x) { $x + \"?\" } }\n"
+                          "$g = func($x) { fmt.printf(\"%s%d\", $x, $n) }\n$out = iter.map([\"a\", \"b\"], $f)\ntest $out {}\n"
+                          "print [$f($g(\"c\"))] {}\n"));
+        CHECK_CHANGES(&r, 3, 0, 0, 0);
+        CHECK_STR(r.changes.put[0].name, "a!");
+        CHECK_STR(r.changes.put[2].name, "c42!");
+        size_t n_nodes = r.lang->graph->n_nodes;
+        CHECK_INT(step(&r, 1), 0);
+        CHECK_CHANGES(&r, 3, 3, 0, 0);
+        CHECK_INT(step(&r, 2), 0);
+        CHECK_CHANGES(&r, 1, 1, 0, 0);
+        CHECK_INT(step(&r, 42), 0);
+        CHECK_INT(r.lang->graph->n_nodes, n_nodes);
+}
+
+TEST(lists_of_any_length_go_through_iter) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$l = iter.range(1, $n)\n$sum = iter.reduce(0, $l, func($a, $b) { $a + $b })\n"
+                          "$odd = iter.filter($l, func($x) { math.mod($x, 2) == 1 })\n"
+                          "$z = iter.zip($l, [\"a\", \"b\"], func($x, $y) { fmt.printf(\"%d%s\", $x, $y) })\n"
+                          "test \"x\" {\n\tint64 => $sum,\n\tint32 => len($odd),\n\tslicestring => $z,\n}\n"));
+        static const struct { int64_t n, sum, odd, zip; } cases[] = {
+                { 4, 6, 2, 2 }, { 2, 1, 1, 1 }, { 1, 0, 0, 0 }, { 101, 5050, 50, 2 }, { 11, 55, 5, 2 },
+        };
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(step(&r, cases[i].n), 0);
+                REQUIRE(r.changes.n_put == 1);
+                CHECK_INT(r.changes.put[0].fields[0].value.i, cases[i].sum);
+                CHECK_INT(r.changes.put[0].fields[1].value.i, cases[i].odd);
+                CHECK_INT(r.changes.put[0].fields[2].value.l->n, cases[i].zip);
+        }
+}
+
+TEST(nothing_is_left_when_a_program_ends) {
+        static const char text[] = "$x = fmt.printf(\"%d\", $n)\nclass c($p) {\n\t$q = $p + \"q\"\n\ttest [$q] {}\n}\n"
+                                   "include c($x) as one\nprint [$one.q] {}\nfor $i, $v in [$x, \"y\"] {\n\tinclude c($v + \"z\")\n}\n";
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, text));
+        CHECK_CHANGES(&r, 4, 0, 0, 0);
+        CHECK_INT(step(&r, 1), 0);
+        CHECK_CHANGES(&r, 3, 3, 0, 0);
+        /* The rest is the business of the leak checker. */
+}
+
+TEST_MAIN()
