@@ -417,13 +417,15 @@ int funcgraph_new(FuncGraph **ret, Program *p) {
                 return -ENOMEM;
         g->program = p;
         g->root = calloc(1, sizeof(Env) + p->root->n_slots * sizeof(Node *));
+        if (g->root) {
+                g->root->n_ref = 1;
+                g->root->level = p->root;
+                g->root->graph = g;
+        }
         if (!g->root || output_new(&g->output) < 0) {
                 funcgraph_free(g);
                 return -ENOMEM;
         }
-        g->root->n_ref = 1;
-        g->root->level = p->root;
-        g->root->graph = g;
         *ret = g;
         return 0;
 }

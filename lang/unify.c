@@ -33,6 +33,12 @@ typedef struct Variable {
         bool ground;            /* the binding has no unbound variables */
 } Variable;
 
+/* A call whose signature depended on what was known of its arguments then; more may be known once everything is solved. */
+typedef struct LateCall {
+        Expr *call;
+        const Type *wanted;     /* its arguments and its result */
+} LateCall;
+
 typedef struct Unify {
         Program *program;
         Arena *arena;
@@ -41,6 +47,8 @@ typedef struct Unify {
         size_t n_invariants, capacity_invariants;
         Variable *variables;
         size_t n_variables, capacity_variables;
+        LateCall *late;
+        size_t n_late, capacity_late;
         uint32_t stamp;
         const Type *meta_type;  /* of Meta => struct{…} */
 } Unify;
@@ -463,6 +471,13 @@ static const Type *infer_call(Unify *u, Expr *e) {
                 const Type *signature = builtin_signature(u, e);
                 if (!signature || invariant(u, e->pos, callee, NULL, wanted, signature) < 0)
                         return NULL;
+                if (b->infer && signature->element->kind == TYPE_UNKNOWN) {
+                        if (GROW(u->late, u->n_late, u->capacity_late) < 0) {
+                                program_oom(u->program);
+                                return NULL;
+                        }
+                        u->late[u->n_late++] = (LateCall) { e, wanted };
+                }
         }
         return result;
 }
@@ -927,6 +942,46 @@ static int solve(Unify *u) {
         return 0;
 }
 
+/* Asks for the signatures of calls again, now that the types of their arguments are known. Each answer may help others. */
+static int infer_late(Unify *u) {
+        for (bool again = true; again && u->n_late > 0;) {
+                again = false;
+                for (size_t i = 0; i < u->n_late; i++) {
+                        const LateCall late = u->late[i];
+                        const Builtin *b = late.call->call.callee->builtin;
+                        uint32_t n = late.wanted->n_fields;
+                        _cleanup_free_ BuiltinArg *args = calloc((size_t) n + 1, sizeof(BuiltinArg));
+                        _cleanup_(diag_done) Diag error = {};
+                        const Type *signature;
+                        bool known = true;
+                        Measure measure;
+                        Renamings names = {};
+
+                        if (!args)
+                                return program_oom(u->program);
+                        (void) resolve(u, late.wanted->element, 0, &known, &measure);
+                        if (known)
+                                continue;       /* its use said what it is */
+                        known = true;
+                        for (uint32_t j = 0; j < n && known; j++) {
+                                args[j].type = resolve(u, late.wanted->fields[j].type, 0, &known, &measure);
+                                args[j].value = known_value(u->program, late.call->call.args.items[j]);
+                                known = known && args[j].type;
+                        }
+                        if (!known || b->infer(u->arena, args, n, &signature, &error) < 0)
+                                continue;
+                        u->late[i--] = u->late[--u->n_late];
+                        signature = instantiate(u, signature, &names);
+                        if (!signature)
+                                return program_oom(u->program);
+                        if (unify(u, late.wanted, signature, 0, &error) < 0)
+                                return program_fail(u->program, late.call->pos, "%s", error.message ?: "type error");
+                        again = true;
+                }
+        }
+        return 0;
+}
+
 static int give_types(Unify *u) {
         _cleanup_free_ const Type **types = calloc(u->n_invariants + 1, sizeof(Type *));
         int r = 0;
@@ -965,10 +1020,13 @@ int unify_program(Program *p) {
         if (r >= 0)
                 r = solve(&u);
         if (r >= 0)
+                r = infer_late(&u);
+        if (r >= 0)
                 r = give_types(&u);
         if (r < 0 && p->errors->n == 0)
                 r = program_oom(p);
         free(u.invariants);
         free(u.variables);
+        free(u.late);
         return r;
 }

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The n-th allocation fails, for n = 1, 2, 3, … until a program compiles and runs: it must say so each time, and leave nothing
+ * behind. */
+
+#include "lang/funcgraph.h"
+#include "tests/common/alloc.h"
+#include "tests/lang/mock-host.h"
+#include "tests/test.h"
+
+static const MockFile *files;
+
+/* 0 if all went well and the result is what it should be, -ENOMEM if something was refused. Everything is freed. */
+static int run_once(void) {
+        _cleanup_(lang_freep) Lang *l = NULL;
+        _cleanup_(diags_done) Diags errors = {};
+        _cleanup_(diag_done) Diag error = {};
+        _cleanup_(change_set_done) ChangeSet first = {}, second = {}, snapshot = {};
+        int r;
+
+        r = mock_compile(&l, files, NULL, &errors);
+        if (r < 0)
+                return r;
+        r = lang_start(l, &first, &error);
+        if (r < 0)
+                return r;
+        for (Node *n = l->graph->nodes; n; n = n->next)
+                if (streq(n->type->name, "builtin") && n->n_in == 0)
+                        node_set(l->graph, n, VALUE_INT(3));
+        r = lang_step(l, &second, &error);
+        if (r < 0)
+                return r;
+        return lang_snapshot(l, &snapshot);
+}
+
+static void exhaust(const MockFile *program, unsigned at_least) {
+        uint64_t n;
+        int r;
+
+        files = program;
+        r = run_once();
+        CHECK_INT(r, 0);
+        REQUIRE(r == 0);
+        for (n = 1;; n++) {
+                size_t before = alloc_bytes();
+                alloc_fail_at(n);
+                r = run_once();
+                bool failed = alloc_failed();
+                if (alloc_bytes() != before)
+                        TEST_FAIL("%zu bytes were lost with allocation %" PRIu64, alloc_bytes() - before, n);
+                if (!failed)
+                        break;
+                /* Messages can be lost, but not the fact. */
+                if (r > 0)
+                        TEST_FAIL("allocation %" PRIu64 " failed and it returned %d", n, r);
+                if (n > 100000) {
+                        TEST_FAIL("does not end");
+                        return;
+                }
+        }
+        CHECK_INT(r, 0);
+        CHECK(n > at_least);
+}
+
+TEST(resources_and_edges) {
+        static const MockFile program[] = {
+                { "/main.mcl", "$who = \"world\"\nfile \"/tmp/x\" {\n\tcontent => \"hello ${who}\\n\",\n\tMeta:retry => 3,\n"
+                               "\tMeta:sema => [\"a\", \"b:2\"],\n\tNotify => Print[\"p\"],\n}\nprint \"p\" {}\ntest [\"a\", \"b\"] {}\n"
+                               "Test[\"a\"].hello -> Print[\"p\"].msg\nTest[\"a\"] -> Test[\"b\"]\n" },
+                {}
+        };
+        exhaust(program, 50);
+}
+
+TEST(errors_of_each_stage) {
+        static const char *const texts[] = {
+                "file \"/tmp/x\" {\n\tcontent => \"a\"\n}\n",
+                "$x = {\"a\" => 1, \"a\" => 2}\n",
+                "test \"${a b}\" {}\n",
+                "$a = $b\n$b = $a\nimport \"nothing\"\n",
+                "test \"x\" {\n\tanotherstrr => 1,\n}\n",
+                "test \"x\" {\n\tanotherstr => 1,\n}\n",
+                "test \"x\" {\n\tint8 => 300,\n}\n",
+                "test \"x\" {}\nTest[\"x\"] -> Test[\"y\"]\n",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                for (uint64_t n = 1; n < 100000; n++) {
+                        const MockFile program[] = { { "/main.mcl", texts[i] }, {} };
+                        size_t before = alloc_bytes();
+                        files = program;
+                        alloc_fail_at(n);
+                        int r = run_once();
+                        bool failed = alloc_failed();
+                        if (r >= 0)
+                                TEST_FAIL("program %zu, allocation %" PRIu64 ": no error", i, n);
+                        if (alloc_bytes() != before)
+                                TEST_FAIL("program %zu, allocation %" PRIu64 ": %zu bytes were lost", i, n, alloc_bytes() - before);
+                        if (!failed)
+                                break;
+                }
+}
+
+TEST(functions_classes_and_imports) {
+        static const MockFile program[] = {
+                { "/main.mcl", "import \"fmt\"\nimport \"math\"\nimport \"lib.mcl\" as lib\nimport \"dir/\"\n"
+                               "$n = math.fortytwo()\nclass c($a, $b str) {\n\t$q = fmt.printf(\"%s%d\", $b, $a)\n\ttest [$q] {}\n}\n"
+                               "include c($n, \"x\") as one\ninclude lib.thing(lib.twice($n))\nprint [$one.q + $dir.z] {}\n"
+                               "func f($x) { $x }\n$l = [f(1), f(2)]\n$m = {\"a\" => f(\"b\")}\n$s = struct{a => $l, b => $m}\n"
+                               "test \"s\" {\n\tint64 => $s->a[1],\n\tanotherstr => $s->nope <|> \"d\",\n}\n" },
+                { "/lib.mcl", "func twice($x) { $x + $x }\nclass thing($v) {\n\tprint \"thing\" {}\n}\n" },
+                { "/dir/metadata.yaml", "main: \"m.mcl\"\n" },
+                { "/dir/m.mcl", "$z = \"z\"\n" },
+                {}
+        };
+        exhaust(program, 100);
+}
+
+TEST(what_changes_shape) {
+        static const MockFile program[] = {
+                { "/main.mcl", "import \"fmt\"\nimport \"math\"\nimport \"iter\"\n$n = math.fortytwo()\n"
+                               "if $n > 10 {\n\ttest \"big\" {}\n} else {\n\tprint \"small\" {}\n}\n"
+                               "for $i, $v in iter.range($n) {\n\t$name = fmt.printf(\"%d\", $v)\n\ttest [$name] {}\n}\n"
+                               "forkv $k, $v in {\"a\" => $n, \"b\" => 2} {\n\tprint \"${k}\" {}\n}\n" },
+                {}
+        };
+        exhaust(program, 100);
+}
+
+TEST(function_values_and_iter) {
+        static const MockFile program[] = {
+                { "/main.mcl", "import \"fmt\"\nimport \"math\"\nimport \"iter\"\n$n = math.fortytwo()\n"
+                               "$f = if $n > 10 { func($x) { $x + \"!\" } } else { func($x) { $x + \"?\" } }\n"
+                               "$out = iter.map([\"a\", \"b\"], $f)\ntest $out {}\n$l = [\"zero\", \"one\"]\n"
+                               "$s = $l[$n] <|> \"none\"\nprint [$s] {}\n"
+                               "$sum = iter.reduce(iter.range(1, $n), func($a, $b) { $a + $b })\ntest \"sum\" {\n\tint64 => $sum,\n}\n" },
+                {}
+        };
+        exhaust(program, 100);
+}
+
+TEST_MAIN()
