@@ -23,6 +23,7 @@
 enum {
         OUTPUT_MAX = 4 * 1024 * 1024,           /* per stream; the rest is read and dropped */
         GRACE_USEC = 2 * 1000 * 1000,           /* after sig, before SIGKILL */
+        OVERTAKEN_MAX = 3,                      /* runs that are repeated because a file of mtimes changed meanwhile */
 };
 
 typedef enum Step {
@@ -68,7 +69,7 @@ typedef struct Exec {
         PathWatch **watches;
         size_t n_watches;
         struct timespec seen;           /* the newest of mtimes when the attempt began */
-        bool overtaken;                 /* one of mtimes changed during the last run */
+        unsigned n_overtaken;           /* last runs in a row during which one of mtimes changed */
         bool loaded;                    /* sent is what the disk has */
         Value sent[_STREAM_MAX];        /* nil: nothing yet */
 } Exec;
@@ -426,8 +427,8 @@ static int is_outdated(Exec *e, Diag *reterr) {
         return r < 0 ? r : timespec_is_later(e->seen, last.st_mtim);
 }
 
-/* A file that changed while the command ran may have been read before that: reason for another run. If it happens in that one as
- * well, the command itself changes it, and that shall not go on for ever. */
+/* A file that changed while the command ran may have been read before that: reason for another run. If it happens in each of a
+ * few runs, the command itself changes it, and that shall not go on for ever. */
 static int remember_run(Exec *e) {
         struct timespec newest;
         _cleanup_free_ char *path = NULL;
@@ -436,9 +437,12 @@ static int remember_run(Exec *e) {
         if (!e->mtimes)
                 return 0;
         r = newest_of_mtimes(e, &newest, NULL);
-        e->overtaken = r >= 0 && !e->overtaken && timespec_is_later(newest, e->seen);
-        if (r >= 0 && !e->overtaken)
-                e->seen = newest;
+        if (r >= 0 && timespec_is_later(newest, e->seen) && e->n_overtaken < OVERTAKEN_MAX)
+                e->n_overtaken++;
+        else {
+                e->n_overtaken = 0;
+                e->seen = r >= 0 ? newest : e->seen;
+        }
         r = state_path(e, "mtimes", &path);
         if (r < 0)
                 return r;

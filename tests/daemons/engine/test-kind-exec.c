@@ -182,8 +182,8 @@ TEST(a_command_that_changes_its_own_file_comes_to_an_end) {
         put_file("m", "x");
         snprintf(cmd, sizeof(cmd), "cmd=sleep 0.05; echo y >%s", in_dir("m"));
         CHECK_INT(bench_make(&exec_type, "x", FIELDS(cmd, "shell=/bin/sh", "ifcmd=/bin/false", field_in_dir("mtimes", "m"))), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (int i = 0; i < 4; i++)
+                CHECK_INT(bench_apply(true), CHECK_CHANGED);
         CHECK_INT(bench_apply(true), CHECK_OK);
 }
 
