@@ -10,8 +10,10 @@
  *   still had sent is delivered, and then a new socket takes the place of the old one.
  * - A connection to a socket that systemd listens on succeeds before anybody runs. Only the ZMTP handshake proves that the
  *   daemon is there.
- * - A ROUTER names its peers by five bytes: 0 and a number. That number is the PeerId, so nothing has to be remembered of a peer
- *   that only talks. Peers that choose names of their own are ignored.
+ * - A ROUTER names its peers by five bytes: 0 and a number. That number is the PeerId. Peers that choose names of their own are
+ *   ignored. That one has left is known from the monitor, which only knows file descriptors: so a peer's descriptor is taken from
+ *   its messages, and connections on one descriptor are counted. (In a race a peer may be taken for the next one on its
+ *   descriptor; then it leaves together with that one.)
  *
  * Who may connect is decided by the permissions of the socket file. (libzmq 4.3.4 can also filter by SO_PEERCRED, but
  * ZMQ_IPC_FILTER_GID does not see a process's supplementary groups, by which our daemons are let in.) It aborts if accept() fails
@@ -20,6 +22,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,7 +42,6 @@ enum {
         HIGH_WATER_MARK = 64,           /* batches in each direction that ZeroMQ itself keeps */
         LINGER_MSEC = 100,
         NEVER_MSEC = 24 * 60 * 60 * 1000,
-        GONE_MAX = 64,                  /* peers remembered as gone, for those who go on sending to them */
         ROUTING_ID_SIZE = 5,
 };
 
@@ -47,19 +49,26 @@ enum {
 #define RETRY_MAX_USEC (UINT64_C(1000) * 1000)
 #define COMPLAIN_USEC (UINT64_C(1000) * 1000)
 
-static const int MONITOR_EVENTS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+static const int LISTENER_EVENTS = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED;
+static const int CLIENT_EVENTS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
         ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
         ZMQ_EVENT_CONNECT_RETRIED;
 
 typedef struct Peer Peer;
 struct Peer {
         PeerId id;
+        int fd;                 /* of its connection, which is the generation-th on it; -1 if unknown */
+        uint32_t generation;
+        bool gone;              /* found out while sending; told in the next turn */
         Outbox out;
         bool listed;            /* in Channel.flush */
-        bool gone;              /* in Channel.gone */
-        bool told;              /* ops->gone was called */
-        Peer *next;             /* in either list */
+        Peer *next;             /* there */
 };
+
+/* What the monitor saw on one file descriptor. */
+typedef struct Connections {
+        uint32_t accepted, closed;
+} Connections;
 
 struct Channel {
         sd_event *event;
@@ -69,7 +78,7 @@ struct Channel {
         bool listening;
 
         void *socket;           /* NULL while waiting for the next attempt to connect */
-        void *monitor;          /* connecting ones */
+        void *monitor;
         sd_event_source *io, *monitor_io;
         sd_event_source *more;  /* made for each turn, see arm() */
         sd_event_source *retry;
@@ -84,11 +93,12 @@ struct Channel {
         WireReader reader;
         PeerId reading_peer;
 
-        Map *peers;             /* PeerId → Peer: those with something to send, and those that are gone; owns them */
+        Map *peers;             /* PeerId → Peer: those that have spoken and not left; owns them */
         Peer server;            /* the one peer of a connecting channel */
-        Peer *flush;
-        Peer *gone, **gone_tail;
-        unsigned n_gone;
+        Peer *flush;            /* peers with something to send */
+        Connections *connections;       /* by file descriptor */
+        size_t n_connections;
+        bool left;              /* some were closed */
 
         unsigned depth;         /* of callbacks under way */
         bool closing;
@@ -240,63 +250,45 @@ static void peer_free_void(void *p) {
         peer_free(p);
 }
 
-static int peer_get(Channel *c, PeerId id, Peer **ret) {
-        _cleanup_(peer_freep) Peer *p = NULL;
-        int r;
-
-        if (!c->listening) {
-                *ret = &c->server;
-                return 0;
-        }
-        *ret = map_get_n(c->peers, &id, sizeof(id));
-        if (*ret)
-                return 0;
-
-        p = calloc(1, sizeof(*p));
-        if (!p)
-                return -ENOMEM;
-        p->id = id;
-        outbox_init(&p->out);
-        r = map_put_n(c->peers, &id, sizeof(id), p);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(p);
-        return 0;
+static Peer *peer_find(const Channel *c, PeerId id) {
+        return c->listening ? map_get_n(c->peers, &id, sizeof(id)) : (Peer *) &c->server;
 }
 
-static void peer_drop(Channel *c, Peer *p) {
-        if (!c->listening)
-                return;
-        map_remove_n(c->peers, &p->id, sizeof(p->id));
-        peer_free(p);
+static void flush_list_leave(Channel *c, Peer *p) {
+        for (Peer **i = &c->flush; p->listed && *i; i = &(*i)->next)
+                if (*i == p) {
+                        *i = p->next;
+                        p->listed = false;
+                        return;
+                }
 }
 
 static void peer_gone(Channel *c, Peer *p) {
-        outbox_done(&p->out);
-        p->gone = true;
-        p->next = NULL;
-        *c->gone_tail = p;
-        c->gone_tail = &p->next;
-        c->n_gone++;
-        (void) arm(c);
+        PeerId id = p->id;
+
+        flush_list_leave(c, p);
+        map_remove_n(c->peers, &id, sizeof(id));
+        peer_free(p);
+        if (c->ops->gone && !c->closing)
+                c->ops->gone(c, id, c->userdata);
 }
 
-static void tell_gone(Channel *c) {
-        for (Peer *p = c->gone; p && !c->closing; p = p->next) {
-                if (p->told)
-                        continue;
-                p->told = true;
-                if (c->ops->gone)
-                        c->ops->gone(c, p->id, c->userdata);
-        }
-        while (c->n_gone > GONE_MAX && c->gone->told) {
-                Peer *p = c->gone;
+static bool has_left(const Channel *c, const Peer *p) {
+        return p->gone || (p->fd >= 0 && p->generation <= c->connections[p->fd].closed);
+}
 
-                c->gone = p->next;
-                if (!c->gone)
-                        c->gone_tail = &c->gone;
-                c->n_gone--;
-                peer_drop(c, p);
+/* Only when there is nothing left to read: what they had sent before they left comes first. */
+static void forget_those_who_left(Channel *c) {
+        while (c->left && !c->closing) {
+                size_t i = 0;
+                void *value;
+
+                c->left = false;
+                while (!c->left && map_next(c->peers, &i, NULL, &value))
+                        if (has_left(c, value)) {
+                                c->left = true;         /* the callback may have changed the map: from the start */
+                                peer_gone(c, value);
+                        }
         }
 }
 
@@ -326,63 +318,54 @@ static int peer_flush(Channel *c, Peer *p) {
 }
 
 int channel_flush(Channel *c) {
-        Peer *list;
+        Peer *blocked = NULL;
         int result = 0;
 
         if (!c->flush || !c->socket)
                 return 0;
-        list = TAKE_PTR(c->flush);
         c->unsure = true;
-        while (list) {
-                Peer *p = list;
+        while (c->flush) {
+                Peer *p = c->flush;
                 int r;
 
-                list = p->next;
+                c->flush = p->next;
                 p->listed = false;
                 r = peer_flush(c, p);
                 if (r == -EHOSTUNREACH) {
-                        peer_gone(c, p);
-                        continue;
-                }
-                if (r < 0) {
+                        p->gone = c->left = true;
+                        outbox_done(&p->out);
+                        (void) arm(c);
+                } else if (r < 0) {
                         if (r != -EAGAIN && result >= 0)
                                 result = r;
-                        p->next = c->flush;
-                        c->flush = p;
+                        p->next = blocked;
+                        blocked = p;
                         p->listed = true;
-                        continue;
                 }
-                peer_drop(c, p);
         }
+        c->flush = blocked;
         return result;
 }
 
 int channel_send(Channel *c, PeerId id, const Message *m) {
-        Peer *p;
+        Peer *p = peer_find(c, id);
         int r;
 
-        if (!c->listening && (!c->connected || c->lost))
-                return -ENOTCONN;
-        r = peer_get(c, id, &p);
-        if (r < 0)
-                return r;
-        if (p->gone)
+        if (!p || (c->listening ? has_left(c, p) : !c->connected || c->lost))
                 return -ENOTCONN;
         r = outbox_add(&p->out, m);
+        if (r < 0)
+                return r;
         if (!p->listed) {
-                if (r < 0) {
-                        peer_drop(c, p);
-                        return r;
-                }
                 p->listed = true;
                 p->next = c->flush;
                 c->flush = p;
         }
-        return r;
+        return 0;
 }
 
 size_t channel_queued(const Channel *c, PeerId id) {
-        const Peer *p = c->listening ? map_get_n(c->peers, &id, sizeof(id)) : &c->server;
+        const Peer *p = peer_find(c, id);
 
         return p ? p->out.queued : 0;
 }
@@ -454,6 +437,34 @@ static unsigned skip_parts(Channel *c) {
         return n;
 }
 
+static void read_monitor(Channel *c);
+
+/* Whoever speaks is a peer from then on. */
+static int know_peer(Channel *c, PeerId id, zmq_msg_t *m) {
+        _cleanup_(peer_freep) Peer *p = NULL;
+        int fd, r;
+
+        if (peer_find(c, id))
+                return 0;
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        fd = zmq_msg_get(m, ZMQ_SRCFD);
+        read_monitor(c);                /* it knows of the connection before there is a message */
+        p->id = id;
+        p->fd = fd;
+        if (fd >= 0 && (size_t) fd < c->n_connections)
+                p->generation = c->connections[fd].accepted;
+        else
+                p->fd = -1;
+        outbox_init(&p->out);
+        r = map_put_n(c->peers, &id, sizeof(id), p);
+        if (r < 0)
+                return r;
+        p = NULL;
+        return 0;
+}
+
 /* The next ZeroMQ message into the inbox. 1; 0 if there is none; -EAGAIN if it was not for us, and there may be another. */
 static int open_inbox(Channel *c) {
         c->reading_peer = 0;
@@ -476,6 +487,12 @@ static int open_inbox(Channel *c) {
                         complain(c, 0, -EBADMSG, "message with a name of the sender's choice");
                         return -EAGAIN;
                 }
+        }
+        if (c->listening && know_peer(c, c->reading_peer, &c->inbox) < 0) {
+                (void) skip_parts(c);
+                (void) zmq_msg_close(&c->inbox);
+                complain(c, c->reading_peer, -ENOMEM, "message");
+                return -EAGAIN;
         }
         if (skip_parts(c) > 0) {
                 (void) zmq_msg_close(&c->inbox);
@@ -583,11 +600,12 @@ static void reconnect(Channel *c) {
                 c->ops->disconnected(c, c->userdata);
 }
 
-/* One event of the monitor: two parts, of which the first begins with its number. */
-static bool take_monitor_event(Channel *c, uint16_t *ret) {
+/* One event of the monitor: two parts, of which the first holds its number and a value. */
+static bool take_monitor_event(Channel *c, uint16_t *ret, uint32_t *ret_value) {
         bool more = true;
 
         *ret = 0;
+        *ret_value = 0;
         for (unsigned i = 0; more; i++) {
                 zmq_msg_t m;
 
@@ -596,18 +614,45 @@ static bool take_monitor_event(Channel *c, uint16_t *ret) {
                         (void) zmq_msg_close(&m);
                         return false;
                 }
-                if (i == 0 && zmq_msg_size(&m) >= sizeof(*ret))
+                if (i == 0 && zmq_msg_size(&m) >= sizeof(*ret) + sizeof(*ret_value)) {
                         memcpy(ret, zmq_msg_data(&m), sizeof(*ret));
+                        memcpy(ret_value, (uint8_t *) zmq_msg_data(&m) + sizeof(*ret), sizeof(*ret_value));
+                }
                 more = zmq_msg_more(&m);
                 (void) zmq_msg_close(&m);
         }
         return true;
 }
 
+static void count_connection(Channel *c, uint16_t event, uint32_t fd) {
+        if (fd >= c->n_connections) {
+                size_t n = MAX((size_t) fd + 1, c->n_connections * 2);
+                Connections *grown = reallocarray(c->connections, n, sizeof(*grown));
+
+                if (!grown)
+                        return;         /* its peer is then known to be gone when something is sent to it */
+                memset(grown + c->n_connections, 0, (n - c->n_connections) * sizeof(*grown));
+                c->connections = grown;
+                c->n_connections = n;
+        }
+        if (event == ZMQ_EVENT_ACCEPTED)
+                c->connections[fd].accepted++;
+        else {
+                c->connections[fd].closed = c->connections[fd].accepted;
+                c->left = true;
+        }
+}
+
 static void read_monitor(Channel *c) {
         uint16_t event;
+        uint32_t value;
 
-        while (!c->closing && c->monitor && take_monitor_event(c, &event)) {
+        while (!c->closing && c->monitor && take_monitor_event(c, &event, &value)) {
+                if (c->listening) {
+                        if (value <= INT_MAX)
+                                count_connection(c, event, value);
+                        continue;
+                }
                 if (event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
                         c->lost = true;
                         continue;
@@ -619,9 +664,20 @@ static void read_monitor(Channel *c) {
         }
 }
 
-static int channel_dial(Channel *c) {
+static int open_monitor(Channel *c, int events) {
         static unsigned n_monitors;
         char address[64];
+
+        snprintf(address, sizeof(address), "inproc://monitor-%u", n_monitors++);
+        if (zmq_socket_monitor(c->socket, address, events) < 0)
+                return zmq_error();
+        c->monitor = new_socket(ZMQ_PAIR);
+        if (!c->monitor || zmq_connect(c->monitor, address) < 0)
+                return zmq_error();
+        return watch_socket(c, c->monitor, &c->monitor_io);
+}
+
+static int channel_dial(Channel *c) {
         int r;
 
         c->socket = new_socket(ZMQ_DEALER);
@@ -634,16 +690,9 @@ static int channel_dial(Channel *c) {
         if (r < 0)
                 return r;
 
-        snprintf(address, sizeof(address), "inproc://monitor-%u", n_monitors++);
-        if (zmq_socket_monitor(c->socket, address, MONITOR_EVENTS) < 0)
-                return zmq_error();
-        c->monitor = new_socket(ZMQ_PAIR);
-        if (!c->monitor || zmq_connect(c->monitor, address) < 0)
-                return zmq_error();
-        r = watch_socket(c, c->monitor, &c->monitor_io);
+        r = open_monitor(c, CLIENT_EVENTS);
         if (r < 0)
                 return r;
-
         if (zmq_connect(c->socket, c->endpoint) < 0)
                 return zmq_error();
         r = watch_data(c);
@@ -660,6 +709,7 @@ static void channel_destroy(Channel *c) {
         c->retry = sd_event_source_disable_unref(c->retry);
         disconnect(c, LINGER_MSEC);
         map_free_with(c->peers, peer_free_void);
+        free(c->connections);
         if (context)
                 context_release();
         sd_event_unref(c->event);
@@ -671,9 +721,7 @@ static void channel_turn(Channel *c) {
         unsigned budget = FRAMES_PER_TURN;
 
         c->depth++;
-        tell_gone(c);
-        if (c->monitor)
-                read_monitor(c);
+        read_monitor(c);
         while (!c->closing && c->socket && budget > 0) {
                 c->unsure = true;
                 if (receive_one(c) == 0)
@@ -685,6 +733,8 @@ static void channel_turn(Channel *c) {
                         (void) arm(c);
                 else if (c->lost)
                         reconnect(c);
+                else
+                        forget_those_who_left(c);
         }
         if (--c->depth == 0 && c->closing)
                 channel_destroy(c);
@@ -715,7 +765,6 @@ static int channel_new(Channel **ret, sd_event *event, const ChannelOps *ops, vo
         c->event = sd_event_ref(event);
         c->ops = ops;
         c->userdata = userdata;
-        c->gone_tail = &c->gone;
         outbox_init(&c->server.out);
         *ret = c;
         return 0;
@@ -770,6 +819,9 @@ int channel_listen(Channel **ret, sd_event *event, int fd, const ChannelOps *ops
         r = set_int(c->socket, ZMQ_ROUTER_MANDATORY, 1);
         if (r < 0)
                 return r;
+        r = open_monitor(c, LISTENER_EVENTS);
+        if (r < 0)
+                return r;
         r = set_int(c->socket, ZMQ_USE_FD, fd);
         if (r < 0)
                 return r;
@@ -777,6 +829,8 @@ int channel_listen(Channel **ret, sd_event *event, int fd, const ChannelOps *ops
                 return zmq_error();
         (void) TAKE_FD(taken);          /* ZeroMQ closes it */
         r = watch_data(c);
+        if (r >= 0)
+                r = arm(c);             /* see channel_dial() */
         if (r < 0)
                 return r;
 

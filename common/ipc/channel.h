@@ -28,8 +28,8 @@ typedef struct ChannelOps {
         void (*connected)(Channel *c, void *userdata);
         void (*disconnected)(Channel *c, void *userdata);
 
-        /* Listening channels: something was sent to a peer that is not there any more. It never comes back under this id. May
-         * be NULL. (A peer that leaves is noticed only when something is sent to it.) */
+        /* Listening channels: a peer that had spoken left, and all it had sent was delivered. It never comes back under this
+         * id. May be NULL. */
         void (*gone)(Channel *c, PeerId peer, void *userdata);
 } ChannelOps;
 
@@ -42,7 +42,7 @@ int channel_connect(Channel **ret, sd_event *event, const char *socket_path, con
 Channel *channel_free(Channel *c);      /* also from a callback; sends what is queued, at most for 100 ms */
 DEFINE_CLEANUP(Channel *, channel_free)
 
-/* Queues a message (borrowed). 0; -ENOTCONN if the peer is gone or a connecting channel is not connected; -ENOBUFS if the peer
+/* Queues a message (borrowed). 0; -ENOTCONN if the peer is gone, or never spoke, or a connecting channel is not connected; -ENOBUFS if the peer
  * does not read and its queue is full (64 MiB); -E2BIG; -ENOMEM. 0 does not mean that it arrives: the connection may be lost
  * meanwhile. Not to be called from prepare hooks of other event sources: it would not be sent before the next event. */
 int channel_send(Channel *c, PeerId peer, const Message *m);

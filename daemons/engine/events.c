@@ -12,6 +12,7 @@
 enum {
         RING_MAX = 256,
         SUBSCRIBERS_MAX = 64,
+        QUEUE_MAX = 1024 * 1024,        /* bytes that may wait for one who does not read */
 };
 
 typedef struct Subscriber {
@@ -57,12 +58,24 @@ static void unsubscribe(Events *e, unsigned i) {
         e->subscribers[i] = e->subscribers[--e->n_subscribers];
 }
 
+void events_unsubscribe(Events *e, const Channel *c, PeerId peer) {
+        for (unsigned i = 0; i < e->n_subscribers; i++)
+                if (e->subscribers[i].channel == c && e->subscribers[i].peer == peer) {
+                        unsubscribe(e, i);
+                        return;
+                }
+}
+
 /* Returns false if the subscriber is gone. */
 static bool deliver(Subscriber *s, const Message *m) {
         int r;
 
         if (!is_wanted(s, m))
                 return true;
+        if (channel_queued(s->channel, s->peer) >= QUEUE_MAX) {
+                s->lost++;
+                return true;
+        }
         if (s->lost > 0) {
                 char text[64];
                 (void) snprintf(text, sizeof(text), "%u events were lost: too slow a reader", s->lost);

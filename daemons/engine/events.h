@@ -38,4 +38,6 @@ void events_emit(Events *e, const char *type, const char *kind, const char *name
 /* pattern: see id-pattern.h; NULL for all. A peer that subscribes again replaces what it asked before. */
 int events_subscribe(Events *e, Channel *c, PeerId peer, const char *pattern);
 
+void events_unsubscribe(Events *e, const Channel *c, PeerId peer);     /* also one that never subscribed */
+
 unsigned events_n_subscribers(const Events *e);

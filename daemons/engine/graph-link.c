@@ -189,8 +189,17 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
         }
 }
 
+static void on_gone(Channel *c, PeerId peer, void *userdata) {
+        GraphLink *l = userdata;
+
+        events_unsubscribe(l->manager->events, c, peer);
+        if (l->open && l->peer == peer)
+                abandon(l);
+}
+
 static const ChannelOps link_ops = {
         .message = on_message,
+        .gone = on_gone,
 };
 
 int graph_link_new(GraphLink **ret, Manager *m, int fd) {

@@ -20,7 +20,7 @@ static void watcher_remove(WorldManager *m, PeerId peer) {
                 }
 }
 
-/* A peer that left is noticed only when something is sent to it, so the oldest ones make room. */
+/* There is normally one; should there be too many, the oldest makes room. */
 static void watcher_add(WorldManager *m, PeerId peer) {
         watcher_remove(m, peer);
         if (m->n_watchers == DEPLOY_WATCHERS_MAX)

@@ -344,17 +344,46 @@ TEST(peer_that_left_is_noticed) {
 
         REQUIRE(place_init(&p));
         CHECK_INT(open_listener(&p, &listener), 0);
+        CHECK_INT(send_numbered(listener.channel, 12345, 0), -ENOTCONN);        /* nobody has this number */
         for (unsigned i = 1; i <= 200; i++) {
                 CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
                 REQUIRE(RUN_UNTIL(&p, listener.n_hellos == i, 3));
                 peer = listener.last_peer;
+                CHECK_INT(send_numbered(client.channel, 0, listener.next), 0);
                 channel_free(client.channel);
-                CHECK(RUN_UNTIL(&p, (send_numbered(listener.channel, peer, 0), listener.n_gone == i), 3));
+                if (i % 2)
+                        CHECK_INT(send_numbered(listener.channel, peer, 0), 0); /* with something on the way, or not */
+                CHECK(RUN_UNTIL(&p, listener.n_gone == i, 3));
+                CHECK_INT(listener.next, i);            /* its last words were heard before */
                 CHECK_INT(send_numbered(listener.channel, peer, 0), -ENOTCONN);
                 CHECK_INT(channel_queued(listener.channel, peer), 0);
         }
-        CHECK_INT(send_numbered(listener.channel, 12345, 0), 0);        /* nobody has this number */
-        CHECK(RUN_UNTIL(&p, listener.n_gone == 201, 3));
+        channel_free(listener.channel);
+}
+
+/* Many at once, leaving in another order than they came, their descriptors used again. */
+TEST(peers_that_come_and_go) {
+        enum { N = 20, ROUNDS = 10 };
+        _cleanup_(place_done) Place p;
+        End listener = {}, clients[N] = {};
+        unsigned seed = 3, n_expected = 0;
+
+        REQUIRE(place_init(&p));
+        CHECK_INT(open_listener(&p, &listener), 0);
+        for (unsigned round = 0; round < ROUNDS; round++) {
+                for (unsigned i = 0; i < N; i++)
+                        if (!clients[i].channel) {
+                                CHECK_INT(channel_connect(&clients[i].channel, p.event, p.path, &ops, &clients[i]), 0);
+                                n_expected++;
+                        }
+                CHECK(RUN_UNTIL(&p, listener.n_hellos == n_expected, 5));
+                for (unsigned i = 0; i < N; i++)
+                        if (rand_r(&seed) % 2)
+                                clients[i].channel = channel_free(clients[i].channel);
+        }
+        for (unsigned i = 0; i < N; i++)
+                channel_free(clients[i].channel);
+        CHECK(RUN_UNTIL(&p, listener.n_gone == n_expected, 5));
         channel_free(listener.channel);
 }
 

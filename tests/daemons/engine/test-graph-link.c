@@ -268,6 +268,12 @@ TEST(events_are_filtered_and_the_recent_past_is_told) {
         tell(&c, (Message) { .type = MESSAGE_EVENTS_SUBSCRIBE });
         wait_event(&e, &c, "changed probe[b]\n");
         CHECK_INT(events_n_subscribers(e.m->events), 1);
+
+        /* who leaves is forgotten, although nothing happens that could be sent */
+        c.channel = channel_free(c.channel);
+        for (int i = 0; i < 200 && events_n_subscribers(e.m->events) > 0; i++)
+                run_for(&e, 5000);
+        CHECK_INT(events_n_subscribers(e.m->events), 0);
 }
 
 TEST_MAIN()
