@@ -200,11 +200,17 @@ static void add_domain(Builder *b, xmlNode *domain, const DomainSpec *s, const c
         add_devices(b, domain, s, container);
 }
 
+static void be_quiet(void *userdata, const char *format, ...) {
+}
+
 int domain_xml_make(const DomainSpec *s, const char *type, char **ret, Diag *reterr) {
         Builder b = { .reterr = reterr };
+        xmlChar *text = NULL;
+
+        xmlSetGenericErrorFunc(NULL, be_quiet);         /* of this thread; it would write to stderr */
+        xmlResetLastError();
         xmlDoc *document = xmlNewDoc((const xmlChar *) "1.0");
         xmlNode *domain = document ? xmlNewNode(NULL, (const xmlChar *) "domain") : NULL;
-        xmlChar *text = NULL;
 
         if (domain) {
                 (void) xmlDocSetRootElement(document, domain);
@@ -213,10 +219,15 @@ int domain_xml_make(const DomainSpec *s, const char *type, char **ret, Diag *ret
                         xmlDocDumpMemory(document, &text, NULL);
         }
         xmlFreeDoc(document);
-        if (b.error == 0 && !text)
+
+        /* where memory runs out, the library leaves parts out without a word to its caller, but for this */
+        const xmlError *e = xmlGetLastError();
+        if (b.error == 0 && (!text || (e && e->code == XML_ERR_NO_MEMORY)))
                 b.error = -ENOMEM;
-        if (b.error < 0)
+        if (b.error < 0) {
+                xmlFree(text);
                 return diag_set(reterr, (Pos) {}, b.error, "cannot describe domain: %m");
+        }
 
         /* libxml2 allocates with malloc() unless told otherwise, and nobody tells it */
         *ret = (char *) text;

@@ -7,6 +7,7 @@
 #include "common/field.h"
 #include "daemons/virt/connection.h"
 #include "daemons/virt/domain-xml.h"
+#include "tests/common/alloc.h"
 #include "tests/test.h"
 
 static char *boot[] = { (char *) "hd", (char *) "network", NULL };
@@ -126,6 +127,28 @@ TEST(disks_beyond_the_alphabet) {
         check_contains(xml, "dev=\"vdz\"");
         check_contains(xml, "dev=\"vdaa\"");
         check_contains(xml, "dev=\"vdbh\"");            /* the 60th */
+}
+
+TEST(memory_that_runs_out_gives_no_half_description) {
+        DomainSpec s = example();
+        _cleanup_free_ char *whole = NULL;
+        bool failed = true;
+        uint64_t n;
+
+        REQUIRE(domain_xml_make(&s, "kvm", &whole, NULL) == 0);
+        for (n = 1; failed && n < 10000; n++) {
+                char *xml = NULL;
+
+                alloc_fail_at(n);
+                int r = domain_xml_make(&s, "kvm", &xml, NULL);
+                failed = alloc_failed();
+                if (r == 0)
+                        CHECK_STR(xml, whole);
+                else
+                        CHECK(r == -ENOMEM && failed && !xml);
+                free(xml);
+        }
+        CHECK(!failed && n > 50);
 }
 
 TEST(agents_are_found) {
