@@ -72,6 +72,7 @@ typedef struct Param {
         const char *name;
         const Type *type;       /* annotation, or NULL */
         Pos pos;
+        uint32_t end_line;      /* of its type, which may be longer than pos says */
         Def *def;               /* set by scope.c, anew in each copy */
 } Param;
 typedef AST_ARRAY(Param) Params;
@@ -94,6 +95,7 @@ typedef struct Func {
         Params params;
         const Type *result;     /* annotation, or NULL */
         Expr *body;
+        uint32_t close_line;    /* where the parenthesis after the parameters stands */
         struct Level *level;    /* scope.c: where its parameters live */
 } Func;
 
@@ -200,7 +202,7 @@ struct Stmt {
                         Module *module;                 /* of the class */
                         bool broken;
                 } include;
-                struct { const char *name, *alias; bool star; Module *module; } import;
+                struct { const char *name, *alias; uint32_t name_size; bool star; Module *module; } import;
         };
 };
 
@@ -215,6 +217,7 @@ struct Block {
 typedef struct Comment {
         uint32_t line, column;
         const char *text;       /* after the # */
+        uint32_t size;
 } Comment;
 typedef AST_ARRAY(Comment) Comments;
 
@@ -238,6 +241,9 @@ Stmt *stmt_new(Arena *a, StmtKind kind, Pos pos);
 /* Deep copies, unresolved: for what is instantiated once per use. NULL if out of memory. */
 Expr *expr_copy(Arena *a, const Expr *e);
 Block *block_copy(Arena *a, const Block *b);
+
+/* Whether two syntax trees, fresh from the parser, say the same: places do not count. */
+bool block_equal(const Block *a, const Block *b);
 
 /* Declares that e has this type: for literals it must fit at once. */
 int expr_annotate(Expr *e, const Type *type, Diag *reterr);

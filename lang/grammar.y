@@ -48,7 +48,7 @@ static Expr *call2(Parser *p, Pos pos, CallForm form, const char *name, Expr *fi
 static Expr *call(Parser *p, Pos pos, CallForm form, const char *name, Expr *lambda, Exprs *args);
 static Expr *wrap(Parser *p, ExprKind kind, Pos pos, Expr *inner);
 static Expr *branch(Parser *p, Pos pos, Expr *condition, Expr *then, Expr *otherwise);
-static Expr *lambda(Parser *p, Pos pos, const char *title, Params *params, const Type *result, Expr *body);
+static Expr *lambda(Parser *p, Pos pos, const char *title, Params *params, Pos close, const Type *result, Expr *body);
 static Stmt *stmt_if(Parser *p, Pos pos, Expr *condition, Block *then, Block *otherwise);
 static Stmt *stmt_loop(Parser *p, StmtKind kind, Pos pos, Param *first, Param *second, Expr *over, Block *body);
 static Stmt *stmt_include(Parser *p, Pos pos, const char *name, Exprs *args, const char *alias);
@@ -201,13 +201,13 @@ statement
         | FUNC_IDENTIFIER IDENTIFIER OPEN_PAREN params CLOSE_PAREN body {
                 TRY($$ = stmt_new(p->arena, STMT_FUNC, join(@1, $6->pos)));
                 $$->func.name = $2;
-                TRY($$->func.fn = lambda(p, $$->pos, $2, $4, NULL, $6));
+                TRY($$->func.fn = lambda(p, $$->pos, $2, $4, @5, NULL, $6));
                 TRY($$ = finish_stmt(p, $$));
         }
         | FUNC_IDENTIFIER IDENTIFIER OPEN_PAREN params CLOSE_PAREN type body {
                 TRY($$ = stmt_new(p->arena, STMT_FUNC, join(@1, $7->pos)));
                 $$->func.name = $2;
-                TRY($$->func.fn = lambda(p, $$->pos, $2, $4, $6, $7));
+                TRY($$->func.fn = lambda(p, $$->pos, $2, $4, @5, $6, $7));
                 TRY($$ = finish_stmt(p, $$));
         }
         | CLASS_IDENTIFIER colon_name OPEN_CURLY block CLOSE_CURLY {
@@ -389,10 +389,10 @@ newlines
 
 lambda
         : FUNC_IDENTIFIER OPEN_PAREN params CLOSE_PAREN body {
-                TRY($$ = lambda(p, join(@1, $5->pos), NULL, $3, NULL, $5));
+                TRY($$ = lambda(p, join(@1, $5->pos), NULL, $3, @4, NULL, $5));
         }
         | FUNC_IDENTIFIER OPEN_PAREN params CLOSE_PAREN type body {
-                TRY($$ = lambda(p, join(@1, $6->pos), NULL, $3, $5, $6));
+                TRY($$ = lambda(p, join(@1, $6->pos), NULL, $3, @4, $5, $6));
         }
         ;
 
@@ -501,7 +501,12 @@ param_lines
 
 param
         : var
-        | var type                      { $$ = $1; $$->type = $2; $$->pos = join(@1, @2); }
+        | var type {
+                $$ = $1;
+                $$->type = $2;
+                $$->pos = join(@1, @2);
+                $$->end_line = p->token.pos.line;       /* of what follows: on the line on which the type ends */
+        }
         ;
 
 type
@@ -875,7 +880,7 @@ static Expr *branch(Parser *p, Pos pos, Expr *condition, Expr *then, Expr *other
 }
 
 /* A function all of whose parameters and whose result are annotated has a type at once. */
-static Expr *lambda(Parser *p, Pos pos, const char *title, Params *params, const Type *result, Expr *body) {
+static Expr *lambda(Parser *p, Pos pos, const char *title, Params *params, Pos close, const Type *result, Expr *body) {
         if (too_many(p, pos, params->n, "parameters"))
                 return NULL;
 
@@ -886,6 +891,7 @@ static Expr *lambda(Parser *p, Pos pos, const char *title, Params *params, const
         e->fn->params = *params;
         e->fn->result = result;
         e->fn->body = body;
+        e->fn->close_line = close.line;
 
         bool complete = result;
         TypeFields args = {};
@@ -959,6 +965,7 @@ static Stmt *stmt_import(Parser *p, Pos pos, Expr *name, const char *alias, bool
         if (!s)
                 return NULL;
         s->import.name = name->str.text;
+        s->import.name_size = name->str.size;
         s->import.alias = alias;
         s->import.star = star;
         return s;
@@ -1030,7 +1037,7 @@ static Param *param(Parser *p, Pos pos, const char *name, const Type *type) {
         Param *x = NEW(Param);
         if (!x)
                 return NULL;
-        *x = (Param) { .name = name, .type = type, .pos = pos };
+        *x = (Param) { .name = name, .type = type, .pos = pos, .end_line = pos.end_line };
         return x;
 }
 

@@ -76,6 +76,7 @@ static int skip_comment(Lexer *l) {
         while (l->at + 1 + n < l->size && start[n] != '\n')
                 n++;
         c.text = arena_strndup(l->arena, start, n);
+        c.size = (uint32_t) n;
         if (!c.text)
                 return -ENOMEM;
         l->at += 1 + n;
