@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/macro.h"
+#include "common/strbuf.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/output.h"
 
@@ -27,7 +28,7 @@ static const char *arg_color = "auto";
 static const Option common_options[] = {
         { "json", OPTION_FLAG, &arg_json, .doc = "print JSON, one object per line" },
         { "color", OPTION_STR, &arg_color, "WHEN", "MGMT_COLOR", .doc = "auto, always or never" },
-        { "help", OPTION_FLAG, &arg_help, .doc = "show this text" },
+        { "help", OPTION_FLAG, &arg_help, .letter = 'h', .doc = "show this text" },
         {}
 };
 
@@ -74,9 +75,11 @@ static int options_from_environment(const Option *options) {
 }
 
 /* Collects the tables into what getopt_long() wants; val is the index. */
-static void options_collect(const Option *options, const Option **all, struct option *getopt_options, size_t *n) {
+static void options_collect(const Option *options, const Option **all, struct option *getopt_options, StrBuf *letters, size_t *n) {
         for (const Option *o = options; o && o->name && *n < OPTIONS_MAX; o++) {
                 all[*n] = o;
+                if (o->letter)
+                        strbuf_printf(letters, "%c%s", o->letter, o->type >= OPTION_INT ? ":" : "");
                 getopt_options[*n] = (struct option) {
                         .name = o->name,
                         .has_arg = o->type >= OPTION_INT ? required_argument : no_argument,
@@ -86,40 +89,51 @@ static void options_collect(const Option *options, const Option **all, struct op
         }
 }
 
+/* What getopt_long() returned stands for. NULL: it has said what is wrong. */
+static const Option *option_found(const Option *const *all, size_t n, int c) {
+        for (size_t i = 0; i < n; i++)
+                if (c == 256 + (int) i || (c > 0 && c == all[i]->letter))
+                        return all[i];
+        return NULL;
+}
+
 /* Up to the first word that is no option, or all of them. Leaves optind at what follows. */
 static int options_parse(const Option *options, int argc, char *argv[], bool stop_at_word) {
         struct option getopt_options[OPTIONS_MAX + 1] = {};
         const Option *all[OPTIONS_MAX];
+        _cleanup_(strbuf_done) StrBuf letters = {};
         size_t n = 0;
         int c;
 
-        options_collect(common_options, all, getopt_options, &n);
-        options_collect(options, all, getopt_options, &n);
+        strbuf_puts(&letters, stop_at_word ? "+" : "");
+        options_collect(common_options, all, getopt_options, &letters, &n);
+        options_collect(options, all, getopt_options, &letters, &n);
+        if (letters.failed)
+                return -ENOMEM;
         if (options_from_environment(common_options) < 0 || options_from_environment(options) < 0)
                 return -EINVAL;
 
         optind = 0;             /* starts over */
-        while ((c = getopt_long(argc, argv, stop_at_word ? "+h" : "h", getopt_options, NULL)) >= 0) {
-                if (c == 'h')
-                        arg_help = true;
-                else if (c < 256 || (size_t) c >= 256 + n)
-                        return -EINVAL;         /* getopt has said why */
-                else {
-                        char what[64];
+        while ((c = getopt_long(argc, argv, letters.data, getopt_options, NULL)) >= 0) {
+                const Option *o = option_found(all, n, c);
+                char what[64];
 
-                        (void) snprintf(what, sizeof(what), "--%s", all[c - 256]->name);
-                        if (option_set(all[c - 256], optarg, what) < 0)
-                                return -EINVAL;
-                }
+                if (!o)
+                        return -EINVAL;
+                (void) snprintf(what, sizeof(what), "--%s", o->name);
+                if (option_set(o, optarg, what) < 0)
+                        return -EINVAL;
         }
         return output_set_color(arg_color);
 }
 
 static void print_options(const Option *options) {
         for (const Option *o = options; o && o->name; o++) {
-                char left[64];
+                char left[64], letter[8] = "";
 
-                (void) snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "", o->argument ?: "");
+                if (o->letter)
+                        (void) snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+                (void) snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ?: "");
                 printf("  %-28s  %s", left, o->doc);
                 if (o->environment)
                         printf(" [$%s]", o->environment);

@@ -21,6 +21,7 @@ typedef struct Option {
         const char *argument;   /* what stands for the value in the help; NULL for flags */
         const char *environment;        /* read if the option is not given; NULL: none */
         int64_t min, max;
+        char letter;            /* the short form, or 0 */
         const char *doc;
 } Option;
 

@@ -13,10 +13,7 @@
 #include "common/wire.h"
 #include "daemons/mgmtctl/input.h"
 
-enum {
-        CODE_MAX = 16 * 1024 * 1024,            /* of one source file */
-        FOLDER_DEPTH_MAX = 64,                  /* below files/ */
-};
+enum { FOLDER_DEPTH_MAX = 64 };                 /* below files/ */
 
 /* ---- which form ---- */
 
@@ -100,8 +97,8 @@ static int read_stdin(char **ret, size_t *ret_size, Diag *reterr) {
                 if (n == 0)
                         break;
                 strbuf_add(&text, chunk, (size_t) n);
-                if (text.size > CODE_MAX)
-                        return diag_set(reterr, (Pos) {}, -E2BIG, "standard input has more than %d bytes", CODE_MAX);
+                if (text.size > SOURCE_MAX)
+                        return diag_set(reterr, (Pos) {}, -E2BIG, "standard input has more than %d bytes", SOURCE_MAX);
         }
         size_t size = text.size;
         *ret = strbuf_take(&text);
@@ -175,7 +172,7 @@ static int host_read_file(void *userdata, const char *path, char **ret, size_t *
         const Input *i = userdata;
 
         if (!i->code || !streq(path, i->entry))
-                return read_file_at(AT_FDCWD, path, CODE_MAX, ret, ret_size);
+                return read_file_at(AT_FDCWD, path, SOURCE_MAX, ret, ret_size);
 
         char *copy = malloc(i->code_size + 1);
         if (!copy)

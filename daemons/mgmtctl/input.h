@@ -10,6 +10,8 @@
 #include "common/value.h"
 #include "lang/lang.h"
 
+enum { SOURCE_MAX = 16 * 1024 * 1024 };         /* of one source file */
+
 typedef struct Input {
         char *base;             /* the directory of the program, absolute, with trailing slash: "/" of the bundle */
         char *entry;            /* what is compiled first, absolute: metadata.yaml or a .mcl file */
