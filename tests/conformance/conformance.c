@@ -3,7 +3,8 @@
 /* Compiles the program in a directory, runs its first wave, and says as JSON what came of it. Archives are taken apart and results
  * are compared by tests/conformance/run.
  *
- *         conformance [--compile] KINDS.json ROOT */
+ *         conformance [--compile] KINDS.json ROOT
+ *         conformance --format FILE            prints it formatted */
 
 #include <fcntl.h>
 #include <json.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "common/io.h"
+#include "lang/format.h"
 #include "lang/lang.h"
 
 enum { FILE_MAX = 16 * 1024 * 1024 };
@@ -136,11 +138,26 @@ static int run(const Schema *schema, const char *root, bool only_compile, struct
         return 0;
 }
 
+static int format(const char *path) {
+        _cleanup_free_ char *text = NULL, *formatted = NULL;
+        _cleanup_(diag_done) Diag error = {};
+        size_t size, formatted_size;
+
+        if (read_file_at(AT_FDCWD, path, FILE_MAX, &text, &size) < 0 ||
+            format_text(path, text, size, &formatted, &formatted_size, &error) < 0) {
+                fprintf(stderr, "%s\n", error.message ? error.message : path);
+                return 1;
+        }
+        return fwrite(formatted, 1, formatted_size, stdout) == formatted_size ? 0 : 1;
+}
+
 int main(int argc, char *argv[]) {
         _cleanup_(schema_freep) Schema *schema = NULL;
         _cleanup_(diag_done) Diag error = {};
         bool only_compile = argc > 1 && streq(argv[1], "--compile");
 
+        if (argc == 3 && streq(argv[1], "--format"))
+                return format(argv[2]);
         if (argc != 3 + only_compile) {
                 fprintf(stderr, "usage: conformance [--compile] KINDS.json ROOT\n");
                 return 2;
