@@ -57,7 +57,8 @@ int address_validate(const char *address, Pos pos, Diag *reterr) {
         if (address_split(address, host, port) < 0)
                 return diag_set(reterr, pos, -EINVAL, "address must be 'host:port' (or ':port'), got '%s'", address);
         if (!is_host(host))
-                return diag_set(reterr, pos, -EINVAL, "host of address must be empty or a literal IP address, got '%s'", host);
+                return diag_set(reterr, pos, -EINVAL, "host of address must be empty or a literal IP address, got '%s'",
+                                host);
         if (!is_port(port))
                 return diag_set(reterr, pos, -EINVAL, "port of address must be 0 to 65535 or a service name, got '%s'", port);
         return 0;

@@ -125,7 +125,8 @@ int http_manager_listen(HttpManager *m, const char *owner, const char *address, 
         int r;
 
         if (p && p->user && !streq(p->owner, owner))
-                return diag_set(reterr, nowhere, -EADDRINUSE, "cannot listen on '%s': http:server '%s' does", address, p->owner);
+                return diag_set(reterr, nowhere, -EADDRINUSE, "cannot listen on '%s': http:server '%s' does",
+                                address, p->owner);
         if (!p) {
                 r = port_new(&p, m, owner, address);
                 if (r < 0)

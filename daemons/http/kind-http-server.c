@@ -28,7 +28,8 @@ typedef struct HttpServer {
 
 static const FieldSpec http_server_fields[] = {
         FIELD(HttpServer, address, FIELD_STR, FIELD_IS_NAME,
-              "Where to listen: 'host:port', the host a literal IP address (IPv6 in brackets), or empty for all of this machine."),
+              "Where to listen: 'host:port', the host a literal IP address (IPv6 in brackets), or empty for all of this "
+              "machine."),
         FIELD(HttpServer, timeout, FIELD_VALUE, FIELD_OPTIONAL,
               "Seconds, for each of the next three that is not given.", .mcl_type = "int"),
         FIELD(HttpServer, read_timeout, FIELD_VALUE, FIELD_OPTIONAL,
@@ -110,7 +111,8 @@ static int http_server_validate(const Resource *r, Diag *reterr) {
                         return resource_error(r, reterr, -EINVAL, "%s must be a number of seconds that is not negative, got '%lld'",
                                               timeouts[i].name, (long long) timeouts[i].value.i);
         if (s->root[0] && (s->root[0] != '/' || !endswith(s->root, "/")))
-                return resource_error(r, reterr, -EINVAL, "root must be an absolute path with a trailing slash, got '%s'", s->root);
+                return resource_error(r, reterr, -EINVAL, "root must be an absolute path with a trailing slash, got '%s'",
+                                      s->root);
         return address_validate(address_of(s), r->pos, reterr);
 }
 

@@ -29,7 +29,8 @@ int static_content_from_value(StaticContent *ret, Value data, int64_t modified);
 /* Whether the request may be served with static content; answers it (405) if not. */
 bool static_accept_method(HttpRequest *q);
 
-/* Answers the request; takes the content. With fresh, the client is known to have an older one: If-Modified-Since is not asked. */
+/* Answers the request; takes the content. With fresh, the client is known to have an older one, and If-Modified-Since does not
+ * count. */
 void static_serve(HttpRequest *q, StaticContent *c, bool fresh);
 
 /* Answers with what an error of static_content_open() means to a client: 404, 403 or 500. */

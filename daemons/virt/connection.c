@@ -268,20 +268,23 @@ static void close_done(Work *w) {
         connection_free(c, PATIENCE_USEC);
 }
 
-static void connection_close(VirtConnection *c) {
+/* False if there was nothing to close: then it is gone already, else when the thread has closed it. */
+static bool connection_close(VirtConnection *c) {
         c->closing = true;
         c->watch = path_watch_free(c->watch);
         c->refused = sd_event_source_disable_unref(c->refused);
         c->close = (Work) { .run = close_run, .done = close_done };
-        if (!c->used || work_thread_add(c->thread, &c->close) < 0)
-                close_done(&c->close);          /* nothing was ever opened */
+        if (c->used && work_thread_add(c->thread, &c->close) >= 0)
+                return true;
+        close_done(&c->close);
+        return false;
 }
 
 static int on_idle(sd_event_source *source, void *userdata) {
         VirtConnection *c = userdata;
         VirtManager *m = c->manager;
 
-        connection_close(c);
+        (void) connection_close(c);
         connections_changed(m);
         return 0;
 }
@@ -473,9 +476,7 @@ void virt_manager_done(VirtManager *m) {
         while (m->connections) {
                 VirtConnection *c = m->connections;
 
-                if (!c->closing)
-                        connection_close(c);
-                if (m->connections != c)        /* it had nothing to close */
+                if (!c->closing && !connection_close(c))
                         continue;
                 /* ending the thread delivers the end of the closing, which unlinks and frees the connection */
                 if (work_thread_end(TAKE_PTR(c->thread), PATIENCE_USEC) < 0)

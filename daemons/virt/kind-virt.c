@@ -74,7 +74,8 @@ static const FieldSpec virt_fields[] = {
         FIELD(Virt, auth, FIELD_VALUE, FIELD_OPTIONAL | FIELD_SECRET, "Who to be towards the hypervisor.",
               .mcl_type = "struct{username str; password str}"),
         FIELD(Virt, restartondiverge, FIELD_STR, 0,
-              "Where only a restart would bring what is wanted: ignore it, restart if that is needed (ifneeded), or fail (error).",
+              "Where only a restart would bring what is wanted: ignore it, restart if that is needed (ifneeded), or fail "
+              "(error).",
               .initial = "\"error\""),
         FIELD(Virt, restartonrefresh, FIELD_BOOL, 0, "Restart it when notified."),
         {}
@@ -135,21 +136,25 @@ static int virt_validate(const Resource *r, Diag *reterr) {
         const Virt *v = (const Virt *) r;
 
         if ((int) parse_state(v->state) < 0)
-                return resource_error(r, reterr, -EINVAL, "state must be running, paused, shutoff or empty, got '%s'", v->state);
+                return resource_error(r, reterr, -EINVAL, "state must be running, paused, shutoff or empty, got '%s'",
+                                      v->state);
         if (v->startup[0] && !streq(v->startup, "enabled") && !streq(v->startup, "disabled"))
                 return resource_error(r, reterr, -EINVAL, "startup must be enabled, disabled or empty, got '%s'", v->startup);
         if (v->transient && v->startup[0])
-                return resource_error(r, reterr, -EINVAL, "startup must be empty for a transient domain, got '%s'", v->startup);
+                return resource_error(r, reterr, -EINVAL, "startup must be empty for a transient domain, got '%s'",
+                                      v->startup);
         if ((int) parse_restart(v->restartondiverge) < 0)
                 return resource_error(r, reterr, -EINVAL, "restartondiverge must be ignore, ifneeded or error, got '%s'",
                                       v->restartondiverge);
         if (v->cpus > v->maxcpus)
-                return resource_error(r, reterr, -EINVAL, "cpus must not be more than maxcpus (%u), got '%u'", v->maxcpus, v->cpus);
+                return resource_error(r, reterr, -EINVAL, "cpus must not be more than maxcpus (%u), got '%u'",
+                                      v->maxcpus, v->cpus);
         if (v->maxcpus > 4096)
                 return resource_error(r, reterr, -EINVAL, "maxcpus must be at most 4096, got '%u'", v->maxcpus);
         for (char **b = v->boot; b && *b; b++)
                 if (!is_boot_device(*b))
-                        return resource_error(r, reterr, -EINVAL, "boot must be made of fd, hd, cdrom and network, got '%s'", *b);
+                        return resource_error(r, reterr, -EINVAL, "boot must be made of fd, hd, cdrom and network, got '%s'",
+                                              *b);
         return 0;
 }
 
@@ -311,7 +316,8 @@ static void note_stopping(Virt *v, bool stopping) {
         if (!stopping)
                 return;
         v->stop_until_usec = now_usec(v) + RESTART_PATIENCE_USEC;
-        (void) sd_event_add_time(v->resource.host->event, &v->stop_timer, CLOCK_MONOTONIC, v->stop_until_usec, 0, on_stop_timer, v);
+        (void) sd_event_add_time(v->resource.host->event, &v->stop_timer, CLOCK_MONOTONIC, v->stop_until_usec, 0,
+                                 on_stop_timer, v);
 }
 
 static void attempt_done(VirtCall *call) {
@@ -328,7 +334,8 @@ static void attempt_done(VirtCall *call) {
         if (result == -EAGAIN)
                 result = resource_waiting(&v->resource, call->diag.message ? call->diag.message : "waiting for libvirt");
         else if (result < 0)
-                (void) resource_error(&v->resource, &diag, result, "%s", call->diag.message ? call->diag.message : "libvirt failed");
+                (void) resource_error(&v->resource, &diag, result, "%s",
+                                      call->diag.message ? call->diag.message : "libvirt failed");
         resource_finish(&v->resource, result, &diag);
 }
 
