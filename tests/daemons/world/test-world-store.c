@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -426,6 +428,43 @@ TEST(unreadable_values_are_errors_and_can_be_replaced) {
         CHECK_INT(a.error, -EBADMSG);
         CHECK(set(&p, p.local, "k", NULL, VALUE_INT(1)));
         CHECK_VALUE(&p, p.local, "k", NULL, "1");
+}
+
+/* ---- a disk that takes no more ---- */
+
+TEST(failed_writes_are_told_and_leave_all_as_it_was) {
+        _cleanup_(place_done) Place p;
+        _cleanup_(value_done) Value v = {};
+        struct rlimit before, limit;
+        static char big[100000];
+        Answer a = {}, b = {};
+        struct stat st;
+        char wal[128];
+        StoreCall *c;
+
+        place_init(&p);
+        CHECK(set_str(&p, "k", NULL, "old"));
+        snprintf(wal, sizeof(wal), "%s-wal", p.path);
+        CHECK_INT(stat(wal, &st), 0);
+        CHECK_INT(value_str(&v, big, sizeof(big)), 0);
+        (void) signal(SIGXFSZ, SIG_IGN);
+        CHECK_INT(getrlimit(RLIMIT_FSIZE, &before), 0);
+        limit = before;
+        limit.rlim_cur = (rlim_t) st.st_size + 8192;
+        CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        CHECK_INT(store_set(p.shared, "k", NULL, v, NULL, on_reply, &a, &c), 0);
+        CHECK_INT(store_get(p.shared, "k", NULL, on_reply, &b, &c), 0);
+        CHECK(RUN_UNTIL(&p, b.came));
+        CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
+        CHECK_INT(a.error, -EIO);
+        CHECK(!a.changed);
+        CHECK_INT(b.error, 0);
+        CHECK(b.value.kind == TYPE_STR && streq(value_cstr(b.value), "old"));
+        answer_done(&b);
+
+        CHECK(set(&p, p.shared, "k", NULL, v));
+        CHECK(!set(&p, p.shared, "k", NULL, v));
+        (void) signal(SIGXFSZ, SIG_DFL);
 }
 
 /* ---- opening ---- */
