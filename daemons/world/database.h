@@ -28,7 +28,7 @@ struct DatabaseJob {
         DatabaseJob *next;      /* the queue's own */
 };
 
-/* Opens the database, or makes it. */
+/* Opens the database, or makes it. path is absolute. */
 int database_open(Database **ret, sd_event *event, const char *path, Diag *reterr);
 Database *database_free(Database *d);   /* jobs that wait end with -ECANCELED */
 DEFINE_CLEANUP(Database *, database_free)

@@ -486,9 +486,33 @@ TEST(database_is_private_and_comes_back) {
         CHECK_VALUE(&p, p.shared, "k", NULL, "\"x\"");
 }
 
+/* What a start that was cut off left behind is not taken for a database, nor for a part of the new one. */
+TEST(drafts_are_removed) {
+        static const char *const suffixes[] = { ".new", ".new-wal", ".new-journal", ".new-shm" };
+        _cleanup_(place_done) Place p;
+        char path[128];
+
+        place_init(&p);
+        CHECK(set_str(&p, "k", NULL, "old"));
+        place_close(&p);
+        snprintf(path, sizeof(path), "%s.new", p.path);
+        CHECK_INT(rename(p.path, path), 0);
+        for (size_t i = 1; i < ELEMENTSOF(suffixes); i++) {
+                snprintf(path, sizeof(path), "%s%s", p.path, suffixes[i]);
+                CHECK_INT(write_file_atomic_at(AT_FDCWD, path, "junk", 4, 0600, false), 0);
+        }
+        CHECK_INT(place_open(&p, NULL), 0);
+        CHECK_VALUE(&p, p.shared, "k", NULL, NULL);
+        CHECK(set_str(&p, "k", NULL, "new"));
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                snprintf(path, sizeof(path), "%s%s", p.path, suffixes[i]);
+                CHECK(access(path, F_OK) < 0 && errno == ENOENT);
+        }
+}
+
 TEST(databases_that_are_none) {
         _cleanup_(place_done) Place p;
-        _cleanup_(diag_done) Diag newer = {}, junk = {}, link = {};
+        _cleanup_(diag_done) Diag newer = {}, junk = {}, link = {}, nowhere = {};
         char other[96];
 
         place_init(&p);
@@ -507,6 +531,11 @@ TEST(databases_that_are_none) {
         CHECK_INT(unlink(p.path), 0);
         CHECK_INT(symlink(other, p.path), 0);
         CHECK_INT(place_open(&p, &link), -ELOOP);
+        place_close(&p);
+
+        snprintf(p.path, sizeof(p.path), "%s/nowhere/world.sqlite", p.directory);
+        CHECK_INT(place_open(&p, &nowhere), -ENOENT);
+        CHECK(nowhere.message && startswith(nowhere.message, "cannot create "));
 }
 
 /* ---- deploys ---- */
