@@ -434,6 +434,8 @@ void path_node_free_unused(PathWatcher *p, PathNode *n) {
 static void node_resolve_children(PathWatcher *p, PathNode *n, bool moved) {
         for (PathNode *child = n->children, *next; child; child = next) {
                 next = child->sibling;
+                if (p->rescan == PATH_RESCAN_PLACES && !moved && !child->children && !child->dir && child->state != PATH_LINK)
+                        continue;
                 path_node_resolve(p, child, moved);
                 if (node_unused(child))
                         (void) path_node_free(p, child);
@@ -447,7 +449,7 @@ void path_node_resolve(PathWatcher *p, PathNode *n, bool moved) {
         const int old_error = n->error;
 
         node_update_cover(n);
-        if ((moved || p->rescanning) && n->circular)
+        if ((moved || p->rescan != PATH_RESCAN_NOTHING) && n->circular)
                 path_node_unqueue(p, n);
         node_look(p, n);
         node_update_cover(n);
@@ -459,12 +461,12 @@ void path_node_resolve(PathWatcher *p, PathNode *n, bool moved) {
                 path_node_notify(n, PATH_REASON_PLACE | PATH_REASON_CONTENT);
         if (differs && n->covered)
                 path_node_notify_inside(n);
-        if (n->dir && n->covers && (n->dir != old_dir || !old_covers || p->rescanning)) {
+        if (n->dir && n->covers && (n->dir != old_dir || !old_covers || p->rescan == PATH_RESCAN_ALL)) {
                 int r = node_scan(p, n);
                 if (r < 0)
                         n->error = r;
                 node_resolve_children(p, n, leads_elsewhere);
-        } else if (leads_elsewhere || n->covers != old_covers || p->rescanning)
+        } else if (leads_elsewhere || n->covers != old_covers || p->rescan != PATH_RESCAN_NOTHING)
                 node_resolve_children(p, n, leads_elsewhere);
         else if (moved)
                 path_node_notify_below(n, PATH_REASON_PLACE | PATH_REASON_CONTENT);

@@ -68,6 +68,13 @@ typedef enum PathReason {
         PATH_REASON_PLACE   = 1 << 1,        /* the path may lead to something else */
 } PathReason;
 
+/* Of what the tree believes, what is to be looked at once more? */
+typedef enum PathRescan {
+        PATH_RESCAN_NOTHING,
+        PATH_RESCAN_PLACES,             /* directories and links: something was mounted */
+        PATH_RESCAN_ALL,                /* also the content of directories: events were lost */
+} PathRescan;
+
 struct PathWatch {
         PathWatcher *watcher;           /* NULL once it is freed */
         PathNode *node;                 /* NULL once the watch has ended */
@@ -84,7 +91,8 @@ struct PathWatch {
 };
 
 struct PathWatcher {
-        int fd;
+        sd_event *event;
+        int fd;                         /* -EBADF until the first watch */
         sd_event_source *source;        /* of fd */
         sd_event_source *defer_source;  /* for what was found outside of the loop */
         int mounts_fd;                  /* the table of mounts, or -EBADF if we may not read it */
@@ -99,7 +107,7 @@ struct PathWatcher {
         unsigned n_dirs;
         unsigned n_links;               /* that led to the Nodes being made */
         unsigned visit;                 /* number of the walk over the Nodes that goes on */
-        bool rescanning;                /* every Node is to be looked at, every directory to be read */
+        PathRescan rescan;
         bool flushing;
         char path[PATH_MAX];            /* of the Node in hand, see path_node_path() */
         char buffer[PATH_BUFFER_SIZE] __attribute__((__aligned__(__alignof__(struct inotify_event))));

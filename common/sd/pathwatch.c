@@ -307,16 +307,16 @@ static void on_name_event(PathWatcher *p, PathNode *n, uint32_t mask, const char
         path_node_free_unused(p, child);
 }
 
-/* Looks at every path. Only who is not where it was is told. */
-static void rescan(PathWatcher *p) {
-        p->rescanning = true;
+/* Only who is not where it was is told. */
+static void rescan(PathWatcher *p, PathRescan what) {
+        p->rescan = what;
         path_node_resolve(p, p->root, false);
-        p->rescanning = false;
+        p->rescan = PATH_RESCAN_NOTHING;
 }
 
 /* The kernel dropped events: anything may have happened. */
 static void on_overflow(PathWatcher *p) {
-        rescan(p);
+        rescan(p, PATH_RESCAN_ALL);
         for (PathWatch *w = p->all; w; w = w->all_next)
                 if (w->node)
                         path_watch_notify(w, PATH_REASON_CONTENT | PATH_REASON_PLACE);
@@ -383,7 +383,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *u
 static int on_mounts(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         PathWatcher *p = userdata;
 
-        rescan(p);
+        rescan(p, PATH_RESCAN_PLACES);
         settle(p);
         flush(p);
         return 0;
@@ -404,14 +404,46 @@ static void finish_call(PathWatcher *p) {
 /* ---- the interface ---- */
 
 /* Where the table of mounts may not be read, nothing is to be done. */
-static int watch_mounts(PathWatcher *p, sd_event *event) {
+static int watch_mounts(PathWatcher *p) {
         p->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
         if (p->mounts_fd < 0)
                 return 0;
-        int r = sd_event_add_io(event, &p->mounts_source, p->mounts_fd, EPOLLPRI, on_mounts, p);
+        int r = sd_event_add_io(p->event, &p->mounts_source, p->mounts_fd, EPOLLPRI, on_mounts, p);
         if (r >= 0)
                 (void) sd_event_source_set_description(p->mounts_source, "path-watcher-mounts");
         return r;
+}
+
+static void watcher_close(PathWatcher *p) {
+        p->source = sd_event_source_disable_unref(p->source);
+        p->mounts_source = sd_event_source_disable_unref(p->mounts_source);
+        if (p->fd >= 0)
+                (void) close(p->fd);
+        if (p->mounts_fd >= 0)
+                (void) close(p->mounts_fd);
+        p->fd = p->mounts_fd = -EBADF;
+}
+
+/* Instances of inotify are limited as well (128 per user, for all programs): one is made when it is needed, and if there is
+ * none, that is an error of the path that needed it. */
+static int watcher_open(PathWatcher *p) {
+        int r;
+
+        if (p->fd >= 0)
+                return 0;
+        p->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (p->fd < 0)
+                return -errno;
+        r = sd_event_add_io(p->event, &p->source, p->fd, EPOLLIN, on_readable, p);
+        if (r >= 0)
+                r = watch_mounts(p);
+        if (r < 0) {
+                watcher_close(p);
+                return r;
+        }
+        (void) sd_event_source_set_description(p->source, "path-watcher");
+        path_node_resolve(p, p->root, false);
+        return 0;
 }
 
 int path_watcher_new(PathWatcher **ret, sd_event *event) {
@@ -420,10 +452,8 @@ int path_watcher_new(PathWatcher **ret, sd_event *event) {
 
         if (!p)
                 return -ENOMEM;
-        p->mounts_fd = -EBADF;
-        p->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (p->fd < 0)
-                return -errno;
+        p->event = sd_event_ref(event);
+        p->fd = p->mounts_fd = -EBADF;
         p->dirs = map_new();
         p->nodes = map_new();
         if (!p->dirs || !p->nodes)
@@ -431,20 +461,12 @@ int path_watcher_new(PathWatcher **ret, sd_event *event) {
         r = path_node_new(p, NULL, "", 0, &p->root);
         if (r < 0)
                 return r;
-        r = sd_event_add_io(event, &p->source, p->fd, EPOLLIN, on_readable, p);
-        if (r < 0)
-                return r;
-        (void) sd_event_source_set_description(p->source, "path-watcher");
         r = sd_event_add_defer(event, &p->defer_source, on_defer, p);
         if (r < 0)
                 return r;
         r = sd_event_source_set_enabled(p->defer_source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        r = watch_mounts(p, event);
-        if (r < 0)
-                return r;
-        path_node_resolve(p, p->root, false);
         *ret = TAKE_PTR(p);
         return 0;
 }
@@ -462,15 +484,11 @@ PathWatcher *path_watcher_free(PathWatcher *p) {
                 w->watcher = NULL;
         if (p->root)
                 (void) path_node_free(p, p->root);
-        sd_event_source_disable_unref(p->source);
         sd_event_source_disable_unref(p->defer_source);
-        sd_event_source_disable_unref(p->mounts_source);
-        if (p->mounts_fd >= 0)
-                (void) close(p->mounts_fd);
+        watcher_close(p);
+        sd_event_unref(p->event);
         map_free(p->dirs);
         map_free(p->nodes);
-        if (p->fd >= 0)
-                (void) close(p->fd);
         free(p);
         return NULL;
 }
@@ -480,6 +498,9 @@ int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned f
         int r;
 
         r = path_clean(path, clean);
+        if (r < 0)
+                return r;
+        r = watcher_open(p);
         if (r < 0)
                 return r;
         PathWatch *w = calloc(1, sizeof(PathWatch));

@@ -31,7 +31,7 @@ PathWatcher *path_watcher_free(PathWatcher *p); /* watches that are still there 
 DEFINE_CLEANUP(PathWatcher *, path_watcher_free)
 
 /* Armed when it returns. path is absolute. -EINVAL if not; -ENAMETOOLONG; -EACCES: the directory may not be read; -ENOSPC: the
- * kernel's limit of watches. */
+ * kernel's limit of watches; -EMFILE: its limit of inotify instances. */
 int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned flags, path_watch_callback_t callback, void *userdata);
 PathWatch *path_watch_free(PathWatch *w);
 DEFINE_CLEANUP(PathWatch *, path_watch_free)

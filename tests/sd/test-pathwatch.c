@@ -420,12 +420,11 @@ TEST(files_of_one_directory_share_one_kernel_watch) {
 
         REQUIRE(probes && place_init(&p));
         do_steps("mkdir a/b");
-        unsigned before = path_watcher_n_watches(p.watcher);
         for (int i = 0; i < N; i++) {
                 snprintf(name, sizeof(name), "a/b/file%d", i);
                 CHECK_INT(path_watch_new(&probes[i].watch, p.watcher, full(&p, name), 0, on_change, &probes[i]), 0);
         }
-        CHECK_INT(path_watcher_n_watches(p.watcher) - before, 4);      /* /tmp, the place, a, b */
+        CHECK_INT(path_watcher_n_watches(p.watcher), 5);        /* /, /tmp, the place, a, b */
         do_steps("write a/b/file500");
         drain(&p);
         for (int i = 0; i < N; i++)
@@ -542,7 +541,7 @@ TEST(bad_paths_are_refused) {
         CHECK_INT(path_watch_new(&w, p.watcher, long_name, 0, on_change, NULL), -ENAMETOOLONG);
         CHECK_INT(path_watch_new(&w, p.watcher, long_path, 0, on_change, NULL), -ENAMETOOLONG);
         CHECK(!w);
-        CHECK_INT(path_watcher_n_watches(p.watcher), 1);
+        CHECK(path_watcher_n_watches(p.watcher) <= 1);
         Probe root = {};
         CHECK_INT(path_watch_new(&root.watch, p.watcher, "/..//.", 0, on_change, &root), 0);
         path_watch_free(root.watch);
@@ -680,16 +679,20 @@ static bool unshare_as_root(int namespaces) {
                write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/gid_map", gid_map);
 }
 
+/* There the limits are ours to set. */
 static int body_limit(void) {
         Place p;
         Probe probes[8] = {}, tree = {}, file = {};
 
         if (!unshare_as_root(0))
                 return 77;
-        if (!write_text("/proc/sys/user/max_inotify_watches", "8"))
+        if (!write_text("/proc/sys/user/max_inotify_watches", "8") || !write_text("/proc/sys/user/max_inotify_instances", "0"))
                 return 77;
         if (!place_init(&p))
                 return 2;
+
+        CHECK_INT(path_watch_new(&file.watch, p.watcher, full(&p, "file"), 0, on_change, &file), -EMFILE);
+        CHECK(write_text("/proc/sys/user/max_inotify_instances", "1"));
 
         do_steps("mkdir a; mkdir b; mkdir c; mkdir d; mkdir e; mkdir f; mkdir g; mkdir t/1/2/3/4/5/6/7");
         CHECK_INT(path_watch_new(&file.watch, p.watcher, full(&p, "file"), 0, on_change, &file), 0);
