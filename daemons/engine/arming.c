@@ -3,12 +3,15 @@
 /* Watches, and the timers that stand in for them. Nothing here ticks unless Meta:poll asks for it. */
 
 #include <math.h>
+#include <syslog.h>
 
 #include <systemd/sd-event.h>
 
 #include "daemons/engine/arming.h"
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/engine-manager.h"
+
+enum { FALLBACK_POLL_SEC = 30 };
 
 static int set_timer(Scheduler *s, sd_event_source **source, uint64_t usec, sd_event_time_handler_t handler, Vertex *v) {
         int r;
@@ -95,11 +98,15 @@ bool arming_limit(Scheduler *s, Vertex *v) {
 
 /* ---- poll ---- */
 
+static int32_t poll_sec(const Vertex *v) {
+        return v->polled ? FALLBACK_POLL_SEC : v->resource->meta.poll;
+}
+
 static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
         Vertex *v = userdata;
         Scheduler *s = &v->manager->scheduler;
 
-        (void) set_timer(s, &v->poll_timer, (uint64_t) v->resource->meta.poll * 1000000, on_poll, v);
+        (void) set_timer(s, &v->poll_timer, (uint64_t) poll_sec(v) * 1000000, on_poll, v);
         scheduler_event(s, v);
         return 0;
 }
@@ -130,6 +137,16 @@ void arming_armed(Scheduler *s, Vertex *member) {
                 scheduler_wake(s, v);
 }
 
+/* The kernel's limit of watches is reached (fs.inotify.max_user_watches). To give up would leave the resource alone for good. */
+static void fall_back_to_polling(Scheduler *s, Vertex *v, const Diag *diag) {
+        resource_log(v->resource, LOG_WARNING, "%s; looking at it every %d seconds instead", diag->message ? diag->message : "no watches left",
+                     FALLBACK_POLL_SEC);
+        v->polled = true;
+        v->dirty = true;
+        scheduler_set_state(s, v, VERTEX_WAITING);
+        scheduler_wake(s, v);
+}
+
 void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag) {
         Vertex *v = vertex_root(member);
 
@@ -139,6 +156,10 @@ void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag) {
         attempt_cancel(s, v);
         unwatch(v);
         vertex_unlist(v);
+        if (error == -ENOSPC && !v->polled) {
+                fall_back_to_polling(s, v, diag);
+                return;
+        }
         scheduler_failed(s, v, &v->watch_retries, diag);
 }
 
@@ -165,7 +186,7 @@ static int watch(Scheduler *s, Vertex *v, bool poll, Diag *reterr) {
 }
 
 void arming_start(Scheduler *s, Vertex *v) {
-        int32_t poll = v->resource->meta.poll;
+        int32_t poll = poll_sec(v);
         _cleanup_(diag_done) Diag diag = {};
         int r = 0;
 

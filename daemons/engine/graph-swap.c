@@ -122,10 +122,10 @@ static int prefill(const Vertex *v, Resource *r) {
         return 0;
 }
 
-static bool differs(const Vertex *v, Resource *r) {
+static bool differs(Vertex *v, Resource *r) {
         const char *field;
 
-        if (v->state == VERTEX_FAILED && (v->resource->meta.rewatch || r->meta.rewatch))
+        if (vertex_root(v)->state == VERTEX_FAILED && (v->resource->meta.rewatch || r->meta.rewatch))
                 return true;
         /* Children are compared by grouping; here a parent and its replacement-to-be have none in common. */
         Resource **children = v->resource->children;
@@ -632,13 +632,21 @@ static int add_members(Vertex *root, Vertex *v, size_t *capacity) {
 static int build_group(Vertex *root) {
         size_t capacity = 0;
 
+        int r;
+
         if (root->resource->n_children == 0)
                 return 0;
         root->group = calloc(1, sizeof(*root->group));
         if (!root->group)
                 return -ENOMEM;
         root->covered = false;
-        return add_members(root, root, &capacity);
+        r = add_members(root, root, &capacity);
+        if (r < 0) {
+                free(root->group->members);
+                free(root->group);
+                root->group = NULL;
+        }
+        return r;
 }
 
 static int compare_children(const void *a, const void *b) {
@@ -737,7 +745,7 @@ static int start_vertices(Swap *s) {
 
 static int commit(Swap *s) {
         Manager *m = s->manager;
-        int r;
+        int r, k;
 
         stop_vertices(s);
         settle_edges(s);
@@ -771,17 +779,15 @@ static int commit(Swap *s) {
                         v->n_auto_edges = v->capacity_auto_edges = e->n_auto_edges;
                 }
         }
+        /* Without memory for a group the rest goes on as well as it can; mgmt-lang hears of it and sends everything again. */
         r = regroup(s);
-        if (r < 0)
-                return r;
-
         for (size_t i = 0; i < s->n_entries; i++)
                 s->entries[i]->vertex->swap = NULL;
-        r = start_vertices(s);
+        k = start_vertices(s);
         for (size_t i = 0; i < s->n_entries; i++)
                 if (s->entries[i]->removed)
                         remove_vertex(m, s->entries[i]->vertex);
-        return r;
+        return r < 0 ? r : k;
 }
 
 static void roll_back(Swap *s) {

@@ -544,13 +544,18 @@ static int write_content(int fd, const Content *c) {
         }
 }
 
-/* Attributes of the file that is replaced (ACLs, security labels) go with it, as far as the file system lets us. */
+/* What must not outlive the content it was given to: capabilities, checksums. */
+static bool is_lasting_attribute(const char *name) {
+        return startswith(name, "user.") || streq(name, "system.posix_acl_access") || streq(name, "security.selinux");
+}
+
+/* Attributes of the file that is replaced go to the new one, as far as the file system lets us. */
 static void copy_attributes(int from, int to) {
         char names[4096], value[4096];
         ssize_t n = flistxattr(from, names, sizeof(names));
 
         for (ssize_t i = 0; i < n; i += (ssize_t) strlen(names + i) + 1) {
-                ssize_t k = fgetxattr(from, names + i, value, sizeof(value));
+                ssize_t k = is_lasting_attribute(names + i) ? fgetxattr(from, names + i, value, sizeof(value)) : -1;
                 if (k >= 0)
                         (void) fsetxattr(to, names + i, value, (size_t) k, 0);
         }

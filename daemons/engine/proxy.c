@@ -52,6 +52,7 @@ struct Link {
         Channel *channel;
         bool connected;
         TAILQ_HEAD(, Proxy) members;
+        sd_event_source *ready; /* connected, and about to say everything */
         sd_event_source *close; /* the last member went; perhaps the same change of the graph brings another */
 };
 
@@ -249,7 +250,9 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
         }
 }
 
-static void on_connected(Channel *c, void *userdata) {
+/* Once the scheduler has nothing to start any more, all that this graph has of the daemon has joined. To say TASK_SYNC before
+ * would end what an earlier engine left running there. */
+static int on_ready(sd_event_source *source, void *userdata) {
         Link *l = userdata;
         Message hello = {
                 .type = MESSAGE_HELLO,
@@ -257,6 +260,8 @@ static void on_connected(Channel *c, void *userdata) {
         };
         Proxy *p, *next;
 
+        if (!l->channel || !channel_is_connected(l->channel))
+                return 0;
         l->connected = true;
         tell(l, &hello);
         TAILQ_FOREACH(p, &l->members, siblings) {
@@ -274,6 +279,22 @@ static void on_connected(Channel *c, void *userdata) {
                         resource_changed(&p->resource);
                 p->missed = false;
         }
+        return 0;
+}
+
+static void on_connected(Channel *c, void *userdata) {
+        Link *l = userdata;
+        int r;
+
+        if (l->ready)
+                r = sd_event_source_set_enabled(l->ready, SD_EVENT_ONESHOT);
+        else {
+                r = sd_event_add_defer(l->proxies->event, &l->ready, on_ready, l);
+                if (r >= 0)
+                        r = sd_event_source_set_priority(l->ready, SD_EVENT_PRIORITY_IDLE);
+        }
+        if (r < 0)
+                (void) log_error(r, "cannot talk to mgmt-%s: %m", l->daemon);
 }
 
 static void on_disconnected(Channel *c, void *userdata) {
@@ -308,6 +329,7 @@ static void link_free(void *p) {
 
         if (!l)
                 return;
+        sd_event_source_disable_unref(l->ready);
         sd_event_source_disable_unref(l->close);
         channel_free(l->channel);
         free(l->daemon);

@@ -95,7 +95,7 @@ static Vertex *find_blocker(Vertex *v) {
 
 /* Returns whether an attempt was started. */
 static bool look_at(Scheduler *s, Vertex *v) {
-        if (s->stopped || v->state != VERTEX_WAITING)
+        if (v->state != VERTEX_WAITING)
                 return false;
         if (!v->watching) {
                 arming_start(s, v);
@@ -177,6 +177,7 @@ int scheduler_add(Scheduler *s, Vertex *v) {
         v->state = VERTEX_WAITING;
         v->dirty = true;
         v->watch_retries = budget(v);
+        v->polled = false;
         if (v->fresh || v->resource->meta.reset)
                 v->retries = budget(v);
         v->fresh = false;
@@ -266,8 +267,4 @@ void scheduler_failed(Scheduler *s, Vertex *v, int32_t *budget_left, Diag *diag)
                 delay_usec = UINT64_C(100000);
         scheduler_set_state(s, v, VERTEX_RETRYING);
         arming_delay(s, v, delay_usec);
-}
-
-void scheduler_stop(Scheduler *s) {
-        s->stopped = true;
 }

@@ -20,7 +20,6 @@ typedef struct Scheduler {
         VertexList ready;
         Map *semaphores;                /* id → Semaphore; they live as long as the engine */
         size_t n_unsettled;             /* vertices that may still come to something: neither clean nor given up */
-        bool stopped;                   /* no new attempts: shutdown */
 } Scheduler;
 
 int scheduler_init(Scheduler *s, sd_event *event);
@@ -43,9 +42,6 @@ void scheduler_dirty(Scheduler *s, Vertex *v);
 
 /* A notification for some member of the group is pending. */
 bool scheduler_refresh(const Vertex *v);
-
-/* Starts no more attempts. */
-void scheduler_stop(Scheduler *s);
 
 /* ---- between scheduler.c, attempt.c and arming.c ---- */
 

@@ -85,6 +85,7 @@ struct Vertex {
         bool hooked;            /* this member's watch hook was called, and unwatch was not */
         bool armed;             /* this member's watch is armed (or it has none) */
         bool prepared;
+        bool polled;            /* the kernel has no watches left, so it is looked at from time to time */
         size_t n_unarmed;       /* root: members whose watch is not armed yet */
         bool covered;           /* the parent's check_apply covers this one */
         bool starved;           /* the kind waits for something outside: only an event starts the next attempt */

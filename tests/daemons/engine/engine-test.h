@@ -80,6 +80,8 @@ static int probe_validate(const Resource *r, Diag *reterr) {
 static int probe_watch(Resource *r, Diag *reterr) {
         if (probe_has(r, "quiet"))
                 trace("watch:%s", r->name);
+        if (probe_has(r, "full"))
+                return resource_error(r, reterr, -ENOSPC, "told that there are no watches left");
         if (probe_has(r, "nowatch"))
                 return resource_error(r, reterr, -EIO, "told not to watch");
         if (!probe_has(r, "late"))

@@ -3,6 +3,7 @@
 /* Files: drift is found, repaired, and then there is none; what cannot be, and what must not be. */
 
 #include <dirent.h>
+#include <sys/xattr.h>
 
 #include "daemons/engine/file-mode.h"
 #include "daemons/engine/safe-path.h"
@@ -235,6 +236,22 @@ TEST(links_of_others_are_not_followed) {
         CHECK_INT(lchown(in_dir("home/d"), 0, 0), 0);
         converge(in_dir("home/d/f"), FIELDS("state=exists", "content=good"));
         check_file("secret/f", "good");
+}
+
+TEST(attributes_stay_but_not_capabilities) {
+        BENCH();
+        char value[20] = {};
+
+        put_file("f", "old");
+        if (setxattr(in_dir("f"), "user.note", "keep", 4, 0) < 0)
+                TEST_SKIP("the file system has no extended attributes");
+        static const uint8_t capability[20] = { 1, 0, 0, 2, 0, 4, 0, 0 };       /* cap_net_bind_service, permitted and effective */
+        bool capable = setxattr(in_dir("f"), "security.capability", capability, sizeof(capability), 0) >= 0;
+        converge(in_dir("f"), FIELDS("state=exists", "content=new"));
+        CHECK_INT(getxattr(in_dir("f"), "user.note", value, sizeof(value)), 4);
+        CHECK_STR(value, "keep");
+        if (capable)
+                CHECK(getxattr(in_dir("f"), "security.capability", value, sizeof(value)) < 0);
 }
 
 TEST(owner_and_group) {

@@ -258,6 +258,23 @@ TEST(poll_in_place_of_a_watch) {
         CHECK_TRACE("a");
 }
 
+TEST(without_watches_it_is_polled) {
+        ENGINE(e);
+        uint64_t at;
+
+        CHECK_INT(swap(&e, true, "a:full b a>b"), 0);
+        run(&e);
+        CHECK_TRACE("a b");
+        CHECK_STR(state_of(&e, "a"), "ok");
+        REQUIRE(find_vertex(&e, "a")->poll_timer);
+        CHECK_INT(sd_event_source_get_enabled(find_vertex(&e, "a")->poll_timer, NULL), 1);
+        CHECK(sd_event_source_get_time(find_vertex(&e, "a")->poll_timer, &at) >= 0);
+        CHECK_INT(swap(&e, false, "a"), 0);
+        run(&e);
+        CHECK_TRACE("a");
+        CHECK_INT(sd_event_source_get_enabled(find_vertex(&e, "a")->poll_timer, NULL), 0);
+}
+
 TEST(limit_holds_events_back) {
         ENGINE(e);
 
