@@ -139,8 +139,8 @@ void arming_armed(Scheduler *s, Vertex *member) {
 
 /* The kernel's limit of watches is reached (fs.inotify.max_user_watches). To give up would leave the resource alone for good. */
 static void fall_back_to_polling(Scheduler *s, Vertex *v, const Diag *diag) {
-        resource_log(v->resource, LOG_WARNING, "%s; looking at it every %d seconds instead", diag->message ? diag->message : "no watches left",
-                     FALLBACK_POLL_SEC);
+        resource_log(v->resource, LOG_WARNING, "%s; looking at it every %d seconds instead",
+                     diag->message ? diag->message : "no watches left", FALLBACK_POLL_SEC);
         v->polled = true;
         v->dirty = true;
         scheduler_set_state(s, v, VERTEX_WAITING);
