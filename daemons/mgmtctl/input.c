@@ -168,9 +168,7 @@ void input_done(Input *i) {
 
 /* ---- compiling ---- */
 
-static int host_read_file(void *userdata, const char *path, char **ret, size_t *ret_size) {
-        const Input *i = userdata;
-
+int input_read(const Input *i, const char *path, char **ret, size_t *ret_size) {
         if (!i->code || !streq(path, i->entry))
                 return read_file_at(AT_FDCWD, path, SOURCE_MAX, ret, ret_size);
 
@@ -182,6 +180,10 @@ static int host_read_file(void *userdata, const char *path, char **ret, size_t *
         *ret = copy;
         *ret_size = i->code_size;
         return 0;
+}
+
+static int host_read_file(void *userdata, const char *path, char **ret, size_t *ret_size) {
+        return input_read(userdata, path, ret, ret_size);
 }
 
 int input_compile(const Input *i, const Schema *schema, const char *hostname, Lang **ret, Diags *reterr) {
@@ -199,7 +201,7 @@ int input_compile(const Input *i, const Schema *schema, const char *hostname, La
 char *input_source(const Input *i, const char *path, size_t *ret_size) {
         char *source = NULL;
 
-        return path && host_read_file((void *) i, path, &source, ret_size) >= 0 ? source : NULL;
+        return path && input_read(i, path, &source, ret_size) >= 0 ? source : NULL;
 }
 
 char *input_display(const Input *i, const char *path) {

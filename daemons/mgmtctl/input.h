@@ -31,6 +31,9 @@ int input_compile(const Input *i, const Schema *schema, const char *hostname, La
 /* The files that were compiled and those that belong to the program, as map{str: str}. */
 int input_bundle(const Input *i, const Lang *l, Value *ret, Diag *reterr);
 
+/* What a file of the program holds, on disk or not, as LangHost wants to know it. */
+int input_read(const Input *i, const char *path, char **ret, size_t *ret_size);
+
 /* The text of a file that a diagnostic names; NULL if it cannot be read. The caller's. */
 char *input_source(const Input *i, const char *path, size_t *ret_size);
 

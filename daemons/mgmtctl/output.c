@@ -186,7 +186,7 @@ void output_error(const char *format, ...) {
         }
 }
 
-void output_diag(const Diag *d, const char *source, size_t source_size) {
+static void print_diag(const char *severity, const Diag *d, const char *source, size_t source_size) {
         if (!arg_json) {
                 _cleanup_free_ char *text = diag_render(d, source, source_size, color_err);
                 _cleanup_(strbuf_done) StrBuf b = {};
@@ -201,6 +201,7 @@ void output_diag(const Diag *d, const char *source, size_t source_size) {
 
         struct json_object *j = json_new("error"), *notes = json_object_new_array();
         json_add_pos(j, d->pos);
+        output_json_str(j, "severity", severity);
         output_json_str(j, "message", d->message);
         for (size_t i = 0; i < d->n_notes; i++) {
                 struct json_object *note = json_object_new_object();
@@ -211,6 +212,14 @@ void output_diag(const Diag *d, const char *source, size_t source_size) {
         }
         json_object_object_add(j, "notes", notes);
         output_json(j);
+}
+
+void output_diag(const Diag *d, const char *source, size_t source_size) {
+        print_diag("error", d, source, source_size);
+}
+
+void output_diag_warning(const Diag *d, const char *source, size_t source_size) {
+        print_diag("warning", d, source, source_size);
 }
 
 /* ---- events ---- */

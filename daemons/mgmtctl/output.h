@@ -20,6 +20,7 @@ void output_error(const char *format, ...) _printf_(1, 2);
 
 /* With the source line and a caret where source is not NULL. */
 void output_diag(const Diag *d, const char *source, size_t source_size);
+void output_diag_warning(const Diag *d, const char *source, size_t source_size);
 
 /* A line about the command itself, such as "started"; with JSON an object of this type, with the text. */
 void output_note(const char *type, const char *format, ...) _printf_(2, 3);

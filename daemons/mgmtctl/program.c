@@ -13,8 +13,8 @@
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/program.h"
 
-/* Files are named as the user sees them; the sources are found by their real names. */
-static void print_diag(const Input *i, Diag *d) {
+/* The sources are found by their real names. */
+void program_print_diag(const Input *i, Diag *d) {
         size_t size = 0;
         _cleanup_free_ char *source = input_source(i, d->pos.file, &size);
         char *shown = d->pos.file ? input_display(i, d->pos.file) : NULL;
@@ -28,7 +28,7 @@ static void print_diag(const Input *i, Diag *d) {
 
 static void print_failure(const Input *i, int error, Diag *d) {
         if (d->message)
-                print_diag(i, d);
+                program_print_diag(i, d);
         else
                 output_error("%s", strerrordesc_np(-error));
 }
@@ -38,7 +38,7 @@ static int compile(const Input *i, const Schema *schema, const char *hostname, L
         int r = input_compile(i, schema, hostname, ret, &diags);
 
         for (size_t k = 0; k < diags.n; k++)
-                print_diag(i, &diags.items[k]);
+                program_print_diag(i, &diags.items[k]);
         if (diags.dropped > 0)
                 output_error("%zu more errors", diags.dropped);
         if (r < 0 && diags.n == 0)
@@ -117,7 +117,7 @@ void program_print_error(const Program *p, const char *text) {
 
                 if (parse_place(p, line, &next)) {
                         if (d.message)
-                                print_diag(&p->input, &d);
+                                program_print_diag(&p->input, &d);
                         diag_move(&d, &next);
                 } else if (d.message)
                         diag_note(&d, (Pos) {}, "%s", line);
@@ -125,7 +125,7 @@ void program_print_error(const Program *p, const char *text) {
                         output_error("%s", line);
         }
         if (d.message)
-                print_diag(&p->input, &d);
+                program_print_diag(&p->input, &d);
 }
 
 int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_message **ret) {

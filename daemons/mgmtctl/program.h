@@ -31,6 +31,9 @@ typedef struct Program {
 int program_load(Program *ret, const char *input, const ProgramOptions *options);
 void program_done(Program *p);
 
+/* Files are named as the user sees them, and the line is shown. d loses the names that it had. */
+void program_print_diag(const Input *i, Diag *d);
+
 /* What a daemon says of the program: its lines that begin with a place in the bundle are shown with the text there. */
 void program_print_error(const Program *p, const char *text);
 
