@@ -8,7 +8,7 @@
 
 #include "tests/daemons/testhost.h"
 
-enum { PATIENCE_MSEC = 10000 };         /* for what must come; nothing here waits so long when all is well */
+enum { PATIENCE_MSEC = 60000 };         /* for what must come; nothing here waits so long when all is well */
 
 static TestHost *host_of(const Resource *r) {
         return container_of(r->host, TestHost, host);

@@ -256,7 +256,8 @@ static void held_clients(int report, int go) {
                 fds[i] = dial();
                 good = good && send(fds[i], text, strlen(text), MSG_NOSIGNAL) > 0;
         }
-        (void) usleep(100000);
+        say(report, 's');
+        wait_for(go);
         int late = dial();      /* sits in the kernel's queue */
         struct timeval soon = { .tv_usec = 200000 };
         (void) setsockopt(late, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
@@ -271,11 +272,19 @@ static void held_clients(int report, int go) {
         wait_for(go);
 }
 
+static bool is_full(void *userdata) {
+        return n_connections(userdata) == HTTP_CONNECTIONS_MAX;
+}
+
 TEST(more_requests_than_allowed_wait) {
         Fixture f;
 
         setup(&f);
         Child c = run_clients(held_clients);
+        CHECK_INT(next_report(&f, &c), 's');
+        CHECK(testhost_until(&f.host, is_full, &f, 20000));
+        testhost_run(&f.host, 200);
+        (void) !write(c.go, "", 1);
         CHECK_INT(next_report(&f, &c), 'y');
         CHECK_INT(n_connections(&f), HTTP_CONNECTIONS_MAX);
         (void) !write(c.go, "", 1);

@@ -191,7 +191,7 @@ TEST(from_nothing_to_a_machine_and_through_all_states) {
         /* somebody pulls the plug */
         unsigned n = f.host.n_changed;
         virsh("destroy m");
-        CHECK(testhost_until_changed(&f.host, n, 5000));
+        CHECK(testhost_until_changed(&f.host, n, 20000));
         check_ok(&f, r, CHECK_CHANGED);
         check_ok(&f, r, CHECK_OK);
         testhost_run(&f.host, 300);
@@ -199,12 +199,12 @@ TEST(from_nothing_to_a_machine_and_through_all_states) {
         /* somebody pauses it, and has it not start with the host */
         n = f.host.n_changed;
         virsh("suspend m");
-        CHECK(testhost_until_changed(&f.host, n, 5000));
+        CHECK(testhost_until_changed(&f.host, n, 20000));
         check_ok(&f, r, CHECK_CHANGED);
         testhost_run(&f.host, 300);
         n = f.host.n_changed;
         virsh("autostart --disable m");
-        CHECK(testhost_until_changed(&f.host, n, 5000));
+        CHECK(testhost_until_changed(&f.host, n, 20000));
         check_ok(&f, r, CHECK_CHANGED);
         check_ok(&f, r, CHECK_OK);
 
@@ -236,7 +236,7 @@ TEST(from_nothing_to_a_machine_and_through_all_states) {
         /* libvirtd dies: the machine does not, and the connection comes back by itself */
         n = f.host.n_changed;
         stop_libvirtd(&f, SIGKILL);
-        CHECK(testhost_until_changed(&f.host, n, 10000));
+        CHECK(testhost_until_changed(&f.host, n, 60000));
         CHECK_INT(testhost_check(&f.host, r, true), -EAGAIN);
         f.libvirtd = start_libvirtd();
         CHECK_INT(check_until_not_waiting(&f, r), CHECK_OK);

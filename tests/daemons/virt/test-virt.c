@@ -184,7 +184,7 @@ TEST(what_others_do_is_an_event_and_is_repaired) {
 
                 REQUIRE(d && changes[i](d) >= 0);
                 (void) virDomainFree(d);
-                CHECK(testhost_until_changed(&f.host, n, 5000));
+                CHECK(testhost_until_changed(&f.host, n, 20000));
                 check_repair(&f, r);
                 CHECK_INT(state_of(&f, "m"), VIR_DOMAIN_RUNNING);
                 testhost_run(&f.host, 50);
@@ -202,7 +202,7 @@ TEST(what_others_do_is_an_event_and_is_repaired) {
         virDomainPtr d = domain_of(&f, "m");
         REQUIRE(d && virDomainDestroy(d) >= 0 && virDomainUndefine(d) >= 0);
         (void) virDomainFree(d);
-        CHECK(testhost_until_changed(&f.host, n, 5000));
+        CHECK(testhost_until_changed(&f.host, n, 20000));
         CHECK_INT(state_of(&f, "m"), -1);
         check_repair(&f, r);
         CHECK_INT(state_of(&f, "m"), VIR_DOMAIN_RUNNING);
@@ -273,7 +273,7 @@ TEST(a_restart_happens_only_where_it_may) {
         CHECK_INT(testhost_watch(&f.host, r), 0);
         unsigned n = f.host.n_changed;
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
-        CHECK(testhost_until_changed(&f.host, n, 5000));        /* it has stopped */
+        CHECK(testhost_until_changed(&f.host, n, 20000));        /* it has stopped */
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);
         CHECK_INT(state_of(&f, "m"), VIR_DOMAIN_RUNNING);
@@ -300,7 +300,7 @@ TEST(a_notification_restarts_where_that_was_asked_for) {
         unsigned n = f.host.n_changed;
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
         f.host.refresh = false;
-        CHECK(testhost_until_changed(&f.host, n, 5000));
+        CHECK(testhost_until_changed(&f.host, n, 20000));
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);
         CHECK_INT(state_of(&f, "m"), VIR_DOMAIN_RUNNING);
@@ -397,7 +397,7 @@ TEST(an_absent_socket_is_waited_for) {
         FILE *file = fopen(path, "we");
         REQUIRE(file);
         (void) fclose(file);
-        CHECK(testhost_until_changed(&f.host, n, 5000));
+        CHECK(testhost_until_changed(&f.host, n, 20000));
         CHECK(testhost_check(&f.host, r, true) < 0);            /* something, but no libvirt */
         testhost_free(r);
         (void) unlink(path);
