@@ -451,12 +451,12 @@ static void finish(Running *run) {
         (void) sd_notify(false, "STOPPING=1");
         if (run->started)
                 run->spec->stop(d);
-        run->link = bus_link_free(run->link);
         if (d->listen_fd >= 0)
                 (void) close(d->listen_fd);
         if (run->created_socket)
                 (void) unlink(run->created_socket);
         free(run->created_socket);
+        run->link = bus_link_free(run->link);   /* last, since a bus that hangs may take the time that is left */
         free(d->state_dir);
         sd_event_source_disable_unref(run->stop_source);
         sd_event_unref(d->event);

@@ -654,14 +654,15 @@ TEST(ready_within_milliseconds) {
                 TEST_SKIP("not with a sanitizer");
         REQUIRE(place_init(&p));
         start_bus(&p);
-        for (int i = 0; i < 5; i++) {           /* the best of five: the machine may be busy */
+        for (int i = 0; i < 5; i++) {           /* the machine may be busy */
                 uint64_t begin = now_msec();
                 start_daemon(&p, WITH_SOCKET, "");
                 CHECK(wait_notified(&p, "READY=1"));
                 best = MIN(best, now_msec() - begin);
                 CHECK_INT(terminate(&p, &msec), 0);
         }
-        CHECK(best < 50);
+        printf("# the best of five was ready after %" PRIu64 " ms\n", best);
+        CHECK(best < 100);
         place_done(&p);
 }
 
@@ -821,6 +822,22 @@ TEST(without_a_bus_until_there_is_one) {
                 bus = sd_bus_flush_close_unref(bus);
         }
         stop_bus(&p);
+        CHECK_INT(terminate(&p, &msec), 0);
+        CHECK(msec < 900);
+        place_done(&p);
+}
+
+TEST(a_bus_that_hangs_does_not_keep_us_from_stopping) {
+        Place p;
+        uint64_t msec;
+
+        REQUIRE(place_init(&p));
+        start_bus(&p);
+        start_daemon(&p, WITH_SOCKET, "");
+        sd_bus *bus = wait_name(&p);
+        CHECK(bus);
+        sd_bus_flush_close_unref(bus);
+        kill(p.bus, SIGSTOP);
         CHECK_INT(terminate(&p, &msec), 0);
         CHECK(msec < 900);
         place_done(&p);
