@@ -173,6 +173,7 @@ static int build_composite(FuncGraph *g, Expr *e, Env *env, Node **ret) {
 typedef struct BuiltinNode {
         Node node;
         BuiltinCall call;
+        BuiltinEval *eval;
 } BuiltinNode;
 
 static int builtin_run(FuncGraph *g, Node *n) {
@@ -190,10 +191,10 @@ static int builtin_run(FuncGraph *g, Node *n) {
         }
         for (uint32_t i = 0; i < n->n_in; i++)
                 args[i] = n->in[i].from->value;         /* borrowed */
-        if (!call->builtin->eval)
+        if (!((BuiltinNode *) n)->eval)
                 r = diag_set(&error, n->pos, -ENOSYS, "function `%s` is not supported yet", call->builtin->name);
         else
-                r = call->builtin->eval(call, args, n->n_in, &v, &error);
+                r = ((BuiltinNode *) n)->eval(call, args, n->n_in, &v, &error);
         if (r == 0) {
                 node_set(g, n, v);
                 return 0;
@@ -220,6 +221,8 @@ static int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret) {
                 return -ENOMEM;
         ((BuiltinNode *) n)->call = (BuiltinCall) { .builtin = callee->builtin, .type = callee->type, .field = callee->field,
                                                     .base = callee->base, .host = &g->program->host };
+        const Value *first = callee->builtin->choose ? known_value(g->program, e->call.args.items[0]) : NULL;
+        ((BuiltinNode *) n)->eval = (first ? callee->builtin->choose(*first) : NULL) ?: callee->builtin->eval;
         for (uint32_t i = 0; i < e->call.args.n && r >= 0; i++)
                 r = add_part(g, n, e->call.args.items[i], env);
         if (r < 0)

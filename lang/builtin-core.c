@@ -24,7 +24,7 @@ static int unsupported(Value v, Diag *reterr) {
         return diag_set(reterr, (Pos) {}, -EINVAL, "unsupported kind: %s", type_kind_name(v.kind));
 }
 
-static int op_add(Value a, Value b, Value *ret, Diag *reterr) {
+static int add(Value a, Value b, Value *ret, Diag *reterr) {
         if (a.kind == TYPE_STR) {
                 StrBuf text = {};
                 strbuf_add(&text, a.s->data, a.s->size);
@@ -42,7 +42,13 @@ static int op_add(Value a, Value b, Value *ret, Diag *reterr) {
         return 0;
 }
 
-static int op_subtract(Value a, Value b, Value *ret, Diag *reterr) {
+static int op_add(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return add(args[1], args[2], ret, reterr);
+}
+
+static int op_subtract(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        Value a = args[1], b = args[2];
+
         if (a.kind == TYPE_INT)
                 *ret = VALUE_INT((int64_t) ((uint64_t) a.i - (uint64_t) b.i));
         else if (a.kind == TYPE_FLOAT)
@@ -52,7 +58,9 @@ static int op_subtract(Value a, Value b, Value *ret, Diag *reterr) {
         return 0;
 }
 
-static int op_multiply(Value a, Value b, Value *ret, Diag *reterr) {
+static int op_multiply(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        Value a = args[1], b = args[2];
+
         if (a.kind == TYPE_INT)
                 *ret = VALUE_INT((int64_t) ((uint64_t) a.i * (uint64_t) b.i));
         else if (a.kind == TYPE_FLOAT)
@@ -62,7 +70,9 @@ static int op_multiply(Value a, Value b, Value *ret, Diag *reterr) {
         return 0;
 }
 
-static int op_divide(Value a, Value b, Value *ret, Diag *reterr) {
+static int op_divide(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        Value a = args[1], b = args[2];
+
         if (a.kind != TYPE_INT && a.kind != TYPE_FLOAT)
                 return unsupported(a, reterr);
 
@@ -94,22 +104,25 @@ static bool has_func(Value v) {
         }
 }
 
-static int op_equal(Value a, Value b, Value *ret, Diag *reterr) {
+static int op_equal(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        Value a = args[1], b = args[2];
+
         if (has_func(a) || has_func(b))
                 return diag_set(reterr, (Pos) {}, -EINVAL, "unsupported kind: func");
         *ret = VALUE_BOOL(value_equal(a, b));
         return 0;
 }
 
-static int op_differ(Value a, Value b, Value *ret, Diag *reterr) {
-        int r = op_equal(a, b, ret, reterr);
+static int op_differ(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        int r = op_equal(call, args, n, ret, reterr);
 
         ret->b = r < 0 ? ret->b : !ret->b;
         return r;
 }
 
 #define COMPARISON(name, operator) \
-        static int name(Value a, Value b, Value *ret, Diag *reterr) { \
+        static int name(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) { \
+                Value a = args[1], b = args[2]; \
                 if (a.kind == TYPE_INT) \
                         *ret = VALUE_BOOL(a.i operator b.i); \
                 else if (a.kind == TYPE_FLOAT) \
@@ -123,25 +136,29 @@ COMPARISON(op_greater, >)
 COMPARISON(op_less_equal, <=)
 COMPARISON(op_greater_equal, >=)
 
-static int op_and(Value a, Value b, Value *ret, Diag *reterr) {
+static int op_and(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        Value a = args[1], b = args[2];
+
         *ret = VALUE_BOOL(a.b && b.b);
         return 0;
 }
 
-static int op_or(Value a, Value b, Value *ret, Diag *reterr) {
+static int op_or(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        Value a = args[1], b = args[2];
+
         *ret = VALUE_BOOL(a.b || b.b);
         return 0;
 }
 
-static int op_not(Value a, Value b, Value *ret, Diag *reterr) {
-        *ret = VALUE_BOOL(!a.b);
+static int op_not(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        *ret = VALUE_BOOL(!args[1].b);
         return 0;
 }
 
 static const struct {
         const char *name;
         Operands operands;
-        int (*eval)(Value a, Value b, Value *ret, Diag *reterr);
+        BuiltinEval *eval;
 } operators[] = {
         { "+", OPERANDS_SAME, op_add },
         { "-", OPERANDS_SAME, op_subtract },
@@ -208,7 +225,14 @@ static int operator_eval(const BuiltinCall *call, const Value *args, size_t n, V
 
         if (i == ELEMENTSOF(operators))
                 return diag_set(reterr, (Pos) {}, -EINVAL, "operator `%s` does not exist", value_cstr(args[0]));
-        return operators[i].eval(args[1], n > 2 ? args[2] : VALUE_NIL, ret, reterr);
+        return operators[i].eval(call, args, n, ret, reterr);
+}
+
+/* Programs always say which operator it is: it need not be looked up each time. */
+static BuiltinEval *operator_choose(Value name) {
+        size_t i = find_operator(name);
+
+        return i < ELEMENTSOF(operators) ? operators[i].eval : NULL;
 }
 
 /* ---- lookups ---- */
@@ -359,7 +383,7 @@ static int contains_eval(const BuiltinCall *call, const Value *args, size_t n, V
 }
 
 static int concat_eval(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        return op_add(args[0], args[1], ret, reterr);
+        return add(args[0], args[1], ret, reterr);
 }
 
 static int len_check(const BuiltinCall *call, Diag *reterr) {
@@ -412,7 +436,7 @@ const Builtin core_builtins[] = {
           .fits = lookup_fits, .check = lookup_check, .eval = lookup_eval, .flags = BUILTIN_PURE,
           .doc = "An element of a list or map: list[index], map[key]." },
         { .name = "_operator", .signature = "func(op str, a ?1, b ?2) ?3", .infer = operator_infer, .n_args_max = 3,
-          .fits = operator_fits, .eval = operator_eval, .flags = BUILTIN_PURE, .doc = "An operator." },
+          .fits = operator_fits, .eval = operator_eval, .choose = operator_choose, .flags = BUILTIN_PURE, .doc = "An operator." },
         { .name = "_struct_lookup", .signature = "func(struct ?1, field str) ?2", .infer = field_infer, .n_args_max = 2,
           .fits = field_fits, .check = field_check, .eval = field_eval, .flags = BUILTIN_PURE | BUILTIN_TAKES_FIELD,
           .doc = "A field of a struct: st->field." },

@@ -47,6 +47,9 @@ typedef enum BuiltinEach {
         BUILTIN_EACH_REDUCE,
 } BuiltinEach;
 
+/* 0 and a reference in *ret, BUILTIN_CATCHABLE, or negative errno. */
+typedef int BuiltinEval(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);
+
 struct Builtin {
         const char *name;       /* "strings.has_prefix", "golang/strings.join", "len" */
         const char *signature;  /* its type; for those with infer, what the manual shows */
@@ -66,8 +69,9 @@ struct Builtin {
         /* Refuses types that the signature cannot rule out. */
         int (*check)(const BuiltinCall *call, Diag *reterr);
 
-        /* 0 and a reference in *ret, BUILTIN_CATCHABLE, or negative errno. NULL: not there yet. */
-        int (*eval)(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);
+        BuiltinEval *eval;      /* NULL: not there yet */
+        /* What does the same for calls with this first argument, or NULL. */
+        BuiltinEval *(*choose)(Value first);
 };
 
 const Builtin *builtin_find(const char *name);

@@ -135,6 +135,8 @@ static void collect(FuncGraph *g, Node *n) {
                         }
                         value_done(&n->value);
                         n->failure = failure_unref(n->failure);
+                        if (g->swept == n)
+                                g->swept = n->next;
                         if (n->prev)
                                 n->prev->next = n->next;
                         else
@@ -434,6 +436,7 @@ FuncGraph *funcgraph_free(FuncGraph *g) {
         if (!g)
                 return NULL;
         stmt_nodes_done(g, &g->statements);
+        g->swept = NULL;
         funcgraph_sweep(g);
         g->root = env_unref(g->root);
         while (take_lowest(g))
@@ -444,18 +447,19 @@ FuncGraph *funcgraph_free(FuncGraph *g) {
         return NULL;
 }
 
-/* Nodes that were made but never used: left over where building failed half-way. None of them is an input of another one, so
- * that letting one go leaves the others alone. */
+/* New nodes that were made but never used. None of them is an input of another one, so that letting one go leaves the others
+ * alone. */
 void funcgraph_sweep(FuncGraph *g) {
         _cleanup_free_ Node **loose = NULL;
         size_t n_loose = 0, capacity = 0;
 
-        for (Node *n = g->nodes; n; n = n->next)
+        for (Node *n = g->nodes; n != g->swept; n = n->next)
                 if (n->n_out == 0 && n->n_hold == 0) {
                         if (GROW(loose, n_loose, capacity) < 0)
-                                break;          /* next time */
+                                return;         /* next time */
                         loose[n_loose++] = n;
                 }
+        g->swept = g->nodes;
         for (size_t i = 0; i < n_loose; i++)
                 collect(g, loose[i]);
 }

@@ -88,7 +88,8 @@ struct FuncGraph {
         Program *program;
         Env *root;
         StmtNodes statements;
-        Node *nodes;            /* all */
+        Node *nodes;            /* all, the newest first */
+        Node *swept;            /* the newest one that funcgraph_sweep() has seen */
         size_t n_nodes;
         Node **buckets;         /* queued nodes by height */
         uint32_t n_buckets, lowest;
