@@ -170,31 +170,31 @@ static int build_composite(FuncGraph *g, Expr *e, Env *env, Node **ret) {
 
 /* ---- builtins ---- */
 
+/* Arguments that are known stand in args for good; the others are taken from the inputs each time, and are only borrowed. */
 typedef struct BuiltinNode {
         Node node;
         BuiltinCall call;
         BuiltinEval *eval;
+        Value *args;            /* owned */
+        uint32_t *input;        /* owned; of each argument, ARG_KNOWN for those that are known */
+        uint32_t n_args;
 } BuiltinNode;
 
+#define ARG_KNOWN UINT32_MAX
+
 static int builtin_run(FuncGraph *g, Node *n) {
-        const BuiltinCall *call = &((BuiltinNode *) n)->call;
-        Value small[4], *args = small;
-        _cleanup_free_ Value *large = NULL;
+        BuiltinNode *b = (BuiltinNode *) n;
         _cleanup_(diag_done) Diag error = {};
         Value v = VALUE_NIL;
         int r;
 
-        if (n->n_in > ELEMENTSOF(small)) {
-                args = large = calloc(n->n_in, sizeof(Value));
-                if (!large)
-                        return -ENOMEM;
-        }
-        for (uint32_t i = 0; i < n->n_in; i++)
-                args[i] = n->in[i].from->value;         /* borrowed */
-        if (!((BuiltinNode *) n)->eval)
-                r = diag_set(&error, n->pos, -ENOSYS, "function `%s` is not supported yet", call->builtin->name);
+        for (uint32_t i = 0; i < b->n_args; i++)
+                if (b->input[i] != ARG_KNOWN)
+                        b->args[i] = n->in[b->input[i]].from->value;
+        if (!b->eval)
+                r = diag_set(&error, n->pos, -ENOSYS, "function `%s` is not supported yet", b->call.builtin->name);
         else
-                r = ((BuiltinNode *) n)->eval(call, args, n->n_in, &v, &error);
+                r = b->eval(&b->call, b->args, b->n_args, &v, &error);
         if (r == 0) {
                 node_set(g, n, v);
                 return 0;
@@ -206,30 +206,67 @@ static int builtin_run(FuncGraph *g, Node *n) {
         return fail_with(g, n, &error, r == BUILTIN_CATCHABLE);
 }
 
-static const NodeType builtin_type_node = { .name = "builtin", .size = sizeof(BuiltinNode), .run = builtin_run };
+static void builtin_done(FuncGraph *g, Node *n) {
+        BuiltinNode *b = (BuiltinNode *) n;
+
+        for (uint32_t i = 0; b->args && b->input && i < b->n_args; i++)
+                if (b->input[i] == ARG_KNOWN)
+                        value_done(&b->args[i]);
+        free(b->args);
+        free(b->input);
+}
+
+static const NodeType builtin_type_node = { .name = "builtin", .size = sizeof(BuiltinNode), .run = builtin_run, .done = builtin_done };
 
 static int build_each(FuncGraph *g, Expr *e, Env *env, Node **ret);
 
+static int add_argument(FuncGraph *g, BuiltinNode *b, uint32_t i, Expr *e, Env *env) {
+        Node *part;
+        int r = build_expr(g, e, env, &part);
+
+        if (r < 0)
+                return r;
+        if (part->constant) {
+                b->args[i] = value_ref(part->value);    /* the node is left over */
+                return 0;
+        }
+        b->input[i] = b->node.n_in;
+        return node_add_input(g, &b->node, part);
+}
+
 static int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         const Expr *callee = e->call.callee;
+        uint32_t n = e->call.args.n;
         int r = 0;
 
         if (callee->builtin->flags & BUILTIN_PER_ELEMENT)
                 return build_each(g, e, env, ret);
-        Node *n = node_new(g, &builtin_type_node, e->pos);
-        if (!n)
+        BuiltinNode *b = (BuiltinNode *) node_new(g, &builtin_type_node, e->pos);
+        if (!b)
                 return -ENOMEM;
-        ((BuiltinNode *) n)->call = (BuiltinCall) { .builtin = callee->builtin, .type = callee->type, .field = callee->field,
-                                                    .base = callee->base, .host = &g->program->host };
-        const Value *first = callee->builtin->choose ? known_value(g->program, e->call.args.items[0]) : NULL;
-        ((BuiltinNode *) n)->eval = (first ? callee->builtin->choose(*first) : NULL) ?: callee->builtin->eval;
-        for (uint32_t i = 0; i < e->call.args.n && r >= 0; i++)
-                r = add_part(g, n, e->call.args.items[i], env);
+        b->call = (BuiltinCall) { .builtin = callee->builtin, .type = callee->type, .field = callee->field, .base = callee->base,
+                                  .host = &g->program->host };
+        b->args = calloc((size_t) n + 1, sizeof(Value));
+        b->input = malloc(((size_t) n + 1) * sizeof(uint32_t));
+        if (!b->args || !b->input)
+                return -ENOMEM;
+        memset(b->input, 0xff, n * sizeof(uint32_t));
+        b->n_args = n;
+        for (uint32_t i = 0; i < n && r >= 0; i++) {
+                const Value *known = known_value(g->program, e->call.args.items[i]);
+                if (known)
+                        b->args[i] = value_ref(*known);
+                else
+                        r = add_argument(g, b, i, e->call.args.items[i], env);
+        }
         if (r < 0)
                 return r;
-        node_queue(g, n);
-        *ret = n;
-        return (callee->builtin->flags & BUILTIN_PURE) ? fold(g, n) : 0;
+        b->eval = callee->builtin->eval;
+        if (callee->builtin->choose && n > 0 && b->input[0] == ARG_KNOWN)
+                b->eval = callee->builtin->choose(b->args[0]) ?: b->eval;
+        node_queue(g, &b->node);
+        *ret = &b->node;
+        return (callee->builtin->flags & BUILTIN_PURE) ? fold(g, &b->node) : 0;
 }
 
 /* ---- calls of functions ---- */
