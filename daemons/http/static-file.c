@@ -341,14 +341,14 @@ static int make_reply(HttpReply **ret, HttpRequest *q, StaticContent *c, bool fr
                 return r;
         if (status == 0) {
                 r = http_reply_header(p, "Accept-Ranges", "bytes");
-                if (r < 0)
-                        return r;
-                r = add_body(p, ranged > 0 ? &ranges : NULL, c->size, content_type(q, c));
-                if (r < 0)
-                        return r;
-                p->fd = TAKE_FD(c->fd);
-                p->data = value_take(&c->data);
-        }
+                if (r >= 0)
+                        r = add_body(p, ranged > 0 ? &ranges : NULL, c->size, content_type(q, c));
+        } else if (c->size > 0)         /* not sent with a 304, but its size has to be right */
+                r = http_reply_piece(p, NULL, 0, c->size);
+        if (r < 0)
+                return r;
+        p->fd = TAKE_FD(c->fd);
+        p->data = value_take(&c->data);
 
         *ret = TAKE_PTR(p);
         return 0;

@@ -83,15 +83,15 @@ static size_t answer_size(const Client *c, bool without_body, size_t *ret_head) 
                 return 0;
         head = (size_t) (end - c->in.data) + 4;
         *ret_head = head;
-        if (without_body)
+        if (without_body || strncmp(c->in.data + 9, "304", 3) == 0)
                 return head;
 
         const char *p = strcasestr(c->in.data, "\r\nContent-Length:");
         if (p && p < end)
                 body = strtoull(p + 17, NULL, 10);
-        else if (strncmp(c->in.data + 9, "304", 3) != 0 && !c->closed)
+        else if (!c->closed)
                 return 0;
-        else if (c->closed)
+        else
                 body = c->in.size - head;
         return c->in.size - head >= body ? head + body : 0;
 }

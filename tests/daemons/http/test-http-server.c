@@ -266,8 +266,11 @@ TEST(conditions) {
                 Answer a = ask(&f.host, test_address(), "GET /one HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", cases[i].header);
                 if (a.status != cases[i].status)
                         TEST_FAIL("status is %u, not %u, with %s", a.status, cases[i].status, cases[i].header);
-                if (a.status == 304)
+                if (a.status == 304) {
                         CHECK_STR(answer_header(&a, "Last-Modified"), MTIME_TEXT);
+                        CHECK_STR(answer_header(&a, "Content-Length"), "10");
+                        CHECK_INT(a.body_size, 0);
+                }
                 answer_done(&a);
         }
         teardown(&f);
