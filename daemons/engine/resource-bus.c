@@ -10,6 +10,7 @@
 #include "common/sd/log.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/resource-bus.h"
+#include "daemons/engine/semaphore.h"
 
 #define RESOURCE_PATH "/org/mgmt/engine1/resource"
 #define RESOURCE_INTERFACE "org.mgmt.engine1.Resource"
@@ -122,8 +123,13 @@ PROPERTY(get_source) {
 /* What keeps it from being checked. */
 PROPERTY(get_waits_for) {
         const Vertex *v = vertex_root(userdata);
-        _cleanup_free_ char *text = v->blocker ? resource_id(v->blocker->resource) : strdup("");
+        const char *semaphore = v->state == VERTEX_WAITING && v->list ? semaphores_taken(v) : NULL;
+        _cleanup_free_ char *text = NULL;
 
+        if (v->blocker)
+                text = resource_id(v->blocker->resource);
+        else if (asprintf(&text, "%s%s", semaphore ? "semaphore " : "", semaphore ? semaphore : "") < 0)
+                text = NULL;
         return text ? sd_bus_message_append(reply, "s", text) : -ENOMEM;
 }
 

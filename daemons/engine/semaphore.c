@@ -106,12 +106,22 @@ void semaphores_pass_on(Vertex *v, VertexList *ready) {
                 wake_first(v->semaphores[i], ready);
 }
 
-bool semaphores_take(Vertex *v, VertexList *ready) {
-        for (size_t i = 0; i < v->n_semaphores; i++) {
-                Semaphore *taken = v->semaphores[i];
-                if (taken->used < taken->capacity)
-                        continue;
+static Semaphore *find_taken(const Vertex *v) {
+        for (size_t i = 0; i < v->n_semaphores; i++)
+                if (v->semaphores[i]->used >= v->semaphores[i]->capacity)
+                        return v->semaphores[i];
+        return NULL;
+}
 
+const char *semaphores_taken(const Vertex *v) {
+        const Semaphore *s = v->holds_semaphores ? NULL : find_taken(v);
+        return s ? s->id : NULL;
+}
+
+bool semaphores_take(Vertex *v, VertexList *ready) {
+        Semaphore *taken = find_taken(v);
+
+        if (taken) {
                 vertex_enlist(v, &taken->waiters);
                 semaphores_pass_on(v, ready);
                 return false;

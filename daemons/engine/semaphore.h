@@ -24,4 +24,7 @@ void semaphores_release(Vertex *v, VertexList *ready);
 /* v was woken but something else keeps it from running, or it goes away: somebody else may have the chance. */
 void semaphores_pass_on(Vertex *v, VertexList *ready);
 
+/* The one that v would have to wait for, or NULL. */
+const char *semaphores_taken(const Vertex *v);
+
 void semaphores_free_all(Map *all);

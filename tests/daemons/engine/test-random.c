@@ -3,6 +3,7 @@
 /* Long rows of random changes, events, results and failures. After each the engine must be in order: nothing is forgotten that
  * could run, nothing runs that must not, nothing is counted twice; and in the end everything can still be brought to rest. */
 
+#include "daemons/engine/semaphore.h"
 #include "tests/daemons/engine/engine-test.h"
 
 enum { ROWS = 200, STEPS = 120, NAMES = 9 };
@@ -100,7 +101,7 @@ static Vertex *random_vertex(Engine *e) {
         } while (0)
 
 static bool may_wait_for_semaphore(const Vertex *v) {
-        return v->n_semaphores > 0 && v->list && !v->blocker && v->list != &v->manager->scheduler.ready;
+        return v->list && !v->blocker && v->list != &v->manager->scheduler.ready && semaphores_taken(v);
 }
 
 static void check_root(Engine *e, Vertex *v, size_t *n_unsettled) {

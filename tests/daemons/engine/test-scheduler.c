@@ -2,6 +2,7 @@
 
 /* What runs when: order, failures, retries, notifications, semaphores, metaparameters. */
 
+#include "daemons/engine/semaphore.h"
 #include "tests/daemons/engine/engine-test.h"
 
 /* What the first run of a graph does, and what an event at one vertex does after that. */
@@ -325,6 +326,27 @@ TEST(a_semaphore_is_not_lost_on_who_cannot_use_it) {
         finish(&e, "d", CHECK_OK);
         run(&e);
         CHECK_TRACE("c?");
+}
+
+/* v is woken by the semaphore, but by then its predecessor is not clean any more: w must get the chance. */
+TEST(a_semaphore_is_not_lost_on_who_must_wait_again) {
+        ENGINE(e);
+
+        set(world.pending, "p", 1);
+        CHECK_INT(swap(&e, true, "p:need a:pending,sema=x v:sema=x w:sema=x p>v"), 0);
+        run(&e);
+        CHECK_TRACE("p a?");
+        CHECK_STR(semaphores_taken(find_vertex(&e, "v")), "x");
+        touch(&e, "p");
+        run(&e);
+        CHECK_TRACE("p~");
+        finish(&e, "a", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("w");
+        set(world.pending, "p", 1);
+        touch(&e, "p");
+        run(&e);
+        CHECK_TRACE("p v");
 }
 
 TEST(values_flow_before_the_receiver_runs) {
