@@ -19,6 +19,7 @@ typedef struct Invariant {
         Pos pos;
         Expr *expr;
         Def *def;
+        const Expr *call;       /* whose arguments are the cause, or NULL */
         const Type *expect, *actual;
 } Invariant;
 
@@ -30,7 +31,9 @@ typedef struct Variable {
         const Type *resolved;   /* the binding without variables, once that is known */
         uint32_t resolved_depth, resolved_parts;
         uint32_t stamp;
+        uint32_t bound_at;      /* number of the invariant that bound it */
         bool ground;            /* the binding has no unbound variables */
+        bool doubtful;          /* part of a type error that was told already */
 } Variable;
 
 /* A call whose signature depended on what was known of its arguments then; more may be known once everything is solved. */
@@ -50,6 +53,8 @@ typedef struct Unify {
         LateCall *late;
         size_t n_late, capacity_late;
         uint32_t stamp;
+        uint32_t current;       /* number of the invariant that is solved */
+        uint32_t via;           /* the variable that led to the last mismatch, or UINT32_MAX */
         const Type *meta_type;  /* of Meta => struct{…} */
 } Unify;
 
@@ -184,6 +189,7 @@ static int bind(Unify *u, uint32_t v, const Type *t, Diag *reterr) {
         if (occurs(u, v, t, 0, &ground))
                 return diag_set(reterr, (Pos) {}, -EINVAL, "directly in the same set");
         u->variables[v].binding = t;
+        u->variables[v].bound_at = u->current;
         u->variables[v].ground = ground;
         return 0;
 }
@@ -191,6 +197,7 @@ static int bind(Unify *u, uint32_t v, const Type *t, Diag *reterr) {
 static void merge(Unify *u, uint32_t a, uint32_t b) {
         Variable *x = &u->variables[a], *y = &u->variables[b];
 
+        x->doubtful = y->doubtful = x->doubtful || y->doubtful;
         if (x->rank < y->rank)
                 x->parent = b;
         else {
@@ -213,6 +220,8 @@ static int unify(Unify *u, const Type *expect, const Type *actual, unsigned dept
                 const Type *x = a != UINT32_MAX ? u->variables[a].binding : NULL;
                 const Type *y = b != UINT32_MAX ? u->variables[b].binding : NULL;
 
+                if (x || y)
+                        u->via = x ? a : b;
                 if (b == UINT32_MAX)
                         return x ? unify(u, x, actual, depth + 1, reterr) : bind(u, a, actual, reterr);
                 if (a == UINT32_MAX)
@@ -335,7 +344,7 @@ static const Type *resolve(Unify *u, const Type *t, unsigned depth, bool *ret_kn
 static int invariant(Unify *u, Pos pos, Expr *e, Def *d, const Type *expect, const Type *actual) {
         if (!expect || !actual || GROW(u->invariants, u->n_invariants, u->capacity_invariants) < 0)
                 return program_oom(u->program);
-        u->invariants[u->n_invariants++] = (Invariant) { pos, e, d, expect, actual };
+        u->invariants[u->n_invariants++] = (Invariant) { pos, e, d, NULL, expect, actual };
         return 0;
 }
 
@@ -471,6 +480,7 @@ static const Type *infer_call(Unify *u, Expr *e) {
                 const Type *signature = builtin_signature(u, e);
                 if (!signature || invariant(u, e->pos, callee, NULL, wanted, signature) < 0)
                         return NULL;
+                u->invariants[u->n_invariants - 1].call = e;
                 if (b->infer && signature->element->kind == TYPE_UNKNOWN) {
                         if (GROW(u->late, u->n_late, u->capacity_late) < 0) {
                                 program_oom(u->program);
@@ -878,13 +888,15 @@ static int unify_stmt(Unify *u, Stmt *s) {
         }
 }
 
+/* A statement with an error does not keep the ones after it from being looked at. */
 static int unify_block(Unify *u, Block *b) {
-        for (uint32_t i = 0; i < b->n; i++) {
-                int r = unify_stmt(u, b->items[i]);
-                if (r < 0)
-                        return r;
+        int r = 0;
+
+        for (uint32_t i = 0; i < b->n && r != -ENOMEM; i++) {
+                int k = unify_stmt(u, b->items[i]);
+                r = r < 0 ? r : k;
         }
-        return 0;
+        return r;
 }
 
 /* ---- after solving ---- */
@@ -922,24 +934,88 @@ static int give_type(Unify *u, const Invariant *i, const Type *t) {
         return 0;
 }
 
+/* Whether a type has part in an error that was told; with mark, it has from now on. */
+static bool doubtful(Unify *u, const Type *t, unsigned depth, bool mark) {
+        bool found = false;
+
+        if (depth > 16)
+                return false;
+        if (t->kind == TYPE_UNKNOWN) {
+                Variable *v = &u->variables[find(u, t->variable)];
+                found = v->doubtful;
+                v->doubtful = v->doubtful || mark;
+                return found || (v->binding && doubtful(u, v->binding, depth + 1, mark));
+        }
+        for (uint32_t i = 0; i < t->n_fields; i++)
+                found = doubtful(u, t->fields[i].type, depth + 1, mark) || found;
+        if (t->key)
+                found = doubtful(u, t->key, depth + 1, mark) || found;
+        if (t->element)
+                found = doubtful(u, t->element, depth + 1, mark) || found;
+        return found;
+}
+
+static char *text_of(Unify *u, const Type *t) {
+        Measure measure;
+        bool known;
+
+        t = resolve(u, t, 0, &known, &measure);
+        return t ? type_text(t) : NULL;
+}
+
+static bool same_place(Pos a, Pos b) {
+        return a.line == b.line && a.column == b.column && a.end_line == b.end_line && a.end_column == b.end_column;
+}
+
+/* What is of which type, and where, beside the message itself. */
+static void explain(Unify *u, const Invariant *x) {
+        Program *p = u->program;
+
+        if (x->call) {
+                for (uint32_t i = 0; i < x->call->call.args.n && i < 8; i++) {
+                        const Expr *arg = x->call->call.args.items[i];
+                        if (x->call->form == CALL_OPERATOR && i == 0)
+                                continue;       /* the operator itself */
+                        _cleanup_free_ char *text = text_of(u, x->expect->fields[i].type);
+                        if (text)
+                                program_note(p, arg->pos, "note: this is of type %s", text);
+                }
+                return;
+        }
+        _cleanup_free_ char *expect = text_of(u, x->expect), *actual = text_of(u, x->actual);
+        Pos pos = x->expr ? x->expr->pos : x->pos;
+        if (expect && actual && !streq(expect, actual))
+                program_note(p, pos, "note: this is of type %s, where %s is needed", actual, expect);
+        if (expect && actual && startswith(expect, "[]") && streq(expect + strlen("[]"), actual))
+                program_note(p, (Pos) {}, "help: brackets make a list of it: [ … ]");
+        if (u->via == UINT32_MAX)
+                return;
+        const Variable *v = &u->variables[find(u, u->via)];
+        const Invariant *cause = &u->invariants[v->bound_at];
+        _cleanup_free_ char *text = v->binding ? text_of(u, v->binding) : NULL;
+        if (text && cause != x && cause->expr && !same_place(cause->expr->pos, pos))
+                program_note(p, cause->expr->pos, "note: this made it %s", text);
+}
+
+/* Goes on after an error, as far as other types are concerned: what follows from it is not told. */
 static int solve(Unify *u) {
-        for (size_t i = 0; i < u->n_invariants; i++) {
+        int r = 0;
+
+        for (size_t i = 0; i < u->n_invariants && r != -ENOMEM; i++) {
                 const Invariant *x = &u->invariants[i];
                 _cleanup_(diag_done) Diag error = {};
-                if (unify(u, x->expect, x->actual, 0, &error) >= 0)
+                bool doubt = r < 0 && (doubtful(u, x->expect, 0, false) || doubtful(u, x->actual, 0, false));
+
+                u->current = (uint32_t) i;
+                u->via = UINT32_MAX;
+                if (unify(u, x->expect, x->actual, 0, &error) >= 0 || doubt)
                         continue;
-                /* After a type error everything that follows from it is in doubt as well. */
-                bool known;
-                Measure measure;
-                const Type *a = resolve(u, x->expect, 0, &known, &measure), *b = resolve(u, x->actual, 0, &known, &measure);
-                _cleanup_free_ char *expect = a ? type_text(a) : NULL, *actual = b ? type_text(b) : NULL;
-                program_fail(u->program, x->pos, "%s", error.message ?: "type error");
-                if (expect && actual && !streq(expect, actual))
-                        program_note(u->program, x->expr ? x->expr->pos : x->pos, "note: this is of type %s, where %s is needed",
-                                     actual, expect);
-                return -EINVAL;
+                r = program_fail(u->program, x->pos, "%s", error.message ?: "type error");
+                explain(u, x);
+                (void) doubtful(u, x->expect, 0, true);
+                (void) doubtful(u, x->actual, 0, true);
         }
-        return 0;
+        return r;
 }
 
 /* Asks for the signatures of calls again, now that the types of their arguments are known. Each answer may help others. */
@@ -1017,8 +1093,10 @@ int unify_program(Program *p) {
         if (!scratch)
                 return program_oom(p);
         r = unify_block(&u, p->main->ast.block);
-        if (r >= 0)
-                r = solve(&u);
+        if (r != -ENOMEM) {
+                int k = solve(&u);
+                r = r < 0 ? r : k;
+        }
         if (r >= 0)
                 r = infer_late(&u);
         if (r >= 0)
