@@ -148,7 +148,7 @@ TEST(memory_that_runs_out_gives_no_half_description) {
                         CHECK(r == -ENOMEM && failed && !xml);
                 free(xml);
         }
-        CHECK(!failed && n > 50);
+        CHECK(!failed && (n > 50 || !alloc_counts_bytes()));  /* sanitizers leave only our own calls to fail */
 }
 
 TEST(agents_are_found) {
