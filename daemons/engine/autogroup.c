@@ -8,6 +8,7 @@
  * group planned so far counts as one vertex. */
 
 #include "daemons/engine/autogroup.h"
+#include "daemons/engine/comparable.h"
 #include "daemons/engine/engine-manager.h"
 
 enum {
@@ -181,37 +182,60 @@ static int plan_children(Manager *m, const Vertices *list, const char *kind) {
         return 0;
 }
 
-/* Each vertex that is not grouped yet leads a group of all that fit. */
-static int plan_equals(const Vertices *list) {
+/* Leads a group of all behind it in the list that fit. comparable, if any, tells of those that were out of the question before
+ * anything was grouped, which spares the search: it matters where many follow one after another. */
+static int lead(const Vertices *list, size_t at, const Comparable *comparable) {
+        Vertex *leader = list->items[at];
+        const Resource *parent = swap_resource(leader);
+        _cleanup_(marks_done) Marks marks = {};
+        bool marked = false;
         int r;
 
-        for (size_t i = 0; i < list->n; i++) {
-                Vertex *leader = list->items[i];
-                const Resource *parent = swap_resource(leader);
-                _cleanup_(marks_done) Marks marks = {};
-                bool marked = false;
-
-                /* Who would not take a twin of itself takes nobody. */
-                if (leader->plan_parent || !wants_group(leader) || !parent->type->groups(parent, parent))
+        /* Who would not take a twin of itself takes nobody. */
+        if (leader->plan_parent || !wants_group(leader) || !parent->type->groups(parent, parent))
+                return 0;
+        for (size_t k = at + 1; k < list->n; k++) {
+                Vertex *v = list->items[k];
+                if (v->plan_parent || v->plan_children || (comparable && comparable_get(comparable, at % COMPARABLE_BLOCK, v->id)))
                         continue;
-                for (size_t k = i + 1; k < list->n; k++) {
-                        Vertex *v = list->items[k];
-                        if (v->plan_parent || v->plan_children || !wants_group(v) || !parent->type->groups(parent, swap_resource(v)) ||
-                            !metas_agree(parent, swap_resource(v), true))
-                                continue;
-                        if (!marked) {
-                                r = marks_add(&marks, leader);
-                                if (r < 0)
-                                        return r;
-                                marked = true;
-                        }
-                        if (v->plan_marks)
-                                continue;
-                        join(leader, v);
-                        r = marks_add(&marks, v);
+                if (!wants_group(v) || !parent->type->groups(parent, swap_resource(v)) || !metas_agree(parent, swap_resource(v), true))
+                        continue;
+                if (!marked) {
+                        r = marks_add(&marks, leader);
                         if (r < 0)
                                 return r;
+                        marked = true;
                 }
+                if (v->plan_marks)
+                        continue;
+                join(leader, v);
+                r = marks_add(&marks, v);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int plan_equals(const Manager *m, const Vertices *list) {
+        _cleanup_(comparable_freep) Comparable *comparable = NULL;
+        VertexId block[COMPARABLE_BLOCK];
+        int r;
+
+        if (list->n > 32 && graph_n_edges(m->graph) > 0) {
+                r = comparable_new(&comparable, m->graph);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < list->n; i++) {
+                if (comparable && i % COMPARABLE_BLOCK == 0) {
+                        size_t n = MIN(list->n - i, (size_t) COMPARABLE_BLOCK);
+                        for (size_t k = 0; k < n; k++)
+                                block[k] = list->items[i + k]->id;
+                        comparable_load(comparable, block, n);
+                }
+                r = lead(list, i, comparable);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -255,7 +279,7 @@ static int plan_kind(Manager *m, const KindSet *k, Vertices *all) {
                 if (r < 0)
                         return r;
         }
-        return k->type->groups ? plan_equals(&list) : 0;
+        return k->type->groups ? plan_equals(m, &list) : 0;
 }
 
 /* Kinds that can be grouped, or grouped into; deepest first. */

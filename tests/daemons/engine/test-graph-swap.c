@@ -480,6 +480,31 @@ TEST(groups_follow_the_graph) {
         CHECK_INT(graph_n_vertices(e.m->graph), 0);
 }
 
+/* Many at once go another way than few: chains of 40 do not mix, but each can run beside the others. */
+TEST(long_chains_are_grouped_across) {
+        ENGINE(e);
+        _cleanup_(strbuf_done) StrBuf b = {};
+        size_t n_roots = 0;
+
+        for (char chain = 'a'; chain <= 'c'; chain++)
+                for (int i = 0; i < 40; i++) {
+                        strbuf_printf(&b, "%c%d:group=1 ", chain, i);
+                        if (i > 0)
+                                strbuf_printf(&b, "%c%d>%c%d ", chain, i - 1, chain, i);
+                }
+        CHECK_INT(swap(&e, true, b.data), 0);
+        for (VertexId id = 0; id < graph_id_limit(e.m->graph); id++) {
+                Vertex *v = manager_vertex(e.m, id);
+                n_roots += v && !v->parent;
+                for (size_t i = 0; v && v->group && i < v->group->n_members; i++)
+                        for (size_t k = i + 1; k < v->group->n_members; k++)
+                                CHECK(vertex_name(v->group->members[i])[0] != vertex_name(v->group->members[k])[0]);
+        }
+        CHECK(n_roots < 120);
+        run(&e);
+        CHECK_INT(e.m->scheduler.n_unsettled, 0);       /* no group waits for another that waits for it */
+}
+
 TEST(a_group_fails_and_repairs_as_one) {
         ENGINE(e);
 
