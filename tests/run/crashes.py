@@ -32,6 +32,8 @@ exec "copy" {{
         mtimes => ["$SCRATCH/a"],
         creates => "$SCRATCH/copy",
 
+        Meta:retry => -1,               # cp minds if the file is replaced under it
+        Meta:delay => 10,
         Depend => File["$SCRATCH/a"],
 }}
 http:server "127.0.0.1:{PORT}" {{}}
