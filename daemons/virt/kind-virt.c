@@ -307,17 +307,21 @@ static uint64_t now_usec(const Virt *v) {
         return now;
 }
 
-/* A guest that was asked to shut down gets its time; the timer runs only meanwhile. */
+/* The timer runs only while a shutdown is waited for. */
+static void arm_stop_timer(Virt *v) {
+        v->stop_timer = sd_event_source_disable_unref(v->stop_timer);
+        if (v->stopping)
+                (void) sd_event_add_time(v->resource.host->event, &v->stop_timer, CLOCK_MONOTONIC, v->stop_until_usec, 0,
+                                         on_stop_timer, v);
+}
+
+/* A guest that was asked to shut down gets its time. */
 static void note_stopping(Virt *v, bool stopping) {
         if (v->stopping == stopping)
                 return;
         v->stopping = stopping;
-        v->stop_timer = sd_event_source_disable_unref(v->stop_timer);
-        if (!stopping)
-                return;
         v->stop_until_usec = now_usec(v) + RESTART_PATIENCE_USEC;
-        (void) sd_event_add_time(v->resource.host->event, &v->stop_timer, CLOCK_MONOTONIC, v->stop_until_usec, 0,
-                                 on_stop_timer, v);
+        arm_stop_timer(v);
 }
 
 static void attempt_done(VirtCall *call) {
@@ -408,6 +412,7 @@ static int virt_watch(Resource *r, Diag *reterr) {
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot prepare connection to '%s': %m", v->uri);
         watch_autostart(v);
+        arm_stop_timer(v);
         resource_armed(r);
         return 0;
 }
