@@ -457,8 +457,10 @@ void path_node_resolve(PathWatcher *p, PathNode *n, bool moved) {
 
         const bool differs = n->state != old_state || n->dir != old_dir;
         const bool leads_elsewhere = differs || (moved && n->state != PATH_ABSENT);
-        if (moved || differs)
-                path_node_notify(n, PATH_REASON_PLACE | PATH_REASON_CONTENT);
+        if (leads_elsewhere)
+                path_node_notify(n, PATH_REASON_PLACE | PATH_REASON_CONTENT);   /* the children follow */
+        else if (moved)
+                path_node_notify_below(n, PATH_REASON_PLACE | PATH_REASON_CONTENT);
         if (differs && n->covered)
                 path_node_notify_inside(n);
         if (n->dir && n->covers && (n->dir != old_dir || !old_covers || p->rescan == PATH_RESCAN_ALL)) {
@@ -468,8 +470,6 @@ void path_node_resolve(PathWatcher *p, PathNode *n, bool moved) {
                 node_resolve_children(p, n, leads_elsewhere);
         } else if (leads_elsewhere || n->covers != old_covers || p->rescan != PATH_RESCAN_NOTHING)
                 node_resolve_children(p, n, leads_elsewhere);
-        else if (moved)
-                path_node_notify_below(n, PATH_REASON_PLACE | PATH_REASON_CONTENT);
         if (n->error < 0 && n->error != old_error) {
                 path_node_notify_below(n, PATH_REASON_PLACE);
                 path_node_fail_cover(n);

@@ -233,6 +233,8 @@ static const struct {
         { "l", 0, "ln l l", "rm l; write l", TOLD },
         { "l/x", 0, "ln l/x l", "rm l; mkdir l; write l/x", TOLD },
         { "l/l/l/f", 0, "ln . l; write f", "write f", TOLD },
+        { "l/l/l/f", 0, "ln . l; write f", "rm l", TOLD },
+        { "l/l/l", RECURSIVE, "ln . l; mkdir d", "rm l; write d/f", TOLD },
         { "d", RECURSIVE, "mkdir d/e; ln .. d/e/up; ln . d/self", "write d/e/f", TOLD },
         { "d", RECURSIVE, "mkdir d/e; mkdir x; ln ../../x d/e/out", "write x/f", QUIET },
         /* unclean paths */
@@ -330,6 +332,43 @@ TEST(a_removed_directory_that_somebody_stands_in_is_noticed) {
         CHECK_INT(take_count(&probe), 1);
         path_watch_free(probe.watch);
         place_done(&p);
+}
+
+/* Wherever a circle of links is opened, every one of them leads somewhere from then on. */
+TEST(circles_of_links_may_open_anywhere) {
+        static const char *const names[] = { "a", "b", "c" };
+        static const char *const openings[] = { "rm a; write a", "rm b; write b", "rm c; write c", "rm a; ln f a", "rm b; ln f b",
+                                                "rm c; ln f c", "mv f a", "mv f c" };
+
+        for (size_t order = 0; order < 3; order++)
+                for (size_t i = 0; i < ELEMENTSOF(openings); i++) {
+                        Place p;
+                        Probe probes[3] = {};
+
+                        REQUIRE(place_init(&p));
+                        do_steps("ln b a; ln c b; ln a c; write f");
+                        for (size_t j = 0; j < 3; j++) {
+                                Probe *probe = &probes[(order + j) % 3];
+                                CHECK_INT(path_watch_new(&probe->watch, p.watcher, full(&p, names[(order + j) % 3]), 0, on_change, probe), 0);
+                        }
+                        drain(&p);
+                        for (size_t j = 0; j < 3; j++)
+                                (void) take_count(&probes[j]);
+                        do_steps(openings[i]);
+                        drain(&p);
+                        for (size_t j = 0; j < 3; j++)
+                                if (take_count(&probes[j]) == 0)
+                                        TEST_FAIL("'%s' was not told '%s'", names[j], openings[i]);
+                        do_steps("write a");            /* by whatever links: into the one file */
+                        drain(&p);
+                        for (size_t j = 0; j < 3; j++)
+                                if (take_count(&probes[j]) == 0)
+                                        TEST_FAIL("after '%s', '%s' does not follow", openings[i], names[j]);
+                        for (size_t j = 0; j < 3; j++)
+                                path_watch_free(probes[j].watch);
+                        CHECK_INT(path_watcher_n_watches(p.watcher), 1);
+                        place_done(&p);
+                }
 }
 
 TEST(deep_trees_that_appear_at_once_are_seen_to_the_bottom) {
@@ -614,11 +653,12 @@ static int body_permissions(void) {
         if (!place_init(&p))
                 return 2;
         do_steps("mkdir closed; write closed/f; chmod 300 closed; mkdir through/d; write through/d/f; chmod 300 through; mkdir tree/e; "
-                 "chmod 300 tree/e; write f; mkdir x; ln closed/f l");
+                 "chmod 300 tree/e; write f; mkdir x; ln closed/f l; mkdir list; write list/f; chmod 600 list");
         CHECK_INT(path_watch_new(&closed.watch, p.watcher, full(&p, "closed/f"), 0, on_change, &closed), -EACCES);
         CHECK_INT(path_watch_new(&closed.watch, p.watcher, full(&p, "closed"), 0, on_change, &closed), -EACCES);
         CHECK_INT(path_watch_new(&closed.watch, p.watcher, full(&p, "closed/x/y"), 0, on_change, &closed), -EACCES);
         CHECK_INT(path_watch_new(&closed.watch, p.watcher, full(&p, "l"), 0, on_change, &closed), -EACCES);
+        CHECK_INT(path_watch_new(&closed.watch, p.watcher, full(&p, "list/f"), 0, on_change, &closed), -EACCES);
         CHECK_INT(path_watch_new(&tree.watch, p.watcher, full(&p, "tree"), RECURSIVE, on_change, &tree), -EACCES);
         CHECK_INT(path_watcher_n_watches(p.watcher), 1);
 
@@ -646,12 +686,19 @@ static int body_permissions(void) {
         CHECK_INT(take_count(&open_), 1);
         CHECK_INT(open_.error, 0);
 
+        /* What nobody but the directory itself can tell: it was moved away, and now we are blind. */
+        CHECK_INT(take_count(&through), 0);
+        do_steps("mv through/d through/e");
+        drain(&p);
+        CHECK_INT(take_count(&through), 1);
+        CHECK_INT(through.error, -EACCES);
+
         path_watch_free(later.watch);
         path_watch_free(tree.watch);
         path_watch_free(through.watch);
         path_watch_free(open_.watch);
         CHECK_INT(path_watcher_n_watches(p.watcher), 1);
-        do_steps("chmod 700 closed; chmod 700 through; chmod 700 tree/e");
+        do_steps("chmod 700 closed; chmod 700 through; chmod 700 tree/e; chmod 700 list");
         place_done(&p);
         return 0;
 }
@@ -738,7 +785,7 @@ TEST(the_limit_of_the_kernel_is_an_error_of_that_path_only) {
 
 static int body_mounts(void) {
         Place p;
-        Probe file = {}, other = {}, tree = {}, link = {};
+        Probe file = {}, other = {}, tree = {}, link = {}, absent = {};
 
         if (!unshare_as_root(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return 77;
@@ -749,6 +796,7 @@ static int body_mounts(void) {
         CHECK_INT(path_watch_new(&other.watch, p.watcher, full(&p, "other"), 0, on_change, &other), 0);
         CHECK_INT(path_watch_new(&tree.watch, p.watcher, full(&p, "d"), RECURSIVE, on_change, &tree), 0);
         CHECK_INT(path_watch_new(&link.watch, p.watcher, full(&p, "l"), 0, on_change, &link), 0);
+        CHECK_INT(path_watch_new(&absent.watch, p.watcher, full(&p, "a/x/y/z"), 0, on_change, &absent), 0);
         drain(&p);
         CHECK_INT(take_count(&file) + take_count(&other) + take_count(&tree) + take_count(&link), 0);
 
@@ -756,6 +804,7 @@ static int body_mounts(void) {
                 return 77;
         drain(&p);
         CHECK_INT(take_count(&file), 1);
+        CHECK_INT(take_count(&absent), 1);      /* it may have been there for a moment */
         CHECK(take_count(&link) > 0);
         CHECK_INT(take_count(&tree), 0);
         do_steps("mkdir a/b; write a/b/f");
@@ -784,6 +833,7 @@ static int body_mounts(void) {
         path_watch_free(other.watch);
         path_watch_free(tree.watch);
         path_watch_free(link.watch);
+        path_watch_free(absent.watch);
         CHECK_INT(path_watcher_n_watches(p.watcher), 1);
         place_done(&p);
         return 0;
