@@ -30,8 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const MockFile files[] = { { "/main.mcl", main_text }, { "/lib.mcl", lib }, {} };
         if (mock_compile(&l, files, NULL, &errors) < 0) {
                 for (size_t i = 0; i < errors.n; i++) {
-                        _cleanup_free_ char *line = lang_error_text(&errors.items[i]);
-                        _cleanup_free_ char *page = diag_render(&errors.items[i], main_text, n, false);
+                        _cleanup_free_ _unused_ char *line = lang_error_text(&errors.items[i]);
+                        _cleanup_free_ _unused_ char *page = diag_render(&errors.items[i], main_text, n, false);
                 }
                 return 0;
         }
