@@ -33,6 +33,7 @@
 #define DIRECTORY_PREFIX "mgmt-run-"
 
 enum {
+        SUFFIX_SIZE = 6,                                /* of a private directory's name, as mkdtemp() makes it */
         FD_LISTEN = 3,                                  /* SD_LISTEN_FDS_START */
         STOP_USEC = 700 * 1000,                         /* from SIGTERM to SIGKILL */
         CRASH_USEC = 1000 * 1000,                       /* a life shorter than this is a crash that slows the next start */
@@ -97,11 +98,18 @@ static Service *service_find(Supervisor *s, const char *name) {
 
 /* ---- the private directory ---- */
 
+/* It will be removed, so it must be one of ours beyond doubt: by its name, its owner, its mode and what is in it. */
 static bool directory_is_dead(int parent_fd, const char *name) {
-        _cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY|O_DIRECTORY|O_CLOEXEC|O_NOFOLLOW);
+        const char *suffix = startswith(name, DIRECTORY_PREFIX);
         struct stat st;
 
-        return fd >= 0 && fstat(fd, &st) >= 0 && st.st_uid == geteuid() && flock(fd, LOCK_EX|LOCK_NB) >= 0;
+        if (!suffix || strlen(suffix) != SUFFIX_SIZE)
+                return false;
+        _cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY|O_DIRECTORY|O_CLOEXEC|O_NOFOLLOW);
+        return fd >= 0 && fstat(fd, &st) >= 0 && st.st_uid == geteuid() && (st.st_mode & 07777) == 0700 &&
+                faccessat(fd, "bus.conf", F_OK, AT_SYMLINK_NOFOLLOW) >= 0 &&
+                faccessat(fd, "bus.sock", F_OK, AT_SYMLINK_NOFOLLOW) >= 0 &&
+                flock(fd, LOCK_EX|LOCK_NB) >= 0;
 }
 
 static void remove_dead_directories(const char *parent) {
@@ -112,7 +120,7 @@ static void remove_dead_directories(const char *parent) {
         for (struct dirent *e; (e = readdir(d));) {
                 _cleanup_free_ char *path = NULL;
 
-                if (startswith(e->d_name, DIRECTORY_PREFIX) && directory_is_dead(dirfd(d), e->d_name) &&
+                if (directory_is_dead(dirfd(d), e->d_name) &&
                     asprintf(&path, "%s/%s", parent, e->d_name) >= 0)
                         (void) remove_tree(path);
         }
@@ -138,7 +146,8 @@ static int make_directory(Supervisor *s, Diag *reterr) {
         s->directory_fd = open(temporary, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
         if (s->directory_fd < 0 || flock(s->directory_fd, LOCK_EX|LOCK_NB) < 0)
                 goto fail;
-        if (asprintf(&s->directory, "%s/" DIRECTORY_PREFIX "%s", parent, temporary + strlen(temporary) - 6) < 0) {
+        if (asprintf(&s->directory, "%s/" DIRECTORY_PREFIX "%s", parent,
+                     temporary + strlen(temporary) - SUFFIX_SIZE) < 0) {
                 s->directory = NULL;
                 errno = ENOMEM;
                 goto fail;

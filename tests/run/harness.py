@@ -62,7 +62,7 @@ class Scratch:
     """A directory with a home in it. Processes that were started here carry a mark in their environment, or name it."""
 
     def __enter__(self):
-        self.path = tempfile.mkdtemp(prefix="mgmt-run-test.")
+        self.path = tempfile.mkdtemp(prefix="mgmt-test-run.")
         self.mark = f"MGMT_TEST_MARK={uuid.uuid4()}"
         self.home, self.tmp = self.at("home"), self.at("tmp")
         os.mkdir(self.home)
@@ -147,8 +147,8 @@ class Run:
             self.process.kill()
             self.process.wait(SECONDS)
         if kind:
-            rest = [json.loads(line) for line in iter(lambda: self.lines.get(timeout=SECONDS), None)]
-            for e in (self.events + rest)[-30:]:
+            self.drain()
+            for e in self.events[-30:]:
                 print(f"#   {json.dumps(e)}")
 
     def follow(self):
@@ -162,6 +162,7 @@ class Run:
         except queue.Empty:
             raise Failed(f"no event in time: {what}") from None
         if line is None:
+            self.lines.put(None)
             raise Failed(f"it ended (status {self.process.wait(SECONDS)}) before: {what}; stderr: {self.stderr()}")
         event = json.loads(line)
         check(isinstance(event, dict) and isinstance(event.get("type"), str), f"not an object with a type: {line}")
@@ -185,9 +186,13 @@ class Run:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise Failed(f"still running after {seconds} s") from None
+        self.drain()
+        return code
+
+    def drain(self):
         for line in iter(lambda: self.lines.get(timeout=SECONDS), None):
             self.events.append(json.loads(line))
-        return code
+        self.lines.put(None)
 
     def end(self, number=signal.SIGTERM, seconds=1.0):
         """Asks it to end; the seconds it took."""
