@@ -165,7 +165,7 @@ static void attempt_end(Scheduler *s, Vertex *v, int result, Diag *diag) {
         }
         if (result == -EAGAIN) {
                 if (diag->message)      /* else resource_waiting() has said why */
-                        diag_move(&v->error, diag);
+                        vertex_set_error(v, diag);
                 v->starved = !v->dirty;
                 scheduler_set_state(s, v, VERTEX_WAITING);
                 if (v->dirty)

@@ -6,6 +6,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "daemons/engine/clean-text.h"
 #include "daemons/engine/events.h"
 #include "daemons/engine/id-pattern.h"
 
@@ -113,10 +114,10 @@ void events_emit(Events *e, const char *type, const char *kind, const char *name
                         .name = copy(name, &failed),
                         .priority = priority,
                         .state = copy(state, &failed),
-                        .text = copy(text, &failed),
+                        .text = clean_text(text),
                 },
         };
-        if (failed) {
+        if (failed || (text && !m.event.text)) {
                 message_done(&m);
                 return;
         }

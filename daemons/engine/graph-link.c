@@ -97,7 +97,9 @@ static void on_change(GraphLink *l, PeerId peer, Message *m) {
                 m->graph_put.resource = (ResourceSpec) {};
                 break;
         case MESSAGE_GRAPH_REMOVE:
-                r = change_set_remove(&l->set, m->graph_remove.kind, m->graph_remove.name);
+                r = m->graph_remove.kind && m->graph_remove.name
+                                    ? change_set_remove(&l->set, m->graph_remove.kind, m->graph_remove.name)
+                                    : -EBADMSG;
                 break;
         case MESSAGE_GRAPH_EDGE:
                 r = change_set_edge(&l->set, &m->graph_edge.edge);

@@ -37,8 +37,10 @@ static void host_finished(Resource *r, int result, Diag *diag) {
 static void host_waiting(Resource *r, const char *reason) {
         Vertex *v = vertex_root(r->vertex);
 
-        diag_done(&v->error);
-        (void) diag_set(&v->error, r->pos, -EAGAIN, "%s", reason);
+        _cleanup_(diag_done) Diag diag = {};
+
+        (void) diag_set(&diag, r->pos, -EAGAIN, "%s", reason);
+        vertex_set_error(v, &diag);
 }
 
 static bool host_refresh(const Resource *r) {

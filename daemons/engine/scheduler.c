@@ -251,7 +251,7 @@ bool scheduler_refresh(const Vertex *v) {
 void scheduler_failed(Scheduler *s, Vertex *v, int32_t *budget_left, Diag *diag) {
         uint64_t delay_usec = v->resource->meta.delay * 1000;
 
-        diag_move(&v->error, diag);
+        vertex_set_error(v, diag);
         v->dirty = true;
         v->failures++;
         if (*budget_left == 0) {

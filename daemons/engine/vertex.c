@@ -4,6 +4,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "daemons/engine/clean-text.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/vertex.h"
 
@@ -63,6 +64,17 @@ Vertex *vertex_free(Vertex *v) {
         resource_free(v->resource);
         free(v);
         return NULL;
+}
+
+void vertex_set_error(Vertex *v, Diag *diag) {
+        diag_move(&v->error, diag);
+        if (!v->error.message)
+                return;
+        char *clean = clean_text(v->error.message);
+        if (!clean)
+                return;
+        free(v->error.message);
+        v->error.message = clean;
 }
 
 void vertex_unlist(Vertex *v) {

@@ -178,6 +178,9 @@ static inline Vertex *vertex_member(Vertex *v, size_t i) {
         return v->group ? v->group->members[i] : v;
 }
 
+/* Keeps the content of diag as v's error, fit to be shown. */
+void vertex_set_error(Vertex *v, Diag *diag);
+
 /* Removes v from whatever list it is in. */
 void vertex_unlist(Vertex *v);
 void vertex_enlist(Vertex *v, VertexList *list);

@@ -233,6 +233,33 @@ TEST(what_is_wrong_is_rejected_and_the_graph_before_stays) {
         CHECK_INT(e.m->generation, 2);
 }
 
+TEST(half_a_name_is_none) {
+        ENGINE(e);
+        _cleanup_(client_done) Client c;
+        REQUIRE(connect_to(&e, &c) >= 0);
+
+        tell_begin(&c, 1, true);
+        tell(&c, (Message) { .type = MESSAGE_GRAPH_REMOVE, .graph_remove = { .kind = (char *) "probe" } });
+        tell_commit(&c, 1);
+        wait_answers(&e, &c, 1);
+        CHECK_STR(c.rejection, "the change set is not usable: Bad message");
+}
+
+/* What a command prints is not always text. */
+TEST(errors_are_fit_to_be_shown) {
+        __attribute__((__cleanup__(engine_end))) Engine e;
+        REQUIRE(engine_begin_with(&e, engine_kinds, &no_options) >= 0);
+        _cleanup_(client_done) Client c;
+        REQUIRE(connect_to(&e, &c) >= 0);
+
+        tell(&c, (Message) { .type = MESSAGE_EVENTS_SUBSCRIBE });
+        tell_begin(&c, 1, true);
+        tell_put(&c, "exec", "x", (const char *const[]) { "shell", "/bin/sh", "cmd", "printf 'a\\377b' >&2; exit 1", NULL });
+        tell_commit(&c, 1);
+        wait_event(&e, &c, "state exec[x] failed\n");
+        CHECK(endswith(find_vertex(&e, "exec.x")->error.message, "failed with status 1: a\xef\xbf\xbd" "b"));
+}
+
 TEST(another_client_pushes_a_half_sent_graph_aside) {
         ENGINE(e);
         _cleanup_(client_done) Client a, b;
