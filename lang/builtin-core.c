@@ -429,9 +429,24 @@ static int panic_debug_eval(const BuiltinCall *call, const Value *args, size_t n
         return 0;
 }
 
+/* Names, with or without the hosts they come from. */
+static int collect_check(const BuiltinCall *call, Diag *reterr) {
+        static const char *const types[] = { "str", "[]str", "[]struct{name str; host str}" };
+
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                static const Type *parsed[ELEMENTSOF(types)];
+                if (!parsed[i] && type_parse(NULL, types[i], &parsed[i], NULL) < 0)
+                        return diag_set(reterr, (Pos) {}, -ENOMEM, "out of memory");
+                if (type_equal(parsed[i], call->type->fields[1].type))
+                        return 0;
+        }
+        _cleanup_free_ char *text = type_text(call->type->fields[1].type);
+        return diag_set(reterr, (Pos) {}, -EINVAL, "unexpected type: %s", text ?: "?");
+}
+
 const Builtin core_builtins[] = {
         { .name = "_collect", .signature = "func(kind str, names ?1) []struct{name str; host str; data str}",
-          .doc = "What other hosts export of a kind, under these names." },
+          .check = collect_check, .doc = "What other hosts export of a kind, under these names." },
         { .name = "_lookup", .signature = "func(listormap ?1, indexorkey ?2) ?3", .infer = lookup_infer, .n_args_max = 2,
           .fits = lookup_fits, .check = lookup_check, .eval = lookup_eval, .flags = BUILTIN_PURE,
           .doc = "An element of a list or map: list[index], map[key]." },

@@ -6,6 +6,7 @@
  * contradict each other, an edge to nothing, a cycle) nothing leaves, and everything waits for the next attempt. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -364,12 +365,18 @@ static int add_field(FuncGraph *g, ResourceSpec *spec, const Item *item, Value v
 }
 
 static int set_meta(Meta *m, const char *name, Value v, Diag *reterr) {
+        const FieldSpec *f = field_find(meta_fields, name);
         _cleanup_(diag_done) Diag problem = {};
 
-        if (field_set(field_find(meta_fields, name), m, v, &problem) < 0)
-                return diag_set(reterr, (Pos) {}, problem.error, "error generating metaparams: %s value %s: %s", name,
-                                v.kind == TYPE_INT && v.i < 0 ? "is negative" : "overflows", problem.message ?: "?");
-        return 0;
+        int r = field_set(f, m, v, &problem);
+        if (r >= 0)
+                return 0;
+        if (v.kind != TYPE_INT)
+                return diag_set(reterr, (Pos) {}, r, "error generating metaparams: %s: %s", name, problem.message ?: "?");
+        if (f->type >= FIELD_UINT8 && f->type <= FIELD_UINT64 && v.i < 0)
+                return diag_set(reterr, (Pos) {}, r, "error generating metaparams: %s value %" PRId64 " is negative", name, v.i);
+        return diag_set(reterr, (Pos) {}, r, "error generating metaparams: %s value %" PRId64 " overflows %s", name, v.i,
+                        field_type_name(f->type));
 }
 
 static int add_meta(Meta *m, const Item *item, Value v, Diag *reterr) {

@@ -653,15 +653,19 @@ static int unify_condition(Unify *u, const Item *item) {
         return t ? invariant(u, item->pos, item->condition, NULL, &type_bool, t) : -EINVAL;
 }
 
-static int unknown_kind(Unify *u, const char *kind, Pos pos) {
+static int suggest_kind(Unify *u, const char *kind) {
         const Schema *schema = u->program->host.schema;
         Suggestion near = suggestion_for(kind);
 
-        program_fail(u->program, pos, "no resource kind `%s` available", kind);
         for (size_t i = 0; i < schema_count(schema); i++)
                 suggestion_add(&near, schema_at(schema, i)->kind);
         program_suggest(u->program, &near, "");
         return -EINVAL;
+}
+
+static int unknown_kind(Unify *u, const char *kind, Pos pos) {
+        program_fail(u->program, pos, "no resource kind `%s` available", kind);
+        return suggest_kind(u, kind);
 }
 
 static int unify_field(Unify *u, Stmt *s, Item *item, const Type **ret_expect) {
@@ -709,6 +713,10 @@ static int unify_item(Unify *u, Stmt *s, Item *item) {
                 r = unify_half(u, item->half);
                 return r < 0 ? r : unify_condition(u, item);
         case ITEM_COLLECT:
+                if (!schema_kind(u->program->host.schema, s->resource.kind)) {
+                        program_fail(u->program, s->pos, "invalid resource kind: %s", s->resource.kind);
+                        return suggest_kind(u, s->resource.kind);
+                }
                 t = infer(u, item->value);
                 return t ? invariant(u, item->pos, item->value, NULL, type_collected(u, true), t) : -EINVAL;
         case ITEM_FIELD:
@@ -957,7 +965,7 @@ static bool doubtful(Unify *u, const Type *t, unsigned depth, bool mark) {
 
 static char *text_of(Unify *u, const Type *t) {
         Measure measure;
-        bool known;
+        bool known = true;
 
         t = resolve(u, t, 0, &known, &measure);
         return t ? type_text(t) : NULL;
