@@ -24,7 +24,7 @@
 
 static char directory[] = "/tmp/mgmt-bench-XXXXXX";
 
-static void die(const char *what) {
+static __attribute__((__noreturn__)) void die(const char *what) {
         (void) fprintf(stderr, "%s failed\n", what);
         (void) remove_tree(directory);
         exit(EXIT_FAILURE);
