@@ -338,6 +338,38 @@ TEST(resources_share_one_connection_that_goes_with_the_last) {
         teardown(&f);
 }
 
+/* As the worker replaces one: the old one is freed, then the new one is watched, in one go. Nobody else is connected, so the machine
+ * would be gone if the connection were closed in between. */
+TEST(a_changed_resource_takes_the_connection_over) {
+        Fixture f;
+
+        setup(&f);
+        Resource *r = VIRT(&f, "m", "state", "\"running\"");
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        virDomainPtr d = domain_of(&f, "m");
+        REQUIRE(d);
+        unsigned id = virDomainGetID(d);
+        (void) virDomainFree(d);
+        (void) virConnectClose(f.outside);
+
+        testhost_free(r);
+        r = VIRT(&f, "m", "state", "\"paused\"");
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        testhost_run(&f.host, 200);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+
+        f.outside = virConnectOpen(URI);
+        REQUIRE(f.outside);
+        d = domain_of(&f, "m");
+        REQUIRE(d);
+        CHECK_INT(virDomainGetID(d), id);
+        (void) virDomainFree(d);
+        CHECK_INT(state_of(&f, "m"), VIR_DOMAIN_PAUSED);
+        testhost_free(r);
+        teardown(&f);
+}
+
 /* The driver forgets everything with its last connection, as after a crash of the daemon. */
 TEST(what_was_lost_is_built_again) {
         Fixture f;
