@@ -11,9 +11,7 @@
  * - A connection to a socket that systemd listens on succeeds before anybody runs. Only the ZMTP handshake proves that the
  *   daemon is there.
  * - A ROUTER names its peers by five bytes: 0 and a number. That number is the PeerId. Peers that choose names of their own are
- *   ignored. That one has left is known from the monitor, which only knows file descriptors: so a peer's descriptor is taken from
- *   its messages, and connections on one descriptor are counted. (In a race a peer may be taken for the next one on its
- *   descriptor; then it leaves together with that one.)
+ *   ignored. It does not say when a peer leaves; peers.h tells how we know.
  *
  * Who may connect is decided by the permissions of the socket file. (libzmq 4.3.4 can also filter by SO_PEERCRED, but
  * ZMQ_IPC_FILTER_GID does not see a process's supplementary groups, by which our daemons are let in.) It aborts if accept() fails
@@ -22,7 +20,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,8 +30,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/ipc/channel.h"
-#include "common/ipc/outbox.h"
-#include "common/map.h"
+#include "common/ipc/peers.h"
 #include "common/sd/log.h"
 
 enum {
@@ -53,22 +49,6 @@ static const int LISTENER_EVENTS = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED;
 static const int CLIENT_EVENTS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
         ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
         ZMQ_EVENT_CONNECT_RETRIED;
-
-typedef struct Peer Peer;
-struct Peer {
-        PeerId id;
-        int fd;                 /* of its connection, which is the generation-th on it; -1 if unknown */
-        uint32_t generation;
-        bool gone;              /* found out while sending; told in the next turn */
-        Outbox out;
-        bool listed;            /* in Channel.flush */
-        Peer *next;             /* there */
-};
-
-/* What the monitor saw on one file descriptor. */
-typedef struct Connections {
-        uint32_t accepted, closed;
-} Connections;
 
 struct Channel {
         sd_event *event;
@@ -93,12 +73,9 @@ struct Channel {
         WireReader reader;
         PeerId reading_peer;
 
-        Map *peers;             /* PeerId → Peer: those that have spoken and not left; owns them */
+        Peers peers;            /* of a listening channel */
         Peer server;            /* the one peer of a connecting channel */
         Peer *flush;            /* peers with something to send */
-        Connections *connections;       /* by file descriptor */
-        size_t n_connections;
-        bool left;              /* some were closed */
 
         unsigned depth;         /* of callbacks under way */
         bool closing;
@@ -237,21 +214,8 @@ static int watch_data(Channel *c) {
 
 /* ---- peers and sending ---- */
 
-static Peer *peer_free(Peer *p) {
-        if (p) {
-                outbox_done(&p->out);
-                free(p);
-        }
-        return NULL;
-}
-DEFINE_CLEANUP(Peer *, peer_free)
-
-static void peer_free_void(void *p) {
-        peer_free(p);
-}
-
-static Peer *peer_find(const Channel *c, PeerId id) {
-        return c->listening ? map_get_n(c->peers, &id, sizeof(id)) : (Peer *) &c->server;
+static Peer *find_peer(Channel *c, PeerId id) {
+        return c->listening ? peers_find(&c->peers, id) : &c->server;
 }
 
 static void flush_list_leave(Channel *c, Peer *p) {
@@ -263,32 +227,17 @@ static void flush_list_leave(Channel *c, Peer *p) {
                 }
 }
 
-static void peer_gone(Channel *c, Peer *p) {
-        PeerId id = p->id;
-
-        flush_list_leave(c, p);
-        map_remove_n(c->peers, &id, sizeof(id));
-        peer_free(p);
-        if (c->ops->gone && !c->closing)
-                c->ops->gone(c, id, c->userdata);
-}
-
-static bool has_left(const Channel *c, const Peer *p) {
-        return p->gone || (p->fd >= 0 && p->generation <= c->connections[p->fd].closed);
-}
-
 /* Only when there is nothing left to read: what they had sent before they left comes first. */
-static void forget_those_who_left(Channel *c) {
-        while (c->left && !c->closing) {
-                size_t i = 0;
-                void *value;
+static void tell_who_left(Channel *c) {
+        Peer *p;
 
-                c->left = false;
-                while (!c->left && map_next(c->peers, &i, NULL, &value))
-                        if (has_left(c, value)) {
-                                c->left = true;         /* the callback may have changed the map: from the start */
-                                peer_gone(c, value);
-                        }
+        while (!c->closing && (p = peers_find_left(&c->peers))) {
+                PeerId id = p->id;
+
+                flush_list_leave(c, p);
+                peers_remove(&c->peers, p);
+                if (c->ops->gone)
+                        c->ops->gone(c, id, c->userdata);
         }
 }
 
@@ -332,9 +281,8 @@ int channel_flush(Channel *c) {
                 p->listed = false;
                 r = peer_flush(c, p);
                 if (r == -EHOSTUNREACH) {
-                        p->gone = c->left = true;
-                        outbox_done(&p->out);
-                        (void) arm(c);
+                        peers_set_gone(&c->peers, p);
+                        (void) arm(c);          /* told in the next turn */
                 } else if (r < 0) {
                         if (r != -EAGAIN && result >= 0)
                                 result = r;
@@ -348,10 +296,10 @@ int channel_flush(Channel *c) {
 }
 
 int channel_send(Channel *c, PeerId id, const Message *m) {
-        Peer *p = peer_find(c, id);
+        Peer *p = find_peer(c, id);
         int r;
 
-        if (!p || (c->listening ? has_left(c, p) : !c->connected || c->lost))
+        if (!p || (c->listening ? peers_has_left(&c->peers, p) : !c->connected || c->lost))
                 return -ENOTCONN;
         r = outbox_add(&p->out, m);
         if (r < 0)
@@ -365,7 +313,7 @@ int channel_send(Channel *c, PeerId id, const Message *m) {
 }
 
 size_t channel_queued(const Channel *c, PeerId id) {
-        const Peer *p = peer_find(c, id);
+        const Peer *p = c->listening ? peers_find(&c->peers, id) : &c->server;
 
         return p ? p->out.queued : 0;
 }
@@ -441,28 +389,10 @@ static void read_monitor(Channel *c);
 
 /* Whoever speaks is a peer from then on. */
 static int know_peer(Channel *c, PeerId id, zmq_msg_t *m) {
-        _cleanup_(peer_freep) Peer *p = NULL;
-        int fd, r;
-
-        if (peer_find(c, id))
+        if (peers_find(&c->peers, id))
                 return 0;
-        p = calloc(1, sizeof(*p));
-        if (!p)
-                return -ENOMEM;
-        fd = zmq_msg_get(m, ZMQ_SRCFD);
-        read_monitor(c);                /* it knows of the connection before there is a message */
-        p->id = id;
-        p->fd = fd;
-        if (fd >= 0 && (size_t) fd < c->n_connections)
-                p->generation = c->connections[fd].accepted;
-        else
-                p->fd = -1;
-        outbox_init(&p->out);
-        r = map_put_n(c->peers, &id, sizeof(id), p);
-        if (r < 0)
-                return r;
-        p = NULL;
-        return 0;
+        read_monitor(c);                /* it knew of the connection before there was a message */
+        return peers_add(&c->peers, id, zmq_msg_get(m, ZMQ_SRCFD));
 }
 
 /* The next ZeroMQ message into the inbox. 1; 0 if there is none; -EAGAIN if it was not for us, and there may be another. */
@@ -624,43 +554,23 @@ static bool take_monitor_event(Channel *c, uint16_t *ret, uint32_t *ret_value) {
         return true;
 }
 
-static void count_connection(Channel *c, uint16_t event, uint32_t fd) {
-        if (fd >= c->n_connections) {
-                size_t n = MAX((size_t) fd + 1, c->n_connections * 2);
-                Connections *grown = reallocarray(c->connections, n, sizeof(*grown));
-
-                if (!grown)
-                        return;         /* its peer is then known to be gone when something is sent to it */
-                memset(grown + c->n_connections, 0, (n - c->n_connections) * sizeof(*grown));
-                c->connections = grown;
-                c->n_connections = n;
-        }
-        if (event == ZMQ_EVENT_ACCEPTED)
-                c->connections[fd].accepted++;
-        else {
-                c->connections[fd].closed = c->connections[fd].accepted;
-                c->left = true;
-        }
-}
-
 static void read_monitor(Channel *c) {
         uint16_t event;
         uint32_t value;
 
         while (!c->closing && c->monitor && take_monitor_event(c, &event, &value)) {
-                if (c->listening) {
-                        if (value <= INT_MAX)
-                                count_connection(c, event, value);
-                        continue;
-                }
-                if (event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+                if (event == ZMQ_EVENT_ACCEPTED)
+                        peers_accepted(&c->peers, (int) value);
+                else if (c->listening)
+                        peers_closed(&c->peers, (int) value);
+                else if (event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
                         c->lost = true;
-                        continue;
+                else {
+                        c->connected = true;
+                        (void) sd_event_now(c->event, CLOCK_MONOTONIC, &c->connected_usec);
+                        if (c->ops->connected)
+                                c->ops->connected(c, c->userdata);
                 }
-                c->connected = true;
-                (void) sd_event_now(c->event, CLOCK_MONOTONIC, &c->connected_usec);
-                if (c->ops->connected)
-                        c->ops->connected(c, c->userdata);
         }
 }
 
@@ -708,8 +618,7 @@ static void channel_destroy(Channel *c) {
         c->more = sd_event_source_disable_unref(c->more);
         c->retry = sd_event_source_disable_unref(c->retry);
         disconnect(c, LINGER_MSEC);
-        map_free_with(c->peers, peer_free_void);
-        free(c->connections);
+        peers_done(&c->peers);
         if (context)
                 context_release();
         sd_event_unref(c->event);
@@ -734,7 +643,7 @@ static void channel_turn(Channel *c) {
                 else if (c->lost)
                         reconnect(c);
                 else
-                        forget_those_who_left(c);
+                        tell_who_left(c);
         }
         if (--c->depth == 0 && c->closing)
                 channel_destroy(c);
@@ -803,9 +712,9 @@ int channel_listen(Channel **ret, sd_event *event, int fd, const ChannelOps *ops
         if (r < 0)
                 return r;
         c->listening = true;
-        c->peers = map_new();
-        if (!c->peers)
-                return -ENOMEM;
+        r = peers_init(&c->peers);
+        if (r < 0)
+                return r;
         r = endpoint_of(fd, &c->endpoint);
         if (r < 0)
                 return r;

@@ -42,9 +42,9 @@ int channel_connect(Channel **ret, sd_event *event, const char *socket_path, con
 Channel *channel_free(Channel *c);      /* also from a callback; sends what is queued, at most for 100 ms */
 DEFINE_CLEANUP(Channel *, channel_free)
 
-/* Queues a message (borrowed). 0; -ENOTCONN if the peer is gone, or never spoke, or a connecting channel is not connected; -ENOBUFS if the
- * peer does not read and its queue is full (64 MiB); -E2BIG; -ENOMEM. 0 does not mean that it arrives: the connection may be lost
- * meanwhile. Not to be called from prepare hooks of other event sources: it would not be sent before the next event. */
+/* Queues a message (borrowed). 0; -ENOTCONN if the peer is gone, or never spoke, or a connecting channel is not connected; -ENOBUFS
+ * if the peer does not read and its queue is full (64 MiB); -E2BIG; -ENOMEM. 0 does not mean that it arrives: the connection may
+ * be lost meanwhile. Not to be called from prepare hooks of other event sources: it would not be sent before the next event. */
 int channel_send(Channel *c, PeerId peer, const Message *m);
 
 /* Bytes that wait for a peer that does not read fast enough. Those who send what can be left out look here first. */

@@ -3,7 +3,15 @@
 
 /* Hosts kinds for mgmt-engine: the ResourceHost of every daemon but the engine itself. It takes TASK_… messages on the daemon's
  * listening channel, runs the kinds' hooks and answers. One engine at a time; when it comes again after a crash, resources that
- * it puts unchanged are kept running, so that a restart of the engine does not interrupt what they serve. */
+ * it puts unchanged are kept running, so that a restart of the engine does not interrupt what they serve.
+ *
+ * What the engine can rely on:
+ * - A group is put as a whole, parents before those grouped into them, and then spoken of by the id of its root. It cannot grow or
+ *   shrink afterwards, only be put anew.
+ * - Why a resource cannot be made is told when its watch or a check is asked for, and then each time.
+ * - Every TASK_CHECK gets one TASK_RESULT, unless it was cancelled, or another one for the same resource followed.
+ * - After a TASK_CHANGED there is no other before the next TASK_CHECK.
+ * - TASK_WATCH of what is watched already, an adopted one for instance, gets TASK_ARMED at once. */
 
 #include "common/ipc/channel.h"
 #include "common/resource.h"
