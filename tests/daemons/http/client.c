@@ -47,8 +47,9 @@ int client_open(Client *c, TestHost *h, const char *address) {
         c->fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (c->fd < 0)
                 return -errno;
-        if (connect(c->fd, (struct sockaddr *) &where, size) < 0)
-                return -errno;
+        while (connect(c->fd, (struct sockaddr *) &where, size) < 0 && errno != EISCONN)
+                if (errno != EINTR && errno != EALREADY)        /* a fuzzer has timers */
+                        return -errno;
         return sd_event_add_io(h->host.event, &c->source, c->fd, EPOLLIN, on_readable, c);
 }
 
