@@ -325,6 +325,7 @@ int module_load(Program *p, const char *input, Module *parent, const char *name,
                         program_prefix(p, before, "could not generate AST from import");
                 return r;
         }
+        *ret = m;
         if (!parent)
                 p->stage = LANG_STAGE_INIT;
         r = init_block(p, m->ast.block);
@@ -341,7 +342,6 @@ int module_load(Program *p, const char *input, Module *parent, const char *name,
                         program_prefix(p, before, "could not interpolate AST from import");
                 return r;
         }
-        *ret = m;
         return 0;
 }
 

@@ -87,13 +87,13 @@ int lang_compile(Lang **ret, const LangHost *host, const LangOptions *options, D
         }
         if (r < 0 && options->reterr_stage && l)
                 *options->reterr_stage = l->stage;
-        if (r < 0)
-                l = lang_free(l);
-        else {
+        if (l && (r >= 0 || (options->keep && l->arena))) {
+                l->broken = r < 0;
                 l->errors = NULL;
                 l->options.reterr_stage = NULL;
                 *ret = l;
-        }
+        } else
+                l = lang_free(l);
         diags_done(&ignored);
         return r < 0 ? r : 0;
 }
@@ -147,6 +147,8 @@ int lang_start(Lang *l, ChangeSet *ret, Diag *reterr) {
 
         if (l->graph)
                 return diag_set(reterr, (Pos) {}, -EALREADY, "the program runs already");
+        if (l->broken)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "the program has errors");
         l->stage = LANG_STAGE_GRAPH;
         r = funcgraph_new(&l->graph, l);
         if (r >= 0)

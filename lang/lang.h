@@ -42,10 +42,11 @@ typedef enum LangStage {
 typedef struct LangOptions {
         const char *entry;              /* metadata.yaml or a .mcl file */
         bool skip_unify;
+        bool keep;                      /* hand out what there is even on failure: for query.h, it cannot be started */
         LangStage *reterr_stage;        /* where to say which stage failed, or NULL */
 } LangOptions;
 
-/* All static stages. 0, or negative errno with at least one diagnostic. */
+/* All static stages. 0, or negative errno with at least one diagnostic (and no program, but see keep). */
 int lang_compile(Lang **ret, const LangHost *host, const LangOptions *options, Diags *reterr);
 Lang *lang_free(Lang *l);
 DEFINE_CLEANUP(Lang *, lang_free)

@@ -102,6 +102,7 @@ typedef struct Lang {
         LangHost host;
         LangOptions options;
         LangStage stage;        /* the one that runs, or failed */
+        bool broken;            /* has errors, but was kept */
         Diags *errors;          /* of the compile that runs */
         size_t error_index;     /* the last one recorded; SIZE_MAX if it was dropped */
 
@@ -173,7 +174,7 @@ int scope_module(Program *p, Module *m, Scope *outer);
 const char *import_alias(Program *p, const Stmt *s);
 /* What stands behind an import. outer is what the importing block itself was given. */
 int import_open(Program *p, Module *importer, Stmt *s, Scope *outer, Scope **ret);
-/* Reads and parses the file, and takes it through the stages before scope. */
+/* Reads and parses the file, and takes it through the stages before scope. *ret is there as soon as it has been parsed. */
 int module_load(Program *p, const char *input, Module *parent, const char *name, Module **ret);
 
 /* known.c: what can be said of an expression before it runs; NULL if nothing. Only after scope_program(). */
