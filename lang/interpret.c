@@ -528,11 +528,11 @@ static const NodeType resource_type = {
 
 int interpret_resource(FuncGraph *g, const Stmt *s, Env *env, StmtNode **ret) {
         ResourceNode *n = (ResourceNode *) stmt_node_new(g, &resource_type, s);
-        Node *node = &n->stmt.node;
         int r;
 
         if (!n)
                 return -ENOMEM;
+        Node *node = &n->stmt.node;
         n->parts = calloc((size_t) s->resource.items.n * 2 + 1, sizeof(Part));
         if (!n->parts)
                 return -ENOMEM;
