@@ -53,10 +53,14 @@ typedef struct Marks {
 } Marks;
 
 static int mark(Vertices *list, Vertex *root, uint8_t bit) {
+        int r;
+
         if (root->plan_marks & bit)
                 return 0;
-        root->plan_marks |= bit;
-        return vertices_add(list, root);
+        r = vertices_add(list, root);
+        if (r >= 0)
+                root->plan_marks |= bit;
+        return r;
 }
 
 static int mark_neighbours(const Graph *g, Vertices *list, Vertex *v, uint8_t bit) {

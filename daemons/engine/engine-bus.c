@@ -159,9 +159,7 @@ static int method_check(sd_bus_message *message, void *userdata, sd_bus_error *r
                 /* Somebody who asks has perhaps removed the cause: it starts from the beginning. */
                 scheduler_remove(&m->scheduler, v);
                 v->fresh = true;
-                r = scheduler_add(&m->scheduler, v);
-                if (r < 0)
-                        return r;
+                scheduler_add(&m->scheduler, v);
                 manager_state_changed(m, v, VERTEX_FAILED);
         } else
                 scheduler_dirty(&m->scheduler, v);

@@ -629,23 +629,35 @@ static int add_members(Vertex *root, Vertex *v, size_t *capacity) {
         return 0;
 }
 
+/* All that would have been in it stand alone. */
+static void dissolve_group(Vertex *v) {
+        for (size_t i = 0; i < v->resource->n_children; i++) {
+                Vertex *child = v->resource->children[i]->vertex;
+
+                dissolve_group(child);
+                child->parent = NULL;
+                child->resource->parent = NULL;
+                child->covered = false;
+        }
+        v->resource->n_children = 0;
+}
+
 static int build_group(Vertex *root) {
         size_t capacity = 0;
-
         int r;
 
         if (root->resource->n_children == 0)
                 return 0;
-        root->group = calloc(1, sizeof(*root->group));
-        if (!root->group)
-                return -ENOMEM;
         root->covered = false;
-        r = add_members(root, root, &capacity);
-        if (r < 0) {
+        root->group = calloc(1, sizeof(*root->group));
+        r = root->group ? add_members(root, root, &capacity) : -ENOMEM;
+        if (r >= 0)
+                return 0;
+        if (root->group)
                 free(root->group->members);
-                free(root->group);
-                root->group = NULL;
-        }
+        free(root->group);
+        root->group = NULL;
+        dissolve_group(root);
         return r;
 }
 
@@ -656,23 +668,25 @@ static int compare_children(const void *a, const void *b) {
         return c != 0 ? c : strcmp(x->name, y->name);
 }
 
-/* Everything that is about to start, or is in a group with it, was stopped. */
+/* Everything that is about to start, or is in a group with it, was stopped. Without memory some stay alone; the first error is
+ * returned. */
 static int regroup(Swap *s) {
-        int r;
+        int r = 0, k;
 
         for (size_t i = 0; i < s->n_entries; i++) {
                 SwapEntry *e = s->entries[i];
-                if (!e->grouped || e->removed)
-                        continue;
-                e->vertex->parent = e->parent;
+                if (e->grouped && !e->removed)
+                        e->vertex->parent = e->parent;
         }
         for (size_t i = 0; i < s->n_entries; i++) {
                 SwapEntry *e = s->entries[i];
                 if (!e->grouped || e->removed || !e->vertex->parent)
                         continue;
-                r = resource_add_child(e->vertex->parent->resource, e->vertex->resource);
-                if (r < 0)
-                        return r;
+                k = resource_add_child(e->vertex->parent->resource, e->vertex->resource);
+                if (k >= 0)
+                        continue;
+                e->vertex->parent = NULL;
+                r = r < 0 ? r : k;
         }
         for (size_t i = 0; i < s->n_entries; i++) {
                 SwapEntry *e = s->entries[i];
@@ -684,11 +698,10 @@ static int regroup(Swap *s) {
                 SwapEntry *e = s->entries[i];
                 if (!e->grouped || e->removed || e->vertex->parent)
                         continue;
-                r = build_group(e->vertex);
-                if (r < 0)
-                        return r;
+                k = build_group(e->vertex);
+                r = r < 0 ? r : k;
         }
-        return 0;
+        return r;
 }
 
 /* Notifications that are pending according to the journal come back on new edges; those of edges that are no more are void. */
@@ -721,31 +734,27 @@ static void update_notifies(Vertex *v) {
                 v->notifies = out->items[i].data & EDGE_NOTIFY;
 }
 
-static int start_vertices(Swap *s) {
+static void start_vertices(Swap *s) {
         Scheduler *scheduler = &s->manager->scheduler;
-        int r;
 
         for (size_t i = 0; i < s->n_entries; i++) {
                 Vertex *v = s->entries[i]->vertex;
                 if (s->entries[i]->removed)
                         continue;
                 v = vertex_root(v);
-                if (!v->counted) {
-                        r = scheduler_add(scheduler, v);
-                        if (r < 0)
-                                return r;
-                } else if (s->entries[i]->touched) {
+                if (!v->counted)
+                        scheduler_add(scheduler, v);
+                else if (s->entries[i]->touched) {
                         scheduler_requeue(scheduler, v);
                         if (scheduler_refresh(v))
                                 scheduler_dirty(scheduler, v);
                 }
         }
-        return 0;
 }
 
 static int commit(Swap *s) {
         Manager *m = s->manager;
-        int r, k;
+        int r;
 
         stop_vertices(s);
         settle_edges(s);
@@ -783,11 +792,11 @@ static int commit(Swap *s) {
         r = regroup(s);
         for (size_t i = 0; i < s->n_entries; i++)
                 s->entries[i]->vertex->swap = NULL;
-        k = start_vertices(s);
+        start_vertices(s);
         for (size_t i = 0; i < s->n_entries; i++)
                 if (s->entries[i]->removed)
                         remove_vertex(m, s->entries[i]->vertex);
-        return r < 0 ? r : k;
+        return r;
 }
 
 static void roll_back(Swap *s) {

@@ -166,12 +166,9 @@ static int32_t budget(Vertex *v) {
         return v->resource->meta.retry;
 }
 
-int scheduler_add(Scheduler *s, Vertex *v) {
-        int r;
+void scheduler_add(Scheduler *s, Vertex *v) {
+        int r = semaphores_bind(s->semaphores, v);
 
-        r = semaphores_bind(s->semaphores, v);
-        if (r < 0)
-                return r;
         v->counted = true;
         s->n_unsettled++;
         v->state = VERTEX_WAITING;
@@ -182,13 +179,15 @@ int scheduler_add(Scheduler *s, Vertex *v) {
                 v->retries = budget(v);
         v->fresh = false;
 
-        if (v->resource->meta.hidden) {
+        if (r < 0) {
+                (void) diag_set(&v->error, v->resource->pos, r, "cannot have its semaphores: %m");
+                scheduler_set_state(s, v, VERTEX_FAILED);
+        } else if (v->resource->meta.hidden) {
                 v->dirty = false;
                 scheduler_set_state(s, v, VERTEX_OK);
                 scheduler_wake_waiters(s, v);
         } else
                 scheduler_wake(s, v);
-        return 0;
 }
 
 void scheduler_remove(Scheduler *s, Vertex *v) {

@@ -27,7 +27,7 @@ void scheduler_done(Scheduler *s);
 
 /* A vertex enters, or comes back with another resource: counts it, and starts its watch. To be called for roots, after
  * grouping and edges are in place. */
-int scheduler_add(Scheduler *s, Vertex *v);
+void scheduler_add(Scheduler *s, Vertex *v);
 
 /* Ends whatever goes on at a vertex: attempt, watches, timers, waiting. Those who wait for it are queued again. It may be
  * added again. */

@@ -39,8 +39,8 @@ static struct {
 } world;
 
 static bool probe_has(const Resource *r, const char *word) {
-        const char *at = strstr(((const Probe *) r)->param, word);
-        return at != NULL;
+        const char *param = ((const Probe *) r)->param;
+        return param && strstr(param, word);    /* NULL: half made */
 }
 
 static unsigned take(Map *m, const char *name) {
@@ -145,6 +145,8 @@ static int probe_uids(const Resource *r, ResourceUids *ret) {
 /* "/a/b" wants "/a", then "/". */
 static int probe_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         _cleanup_free_ char *path = strdup(r->name);
+        if (!path)
+                return -ENOMEM;
         if (path[0] != '/')
                 return 0;
         for (unsigned i = 0; i <= batch; i++) {
@@ -347,26 +349,31 @@ static void add_edge(ChangeSet *set_, char *word, bool cut) {
         (void) (cut ? change_set_cut(set_, &s) : change_set_edge(set_, &s));
 }
 
-static int swap(Engine *e, bool full, const char *line) {
-        ChangeSet set_ = { .generation = ++e->generation, .full = full };
+static void parse(const char *line, ChangeSet *set_) {
         char *copy = strdup(line), *state = NULL;
-        int r;
 
         for (char *word = strtok_r(copy, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
                 if (*word == '-') {
                         char *kind, *name;
                         split_id(word + 1, &kind, &name);
-                        (void) change_set_remove(&set_, kind, name);
+                        (void) change_set_remove(set_, kind, name);
                         free(kind);
                         free(name);
                 } else if (*word == '!')
-                        add_edge(&set_, word + 1, true);
+                        add_edge(set_, word + 1, true);
                 else if (strchr(word, '>'))
-                        add_edge(&set_, word, false);
+                        add_edge(set_, word, false);
                 else
-                        add_put(&set_, word);
+                        add_put(set_, word);
         }
         free(copy);
+}
+
+static int swap(Engine *e, bool full, const char *line) {
+        ChangeSet set_ = { .generation = ++e->generation, .full = full };
+        int r;
+
+        parse(line, &set_);
         diag_done(&e->diag);
         r = graph_swap(e->m, &set_, &e->options, &e->diag);
         change_set_done(&set_);
