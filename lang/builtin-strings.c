@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* strings: bytewise work on texts. */
+/* strings, and the functions of golang/strings: texts are bytes, and positions count bytes. Where a function works on characters, a
+ * byte that is not part of one counts as one by itself. */
 
 #include <errno.h>
 #include <string.h>
@@ -91,13 +92,311 @@ static int substr(const BuiltinCall *call, const Value *args, size_t n, Value *r
         return value_str(ret, args[0].s->data + low, (size_t) (high - low));
 }
 
+/* ---- characters ---- */
+
+/* How many bytes the character at s has; at least one. */
+static size_t character_size(const char *s, size_t left) {
+        unsigned char c = (unsigned char) s[0];
+        size_t n = c >= 0xf0 && c < 0xf8 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
+
+        if (c >= 0xf8 || n > left)
+                return 1;
+        for (size_t i = 1; i < n; i++)
+                if (((unsigned char) s[i] & 0xc0) != 0x80)
+                        return 1;
+        return n;
+}
+
+/* The last character of the n bytes. */
+static size_t last_character_size(const char *s, size_t n) {
+        for (size_t size = 1; size <= 4 && size <= n; size++)
+                if (character_size(s + n - size, size) == size && ((unsigned char) s[n - size] & 0xc0) != 0x80)
+                        return size;
+        return 1;
+}
+
+static size_t count_characters(const ValueStr *s) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->size; n++)
+                i += character_size(s->data + i, s->size - i);
+        return n;
+}
+
+/* Whether a character of this size is one of the set. */
+static bool in_set(const ValueStr *set, const char *c, size_t size) {
+        for (size_t i = 0; i < set->size;) {
+                size_t n = character_size(set->data + i, set->size - i);
+                if (n == size && memcmp(set->data + i, c, n) == 0)
+                        return true;
+                i += n;
+        }
+        return false;
+}
+
+static bool is_space(const ValueStr *unused, const char *c, size_t size) {
+        static const char *const spaces[] = {
+                "\t", "\n", "\v", "\f", "\r", " ", "\xc2\x85", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
+                "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f",
+                "\u3000",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(spaces); i++)
+                if (strlen(spaces[i]) == size && memcmp(spaces[i], c, size) == 0)
+                        return true;
+        return false;
+}
+
+/* ---- searching ---- */
+
+static int find(const ValueStr *s, size_t from, const ValueStr *part, size_t *ret) {
+        const char *found = from <= s->size ? memmem(s->data + from, s->size - from, part->data, part->size) : NULL;
+
+        if (!found)
+                return -ENOENT;
+        *ret = (size_t) (found - s->data);
+        return 0;
+}
+
+static int index_of(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        size_t at;
+
+        *ret = VALUE_INT(find(args[0].s, 0, args[1].s, &at) < 0 ? -1 : (int64_t) at);
+        return 0;
+}
+
+static int last_index(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s, *part = args[1].s;
+
+        *ret = VALUE_INT(-1);
+        if (part->size > s->size)
+                return 0;
+        for (size_t at = s->size - part->size + 1; at-- > 0;)
+                if (memcmp(s->data + at, part->data, part->size) == 0) {
+                        *ret = VALUE_INT((int64_t) at);
+                        return 0;
+                }
+        return 0;
+}
+
+static int64_t find_any(const ValueStr *s, const ValueStr *set, bool last) {
+        int64_t found = -1;
+
+        for (size_t i = 0; i < s->size && (last || found < 0);) {
+                size_t size = character_size(s->data + i, s->size - i);
+                if (in_set(set, s->data + i, size))
+                        found = (int64_t) i;
+                i += size;
+        }
+        return found;
+}
+
+static int index_any(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        *ret = VALUE_INT(find_any(args[0].s, args[1].s, false));
+        return 0;
+}
+
+static int last_index_any(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        *ret = VALUE_INT(find_any(args[0].s, args[1].s, true));
+        return 0;
+}
+
+static int contains_any(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        *ret = VALUE_BOOL(find_any(args[0].s, args[1].s, false) >= 0);
+        return 0;
+}
+
+static int count(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s, *part = args[1].s;
+        int64_t found = 0;
+
+        if (part->size == 0)
+                found = (int64_t) count_characters(s) + 1;
+        else
+                for (size_t at = 0; find(s, at, part, &at) >= 0; at += part->size)
+                        found++;
+        *ret = VALUE_INT(found);
+        return 0;
+}
+
+static int compare(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        int c = value_compare(args[0], args[1]);
+
+        *ret = VALUE_INT((c > 0) - (c < 0));
+        return 0;
+}
+
+/* ---- other texts ---- */
+
+static int clone(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        *ret = value_ref(args[0]);
+        return 0;
+}
+
+static int repeat(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s;
+        StrBuf b = {};
+
+        if (args[1].i < 0)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "cannot repeat %lld times", (long long) args[1].i);
+        if (s->size > 0 && args[1].i > VALUE_STR_MAX / s->size)
+                return -E2BIG;
+        for (int64_t i = 0; s->size > 0 && i < args[1].i; i++)
+                strbuf_add(&b, s->data, s->size);
+        return give(&b, ret);
+}
+
+/* At most limit times, from the left. An empty old stands before each character and at the end. */
+static int replace(const ValueStr *s, const ValueStr *old, const ValueStr *new, uint64_t limit, Value *ret) {
+        StrBuf b = {};
+        size_t at = 0, next;
+
+        if (old->size == 0) {
+                for (; limit > 0 && at <= s->size; limit--) {
+                        strbuf_add(&b, new->data, new->size);
+                        size_t size = at < s->size ? character_size(s->data + at, s->size - at) : 1;
+                        if (at < s->size)
+                                strbuf_add(&b, s->data + at, size);
+                        at += size;
+                }
+        } else
+                for (; limit > 0 && find(s, at, old, &next) >= 0; limit--) {
+                        strbuf_add(&b, s->data + at, next - at);
+                        strbuf_add(&b, new->data, new->size);
+                        at = next + old->size;
+                        if (b.size > VALUE_STR_MAX)
+                                break;          /* value_str() says so */
+                }
+        if (at < s->size)
+                strbuf_add(&b, s->data + at, s->size - at);
+        return give(&b, ret);
+}
+
+static int replace_all(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return replace(args[0].s, args[1].s, args[2].s, UINT64_MAX, ret);
+}
+
+static int replace_some(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return replace(args[0].s, args[1].s, args[2].s, args[3].i < 0 ? UINT64_MAX : (uint64_t) args[3].i, ret);
+}
+
+static int split(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s, *separator = args[1].s;
+        Value *items = NULL;
+        size_t k = 0, capacity = 0, at = 0, next;
+        int r = 0;
+
+        while (r >= 0 && (separator->size > 0 ? at <= s->size : at < s->size)) {
+                size_t end = s->size, skip = 1;
+                if (separator->size == 0) {
+                        end = at + character_size(s->data + at, s->size - at);
+                        skip = 0;
+                } else if (find(s, at, separator, &next) >= 0) {
+                        end = next;
+                        skip = separator->size;
+                }
+                r = GROW(items, k, capacity);
+                if (r >= 0)
+                        r = value_str(&items[k], s->data + at, end - at);
+                k += r >= 0;
+                at = end + skip;
+        }
+        if (r < 0)
+                while (k > 0)
+                        value_done(&items[--k]);
+        else
+                r = value_list(ret, items, k);
+        free(items);
+        return r;
+}
+
+/* ---- trimming ---- */
+
+static int trim(const ValueStr *s, const ValueStr *set, bool (*unwanted)(const ValueStr *set, const char *c, size_t size), bool left,
+                bool right, Value *ret) {
+        size_t from = 0, to = s->size, size;
+
+        while (left && from < to && unwanted(set, s->data + from, (size = character_size(s->data + from, to - from))))
+                from += size;
+        while (right && from < to && (size = last_character_size(s->data + from, to - from)) <= to - from &&
+               unwanted(set, s->data + to - size, size))
+                to -= size;
+        return value_str(ret, s->data + from, to - from);
+}
+
+static int trim_space(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return trim(args[0].s, NULL, is_space, true, true, ret);
+}
+
+static int trim_both(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return trim(args[0].s, args[1].s, in_set, true, true, ret);
+}
+
+static int trim_left(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return trim(args[0].s, args[1].s, in_set, true, false, ret);
+}
+
+static int trim_right(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return trim(args[0].s, args[1].s, in_set, false, true, ret);
+}
+
+static int trim_prefix(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s, *prefix = args[1].s;
+        bool has = prefix->size <= s->size && memcmp(s->data, prefix->data, prefix->size) == 0;
+
+        return value_str(ret, s->data + (has ? prefix->size : 0), s->size - (has ? prefix->size : 0));
+}
+
+static int trim_suffix(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s, *suffix = args[1].s;
+        bool has = suffix->size <= s->size && memcmp(s->data + s->size - suffix->size, suffix->data, suffix->size) == 0;
+
+        return value_str(ret, s->data, s->size - (has ? suffix->size : 0));
+}
+
 const Builtin strings_builtins[] = {
+        { .name = "golang/strings.clone", .signature = "func(s str) str", .eval = clone, .flags = BUILTIN_PURE,
+          .doc = "The text itself." },
+        { .name = "golang/strings.compare", .signature = "func(a str, b str) int",
+          .eval = compare, .flags = BUILTIN_PURE, .doc = "-1, 0 or 1: which text comes first, byte by byte." },
+        { .name = "golang/strings.contains", .signature = "func(s str, substr str) bool",
+          .eval = contains, .flags = BUILTIN_PURE, .doc = "Whether substr is part of s." },
+        { .name = "golang/strings.contains_any", .signature = "func(s str, chars str) bool",
+          .eval = contains_any, .flags = BUILTIN_PURE, .doc = "Whether any character of chars is in s." },
+        { .name = "golang/strings.count", .signature = "func(s str, substr str) int",
+          .eval = count, .flags = BUILTIN_PURE, .doc = "How often substr is in s, without overlaps." },
         { .name = "golang/strings.has_prefix", .signature = "func(s str, prefix str) bool", .eval = has_prefix,
           .flags = BUILTIN_PURE, .doc = "Whether s begins with prefix." },
         { .name = "golang/strings.has_suffix", .signature = "func(s str, suffix str) bool", .eval = has_suffix,
           .flags = BUILTIN_PURE, .doc = "Whether s ends with suffix." },
+        { .name = "golang/strings.index", .signature = "func(s str, substr str) int",
+          .eval = index_of, .flags = BUILTIN_PURE, .doc = "Where substr begins first, in bytes, or -1." },
+        { .name = "golang/strings.index_any", .signature = "func(s str, chars str) int",
+          .eval = index_any, .flags = BUILTIN_PURE, .doc = "Where the first character of chars is, in bytes, or -1." },
         { .name = "golang/strings.join", .signature = "func(elems []str, sep str) str", .eval = join_all, .flags = BUILTIN_PURE,
           .doc = "The elements in one text, with sep between them." },
+        { .name = "golang/strings.last_index", .signature = "func(s str, substr str) int",
+          .eval = last_index, .flags = BUILTIN_PURE, .doc = "Where substr begins last, in bytes, or -1." },
+        { .name = "golang/strings.last_index_any", .signature = "func(s str, chars str) int",
+          .eval = last_index_any, .flags = BUILTIN_PURE, .doc = "Where the last character of chars is, in bytes, or -1." },
+        { .name = "golang/strings.repeat", .signature = "func(s str, count int) str",
+          .eval = repeat, .flags = BUILTIN_PURE, .doc = "s as often as count says." },
+        { .name = "golang/strings.replace", .signature = "func(s str, old str, new str, n int) str",
+          .eval = replace_some, .flags = BUILTIN_PURE, .doc = "s with new in place of old, at most n times unless n is negative." },
+        { .name = "golang/strings.replace_all", .signature = "func(s str, old str, new str) str",
+          .eval = replace_all, .flags = BUILTIN_PURE, .doc = "s with new in place of each old." },
+        { .name = "golang/strings.trim", .signature = "func(s str, cutset str) str",
+          .eval = trim_both, .flags = BUILTIN_PURE, .doc = "s without the characters of cutset at both ends." },
+        { .name = "golang/strings.trim_left", .signature = "func(s str, cutset str) str",
+          .eval = trim_left, .flags = BUILTIN_PURE, .doc = "s without the characters of cutset at its beginning." },
+        { .name = "golang/strings.trim_prefix", .signature = "func(s str, prefix str) str",
+          .eval = trim_prefix, .flags = BUILTIN_PURE, .doc = "s without the prefix, where it begins with it." },
+        { .name = "golang/strings.trim_right", .signature = "func(s str, cutset str) str",
+          .eval = trim_right, .flags = BUILTIN_PURE, .doc = "s without the characters of cutset at its end." },
+        { .name = "golang/strings.trim_space", .signature = "func(s str) str",
+          .eval = trim_space, .flags = BUILTIN_PURE, .doc = "s without white space at both ends." },
+        { .name = "golang/strings.trim_suffix", .signature = "func(s str, suffix str) str",
+          .eval = trim_suffix, .flags = BUILTIN_PURE, .doc = "s without the suffix, where it ends with it." },
         { .name = "strings.contains", .signature = "func(s str, substr str) bool", .eval = contains, .flags = BUILTIN_PURE,
           .doc = "Whether substr is part of s." },
         { .name = "strings.has_prefix", .signature = "func(s str, prefix str) bool", .eval = has_prefix, .flags = BUILTIN_PURE,
@@ -108,9 +407,15 @@ const Builtin strings_builtins[] = {
           .flags = BUILTIN_PURE, .doc = "The elements that are not empty in one text, with sep between them." },
         { .name = "strings.left_pad", .signature = "func(s str, pad str, len int) str", .eval = left_pad, .flags = BUILTIN_PURE,
           .doc = "s with pad before it as often as needed to make it len bytes long." },
+        { .name = "strings.replace_all", .signature = "func(s str, old str, new str) str",
+          .eval = replace_all, .flags = BUILTIN_PURE, .doc = "s with new in place of each old." },
         { .name = "strings.right_pad", .signature = "func(s str, pad str, len int) str", .eval = right_pad, .flags = BUILTIN_PURE,
           .doc = "s with pad after it as often as needed to make it len bytes long." },
+        { .name = "strings.split", .signature = "func(a str, b str) []str", .eval = split, .flags = BUILTIN_PURE,
+          .doc = "The parts of a between the separators b; its characters if b is empty." },
         { .name = "strings.substr", .signature = "func(s str, low int, high int) str", .eval = substr, .flags = BUILTIN_PURE,
           .doc = "The bytes from low up to, without, high. That there are not so many can be caught." },
+        { .name = "strings.trim_space", .signature = "func(a str) str", .eval = trim_space, .flags = BUILTIN_PURE,
+          .doc = "a without white space at both ends." },
         {}
 };
