@@ -15,6 +15,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemons/virt/connection.h"
+#include "daemons/virt/domain-xml.h"
 #include "daemons/virt/libvirt-loop.h"
 
 enum {
@@ -464,6 +465,7 @@ int virt_manager_init(VirtManager *m, sd_event *event) {
         int r;
 
         *m = (VirtManager) {};
+        domain_xml_init();
         r = libvirt_loop_register(event);
         if (r < 0)
                 return r;

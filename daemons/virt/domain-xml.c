@@ -20,6 +20,15 @@ typedef struct Builder {
         Diag *reterr;
 } Builder;
 
+static void be_quiet(void *userdata, const char *format, ...) {
+}
+
+void domain_xml_init(void) {
+        xmlInitParser();
+        xmlSetGenericErrorFunc(NULL, be_quiet);
+        (void) xmlThrDefSetGenericErrorFunc(NULL, be_quiet);    /* of all threads to come, those of libvirt as well */
+}
+
 void domain_spec_done(DomainSpec *s) {
         for (size_t i = 0; i < s->n_disks; i++) {
                 free(s->disks[i].source);
@@ -200,14 +209,10 @@ static void add_domain(Builder *b, xmlNode *domain, const DomainSpec *s, const c
         add_devices(b, domain, s, container);
 }
 
-static void be_quiet(void *userdata, const char *format, ...) {
-}
-
 int domain_xml_make(const DomainSpec *s, const char *type, char **ret, Diag *reterr) {
         Builder b = { .reterr = reterr };
         xmlChar *text = NULL;
 
-        xmlSetGenericErrorFunc(NULL, be_quiet);         /* of this thread; it would write to stderr */
         xmlResetLastError();
         xmlDoc *document = xmlNewDoc((const xmlChar *) "1.0");
         xmlNode *domain = document ? xmlNewNode(NULL, (const xmlChar *) "domain") : NULL;

@@ -135,6 +135,7 @@ TEST(memory_that_runs_out_gives_no_half_description) {
         bool failed = true;
         uint64_t n;
 
+        domain_xml_init();
         REQUIRE(domain_xml_make(&s, "kvm", &whole, NULL) == 0);
         for (n = 1; failed && n < 10000; n++) {
                 char *xml = NULL;
