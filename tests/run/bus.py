@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine on the bus, seen with busctl: one object per resource, states, errors, signals, the interface as it is written down."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+sys.dont_write_bytecode = True
+from harness import SECONDS, Run, check, check_equal, main, read, wait_until, write
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NAME, PATH = "org.mgmt.engine1", "/org/mgmt/engine1"
+MANAGER, RESOURCE = NAME + ".Manager", NAME + ".Resource"
+
+PROGRAM = """\
+file "$SCRATCH/motd" {
+        state => "exists",
+        content => "one\\n",
+}
+exec "bad" {
+        cmd => "/bin/false",
+}
+print "later" {
+        msg => "never",
+
+        Depend => Exec["bad"],
+}
+"""
+
+
+def busctl(run, *arguments):
+    done = subprocess.run(["busctl", f"--address={run.bus()}", "--json=short", *arguments], text=True, timeout=SECONDS,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    check_equal((done.returncode, done.stderr), (0, ""), f"status and errors of busctl {' '.join(arguments)}")
+    return done.stdout
+
+
+def call(run, method, signature="", *arguments):
+    out = busctl(run, "call", NAME, PATH, MANAGER, method, *([signature, *arguments] if signature else []))
+    return json.loads(out)["data"] if out.strip() else None
+
+
+def get(run, path, interface, name):
+    return json.loads(busctl(run, "get-property", NAME, path, interface, name))["data"]
+
+
+def object_of(run, kind, name):
+    return call(run, "GetResource", "ss", kind, name)[0]
+
+
+def started(s):
+    run = Run(s, "--tmp-prefix", s.program(PROGRAM))
+    run.wait_event("the failure", type="state", kind="exec", name="bad", state="failed")
+    wait_until(lambda: read(s.at("motd")) == "one\n", "the file is there")
+    return run
+
+
+def objects(s):
+    """A tree with an object per resource, each with its state, its place and what it waits for."""
+    with started(s) as run:
+        paths = busctl(run, "tree", "--list", NAME).split()
+        motd, bad, later = (object_of(run, k, n) for k, n in (("file", s.at("motd")), ("exec", "bad"), ("print", "later")))
+        for path in motd, bad, later:
+            check(path in paths, f"{path} is not in the tree: {paths}")
+        wait_until(lambda: get(run, motd, RESOURCE, "State") == "ok", "the file is ok")
+        check_equal(get(run, motd, RESOURCE, "Kind"), "file", "its kind")
+        check_equal(get(run, motd, RESOURCE, "Name"), s.at("motd"), "its name")
+        check(get(run, motd, RESOURCE, "Converged"), "the file is not converged")
+        check(get(run, motd, RESOURCE, "LastApplyUSec") > 0, "no time of its repair")
+        check(get(run, motd, RESOURCE, "Source").endswith("main.mcl:1:1"), "its place: " + get(run, motd, RESOURCE, "Source"))
+        check_equal(get(run, bad, RESOURCE, "State"), "failed", "the state of what fails")
+        check_equal(get(run, bad, RESOURCE, "LastError"), "cmd '/bin/false' failed with status 1", "its error")
+        check_equal(get(run, later, RESOURCE, "State"), "waiting", "the state of what comes after")
+        check_equal(get(run, later, RESOURCE, "WaitsFor"), "exec[bad]", "what it waits for")
+        managed = json.loads(busctl(run, "call", NAME, PATH + "/resource", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"))
+        check(set(managed["data"][0]) >= {motd, bad, later}, "GetManagedObjects lacks some")
+        run.end()
+
+
+def lists(s):
+    """ListResources and GetErrors, with patterns, offset and limit."""
+    with started(s) as run:
+        check_equal(get(run, PATH, MANAGER, "ResourceCount"), 3, "the number of resources")
+        everything = call(run, "ListResources", "suu", "", "0", "0")[0]
+        check_equal(sorted(r[0] for r in everything), ["exec", "file", "print"], "the kinds")
+        parts = [call(run, "ListResources", "suu", "", str(i), "1")[0] for i in range(4)]
+        check_equal([p[0][:2] for p in parts[:3]] + [parts[3]], [r[:2] for r in everything] + [[]], "one at a time")
+        check_equal([r[1] for r in call(run, "ListResources", "suu", "*[l*]", "0", "0")[0]], ["later"], "a pattern")
+        check_equal([r[1] for r in call(run, "GetErrors")[0]], ["bad"], "what fails")
+        done = subprocess.run(["busctl", f"--address={run.bus()}", "call", NAME, PATH, MANAGER, "GetResource", "ss", "file", "no"],
+                              text=True, timeout=SECONDS, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        check(done.returncode != 0 and "there is no resource file[no]" in done.stderr, f"no error: {done.stderr}")
+        run.end()
+
+
+def signals(s):
+    """Changes are told as signals, and a resource that was given up can be checked again."""
+    with started(s) as run:
+        motd = object_of(run, "file", s.at("motd"))
+        before = get(run, motd, RESOURCE, "LastApplyUSec")
+        monitor = subprocess.Popen(["busctl", f"--address={run.bus()}", "--json=short", "monitor", NAME], text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: len(busctl(run, "list", "--acquired").split()) > 0, "the bus answers")
+            line = ""
+            for _ in range(20):         # until the monitor is on the bus, nobody knows when
+                write(s.at("motd"), "drift")
+                wait_until(lambda: read(s.at("motd")) == "one\n", "the repair")
+                os.set_blocking(monitor.stdout.fileno(), False)
+                for _ in range(100):
+                    line = monitor.stdout.readline()
+                    if '"PropertiesChanged"' in line and motd in line:
+                        break
+                    if not line:
+                        time.sleep(0.01)
+                else:
+                    continue
+                break
+            check('"PropertiesChanged"' in line, "no signal")
+            told = json.loads(line)["payload"]["data"]
+            check_equal(told[0], RESOURCE, "the interface")
+            check_equal(told[1]["State"]["data"], "ok", "the state")
+            check(told[1]["LastApplyUSec"]["data"] > before, "an old time")
+        finally:
+            monitor.kill()
+            monitor.wait(SECONDS)
+
+        call(run, "Check", "ss", "exec", "bad")
+        run.wait_event("it fails again", type="state", kind="exec", name="bad", state="failed")
+        run.end()
+
+
+def members(node, name):
+    """What an interface has, but for comments and the order."""
+    for interface in node.iter("interface"):
+        if interface.get("name") == name:
+            return sorted((m.tag, m.get("name"), m.get("type"), tuple(a.get("type") for a in m.iter("arg")),
+                           tuple(sorted((a.get("name"), a.get("value")) for a in m.iter("annotation"))))
+                          for m in interface if m.tag != "annotation")
+    return None
+
+
+def written_down(s):
+    """Both interfaces are what dbus/org.mgmt.engine1.xml says."""
+    said = ET.parse(os.path.join(SOURCE, "dbus/org.mgmt.engine1.xml")).getroot()
+    with started(s) as run:
+        for path, name in (PATH, MANAGER), (object_of(run, "exec", "bad"), RESOURCE):
+            xml = busctl(run, "introspect", "--xml-interface", NAME, path)
+            check_equal(members(ET.fromstring(xml), name), members(said, name), name)
+        run.end()
+
+
+if not shutil.which("busctl"):
+    print("1..0 # SKIP needs busctl")
+    sys.exit(0)
+main(objects, lists, signals, written_down)
