@@ -3,6 +3,7 @@
 /* Children: what they are given, what comes back, and that nothing they do can hold us up. */
 
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -242,15 +243,17 @@ TEST(failures_to_start_are_reported_at_once) {
 TEST(programs_are_found_in_absolute_directories_of_our_path) {
         char directory[] = "/tmp/mgmt-test-child-XXXXXX";
         REQUIRE(mkdtemp(directory));
-        char program[sizeof(directory) + 32], path[sizeof(directory) + 64], cwd[PATH_MAX];
+        char program[sizeof(directory) + 32], decoy[sizeof(directory) + 32], path[2 * sizeof(directory) + 64], cwd[PATH_MAX];
         snprintf(program, sizeof(program), "%s/mgmt-test-program", directory);
         CHECK_INT(write_file_atomic_at(AT_FDCWD, program, "#!/bin/sh\necho found\n", 21, 0755, false), 0);
+        snprintf(decoy, sizeof(decoy), "%s/decoy/mgmt-test-program", directory);       /* a directory is no program */
+        CHECK_INT(make_directories(decoy, 0755), 0);
         _cleanup_free_ char *saved = strdup(getenv("PATH") ? getenv("PATH") : "");
         REQUIRE(saved && getcwd(cwd, sizeof(cwd)));
 
         char *argv[] = { (char *) "mgmt-test-program", NULL };
         ChildSpec spec = { .argv = argv, .uid = (uid_t) -1, .gid = (gid_t) -1, .output_max = 100 };
-        snprintf(path, sizeof(path), "/nowhere::%s:/bin", directory);
+        snprintf(path, sizeof(path), "/nowhere::%s/decoy:%s:/bin", directory, directory);
         setenv("PATH", path, 1);
         _cleanup_(run_done) Run r = {};
         run_spec(&spec, &r);
@@ -369,7 +372,11 @@ TEST(credentials_change_only_where_they_differ) {
         spec.uid = 4711;
         spec.gid = 4712;
         if (geteuid() == 0) {
+                gid_t before[64];
+                int n = getgroups(ELEMENTSOF(before), before);
+                CHECK(n >= 0 && setgroups(1, &(gid_t) { 4713 }) == 0);
                 run_spec(&spec, &other);
+                CHECK(setgroups((size_t) n, before) == 0);
                 CHECK_STR(other.out, "4711\n4712\nGroups:\n");
                 CHECK_INT(geteuid(), 0);        /* and we are still who we were */
         } else {

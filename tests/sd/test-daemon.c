@@ -149,7 +149,7 @@ static int start(Daemon *d) {
 
         m->daemon = d;
         m->text = strdup("a leak if stop() is not called");
-        if (streq(arg_behaviour, "fail-start"))
+        if (streq(arg_behaviour, "fail-start") || streq(arg_behaviour, "fail-start-hang-stop"))
                 return -EXDEV;
         if (streq(arg_behaviour, "hang-start"))
                 hang();
@@ -175,7 +175,7 @@ static int start(Daemon *d) {
 static void stop(Daemon *d) {
         Manager *m = d->manager;
 
-        if (streq(arg_behaviour, "hang-stop"))
+        if (endswith(arg_behaviour, "hang-stop"))
                 hang();
         sd_event_source_disable_unref(m->accept_source);
         free(m->text);
@@ -718,7 +718,26 @@ TEST(sigint_and_daemon_exit_end_it_as_well) {
         CHECK_INT(wait_daemon(&p), EXIT_FAILURE);
         CHECK(strstr(p.text, "cannot start: Invalid cross-device link"));
         CHECK(!strstr(p.notified, "READY=1"));
+        uint64_t begin = now_msec();
+        start_daemon(&p, WITH_SOCKET, "fail-start-hang-stop");
+        CHECK_INT(wait_daemon(&p), EXIT_FAILURE);
+        CHECK(now_msec() - begin < 5000);
         place_done(&p);
+}
+
+/* A set of signals from /proc/…/status, such as "SigIgn". */
+static uint64_t signal_set(pid_t pid, const char *name) {
+        char path[64], line[256];
+        uint64_t set = UINT64_MAX;
+
+        snprintf(path, sizeof(path), "/proc/%d/status", pid);
+        FILE *f = fopen(path, "re");
+        while (f && fgets(line, sizeof(line), f))
+                if (startswith(line, name))
+                        set = strtoull(strchr(line, ':') + 1, NULL, 16);
+        if (f)
+                fclose(f);
+        return set;
 }
 
 TEST(what_the_parent_left_does_not_matter) {
@@ -736,6 +755,8 @@ TEST(what_the_parent_left_does_not_matter) {
         snprintf(link, sizeof(link), "/proc/%d/fd/1", p.daemon);
         CHECK(readlink(link, target, sizeof(target) - 1) > 0);
         CHECK_STR(target, "/dev/null");
+        CHECK_INT(signal_set(p.daemon, "SigBlk"), 0);
+        CHECK_INT(signal_set(p.daemon, "SigIgn"), 1 << (SIGPIPE - 1));
         CHECK_INT(terminate(&p, &msec), 0);
         place_done(&p);
 }
