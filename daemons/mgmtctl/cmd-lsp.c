@@ -523,8 +523,8 @@ static int handle(Server *s, Json *message) {
         bool request = json_object_object_get_ex(message, "id", &id);
         size_t i = 0;
 
-        if (!method)            /* an answer; we never ask */
-                return request && !json_object_is_type(message, json_type_object) ? reply_error(id, ERROR_REQUEST, "no method") : 0;
+        if (!method)            /* an answer, though we never ask */
+                return 0;
         while (i < ELEMENTSOF(methods) && !streq(methods[i].name, method))
                 i++;
         if (i == ELEMENTSOF(methods))
