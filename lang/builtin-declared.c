@@ -7,12 +7,6 @@
 
 #include "lang/builtins.h"
 
-static int template_infer(Arena *arena, const BuiltinArg *args, size_t n, const Type **ret, Diag *reterr) {
-        if (n != 1 && n != 2)
-                return diag_set(reterr, (Pos) {}, -EINVAL, "must have at either one or two args");
-        return type_parse(arena, n == 1 ? "func(template str) str" : "func(template str, vars ?1) str", ret, reterr);
-}
-
 /* The second argument says the type of the result, if it is known. */
 static int decode_infer(Arena *arena, const BuiltinArg *args, size_t n, const Type **ret, Diag *reterr) {
         const Type *result = type_unknown(arena, 1);
@@ -33,7 +27,6 @@ const Builtin declared_builtins[] = {
         { .name = "encoding.decode_json", .signature = "func(data str, type str) ?1", .infer = decode_infer, .n_args_max = -1 },
         { .name = "encoding.decode_json_flexible", .signature = "func(data str, type str) ?1", .infer = decode_infer,
           .n_args_max = -1 },
-        { .name = "golang.template", .signature = "func(template str, vars ?1) str", .infer = template_infer, .n_args_max = -1 },
         DECLARED("convert.str_to_float", "func(a str) float"),
         DECLARED("datetime.format", "func(a int, b str) str"),
         DECLARED("datetime.hour", "func(a int) int"),

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* golang: its templates, and how they reach the other functions. In a template a function is called by the name of its module
+ * and its own, joined by _ (golang/strings.join is golang_strings_join); functions without a module begin with _. */
+
+#include <errno.h>
+
+#include "lang/builtins.h"
+#include "lang/template.h"
+
+static int template_infer(Arena *arena, const BuiltinArg *args, size_t n, const Type **ret, Diag *reterr) {
+        if (n != 1 && n != 2)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "must have at either one or two args");
+        return type_parse(arena, n == 1 ? "func(template str) str" : "func(template str, vars ?1) str", ret, reterr);
+}
+
+static bool has_unknown(const Type *t) {
+        if (!t)
+                return false;
+        for (uint32_t i = 0; i < t->n_fields; i++)
+                if (has_unknown(t->fields[i].type))
+                        return true;
+        return t->kind == TYPE_UNKNOWN || has_unknown(t->key) || has_unknown(t->element);
+}
+
+static bool is_called(const char *name, const char *in_template) {
+        if (!strchr(name, '.'))
+                return *in_template == '_' && streq(name, in_template + 1);
+        for (; *name && *in_template; name++, in_template++)
+                if (*in_template != (*name == '.' || *name == '/' ? '_' : *name))
+                        return false;
+        return *name == *in_template;
+}
+
+/* Only functions of one type, which need nothing but their arguments. */
+static const Builtin *find(const char *in_template) {
+        const Builtin *b;
+
+        for (size_t i = 0; (b = builtin_at(i)); i++)
+                if (b->eval && !b->infer && (b->flags & BUILTIN_PURE) && is_called(b->name, in_template) && !has_unknown(builtin_type(b)))
+                        return b;
+        return NULL;
+}
+
+static bool known(const char *name) {
+        return find(name) != NULL;
+}
+
+static int call(void *userdata, const char *name, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const BuiltinCall *template_call = userdata;
+        const Builtin *b = find(name);
+        const Type *type = builtin_type(b);
+        _cleanup_(value_done) Value result = VALUE_NIL;
+        int r;
+
+        if (n != type->n_fields)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "wrong number of args for %s: want %u got %zu", name, type->n_fields, n);
+        for (size_t i = 0; i < n; i++)
+                if (value_check_type(args[i], type->fields[i].type, NULL) < 0) {
+                        _cleanup_free_ char *want = type_text(type->fields[i].type);
+                        return diag_set(reterr, (Pos) {}, -EINVAL, "wrong type for value; expected %s; got %s", want ?: "?",
+                                        template_type_name(args[i]));
+                }
+        BuiltinCall c = { .builtin = b, .type = type, .base = template_call->base, .host = template_call->host };
+        r = b->eval(&c, args, n, &result, reterr);
+        if (r != 0) {
+                if (reterr)
+                        (void) diag_prefix(reterr, "function `%s` errored", name);
+                return r;
+        }
+        return template_value(result, ret);
+}
+
+static int template_eval(const BuiltinCall *c, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        _cleanup_(template_done) Template t = {};
+        _cleanup_(strbuf_done) StrBuf out = {};
+        _cleanup_(value_done) Value data = VALUE_NIL;
+        int r;
+
+        if (n > 1) {
+                r = template_value(args[1], &data);
+                if (r == -EINVAL)
+                        return diag_set(reterr, (Pos) {}, r, "can't use `func` as vars input");
+                if (r < 0)
+                        return r;
+        }
+        r = template_parse(&t, args[0].s->data, args[0].s->size, known, reterr);
+        if (r == 0)
+                r = template_run(&t, data, call, (void *) c, &out, reterr);
+        if (r == 0)
+                r = out.failed ? -ENOMEM : value_str(ret, out.data ?: "", out.size);
+        return r;
+}
+
+const Builtin golang_builtins[] = {
+        { .name = "golang.template", .signature = "func(template str, vars ?1) str", .infer = template_infer, .n_args_max = -1,
+          .eval = template_eval, .flags = BUILTIN_PURE, .doc = "A text made by a template: {{ … }} stands for a value of vars." },
+        {}
+};
