@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "daemons/engine/graph-swap.h"
+
+/* Brings the graph's edges to what the change set says; its vertices are there already. */
+int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr);
+
+/* Takes everything back that swap_edge() did, whoever called it. */
+void swap_undo_edges(Swap *s);
