@@ -9,10 +9,10 @@
  *
  * Symbolic links on the way are followed only if root or we ourselves made them (safe-path.h). */
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -21,15 +21,10 @@
 #include "common/io.h"
 #include "common/resource.h"
 #include "common/sd/pathwatch.h"
-#include "common/strbuf.h"
+#include "daemons/engine/file-content.h"
 #include "daemons/engine/file-mode.h"
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/safe-path.h"
-
-enum {
-        CONTENT_MAX = 1024 * 1024 * 1024,       /* of a source; it is compared while the engine waits */
-        FRAGMENTS_MAX = 64 * 1024 * 1024,
-};
 
 typedef struct File {
         Resource resource;
@@ -399,151 +394,6 @@ static int check_access(const File *f, bool apply, Found *x, bool *changed, Diag
 
 /* ---- content ---- */
 
-/* What shall be in the file: memory, or an open file. */
-typedef struct Content {
-        const char *data;
-        size_t size;
-        char *owned;
-        int fd;
-        mode_t mode;            /* of the source */
-} Content;
-
-static void content_done(Content *c) {
-        closep(&c->fd);
-        free(c->owned);
-}
-
-static int open_regular(const File *f, const char *path, struct stat *ret, Diag *reterr) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-        if (fd < 0)
-                return resource_error(&f->resource, reterr, -errno, "cannot open '%s': %m", path);
-        if (fstat(fd, ret) < 0 || !S_ISREG(ret->st_mode) || ret->st_size > CONTENT_MAX) {
-                (void) close(fd);
-                return resource_error(&f->resource, reterr, -EINVAL, "'%s' is not a regular file of at most %d bytes", path, CONTENT_MAX);
-        }
-        return fd;
-}
-
-static int add_fragment(const File *f, int dir_fd, const char *name, const char *shown, StrBuf *b, Diag *reterr) {
-        _cleanup_free_ char *data = NULL;
-        size_t size;
-        int r;
-
-        r = read_file_at(dir_fd, name, FRAGMENTS_MAX, &data, &size);
-        if (r < 0)
-                return resource_error(&f->resource, reterr, r, "cannot read fragment '%s': %m", shown);
-        if (b->size + size > FRAGMENTS_MAX)
-                return resource_error(&f->resource, reterr, -EFBIG, "the fragments have more than %d bytes", FRAGMENTS_MAX);
-        strbuf_add(b, data, size);
-        return 0;
-}
-
-/* All files in a directory, by name; what is no file is passed over. */
-static int add_fragment_directory(const File *f, const char *path, StrBuf *b, Diag *reterr) {
-        struct dirent **list;
-        int r = 0;
-
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return resource_error(&f->resource, reterr, -errno, "cannot open fragment '%s': %m", path);
-        int n = scandirat(fd, ".", &list, NULL, alphasort);
-        if (n < 0)
-                return resource_error(&f->resource, reterr, -errno, "cannot read fragment '%s': %m", path);
-        for (int i = 0; i < n; i++) {
-                struct stat st;
-                if (r >= 0 && fstatat(fd, list[i]->d_name, &st, 0) >= 0 && S_ISREG(st.st_mode))
-                        r = add_fragment(f, fd, list[i]->d_name, path, b, reterr);
-                free(list[i]);
-        }
-        free(list);
-        return r;
-}
-
-static int get_content(const File *f, Content *ret, Diag *reterr) {
-        _cleanup_(strbuf_done) StrBuf b = {};
-        struct stat st;
-        int r = 0;
-
-        if (f->content.kind == TYPE_STR) {
-                ret->data = f->content.s->data;
-                ret->size = f->content.s->size;
-                return 0;
-        }
-        if (*f->source) {
-                r = open_regular(f, f->source, &st, reterr);
-                if (r < 0)
-                        return r;
-                ret->fd = r;
-                ret->size = (size_t) st.st_size;
-                ret->mode = st.st_mode & 07777;
-                return 0;
-        }
-        for (char **s = f->fragments; s && *s && r >= 0; s++)
-                r = is_directory(*s) ? add_fragment_directory(f, *s, &b, reterr) : add_fragment(f, AT_FDCWD, *s, *s, &b, reterr);
-        if (r < 0)
-                return r;
-        ret->size = b.size;
-        ret->data = ret->owned = strbuf_take(&b);
-        return ret->owned ? 0 : -ENOMEM;
-}
-
-/* At most limit bytes are there to be read: that the end has come need not be asked. */
-static ssize_t read_fully(int fd, char *buffer, size_t size, off_t at, size_t limit) {
-        size_t n = 0;
-
-        size = MIN(size, limit);
-        while (n < size) {
-                ssize_t k = pread(fd, buffer + n, size - n, at + (off_t) n);
-                if (k < 0 && errno == EINTR)
-                        continue;
-                if (k < 0)
-                        return -errno;
-                if (k == 0)
-                        break;
-                n += (size_t) k;
-        }
-        return (ssize_t) n;
-}
-
-/* 1 if the file, which has the size of the content, has this content; 0 if not. */
-static int content_matches(int fd, const Content *c) {
-        char have[16384], want[16384];
-
-        for (size_t at = 0;;) {
-                ssize_t n = read_fully(fd, have, sizeof(have), (off_t) at, c->size - at);
-                if (n < 0)
-                        return (int) n;
-                if (c->fd >= 0) {
-                        ssize_t k = read_fully(c->fd, want, sizeof(want), (off_t) at, c->size - at);
-                        if (k < 0)
-                                return (int) k;
-                        if (k != n || memcmp(have, want, (size_t) n) != 0)
-                                return 0;
-                } else if ((size_t) n > c->size - at || memcmp(have, c->data + at, (size_t) n) != 0)
-                        return 0;
-                at += (size_t) n;
-                if ((size_t) n < sizeof(have) || at == c->size)
-                        return at == c->size;
-        }
-}
-
-static int write_content(int fd, const Content *c) {
-        char buffer[65536];
-
-        if (c->fd < 0)
-                return write_all(fd, c->data, c->size);
-        for (off_t at = 0;;) {
-                ssize_t n = read_fully(c->fd, buffer, sizeof(buffer), at, SIZE_MAX);
-                if (n <= 0)
-                        return (int) n;
-                int r = write_all(fd, buffer, (size_t) n);
-                if (r < 0)
-                        return r;
-                at += n;
-        }
-}
-
 /* What must not outlive the content it was given to: capabilities, checksums. */
 static bool is_lasting_attribute(const char *name) {
         return startswith(name, "user.") || streq(name, "system.posix_acl_access") || streq(name, "security.selinux");
@@ -590,7 +440,7 @@ static mode_t current_umask(void) {
 }
 
 /* Owner and mode of what is to be written: as wanted, else as they were, else as open() would make them. */
-static int new_access(const File *f, const Found *x, const Content *c, Access *ret, Diag *reterr) {
+static int new_access(const File *f, const Found *x, const FileContent *c, Access *ret, Diag *reterr) {
         int r = wanted_access(f, x, ret, reterr);
         if (r < 0)
                 return r;
@@ -604,14 +454,14 @@ static int new_access(const File *f, const Found *x, const Content *c, Access *r
         return 0;
 }
 
-static int write_in_place(const File *f, const Found *x, const Content *c, Diag *reterr) {
+static int write_in_place(const File *f, const Found *x, const FileContent *c, Diag *reterr) {
         _cleanup_close_ int fd = openat(x->where.dir_fd, x->where.base, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
-        int r = fd < 0 ? -errno : write_content(fd, c);
+        int r = fd < 0 ? -errno : file_content_write(fd, c);
 
         return r < 0 ? resource_error(&f->resource, reterr, r, "cannot write '%s' in place: %m", f->target) : 0;
 }
 
-static int replace_content(const File *f, Found *x, const Content *c, Diag *reterr) {
+static int replace_content(const File *f, Found *x, const FileContent *c, Diag *reterr) {
         char temporary[32];
         Access a;
         int r;
@@ -627,7 +477,7 @@ static int replace_content(const File *f, Found *x, const Content *c, Diag *rete
         _cleanup_close_ int fd = create_temporary(x->where.dir_fd, temporary);
         if (fd < 0)
                 return resource_error(&f->resource, reterr, fd, "cannot write beside '%s': %m", f->target);
-        r = write_content(fd, c);
+        r = file_content_write(fd, c);
         if (r < 0)
                 (void) resource_error(&f->resource, reterr, r, "cannot write '%s': %m", f->target);
         if (r >= 0 && x->exists && S_ISREG(x->st.st_mode))
@@ -669,16 +519,16 @@ static int clear_way(const File *f, Found *x, Diag *reterr) {
 }
 
 static int check_content(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
-        _cleanup_(content_done) Content c = { .fd = -EBADF };
+        _cleanup_(file_content_done) FileContent c = FILE_CONTENT_INIT;
         int r;
 
         if (!x->exists && !streq(f->state, "exists"))
                 return resource_error(&f->resource, reterr, -ENOENT, "'%s' is not there, and state is not 'exists'", f->target);
-        r = get_content(f, &c, reterr);
+        r = file_content_get(&f->resource, f->content, f->source, f->fragments, &c, reterr);
         if (r < 0)
                 return r;
         if (x->exists && S_ISREG(x->st.st_mode)) {
-                r = (size_t) x->st.st_size == c.size ? content_matches(x->fd, &c) : 0;
+                r = (size_t) x->st.st_size == c.size ? file_content_matches(x->fd, &c) : 0;
                 if (r < 0)
                         return resource_error(&f->resource, reterr, r, "cannot read '%s': %m", f->target);
                 if (r > 0)
