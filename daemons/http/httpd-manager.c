@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* A port goes through three states: owned, left (its owner is gone; a source of the lowest priority will look at it when the
- * loop has nothing else to do), draining (nobody came; the socket is closed, answers under way are finished). */
+/* A port goes through three states: owned, left (its owner is gone, another one may come), draining (nobody came; the socket is
+ * closed, answers under way are finished). */
+
+#include <time.h>
 
 #include <systemd/sd-event.h>
 
 #include "daemons/http/address.h"
 #include "daemons/http/httpd-manager.h"
+
+/* How long a port that was left waits for a new owner. The engine takes milliseconds, on a busy machine more. */
+#define LEFT_USEC UINT64_C(500000)
 
 struct HttpPort {
         HttpManager *manager;
@@ -54,7 +59,7 @@ static void on_drained(HttpListener *l, void *userdata) {
         ports_changed(m);
 }
 
-static int on_left(sd_event_source *source, void *userdata) {
+static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
         HttpPort *p = userdata;
 
         p->draining = true;
@@ -76,13 +81,10 @@ static int port_new(HttpPort **ret, HttpManager *m, const char *owner, const cha
         if (!p->owner || !p->address)
                 return -ENOMEM;
 
-        r = sd_event_add_defer(m->event, &p->left, on_left, p);
+        r = sd_event_add_time(m->event, &p->left, CLOCK_MONOTONIC, UINT64_MAX, 10000, on_left, p);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(p->left, SD_EVENT_OFF);
-        r = sd_event_source_set_priority(p->left, SD_EVENT_PRIORITY_IDLE);
-        if (r < 0)
-                return r;
 
         r = address_resolve(address, &where, &size);
         if (r < 0)
@@ -158,6 +160,7 @@ void http_manager_release(HttpManager *m, const void *userdata, uint64_t timeout
         p->user = NULL;
         p->drain_timeout_usec = timeout_usec;
         http_listener_serve(p->listener, NULL);
+        (void) sd_event_source_set_time_relative(p->left, LEFT_USEC);
         (void) sd_event_source_set_enabled(p->left, SD_EVENT_ONESHOT);
         ports_changed(m);
 }

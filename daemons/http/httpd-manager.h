@@ -6,8 +6,8 @@
  *
  * Listeners belong to the manager, not to the resources that are served on them. When a program changes a child of a server,
  * the engine takes the old server with all its children away and puts a new one in its place. The socket that the old one
- * leaves stays open until the daemon has nothing else to do; the new one takes it over, with all connections, and clients
- * notice nothing. */
+ * leaves stays open for a moment, in which requests wait; the new one takes it over, with all connections, and clients notice
+ * nothing. */
 
 #include "common/sd/pathwatch.h"
 #include "daemons/http/mhd.h"

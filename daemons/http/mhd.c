@@ -60,6 +60,7 @@ struct HttpListener {
         unsigned n_connections;
         unsigned n_hung_up;
         unsigned n_active;              /* requests that were complete, but are not answered yet */
+        bool paused;                    /* nobody serves, but somebody may come */
         bool resumed;                   /* requests were woken, and the library has not looked at them yet */
         bool closing;
         bool draining;
@@ -149,6 +150,8 @@ static void listener_arm(HttpListener *l) {
         const HttpConnection *superfluous = listener_superfluous(l);
         uint64_t next = l->draining ? l->drain_until_usec : UINT64_MAX, milliseconds;
 
+        if (l->paused)
+                return;
         if (is_busy(l, &milliseconds))
                 next = 0;
         else if (milliseconds != UINT64_MAX)
@@ -188,6 +191,8 @@ static void listener_drop_hung_up(HttpListener *l) {
 static void listener_run(HttpListener *l) {
         unsigned before = l->n_connections;
 
+        if (l->paused)
+                return;
         listener_expire(l);
         l->resumed = false;
         (void) MHD_run(l->daemon);
@@ -569,6 +574,15 @@ static int listener_start(HttpListener *l, int fd) {
         return sd_event_add_io(l->event, &l->io, info->epoll_fd, EPOLLIN, on_io, l);
 }
 
+static void listener_pause(HttpListener *l, bool paused) {
+        l->paused = paused;
+        (void) sd_event_source_set_enabled(l->io, paused ? SD_EVENT_OFF : SD_EVENT_ON);
+        if (paused)
+                (void) sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
+        else
+                listener_arm(l);
+}
+
 int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size) {
         _cleanup_(http_listener_freep) HttpListener *l = calloc(1, sizeof(*l));
         int r;
@@ -592,6 +606,7 @@ int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr
         r = listener_start(l, fd);
         if (r < 0)
                 return r;
+        listener_pause(l, true);
 
         *ret = TAKE_PTR(l);
         return 0;
@@ -624,8 +639,8 @@ void http_listener_serve(HttpListener *l, const HttpServing *serving) {
         if (serving)
                 l->serving = *serving;
         else
-                l->serving.request = NULL;      /* the times go on to count for what is still to be answered */
-        listener_arm(l);
+                l->serving.request = NULL;      /* the times stay, for what is still to be answered */
+        listener_pause(l, !serving);
 }
 
 void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)(HttpListener *l, void *userdata),
@@ -634,6 +649,7 @@ void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)
 
         if (fd >= 0)
                 (void) close(fd);
+        listener_pause(l, false);
         l->draining = true;
         l->drain_until_usec = timeout_usec > 0 ? now_usec(l) + timeout_usec : UINT64_MAX;
         l->drained = drained;

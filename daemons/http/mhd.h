@@ -41,15 +41,15 @@ typedef struct HttpHolds {
         HttpRequest *first;
 } HttpHolds;
 
-/* Listens, at once. Until somebody serves, requests are answered with 503. */
+/* Listens, at once. Until somebody serves, requests wait. */
 int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size);
 HttpListener *http_listener_free(HttpListener *l);      /* closes everything at once */
 DEFINE_CLEANUP(HttpListener *, http_listener_free)
 
-void http_listener_serve(HttpListener *l, const HttpServing *serving);  /* copied; NULL: nobody */
+void http_listener_serve(HttpListener *l, const HttpServing *serving);  /* copied; NULL: nobody, for now */
 
-/* Gives up the listening socket; what was asked before is still answered. drained is called once, when nothing is left to
- * answer or the time (0: no limit) is over; the listener may then be freed. Not called after http_listener_free(). */
+/* Gives up the listening socket; what is being answered goes on, other requests get a 503. drained is called once, when nothing
+ * is left to answer or the time (0: no limit) is over; the listener may then be freed. Not called after http_listener_free(). */
 void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)(HttpListener *l, void *userdata),
                          void *userdata);
 

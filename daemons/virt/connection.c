@@ -23,6 +23,9 @@ enum {
         KEEPALIVE_COUNT = 4,
 };
 
+/* How long a connection without users waits for a new one. The engine takes milliseconds, on a busy machine more. */
+#define LEFT_USEC UINT64_C(500000)
+
 #define PATIENCE_USEC UINT64_C(300000)  /* for calls under way when the daemon ends */
 
 /* How long to wait where a socket is there, but nobody listens yet: that may change without a trace in the file system. */
@@ -40,7 +43,7 @@ struct VirtConnection {
         PathWatch *watch;               /* of the folder, while it is not open */
         sd_event_source *refused;       /* enabled while connections are refused */
         uint64_t refused_usec;          /* the next wait */
-        sd_event_source *idle;          /* enabled while there are no users */
+        sd_event_source *left;          /* enabled while there are no users */
         int lost_fd;
         sd_event_source *lost_source;
         bool used;                      /* a call was made */
@@ -241,7 +244,7 @@ static void connection_free(VirtConnection *c, uint64_t patience_usec) {
         if (c->thread && work_thread_end(TAKE_PTR(c->thread), patience_usec) < 0)
                 return;                 /* it still uses the connection, until the end of the process */
         path_watch_free(c->watch);
-        sd_event_source_disable_unref(c->idle);
+        sd_event_source_disable_unref(c->left);
         sd_event_source_disable_unref(c->refused);
         sd_event_source_disable_unref(c->lost_source);
         closep(&c->lost_fd);
@@ -281,7 +284,7 @@ static bool connection_close(VirtConnection *c) {
         return false;
 }
 
-static int on_idle(sd_event_source *source, void *userdata) {
+static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
         VirtConnection *c = userdata;
         VirtManager *m = c->manager;
 
@@ -393,11 +396,9 @@ static int connection_new(VirtConnection **ret, VirtManager *m, const char *uri,
         if (r >= 0)
                 r = sd_event_add_time(m->event, &c->refused, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_refused, c);
         if (r >= 0)
-                r = sd_event_add_defer(m->event, &c->idle, on_idle, c);
+                r = sd_event_add_time(m->event, &c->left, CLOCK_MONOTONIC, UINT64_MAX, 10000, on_left, c);
         if (r >= 0)
-                r = sd_event_source_set_priority(c->idle, SD_EVENT_PRIORITY_IDLE);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(c->idle, SD_EVENT_OFF);
+                r = sd_event_source_set_enabled(c->left, SD_EVENT_OFF);
         if (r >= 0)
                 r = work_thread_new(&c->thread, m->event);
         if (r < 0) {
@@ -428,7 +429,7 @@ int virt_user_attach(VirtUser *u, VirtManager *m, const char *uri, const char *u
                 c->next = m->connections;
                 m->connections = c;
         }
-        (void) sd_event_source_set_enabled(c->idle, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(c->left, SD_EVENT_OFF);
         u->connection = c;
         u->next = c->users;
         c->users = u;
@@ -448,8 +449,10 @@ void virt_user_detach(VirtUser *u) {
         *at = u->next;
         u->next = NULL;
         u->connection = NULL;
-        if (!c->users)
-                (void) sd_event_source_set_enabled(c->idle, SD_EVENT_ONESHOT);
+        if (!c->users) {
+                (void) sd_event_source_set_time_relative(c->left, LEFT_USEC);
+                (void) sd_event_source_set_enabled(c->left, SD_EVENT_ONESHOT);
+        }
         connections_changed(c->manager);
 }
 

@@ -5,8 +5,8 @@
  * first call that needs it, in its own thread, and opened again by the next one after it was lost. As long as a hypervisor
  * cannot be reached at its socket, calls end with -EAGAIN, and everybody is told when it may be worth another try.
  *
- * A connection that nobody uses any more is closed as soon as the loop has nothing else to do: a resource that is replaced by a
- * changed one hands it on. (And what test:///default has built lives only as long as its connection.) */
+ * A connection that nobody uses any more stays open for a moment: a resource that is replaced by a changed one hands it on. (And
+ * what test:///default has built lives only as long as its connection.) */
 
 #include <stdatomic.h>
 #include <stdbool.h>

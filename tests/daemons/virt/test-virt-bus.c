@@ -60,7 +60,7 @@ TEST(properties) {
         CHECK_STR(connection(&s), "test:///default open 1");
 
         testhost_free(r);
-        testhost_run(&host, 300);
+        testhost_run(&host, 1000);
         CHECK_STR(connection(&s), "");
 
         worker_free(v.worker);

@@ -333,13 +333,13 @@ TEST(resources_share_one_connection_that_goes_with_the_last) {
         testhost_run(&f.host, 50);
         CHECK_INT(virt_connection_n_users(c), 1);
         testhost_free(b);
-        testhost_run(&f.host, 200);
+        testhost_run(&f.host, 1000);
         CHECK(!virt_connection_next(&f.manager, NULL));
         teardown(&f);
 }
 
-/* As the worker replaces one: the old one is freed, then the new one is watched, in one go. Nobody else is connected, so the machine
- * would be gone if the connection were closed in between. */
+/* As the engine replaces one: the old one goes, and soon the new one comes. Nobody else is connected, so the machine would be gone if
+ * the connection were closed in between. */
 TEST(a_changed_resource_takes_the_connection_over) {
         Fixture f;
 
@@ -354,9 +354,10 @@ TEST(a_changed_resource_takes_the_connection_over) {
         (void) virConnectClose(f.outside);
 
         testhost_free(r);
+        testhost_run(&f.host, 100);
         r = VIRT(&f, "m", "state", "\"paused\"");
         CHECK_INT(testhost_watch(&f.host, r), 0);
-        testhost_run(&f.host, 200);
+        testhost_run(&f.host, 1000);
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
 
         f.outside = virConnectOpen(URI);
@@ -382,7 +383,7 @@ TEST(what_was_lost_is_built_again) {
                 CHECK_INT(state_of(&f, "m"), VIR_DOMAIN_RUNNING);
                 (void) virConnectClose(f.outside);
                 testhost_free(r);
-                testhost_run(&f.host, 200);
+                testhost_run(&f.host, 1000);
                 f.outside = virConnectOpen(URI);
                 REQUIRE(f.outside);
                 CHECK_INT(state_of(&f, "m"), -1);
