@@ -20,6 +20,7 @@ typedef struct ImportName {
         ImportKind kind;
         const char *alias;
         const char *path;       /* REMOTE: host and path, with trailing slash */
+        const char *url;        /* REMOTE: where it can be had */
 } ImportName;
 
 /* ---- names ---- */
@@ -152,6 +153,9 @@ static int parse_name(Arena *a, const char *name, ImportName *ret, const char **
         }
         ret->kind = colon ? IMPORT_REMOTE : directory || file ? IMPORT_LOCAL : IMPORT_SYSTEM;
         if (colon) {
+                ret->url = arena_strndup(a, name, strcspn(name, "?#"));
+                if (!ret->url)
+                        return -ENOMEM;
                 size_t host_size = strcspn(host, ":");
                 const char *at = memchr(host, '@', host_size);
                 if (at) {
@@ -479,6 +483,10 @@ int import_open(Program *p, Module *importer, Stmt *s, Scope *outer, Scope **ret
                 if (!input)
                         return program_fail(p, s->pos, "remote import of `%s` failed: module path error: "
                                             "can't find a module path", s->import.name);
+                _cleanup_(diag_done) Diag error = {};
+                if (p->host.download && p->host.download(p->host.userdata, name.url, input, &error) < 0)
+                        return program_fail(p, s->pos, "remote import of `%s` failed: could not download: %s", s->import.name,
+                                            error.message ?: "?");
         }
         if (!input)
                 return program_oom(p);

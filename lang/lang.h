@@ -24,6 +24,10 @@ typedef struct LangHost {
 
         /* The whole file, owned by the caller, with a NUL after it; -ENOENT, -EISDIR, -E2BIG, … */
         int (*read_file)(void *userdata, const char *path, char **ret, size_t *ret_size);
+
+        /* Makes the remote module at url be in the directory (absolute, with trailing slash), before it is read. NULL: remote
+         * modules are only looked for. */
+        int (*download)(void *userdata, const char *url, const char *directory, Diag *reterr);
 } LangHost;
 
 /* What a program goes through, in this order; the names that archives of the language use for failures in them. */

@@ -14,11 +14,15 @@
 static bool arg_skip_unify = false;
 static bool arg_skip_fmt = false;
 static const char *arg_module_path = NULL;
+static bool arg_download = false;
+static bool arg_update = false;
 
 static const Option check_options[] = {
         { "skip-unify", OPTION_FLAG, &arg_skip_unify, .doc = "do not check types" },
         { "skip-fmt", OPTION_FLAG, &arg_skip_fmt, .doc = "do not check the layout" },
         { "module-path", OPTION_STR, &arg_module_path, "DIR", "MGMT_MODULE_PATH", .doc = "where imported modules are looked for" },
+        { "download", OPTION_FLAG, &arg_download, .doc = "fetch imported modules that are not there, by git" },
+        { "update", OPTION_FLAG, &arg_update, .doc = "with --download: bring those that are there up to date" },
         {}
 };
 
@@ -52,6 +56,10 @@ static int check_read_file(void *userdata, const char *path, char **ret, size_t 
         return 0;
 }
 
+static int check_download(void *userdata, const char *url, const char *directory, Diag *reterr) {
+        return input_download(&((Check *) userdata)->input, url, directory, reterr);
+}
+
 static int check_open(Check *c, const char *input) {
         _cleanup_(diag_done) Diag d = {};
         _cleanup_free_ char *kinds = path_data("kinds.json");
@@ -62,6 +70,7 @@ static int check_open(Check *c, const char *input) {
                 r = input_resolve(&c->input, input, arg_module_path, &d);
         if (r < 0)
                 output_error("%s", d.message ?: strerrordesc_np(-r));
+        c->input.update = arg_update;
         return r;
 }
 
@@ -78,6 +87,7 @@ static int check_compile(Check *c) {
                 .hostname = host.nodename,
                 .module_path = c->input.module_path,
                 .read_file = check_read_file,
+                .download = arg_download ? check_download : NULL,
         };
         int r = lang_compile(&lang, &lang_host, &(LangOptions) { .entry = c->input.entry, .skip_unify = arg_skip_unify }, &diags);
 

@@ -19,6 +19,8 @@ static const Option deploy_options[] = {
         { "no-autoedges", OPTION_CLEAR, &arg_program.autoedge, .doc = "no edges but those that the program says" },
         { "no-autogroup", OPTION_CLEAR, &arg_program.autogroup, .doc = "no grouping" },
         { "module-path", OPTION_STR, &arg_program.module_path, "DIR", "MGMT_MODULE_PATH", .doc = "where imported modules are looked for" },
+        { "download", OPTION_FLAG, &arg_program.download, .doc = "fetch imported modules that are not there, by git" },
+        { "update", OPTION_FLAG, &arg_program.update, .doc = "with --download: bring those that are there up to date" },
         {}
 };
 

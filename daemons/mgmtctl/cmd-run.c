@@ -45,6 +45,8 @@ static const Option run_options[] = {
         { "tmp-prefix", OPTION_FLAG, &arg_tmp_prefix, .doc = "keep no state: a temporary directory" },
         { "hostname", OPTION_STR, &arg_program.hostname, "H", .doc = "the name of this host" },
         { "module-path", OPTION_STR, &arg_program.module_path, "DIR", "MGMT_MODULE_PATH", .doc = "where imported modules are looked for" },
+        { "download", OPTION_FLAG, &arg_program.download, .doc = "fetch imported modules that are not there, by git" },
+        { "update", OPTION_FLAG, &arg_program.update, .doc = "with --download: bring those that are there up to date" },
         {}
 };
 

@@ -11,6 +11,7 @@
 #include "common/io.h"
 #include "common/strbuf.h"
 #include "common/wire.h"
+#include "daemons/mgmtctl/download.h"
 #include "daemons/mgmtctl/input.h"
 
 enum { FOLDER_DEPTH_MAX = 64 };                 /* below files/ */
@@ -182,6 +183,14 @@ int input_read(const Input *i, const char *path, char **ret, size_t *ret_size) {
         return 0;
 }
 
+int input_download(const Input *i, const char *url, const char *directory, Diag *reterr) {
+        return download_module(url, directory, i->update, reterr);
+}
+
+static int host_download(void *userdata, const char *url, const char *directory, Diag *reterr) {
+        return input_download(userdata, url, directory, reterr);
+}
+
 static int host_read_file(void *userdata, const char *path, char **ret, size_t *ret_size) {
         return input_read(userdata, path, ret, ret_size);
 }
@@ -193,6 +202,7 @@ int input_compile(const Input *i, const Schema *schema, const char *hostname, La
                 .hostname = hostname,
                 .module_path = i->module_path,
                 .read_file = host_read_file,
+                .download = i->download ? host_download : NULL,
         };
 
         return lang_compile(ret, &host, &(LangOptions) { .entry = i->entry }, reterr);

@@ -19,6 +19,7 @@ typedef struct Input {
         size_t code_size;
         char *label;            /* what messages call it: "<code>", "<stdin>"; NULL: by the paths of the files */
         char *module_path;      /* absolute, with trailing slash; NULL: none */
+        bool download, update;  /* remote modules */
 } Input;
 
 /* -EINVAL and so on with reterr set. module_path may be NULL. */
@@ -30,6 +31,9 @@ int input_compile(const Input *i, const Schema *schema, const char *hostname, La
 
 /* The files that were compiled and those that belong to the program, as map{str: str}. */
 int input_bundle(const Input *i, const Lang *l, Value *ret, Diag *reterr);
+
+/* For LangHost.download. */
+int input_download(const Input *i, const char *url, const char *directory, Diag *reterr);
 
 /* What a file of the program holds, on disk or not, as LangHost wants to know it. */
 int input_read(const Input *i, const char *path, char **ret, size_t *ret_size);

@@ -66,6 +66,8 @@ int program_load(Program *ret, const char *input, const ProgramOptions *options)
                 print_failure(i, r, &d);
                 return r;
         }
+        i->download = options->download;
+        i->update = options->update;
         r = compile(i, schema, options->hostname ?: host.nodename, &lang);
         if (r < 0)
                 return r;

@@ -17,6 +17,7 @@ typedef struct ProgramOptions {
         int64_t sema;           /* 0 or less: no limit */
         bool autoedge, autogroup;
         const char *module_path;        /* NULL: none */
+        bool download, update;          /* modules of others */
         const char *hostname;           /* NULL: this host's */
 } ProgramOptions;
 

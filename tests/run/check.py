@@ -4,6 +4,7 @@
 
 import json
 import os
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -73,4 +74,41 @@ def syntax(s):
     check_equal([(o["severity"], o["line"], o["column"]) for o in found], [("error", 1, 6)], "what it found")
 
 
-main(everything, skipping, forms, syntax)
+def git(s, *arguments):
+    identity = {f"GIT_{who}_{what}": "x@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(["git", "-C", s.at("origin"), *arguments], env={**os.environ, **identity, "HOME": s.path}, check=True,
+                   capture_output=True, timeout=60)
+
+
+def modules(s):
+    """Modules of others come by git, and only when asked for."""
+    os.mkdir(s.at("origin"))
+    os.mkdir(s.at("modules"))
+    write(s.at("origin/metadata.yaml"), "main: main.mcl\n")
+    write(s.at("origin/main.mcl"), '$greeting = "hello"\n')
+    git(s, "init", "--quiet")
+    git(s, "add", ".")
+    git(s, "commit", "--quiet", "--message", "one")
+    write(s.at("main.mcl"), f'import "file://{s.at("origin")}/" as far\n\nprint "x" {{\n\tmsg => $far.greeting + $far.name,\n}}\n')
+    path = ["--module-path", s.at("modules/"), "main.mcl"]
+
+    check_equal(s.ctl("check", *path).returncode, 1, "status without --download")
+    check_equal(os.listdir(s.at("modules")), [], "modules without --download")
+    text = s.ctl("check", "--download", *path).stderr
+    check("var `$far.name` does not exist" in text, f"the module is not there: {text}")
+    write(s.at("origin/main.mcl"), '$greeting = "hello"\n$name = "you"\n')
+    git(s, "commit", "--quiet", "--all", "--message", "two")
+    check_equal(s.ctl("check", "--download", *path).returncode, 1, "status without --update")
+    done = s.ctl("check", "--download", "--update", *path)
+    check_equal((done.returncode, done.stderr), (0, ""), "with --update")
+    check_equal(s.ctl("check", *path).returncode, 0, "status with the module in its place")
+
+    write(s.at("bad.mcl"), f'import "file://{s.at("nothing")}/" as far\n')
+    text = s.ctl("check", "--download", "--module-path", s.at("modules/"), "bad.mcl").stderr
+    check("could not download: git clone failed" in text, f"no clear error: {text}")
+    write(s.at("evil.mcl"), 'import "ext::sh%20-c%20touch%20evil/" as far\n')
+    s.ctl("check", "--download", "--module-path", s.at("modules/"), "evil.mcl")
+    check(not os.path.exists(s.at("evil")), "a transport ran a command")
+
+
+main(everything, skipping, forms, syntax, modules)
