@@ -3,30 +3,11 @@
 /* Functions that programs can be compiled with but not run yet: their names and types. Asking one for a value is an error that
  * says so. A row moves to the file of its module when the function is written. */
 
-#include <errno.h>
-
 #include "lang/builtins.h"
-
-/* The second argument says the type of the result, if it is known. */
-static int decode_infer(Arena *arena, const BuiltinArg *args, size_t n, const Type **ret, Diag *reterr) {
-        const Type *result = type_unknown(arena, 1);
-
-        if (n != 1 && n != 2)
-                return diag_set(reterr, (Pos) {}, -EINVAL, "must have either one or two args");
-        if (n == 2 && args[1].value && args[1].value->kind == TYPE_STR &&
-            type_parse(arena, value_cstr(*args[1].value), &result, NULL) < 0)
-                return diag_set(reterr, (Pos) {}, -EINVAL, "invalid type specification");
-        TypeField fields[] = { { "data", &type_str }, { "type", &type_str } };
-        *ret = result ? type_func(arena, fields, n, result) : NULL;
-        return *ret ? 0 : -ENOMEM;
-}
 
 #define DECLARED(n, s) { .name = (n), .signature = (s) }
 
 const Builtin declared_builtins[] = {
-        { .name = "encoding.decode_json", .signature = "func(data str, type str) ?1", .infer = decode_infer, .n_args_max = -1 },
-        { .name = "encoding.decode_json_flexible", .signature = "func(data str, type str) ?1", .infer = decode_infer,
-          .n_args_max = -1 },
         DECLARED("convert.str_to_float", "func(a str) float"),
         DECLARED("datetime.format", "func(a int, b str) str"),
         DECLARED("datetime.hour", "func(a int) int"),
@@ -35,13 +16,8 @@ const Builtin declared_builtins[] = {
         DECLARED("datetime.str_now", "func() str"),
         DECLARED("datetime.weekday", "func(a int) str"),
         DECLARED("datetime.weekday_fast", "func() str"),
-        DECLARED("deploy.abspath", "func(path str) str"),
         DECLARED("deploy.binary_path", "func() str"),
-        DECLARED("deploy.bootstrap_packages", "func(str) []str"),
         DECLARED("deploy.directory", "func(directory str) str"),
-        DECLARED("deploy.file_exists", "func(filename str) bool"),
-        DECLARED("deploy.readfile", "func(filename str) str"),
-        DECLARED("deploy.readfileabs", "func(filename str) str"),
         DECLARED("example.flipflop", "func() bool"),
         DECLARED("example.nativeanswer", "func() int"),
         DECLARED("example.test1", "func() int"),
