@@ -8,7 +8,7 @@
 #include "lang/query.h"
 #include "tests/lang/mock-host.h"
 
-enum { PLACES_MAX = 64 };
+enum { PLACES_MAX = 12 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -51,10 +51,10 @@ static int add(void *userdata, const QueryItem *item) {
 
 static void ask(Lang *l, const Text *t) {
         QueryPlace at = { .file = "/main.mcl", .text = t->text, .size = t->size, .line = 1, .column = 1 };
-        size_t step = t->size / PLACES_MAX + 1, sum = 0;
+        size_t step = t->size / PLACES_MAX + 1, first = t->size > 0 ? (unsigned char) t->text[t->size - 1] : 0, sum = 0;
 
         for (size_t i = 0; i <= t->size; i++) {
-                if (i % step == 0 || i == t->size) {
+                if (i % step == first % step || i == t->size) {
                         QueryItem item;
                         Pos pos;
                         uint32_t column;

@@ -22,8 +22,8 @@ $text = "\N{GRINNING FACE}"
 # How many.
 $count=3
 test "\N{GRINNING FACE}${text}" {
-	content => $nope,
-	int8 => $count,
+        content => $nope,
+        int8 => $count,
 }
 '''
 
@@ -47,7 +47,7 @@ local ok, problem = pcall(function()
         out.diagnostic = { d.lnum, d.col, d.end_col, d.message }
 
         -- An edit of one line, behind a character of two units.
-        vim.api.nvim_buf_set_text(0, 5, 12, 5, 17, { "$text" })
+        vim.api.nvim_buf_set_text(0, 5, 19, 5, 24, { "$text" })
         wait("no unknown name", function()
                 for _, x in ipairs(vim.diagnostic.get(0)) do
                         if x.message:find("nope") then return false end
@@ -55,15 +55,15 @@ local ok, problem = pcall(function()
                 return true
         end)
         vim.api.nvim_buf_set_text(0, 1, 8, 1, 14, { '"\\u{1f4a9}\\u{1f4a9}" + ""' })
-        out.hover = ask("textDocument/hover", 6, 10).contents.value
+        out.hover = ask("textDocument/hover", 6, 17).contents.value
 
-        vim.api.nvim_win_set_cursor(0, { 7, 10 })
+        vim.api.nvim_win_set_cursor(0, { 7, 17 })
         vim.lsp.buf.definition()
         wait("the definition", function() return vim.api.nvim_win_get_cursor(0)[1] == 4 end)
         out.definition = vim.api.nvim_win_get_cursor(0)
 
         local labels = {}
-        for _, item in ipairs(ask("textDocument/completion", 6, 11)) do
+        for _, item in ipairs(ask("textDocument/completion", 6, 18)) do
                 labels[#labels + 1] = item.label
         end
         out.completion = labels
@@ -97,7 +97,7 @@ def neovim(s):
     check(result, f"no result: {done.stdout.decode()}")
     out = json.loads(result)
     check("problem" not in out, f"{out.get('problem')}: {out.get('failed')}; {done.stdout.decode()}")
-    check_equal(out["diagnostic"][:3], [5, 12, 17], "place of the error")
+    check_equal(out["diagnostic"][:3], [5, 19, 24], "place of the error")
     check_equal(out["hover"], "```mcl\n$count int\n```\n\nHow many.", "hover")
     check_equal(out["definition"], [4, 0], "definition")
     check("$count" in out["completion"], f"completion: {out['completion']}")
