@@ -207,10 +207,10 @@ void manager_unindex(Manager *m, Vertex *v) {
 
         if (v->id == VERTEX_NONE)
                 return;
-        if (k)
-                (void) map_remove(k->by_name, vertex_name(v));
         if (m->resource_bus)
                 resource_bus_forget(m->resource_bus, v);
+        if (k)
+                (void) map_remove(k->by_name, vertex_name(v));
         m->vertices[v->id] = NULL;
         graph_remove_vertex(m->graph, v->id);
         v->id = VERTEX_NONE;

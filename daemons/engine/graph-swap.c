@@ -10,6 +10,7 @@
 #include "daemons/engine/autogroup.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/graph-swap.h"
+#include "daemons/engine/resource-bus.h"
 #include "daemons/engine/swap-edges.h"
 
 SwapEntry *swap_entry(Swap *s, Vertex *v) {
@@ -451,6 +452,8 @@ static void start_vertices(Swap *s) {
                 if (s->entries[i]->removed)
                         continue;
                 v = vertex_root(v);
+                if (s->manager->resource_bus && (s->entries[i]->added || s->entries[i]->grouped))
+                        resource_bus_changed(s->manager->resource_bus, v);
                 if (!v->counted)
                         scheduler_add(scheduler, v);
                 else if (s->entries[i]->touched) {

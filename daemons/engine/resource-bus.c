@@ -19,14 +19,14 @@
 
 enum {
         SIGNALS_PER_TURN = 32,
-        SIGNALS_MAX = 1000,     /* more changes at once than this are told by one ResourcesChanged */
+        SIGNALS_MAX = 256,      /* more changes at once than this are told by one ResourcesChanged */
 };
 
 struct ResourceBus {
         Manager *manager;
         sd_event_source *turn;  /* runs while there are changes to tell, when nothing else is to be done */
         TAILQ_HEAD(, Vertex) changed;
-        size_t n_changed;
+        size_t n_changed, n_removed;    /* since the last turn */
 };
 
 char *resource_bus_path(const Vertex *v) {
@@ -150,12 +150,23 @@ static const sd_bus_vtable resource_vtable[] = {
 
 /* ---- changes ---- */
 
-static int tell(ResourceBus *b, const Vertex *v) {
+/* The bus, if there is one that takes signals now. */
+static sd_bus *ready_bus(const ResourceBus *b) {
+        sd_bus *bus = b->manager->daemon->bus;
+
+        return bus && sd_bus_is_ready(bus) > 0 ? bus : NULL;
+}
+
+static int tell(ResourceBus *b, Vertex *v) {
         static const char *const properties[] = { "State", "Converged", "LastCheckUSec", "LastApplyUSec", "LastError", NULL };
         _cleanup_free_ char *path = resource_bus_path(v);
 
         if (!path)
                 return -ENOMEM;
+        if (!v->bus_announced) {
+                v->bus_announced = true;
+                return ready_bus(b) ? sd_bus_emit_object_added(ready_bus(b), path) : 0;
+        }
         return daemon_emit_changed(b->manager->daemon, path, RESOURCE_INTERFACE, (char **) properties);
 }
 
@@ -170,11 +181,15 @@ static int on_turn(sd_event_source *source, void *userdata) {
         Vertex *v;
         int r = 0;
 
-        if (b->n_changed > SIGNALS_MAX) {
-                r = daemon_emit(b->manager->daemon, MANAGER_PATH, MANAGER_INTERFACE, "ResourcesChanged", "t", (uint64_t) b->n_changed);
-                while ((v = TAILQ_FIRST(&b->changed)))
+        if (b->n_changed > SIGNALS_MAX || b->n_removed > SIGNALS_MAX) {
+                r = daemon_emit(b->manager->daemon, MANAGER_PATH, MANAGER_INTERFACE, "ResourcesChanged", "t",
+                                (uint64_t) (b->n_changed + b->n_removed));
+                while ((v = TAILQ_FIRST(&b->changed))) {
                         take_changed(b, v);
+                        v->bus_announced = true;
+                }
         }
+        b->n_removed = 0;
         for (unsigned i = 0; i < SIGNALS_PER_TURN && (v = TAILQ_FIRST(&b->changed)); i++) {
                 take_changed(b, v);
                 r = tell(b, v);
@@ -186,18 +201,29 @@ static int on_turn(sd_event_source *source, void *userdata) {
         return 0;
 }
 
-void resource_bus_changed(ResourceBus *b, Vertex *v) {
-        if (v->bus_dirty)
-                return;
-        v->bus_dirty = true;
-        TAILQ_INSERT_TAIL(&b->changed, v, bus_link);
-        if (b->n_changed++ == 0)
-                (void) sd_event_source_set_enabled(b->turn, SD_EVENT_ON);
+void resource_bus_changed(ResourceBus *b, Vertex *root) {
+        for (size_t i = 0; i < vertex_n_members(root); i++) {
+                Vertex *v = vertex_member(root, i);
+                if (v->bus_dirty)
+                        continue;
+                v->bus_dirty = true;
+                TAILQ_INSERT_TAIL(&b->changed, v, bus_link);
+                b->n_changed++;
+        }
+        (void) sd_event_source_set_enabled(b->turn, SD_EVENT_ON);
 }
 
 void resource_bus_forget(ResourceBus *b, Vertex *v) {
+        _cleanup_free_ char *path = NULL;
+
         if (v->bus_dirty)
                 take_changed(b, v);
+        if (!v->bus_announced)
+                return;
+        v->bus_announced = false;
+        (void) sd_event_source_set_enabled(b->turn, SD_EVENT_ON);
+        if (b->n_removed++ < SIGNALS_MAX && ready_bus(b) && (path = resource_bus_path(v)))
+                (void) sd_bus_emit_object_removed(ready_bus(b), path);
 }
 
 int resource_bus_new(ResourceBus **ret, Manager *m) {

@@ -12,7 +12,7 @@ int resource_bus_new(ResourceBus **ret, Manager *m);    /* m->daemon is there */
 ResourceBus *resource_bus_free(ResourceBus *b);
 DEFINE_CLEANUP(ResourceBus *, resource_bus_free)
 
-void resource_bus_changed(ResourceBus *b, Vertex *v);
-void resource_bus_forget(ResourceBus *b, Vertex *v);
+void resource_bus_changed(ResourceBus *b, Vertex *root);        /* its whole group; what is new is announced */
+void resource_bus_forget(ResourceBus *b, Vertex *v);    /* it goes, but can still be found by its name */
 
 char *resource_bus_path(const Vertex *v);       /* NULL if out of memory */

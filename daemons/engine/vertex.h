@@ -144,6 +144,7 @@ struct Vertex {
         Diag error;             /* of the last failure, until an attempt succeeds; or what it waits for */
 
         bool bus_dirty;         /* PropertiesChanged is due */
+        bool bus_announced;     /* InterfacesAdded was sent */
         TAILQ_ENTRY(Vertex) bus_link;
 };
 

@@ -98,40 +98,60 @@ def lists(s):
         run.end()
 
 
+class Monitor:
+    """busctl monitor; it is on the bus some time after its start."""
+
+    def __init__(self, run):
+        self.process = subprocess.Popen(["busctl", f"--address={run.bus()}", "--json=short", "monitor", NAME],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.lines = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait(SECONDS)
+
+    def find(self, member, text):
+        """The signal, if it was seen by now."""
+        self.lines += self.process.stdout.read() or b""
+        for line in self.lines.decode().splitlines(keepends=True):
+            if line.endswith("\n") and f'"{member}"' in line and text in line:
+                return json.loads(line)["payload"]["data"]
+        return None
+
+    def wait(self, member, text):
+        wait_until(lambda: self.find(member, text), f"{member} of {text}")
+        return self.find(member, text)
+
+
 def signals(s):
-    """Changes are told as signals, and a resource that was given up can be checked again."""
-    with started(s) as run:
+    """Changes, new and removed resources are told as signals; what was given up can be checked again."""
+    with started(s) as run, Monitor(run) as monitor:
         motd = object_of(run, "file", s.at("motd"))
         before = get(run, motd, RESOURCE, "LastApplyUSec")
-        monitor = subprocess.Popen(["busctl", f"--address={run.bus()}", "--json=short", "monitor", NAME], text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: len(busctl(run, "list", "--acquired").split()) > 0, "the bus answers")
-            line = ""
-            for _ in range(20):         # until the monitor is on the bus, nobody knows when
-                write(s.at("motd"), "drift")
-                wait_until(lambda: read(s.at("motd")) == "one\n", "the repair")
-                os.set_blocking(monitor.stdout.fileno(), False)
-                for _ in range(100):
-                    line = monitor.stdout.readline()
-                    if '"PropertiesChanged"' in line and motd in line:
-                        break
-                    if not line:
-                        time.sleep(0.01)
-                else:
-                    continue
+        for _ in range(50):
+            write(s.at("motd"), "drift")
+            wait_until(lambda: read(s.at("motd")) == "one\n", "the repair")
+            time.sleep(0.05)
+            if monitor.find("PropertiesChanged", motd):
                 break
-            check('"PropertiesChanged"' in line, "no signal")
-            told = json.loads(line)["payload"]["data"]
-            check_equal(told[0], RESOURCE, "the interface")
-            check_equal(told[1]["State"]["data"], "ok", "the state")
-            check(told[1]["LastApplyUSec"]["data"] > before, "an old time")
-        finally:
-            monitor.kill()
-            monitor.wait(SECONDS)
+        told = monitor.wait("PropertiesChanged", motd)
+        check_equal(told[0], RESOURCE, "the interface")
+        check(told[1]["LastApplyUSec"]["data"] > before, "an old time")
 
         call(run, "Check", "ss", "exec", "bad")
         run.wait_event("it fails again", type="state", kind="exec", name="bad", state="failed")
+
+        later = object_of(run, "print", "later")
+        done = s.ctl("deploy", s.program(PROGRAM.replace('print "later"', 'print "new"')), MGMT_BUS_ADDRESS=run.bus())
+        check_equal((done.returncode, done.stderr), (0, ""), "status and stderr of deploy")
+        new = json.loads(busctl(run, "call", NAME, PATH, MANAGER, "GetResource", "ss", "print", "new"))["data"][0]
+        told = monitor.wait("InterfacesAdded", new)
+        check_equal(told[1][RESOURCE]["Name"]["data"], "new", "its name")
+        check(RESOURCE in monitor.wait("InterfacesRemoved", later)[1], "its interface has not gone")
         run.end()
 
 
