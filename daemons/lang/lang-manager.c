@@ -39,7 +39,7 @@ static void change_drop(Manager *m) {
 
         m->change = (Change) {};
         program_free(change.program);
-        change.done(change.userdata, -ECANCELED, 0, &(Diag) { .error = -ECANCELED, .message = (char *) "a newer program took its place" });
+        change.done(change.userdata, -ESTALE, 0, &(Diag) { .error = -ESTALE, .message = (char *) "a newer program took its place" });
 }
 
 static void deploy_done(Manager *m) {

@@ -145,7 +145,7 @@ static int on_accepted(sd_bus_message *reply, void *userdata, sd_bus_error *rete
         if (!e)
                 return 0;
         /* It or the bus died while it had the call; the next gets another. */
-        if (sd_bus_error_has_name(e, "org.mgmt.Error.ECANCELED") || sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY) ||
+        if (sd_bus_error_has_name(e, "org.mgmt.Error.ESTALE") || sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY) ||
             sd_bus_error_has_name(e, SD_BUS_ERROR_SERVICE_UNKNOWN) || sd_bus_error_has_name(e, SD_BUS_ERROR_DISCONNECTED))
                 return 0;
         program_print_error(&run->program, e->message ?: e->name);
@@ -257,6 +257,10 @@ static void on_event(Stream *s, const Message *m, void *userdata) {
         if (converged)
                 output_progress_clear();
         output_event(m);
+        if (output_is_broken()) {
+                run_end(run, EXIT_ERROR);
+                return;
+        }
         if (streq(type, "exit")) {
                 run_end(run, (int) strtol(state, NULL, 10) & 0xff);
                 return;

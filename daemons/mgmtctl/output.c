@@ -39,6 +39,10 @@ bool output_is_terminal(void) {
         return !arg_json && isatty(STDOUT_FILENO);
 }
 
+bool output_is_broken(void) {
+        return ferror(stdout);
+}
+
 /* ---- lines ---- */
 
 static void progress_hide(void) {

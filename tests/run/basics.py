@@ -5,11 +5,12 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
-from harness import DAEMONS, Run, check, check_equal, main, read, wait_until, write
+from harness import DAEMONS, MGMTCTL, SECONDS, Run, check, check_equal, main, read, wait_until, write
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUICK = ["--tmp-prefix", "--converger-timeout=0"]
@@ -119,6 +120,24 @@ def engine_error(s):
         check_equal(run.wait_end(), 1, "exit status")
         check(any((e["type"], e.get("file"), e.get("line"), e.get("column")) == ("error", "main.mcl", 1, 1) for e in run.events),
               "no error with a place")
+    s.check_clean()
+
+
+def run_time_error(s):
+    """An error that shows when the program starts has its place, too, and ends with 1."""
+    done = s.ctl("run", *EXIT, s.program('print "a" {}\npanic("oh no")\n'))
+    check_equal(done.returncode, 1, "exit status")
+    check("main.mcl:2:1: " in done.stderr and "\n^" in done.stderr, f"no place or caret in: {done.stderr}")
+    s.check_clean()
+
+
+def closed_output(s):
+    """A reader that goes away ends it."""
+    run = subprocess.Popen([MGMTCTL, "run", *QUICK, s.program(FILE)], env=s.environment(), stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL)
+    run.stdout.readline()
+    run.stdout.close()
+    check_equal(run.wait(SECONDS), 1, "exit status")
     s.check_clean()
 
 
@@ -244,5 +263,5 @@ def other_commands(s):
         run.end()
 
 
-main(hello, converges, startup, drift, compile_error, compile_error_json, engine_error, noop, max_runtime, ends, mgmtctl_killed,
+main(hello, converges, startup, drift, compile_error, compile_error_json, engine_error, run_time_error, closed_output, noop, max_runtime, ends, mgmtctl_killed,
      inputs, refusals, prefix, status_file, other_commands)

@@ -270,7 +270,7 @@ TEST(the_newer_of_two_wins) {
         uint64_t old = w.engine.generation;
         CHECK_INT(change(&w, "two", false, NULL), 0);
         CHECK_INT(w.n_done, 1);
-        CHECK_INT(w.error, -ECANCELED);
+        CHECK_INT(w.error, -ESTALE);
         CHECK(run_until(&w, &w.engine.n_commit, 2));
 
         /* The answer to the older one says nothing about the newer. */
