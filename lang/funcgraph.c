@@ -48,10 +48,10 @@ static int buckets_grow(FuncGraph *g, uint32_t height) {
                 return 0;
 
         uint32_t n = MAX(g->n_buckets * 2, height + 64);
-        Node **grown = reallocarray(g->buckets, n, sizeof(Node *));
+        Bucket *grown = reallocarray(g->buckets, n, sizeof(Bucket));
         if (!grown)
                 return -ENOMEM;
-        memset(grown + g->n_buckets, 0, (n - g->n_buckets) * sizeof(Node *));
+        memset(grown + g->n_buckets, 0, (n - g->n_buckets) * sizeof(Bucket));
         g->buckets = grown;
         g->n_buckets = n;
         return 0;
@@ -59,8 +59,11 @@ static int buckets_grow(FuncGraph *g, uint32_t height) {
 
 /* There is a bucket for the height of every node: node_raise() sees to it. */
 static void put_in_bucket(FuncGraph *g, Node *n) {
-        n->queue_next = g->buckets[n->height];
-        g->buckets[n->height] = n;
+        Bucket *b = &g->buckets[n->height];
+
+        n->queue_next = NULL;
+        *(b->first ? &b->last->queue_next : &b->first) = n;
+        b->last = n;
         g->lowest = MIN(g->lowest, n->height);
 }
 
@@ -73,12 +76,12 @@ void node_queue(FuncGraph *g, Node *n) {
 
 static Node *take_lowest(FuncGraph *g) {
         for (;;) {
-                while (g->lowest < g->n_buckets && !g->buckets[g->lowest])
+                while (g->lowest < g->n_buckets && !g->buckets[g->lowest].first)
                         g->lowest++;
                 if (g->lowest >= g->n_buckets)
                         return NULL;
-                Node *n = g->buckets[g->lowest];
-                g->buckets[g->lowest] = n->queue_next;
+                Node *n = g->buckets[g->lowest].first;
+                g->buckets[g->lowest].first = n->queue_next;
                 if (!n->dead && n->height != g->lowest) {
                         put_in_bucket(g, n);    /* it was raised meanwhile */
                         continue;

@@ -84,6 +84,10 @@ typedef struct StmtNodes {
         size_t n, capacity;
 } StmtNodes;
 
+typedef struct Bucket {
+        Node *first, *last;
+} Bucket;
+
 struct FuncGraph {
         Program *program;
         Env *root;
@@ -91,7 +95,7 @@ struct FuncGraph {
         Node *nodes;            /* all, the newest first */
         Node *swept;            /* the newest one that funcgraph_sweep() has seen */
         size_t n_nodes;
-        Node **buckets;         /* queued nodes by height */
+        Bucket *buckets;        /* queued nodes by height, in the order in which they came */
         uint32_t n_buckets, lowest;
         uint64_t n_runs;        /* how often a node ran, for tests and benchmarks */
         uint64_t sequence;

@@ -703,16 +703,25 @@ static int check_edge(const EdgeEntry *e, Diag *reterr) {
         return 0;
 }
 
-/* Two senders for one field of one receiver. */
-static int check_receivers(const Output *o, const EdgeEntry *e, Diag *reterr) {
-        if (!e->declared || !e->spec.receive_field)
-                return 0;
-        for (const EdgeEntry *f = o->first_edge; f; f = f->next) {
-                if (f == e || !f->declared || f->to != e->to || !f->spec.receive_field ||
-                    !streq(f->spec.receive_field, e->spec.receive_field))
+/* Two senders for one field of one receiver. One pass over all edges, so that many transfers cost no more than their number. */
+static int check_receivers(const Output *o, Diag *reterr) {
+        _cleanup_(map_freep) Map *receivers = map_new();
+
+        if (!receivers)
+                return -ENOMEM;
+        for (const EdgeEntry *e = o->first_edge; e; e = e->next) {
+                if (!e->declared || !e->spec.receive_field)
                         continue;
-                return diag_set(reterr, e->declared->spec.pos, -EEXIST, "resource: `%s[%s]` has duplicate receive on: `%s` param",
-                                e->spec.to_kind, e->spec.to_name, e->spec.receive_field);
+                size_t size;
+                const char *const parts[] = { e->spec.to_kind, e->spec.to_name, e->spec.receive_field };
+                _cleanup_free_ char *key = make_key(&size, parts, ELEMENTSOF(parts));
+                int r = key ? map_put_n(receivers, key, size, (void *) e) : -ENOMEM;
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        return diag_set(reterr, e->declared->spec.pos, -EEXIST,
+                                        "resource: `%s[%s]` has duplicate receive on: `%s` param", e->spec.to_kind,
+                                        e->spec.to_name, e->spec.receive_field);
         }
         return 0;
 }
@@ -775,28 +784,28 @@ static int check_order(Output *o, Diag *reterr) {
 
 static int check_output(FuncGraph *g, Diag *reterr) {
         Output *o = g->output;
+        bool ends_are_gone = false, transfers = false;
         int r;
 
         for (const ResourceEntry *e = o->dirty; e; e = e->next_dirty) {
                 r = check_duplicates(g, e, reterr);
                 if (r < 0)
                         return r;
-                if (e->declared || e->n_edges == 0)
-                        continue;
-                for (const EdgeEntry *f = o->first_edge; f; f = f->next) {
-                        r = f->from == e || f->to == e ? check_edge(f, reterr) : 0;
-                        if (r < 0)
-                                return r;
-                }
+                ends_are_gone = ends_are_gone || (!e->declared && e->n_edges > 0);
         }
         for (const EdgeEntry *e = o->dirty_edge; e; e = e->next_dirty) {
                 r = check_edge(e, reterr);
-                if (r >= 0)
-                        r = check_receivers(o, e, reterr);
+                if (r < 0)
+                        return r;
+                transfers = transfers || e->spec.receive_field;
+        }
+        for (const EdgeEntry *e = o->first_edge; e && ends_are_gone; e = e->next) {
+                r = check_edge(e, reterr);
                 if (r < 0)
                         return r;
         }
-        return check_order(o, reterr);
+        r = transfers ? check_receivers(o, reterr) : 0;
+        return r < 0 ? r : check_order(o, reterr);
 }
 
 static bool edge_notify(const EdgeEntry *e) {
