@@ -93,12 +93,13 @@ static int offer_block(Completion *c, const Block *b, NameKind kind) {
         }
         for (uint32_t i = 0; r >= 0 && i < b->n; i++) {
                 const char *name = query_defined_name(b->items[i], kind);
+                const char *full = name ? written(c, kind, "", name) : NULL;
                 QueryItem item = {};
 
-                if (!name)
+                if (!full || !startswith(full, c->typed) || map_get(c->seen, full))
                         continue;
                 query_describe_stmt(c->q, b->items[i], &item);
-                r = offer(c, written(c, kind, "", name), item);
+                r = offer(c, full, item);
         }
         return r;
 }

@@ -53,14 +53,19 @@ bool query_knows(Lang *l, const char *file) {
 static const char *comment_above(const Query *q, Pos pos) {
         const Ast *ast = pos.line > 0 && pos.file ? find_ast(q->program, pos.file) : NULL;
         const char *text = NULL;
-        uint32_t line = pos.line;
+        uint32_t line = pos.line, above = 0, limit = ast ? ast->comments.n : 0;
 
-        for (uint32_t i = ast ? ast->comments.n : 0; i-- > 0;) {
+        while (above < limit) {         /* how many comments are above */
+                uint32_t middle = above + (limit - above) / 2;
+                if (ast->comments.items[middle].line < line)
+                        above = middle + 1;
+                else
+                        limit = middle;
+        }
+        for (uint32_t i = above; i-- > 0;) {
                 const Comment *c = &ast->comments.items[i];
-                if (c->line + 1 < line)
-                        break;
                 if (c->line + 1 != line || c->column != pos.column)
-                        continue;
+                        break;
                 const char *words = c->text + (c->text[0] == ' ');
                 text = text ? arena_printf(q->program->arena, "%s\n%s", words, text) : words;
                 line = c->line;

@@ -457,14 +457,15 @@ static int on_completion(Server *s, Json *params, Json **ret) {
         Json *list = json_object_new_array();
         r = query_complete(l, &place, add_completion, list, &column);
         json_object_array_sort(list, compare_labels);
+        Json *range = range_of(d->text, d->size, (Pos) { d->path, place.line, column, place.line, place.column });
         for (size_t i = 0; i < json_object_array_length(list); i++) {
                 Json *item = json_object_array_get_idx(list, i), *edit = json_object_new_object();
-                Pos replaced = { d->path, place.line, column, place.line, place.column };
 
-                json_object_object_add(edit, "range", range_of(d->text, d->size, replaced));
+                json_object_object_add(edit, "range", json_object_get(range));
                 json_object_object_add(edit, "newText", json_str(get_str(item, "label")));
                 json_object_object_add(item, "textEdit", edit);
         }
+        json_object_put(range);
         *ret = list;
         return r < 0 ? ERROR_INTERNAL : 0;
 }

@@ -8,6 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "run"))
@@ -385,5 +386,21 @@ def many_changes(s):
         check_equal(c.wait_diagnostics(), [], "at the end")
 
 
+def large(s):
+    """In a file of 50,000 lines every answer comes at once."""
+    text = "".join(f"# Number {i}.\n$x{i} = {i} + 1\ntest \"{i}\" {{\n\tint8 => $x{i},\n}}\n" for i in range(10000))
+    with Client(s, text) as c:
+        check_equal(c.wait_diagnostics(), [], "diagnostics")
+        times = {}
+        for what, call in (("hover", lambda: c.hover("=> $x9000", 4)), ("definition", lambda: c.definition("=> $x9000", 4)),
+                           ("completion", lambda: c.ask("textDocument/completion", c.at("=> $x9000", 4))),
+                           ("formatting", lambda: c.ask("textDocument/formatting", {"textDocument": {"uri": c.uri()}}))):
+            start = time.monotonic()
+            call()
+            times[what] = time.monotonic() - start
+        print("# " + ", ".join(f"{what} {seconds * 1000:.0f} ms" for what, seconds in times.items()))
+        check(max(times.values()) < 5, f"seconds: {times}")
+
+
 main(capabilities, diagnostics, diagnostics_elsewhere, utf16, hover, definition, completion, formatting, programs, misbehaving, framing,
-     many_changes)
+     many_changes, large)
