@@ -237,6 +237,7 @@ static int file_watch(Resource *r, Diag *reterr) {
  * or the plain way did not find it. */
 typedef struct Found {
         bool exists;
+        bool renewed;           /* it was replaced meanwhile, with owner and mode as wanted */
         int fd;                 /* of the object, to read from if it was opened so; owned */
         struct stat st;
         SafePath where;
@@ -364,7 +365,7 @@ static int set_access(const File *f, int fd, const Access *a, Diag *reterr) {
         (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
         if ((a->uid != (uid_t) -1 || a->gid != (gid_t) -1) && fchownat(fd, "", a->uid, a->gid, AT_EMPTY_PATH) < 0)
                 return resource_error(&f->resource, reterr, -errno, "cannot change the owner of '%s': %m", f->target);
-        if (a->has_mode && chmod(proc, a->mode) < 0)
+        if (a->has_mode && fchmod(fd, a->mode) < 0 && (errno != EBADF || chmod(proc, a->mode) < 0))     /* EBADF: O_PATH */
                 return resource_error(&f->resource, reterr, -errno, "cannot change the mode of '%s': %m", f->target);
         return 0;
 }
@@ -373,7 +374,7 @@ static int check_access(const File *f, bool apply, Found *x, bool *changed, Diag
         Access a;
         int r;
 
-        if (!*f->owner && !*f->group && !*f->mode)
+        if (x->renewed || (!*f->owner && !*f->group && !*f->mode))
                 return 0;
         if (!x->exists) {
                 if (!apply || *changed) {
@@ -544,8 +545,8 @@ static int check_content(const File *f, bool apply, Found *x, bool *changed, Dia
                 if (r < 0)
                         return r;
         }
-        r = replace_content(f, x, &c, reterr);
-        return r < 0 ? r : find(f, false, x, reterr);
+        x->renewed = true;
+        return replace_content(f, x, &c, reterr);
 }
 
 /* ---- state ---- */

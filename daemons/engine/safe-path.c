@@ -82,7 +82,29 @@ static int next_part_or_dot(const char **path, char part[static NAME_MAX + 1]) {
         return r;
 }
 
-int safe_path_find(const char *path, bool follow, SafePath *ret) {
+/* Two calls where no part of the path is a link; then it is what the walk would find. 0 if the walk must decide. */
+static int find_without_links(const char *path, bool follow, SafePath *ret) {
+        const char *slash = strrchr(path, '/');
+        char dir[PATH_MAX];
+        struct stat st;
+
+        if (!slash || !slash[1] || streq(slash + 1, ".") || streq(slash + 1, "..") || (size_t) (slash - path) + 1 >= sizeof(dir))
+                return 0;
+        memcpy(dir, path, (size_t) (slash - path) + 1);
+        dir[slash - path + 1] = '\0';
+        _cleanup_close_ int fd = open_without_links(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return 0;
+        if (follow && fstatat(fd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISLNK(st.st_mode))
+                return 0;
+        ret->base = strdup(slash + 1);
+        if (!ret->base)
+                return -ENOMEM;
+        ret->dir_fd = TAKE_FD(fd);
+        return 1;
+}
+
+static int walk(const char *path, bool follow, SafePath *ret) {
         _cleanup_close_ int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_free_ char *spliced = NULL;
         char part[NAME_MAX + 1];
@@ -91,8 +113,6 @@ int safe_path_find(const char *path, bool follow, SafePath *ret) {
 
         if (dir < 0)
                 return -errno;
-        if (path[0] != '/')
-                return -EINVAL;
         r = next_part_or_dot(&path, part);
         if (r < 0)
                 return r;
@@ -143,6 +163,13 @@ int safe_path_find(const char *path, bool follow, SafePath *ret) {
                 if (r < 0)
                         return r;
         }
+}
+
+int safe_path_find(const char *path, bool follow, SafePath *ret) {
+        if (path[0] != '/')
+                return -EINVAL;
+        int r = find_without_links(path, follow, ret);
+        return r != 0 ? MIN(r, 0) : walk(path, follow, ret);
 }
 
 void safe_path_done(SafePath *p) {
