@@ -660,14 +660,27 @@ Output *output_free(Output *o) {
         return NULL;
 }
 
-static const char *native_name(const Program *p, const char *kind, const char *field, char *buffer, size_t size) {
-        const SchemaKind *k = schema_kind(p->host.schema, kind);
-        const SchemaField *f = k ? schema_field(k, field) : NULL;
+static bool is_given(const ResourceSpec *s, const char *field) {
+        for (size_t i = 0; i < s->n_fields; i++)
+                if (streq(s->fields[i].name, field))
+                        return true;
+        return false;
+}
 
-        (void) snprintf(buffer, size, "%s", f && f->native ? f->native : field);
-        if (!(f && f->native) && buffer[0] >= 'a' && buffer[0] <= 'z')
-                buffer[0] = (char) (buffer[0] - 'a' + 'A');
-        return buffer;
+/* "the AnotherStr differs", by the name that users know from listings of values. Of a field that may be unset, being set is one
+ * thing and what is in it another. */
+static char *difference(const Program *p, const ResourceSpec *a, const ResourceSpec *b, const char *field) {
+        const SchemaKind *k = schema_kind(p->host.schema, a->kind);
+        const SchemaField *f = k ? schema_field(k, field) : NULL;
+        bool contents = f && (f->flags & FIELD_OPTIONAL) && is_given(a, field) && is_given(b, field);
+        _cleanup_free_ char *name = strdup(f && f->native ? f->native : field);
+        char *text = NULL;
+
+        if (!name)
+                return NULL;
+        if (name[0] >= 'a' && name[0] <= 'z')
+                name[0] = (char) (name[0] - 'a' + 'A');
+        return asprintf(&text, contents ? "the contents of %s differ" : "the %s differs", name) < 0 ? NULL : text;
 }
 
 /* Several statements may say the same; they must not contradict each other. */
@@ -675,11 +688,11 @@ static int check_duplicates(FuncGraph *g, const ResourceEntry *e, Diag *reterr) 
         for (const Declared *d = e->declared; d && d->next; d = d->next) {
                 const ResourceSpec *a = &d->spec, *b = &d->next->spec;
                 const char *field = NULL;
-                char buffer[256];
                 if (resource_spec_equal(a, b, &field))
                         continue;
-                int r = diag_set(reterr, b->pos, -EEXIST, "inequivalent duplicate resource `%s[%s]` found: the %s differs", a->kind,
-                                 a->name, native_name(g->program, a->kind, field ?: "field", buffer, sizeof(buffer)));
+                _cleanup_free_ char *text = difference(g->program, a, b, field ?: "field");
+                int r = diag_set(reterr, b->pos, -EEXIST, "inequivalent duplicate resource `%s[%s]` found: %s", a->kind, a->name,
+                                 text ?: "they differ");
                 (void) diag_note(reterr, a->pos, "note: it is declared here already");
                 return r;
         }
