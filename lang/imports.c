@@ -10,6 +10,8 @@
 #include "lang/builtins.h"
 #include "lang/program.h"
 
+enum { IMPORT_DEPTH_MAX = 100 };
+
 typedef enum ImportKind {
         IMPORT_SYSTEM,          /* "fmt": comes with the language */
         IMPORT_LOCAL,           /* "x.mcl", "dir/": beside the importing file */
@@ -491,8 +493,11 @@ int import_open(Program *p, Module *importer, Stmt *s, Scope *outer, Scope **ret
         if (!input)
                 return program_oom(p);
 
+        unsigned depth = 0;
         for (const Module *up = importer; up && r >= 0; up = up->parent)
-                if (up->name && streq(up->name, input))
+                if (++depth > IMPORT_DEPTH_MAX)
+                        r = program_fail(p, (Pos) {}, "modules import each other more than %d levels deep", IMPORT_DEPTH_MAX);
+                else if (up->name && streq(up->name, input))
                         r = program_fail(p, (Pos) {}, "recursive import of: `%s`: not a dag", s->import.name);
         if (r >= 0)
                 r = module_load(p, input, importer, input, &m);

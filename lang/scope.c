@@ -460,7 +460,7 @@ static int open_class(Program *p, Stmt *s, Scope *where, Level *level) {
                 return -EINVAL;
         }
         if (p->call_depth >= CALL_DEPTH_MAX)
-                return program_fail(p, s->pos, "recursive class `%s` found", s->include.name);
+                return program_fail(p, s->pos, "classes include each other more than %d levels deep", CALL_DEPTH_MAX);
         s->include.body = block_copy(p->arena, c->class.body);
         Scope *inside = scope_new(p, class->scope);
         if (!s->include.body || !inside)
