@@ -71,6 +71,7 @@ struct Worker {
         const ResourceType *const *types;
         char *hostname, *state_dir;
         Channel *channel;       /* of the engine, NULL before it came */
+        Channel *listener;      /* its own, by worker_serve(); else NULL */
         PeerId engine;
         Map *by_id;
         Map *by_key;            /* "kind[name]" → Task: the settled roots. Those that are not registered are orphans */

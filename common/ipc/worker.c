@@ -8,6 +8,7 @@
 
 #include "common/ipc/task.h"
 #include "common/ipc/worker.h"
+#include "common/sd/daemon.h"
 #include "common/sd/log.h"
 
 static Worker *worker_of(const Resource *r) {
@@ -502,6 +503,28 @@ int worker_new(Worker **ret, sd_event *event, const ResourceType *const *types, 
         return 0;
 }
 
+static void on_served(Channel *c, PeerId peer, Message *m, void *userdata) {
+        if (!worker_message(userdata, c, peer, m))
+                answer_error(c, peer, -EPROTO, "only an engine is served here");
+}
+
+int worker_serve(Worker **ret, Daemon *d, const ResourceType *const *types, void *manager) {
+        static const ChannelOps ops = { .message = on_served };
+        _cleanup_(worker_freep) Worker *w = NULL;
+        int r;
+
+        r = worker_new(&w, d->event, types, d->state_dir, manager);
+        if (r < 0)
+                return r;
+        if (d->listen_fd >= 0) {
+                r = channel_listen(&w->listener, d->event, TAKE_FD(d->listen_fd), &ops, w);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(w);
+        return 0;
+}
+
 Worker *worker_free(Worker *w) {
         size_t i = 0;
         void *orphan;
@@ -514,6 +537,7 @@ Worker *worker_free(Worker *w) {
                 group_free(t);
         while (map_next(w->by_key, &i, NULL, &orphan))
                 group_free(orphan);
+        channel_free(w->listener);
         map_free(w->by_id);
         map_free(w->by_key);
         free(w->hostname);

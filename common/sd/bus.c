@@ -76,3 +76,8 @@ int bus_error_from_diag(sd_bus_error *reterr, const Diag *d) {
         (void) sd_bus_error_set(reterr, name, b.failed ? strerrordesc_np(-error) : b.data);
         return error;
 }
+
+int bus_get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                    void *userdata, sd_bus_error *reterr) {
+        return sd_bus_message_append(reply, "s", MGMT_VERSION);
+}

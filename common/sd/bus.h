@@ -12,6 +12,11 @@
  * asynchronously, also later, when the bus appears. -EINVAL: the address is none. */
 int bus_open(sd_bus **ret, sd_event *event, const char *description);
 
+/* The property Version, which every daemon's Manager has: the program's. One row of its vtable. */
+int bus_get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                    void *userdata, sd_bus_error *reterr);
+#define BUS_PROPERTY_VERSION SD_BUS_PROPERTY("Version", "s", bus_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST)
+
 /* The error of a method call that failed because of d: org.mgmt.Error.<errno name>, text with place. Returns a negative errno
  * for the method handler to return. */
 int bus_error_from_diag(sd_bus_error *reterr, const Diag *d);

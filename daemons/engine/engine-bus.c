@@ -4,6 +4,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "common/sd/bus.h"
 #include "common/sd/daemon.h"
 #include "common/sd/log.h"
 #include "daemons/engine/engine-manager.h"
@@ -18,10 +19,6 @@ enum { LIST_MAX = 10000 };      /* resources per answer; whoever wants more asks
 #define PROPERTY(function) \
         static int function(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply, \
                             void *userdata, sd_bus_error *reterr)
-
-PROPERTY(get_version) {
-        return sd_bus_message_append(reply, "s", MGMT_VERSION);
-}
 
 PROPERTY(get_resource_count) {
         const Manager *m = userdata;
@@ -168,7 +165,7 @@ static int method_check(sd_bus_message *message, void *userdata, sd_bus_error *r
 
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        BUS_PROPERTY_VERSION,
         SD_BUS_PROPERTY("ResourceCount", "u", get_resource_count, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("UnsettledCount", "u", get_unsettled_count, 0, 0),
         SD_BUS_PROPERTY("Converged", "b", get_converged, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

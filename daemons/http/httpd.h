@@ -3,7 +3,6 @@
 
 /* The whole of one mgmt-http process. */
 
-#include "common/ipc/channel.h"
 #include "common/ipc/worker.h"
 #include "common/sd/daemon.h"
 #include "daemons/http/httpd-manager.h"
@@ -12,7 +11,6 @@ typedef struct Httpd {
         Daemon *daemon;
         HttpManager manager;
         Worker *worker;
-        Channel *channel;       /* NULL if no socket was inherited */
 } Httpd;
 
 int httpd_export(Httpd *h);             /* puts it on the bus */

@@ -169,11 +169,6 @@ static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *rete
 
 /* ---- properties ---- */
 
-static int property_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                            void *userdata, sd_bus_error *reterr) {
-        return sd_bus_message_append(reply, "s", MGMT_VERSION);
-}
-
 static int property_deploy_id(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
                               void *userdata, sd_bus_error *reterr) {
         const Manager *m = userdata;
@@ -197,7 +192,7 @@ static int property_last_error(sd_bus *bus, const char *path, const char *interf
 
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        BUS_PROPERTY_VERSION,
         SD_BUS_PROPERTY("DeployId", "t", property_deploy_id, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(Manager, generation), 0),
         SD_BUS_PROPERTY("Source", "s", property_source, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

@@ -4,15 +4,11 @@
 
 #include <systemd/sd-bus.h>
 
+#include "common/sd/bus.h"
 #include "daemons/virt/virtd.h"
 
 #define OBJECT "/org/mgmt/virt1"
 #define INTERFACE "org.mgmt.virt1.Manager"
-
-static int property_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                            void *userdata, sd_bus_error *reterr) {
-        return sd_bus_message_append(reply, "s", MGMT_VERSION);
-}
 
 static int property_resource_count(sd_bus *bus, const char *path, const char *interface, const char *property,
                                    sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
@@ -40,7 +36,7 @@ static int property_connections(sd_bus *bus, const char *path, const char *inter
 
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        BUS_PROPERTY_VERSION,
         SD_BUS_PROPERTY("ResourceCount", "u", property_resource_count, 0, 0),
         SD_BUS_PROPERTY("Connections", "a(ssu)", property_connections, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_VTABLE_END

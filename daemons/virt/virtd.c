@@ -6,19 +6,7 @@
 #include "daemons/virt/kinds.h"
 #include "daemons/virt/virtd.h"
 
-static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
-        Virtd *v = userdata;
-
-        if (worker_message(v->worker, c, peer, m))
-                return;
-
-        char text[] = "only an engine is served here";
-        Message answer = { .type = MESSAGE_ERROR, .error = { .error = -EPROTO, .text = text } };
-        (void) channel_send(c, peer, &answer);
-}
-
 static int virtd_start(Daemon *d) {
-        static const ChannelOps ops = { .message = on_message };
         Virtd *v = calloc(1, sizeof(*v));
         int r;
 
@@ -29,14 +17,9 @@ static int virtd_start(Daemon *d) {
         r = virt_manager_init(&v->manager, d->event);
         if (r < 0)
                 return r;
-        r = worker_new(&v->worker, d->event, virt_kinds, d->state_dir, &v->manager);
+        r = worker_serve(&v->worker, d, virt_kinds, &v->manager);
         if (r < 0)
                 return r;
-        if (d->listen_fd >= 0) {
-                r = channel_listen(&v->channel, d->event, TAKE_FD(d->listen_fd), &ops, v);
-                if (r < 0)
-                        return r;
-        }
         return virtd_export(v);
 }
 
@@ -46,7 +29,6 @@ static void virtd_stop(Daemon *d) {
         if (!v)
                 return;
         worker_free(v->worker);
-        channel_free(v->channel);
         virt_manager_done(&v->manager);
         free(v);
         d->manager = NULL;

@@ -3,7 +3,6 @@
 
 /* The whole of one mgmt-virt process. */
 
-#include "common/ipc/channel.h"
 #include "common/ipc/worker.h"
 #include "common/sd/daemon.h"
 #include "daemons/virt/connection.h"
@@ -12,7 +11,6 @@ typedef struct Virtd {
         Daemon *daemon;
         VirtManager manager;
         Worker *worker;
-        Channel *channel;       /* NULL if no socket was inherited */
 } Virtd;
 
 int virtd_export(Virtd *v);             /* puts it on the bus */

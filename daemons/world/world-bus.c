@@ -6,17 +6,13 @@
 
 #include <systemd/sd-bus.h>
 
+#include "common/sd/bus.h"
 #include "daemons/world/world-manager.h"
 
 #define OBJECT_PATH "/org/mgmt/world1"
 #define INTERFACE "org.mgmt.world1.Manager"
 
 /* ---- properties ---- */
-
-static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                       void *userdata, sd_bus_error *reterr) {
-        return sd_bus_message_append(reply, "s", MGMT_VERSION);
-}
 
 static int get_deploy_id(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
                          void *userdata, sd_bus_error *reterr) {
@@ -143,7 +139,7 @@ static int method_list_deploys(sd_bus_message *call, void *userdata, sd_bus_erro
 
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        BUS_PROPERTY_VERSION,
         SD_BUS_PROPERTY("DeployId", "t", get_deploy_id, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("ResourceCount", "u", get_resource_count, 0, 0),
         SD_BUS_PROPERTY("StoreUri", "s", NULL, offsetof(WorldManager, store_uri), SD_BUS_VTABLE_PROPERTY_CONST),
