@@ -24,6 +24,7 @@ typedef struct Printer {
         uint32_t next;          /* comment */
         uint32_t last;          /* 0 before anything was printed */
         uint32_t end;
+        bool too_large;
 } Printer;
 
 /* ---- weaving ---- */
@@ -34,7 +35,7 @@ static void reach(Printer *p, uint32_t line) {
 
 static void indent(Printer *p, unsigned depth) {
         if (p->out.size > OUTPUT_MAX) {
-                p->out.failed = true;
+                p->too_large = true;
                 return;
         }
         for (unsigned i = 0; i < depth; i++)
@@ -582,9 +583,12 @@ static int print_ast(const Ast *ast, char **ret, size_t *ret_size, Diag *reterr)
         print_comments(&p, UINT32_MAX, 0);
 
         size_t size = p.out.size;
-        *ret = strbuf_take(&p.out);
-        if (!*ret)
+        _cleanup_free_ char *text = strbuf_take(&p.out);
+        if (p.too_large)
                 return diag_set(reterr, (Pos) { .file = ast->file }, -E2BIG, "the formatted text would be too large");
+        if (!text)
+                return diag_set(reterr, (Pos) { .file = ast->file }, -ENOMEM, "out of memory");
+        *ret = TAKE_PTR(text);
         *ret_size = size;
         return 0;
 }

@@ -58,8 +58,9 @@ uint32_t query_token_at(const Query *q);        /* UINT32_MAX: none */
 const char *query_half_kind(Query *q, uint32_t close);
 const char *query_lower(Query *q, const char *name);
 
-/* query-tree.c: fills around. */
-int query_enter(Query *q, const Block *b);
+/* query-tree.c */
+int query_enter(Query *q, const Block *b);      /* fills around */
+const Type *query_type_at(Query *q, Pos pos);   /* of the variable that is used there; NULL if it is not known */
 
 /* query.c. Descriptions lack the name. */
 int query_begin(Query *q, Lang *l, const QueryPlace *at, Diags *errors);

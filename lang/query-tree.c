@@ -18,19 +18,28 @@ static bool same_place(Pos a, Pos b) {
         return a.line == b.line && a.column == b.column && streq_ptr(a.file, b.file);
 }
 
-/* What a copy is looked for of: the body of a class, or a function. */
+/* What is looked for: a copy of the body of a class or of a function, or the type of a variable where it is used. */
 typedef struct Wanted {
-        Pos body, function;
+        Pos body, function, variable;
         const Stmt *include;
         const Func *copy;
+        const Type *type;
 } Wanted;
+
+static bool is_found(const Wanted *w) {
+        return w->include || w->copy || w->type;
+}
 
 static void look_in_block(Query *q, const Block *b, Wanted *w);
 
 static void look_in_expr(Query *q, const Expr *e, Wanted *w) {
-        if (!e || w->copy || w->include || q->visits++ > VISITS_MAX)
+        if (!e || is_found(w) || q->visits++ > VISITS_MAX)
                 return;
         switch ((ExprKind) e->kind) {
+        case EXPR_VAR:
+                if (e->type && e->type->kind != TYPE_UNKNOWN && w->variable.line > 0 && same_place(e->pos, w->variable))
+                        w->type = e->type;
+                break;
         case EXPR_LIST:
                 for (uint32_t i = 0; i < e->list.n; i++)
                         look_in_expr(q, e->list.items[i], w);
@@ -115,13 +124,20 @@ static void look_in_stmt(Query *q, const Stmt *s, Wanted *w) {
 }
 
 static void look_in_block(Query *q, const Block *b, Wanted *w) {
-        for (uint32_t i = 0; b && i < b->n && !w->copy && !w->include && q->visits++ <= VISITS_MAX; i++)
+        for (uint32_t i = 0; b && i < b->n && !is_found(w) && q->visits++ <= VISITS_MAX; i++)
                 look_in_stmt(q, b->items[i], w);
 }
 
 static void look(Query *q, Wanted *w) {
         q->visits = 0;
         look_in_block(q, q->program->main->ast.block, w);
+}
+
+const Type *query_type_at(Query *q, Pos pos) {
+        Wanted w = { .variable = pos };
+
+        look(q, &w);
+        return w.type;
 }
 
 static int enter_expr(Query *q, const Expr *e);

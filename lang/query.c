@@ -93,11 +93,18 @@ static const char *params_string(const Query *q, const char *word, const char *n
         return text ? arena_printf(a, "%s)", text) : NULL;
 }
 
-/* The most that is known: a definition's own type may still be what inference began with. */
-static const Type *def_type(const Def *d) {
+/* The most that is known. A definition's own type may still be what inference began with, and what nothing uses was not looked at by
+ * inference at all: then there is what is plain to see. */
+static const Type *def_type(const Query *q, const Def *d) {
+        const Program *p = q->program;
+        bool resolved = !p->broken || p->stage > LANG_STAGE_SCOPE;
         const Type *t = d->kind == DEF_BIND && d->expr ? d->expr->type : NULL;
 
-        return t && t->kind != TYPE_UNKNOWN ? t : d->type && d->type->kind != TYPE_UNKNOWN ? d->type : d->annotation;
+        if (!t || t->kind == TYPE_UNKNOWN)
+                t = d->type && d->type->kind != TYPE_UNKNOWN ? d->type : d->annotation;
+        if (!t && d->kind == DEF_BIND && d->expr && resolved)
+                t = known_type(q->program, d->expr);
+        return t;
 }
 
 void query_describe_stmt(const Query *q, const Stmt *s, QueryItem *ret) {
@@ -117,7 +124,7 @@ void query_describe_stmt(const Query *q, const Stmt *s, QueryItem *ret) {
                 break;
         default:
                 ret->kind = QUERY_VARIABLE;
-                ret->type = type_string(q, (s->bind.def ? def_type(s->bind.def) : NULL) ?: s->bind.type);
+                ret->type = type_string(q, (s->bind.def ? def_type(q, s->bind.def) : NULL) ?: s->bind.type);
                 break;
         }
 }
@@ -128,7 +135,7 @@ void query_describe_def(const Query *q, const Def *d, QueryItem *ret) {
         case DEF_PARAM:
         case DEF_CONST:
                 *ret = (QueryItem) { .kind = QUERY_VARIABLE, .definition = d->pos };
-                ret->type = type_string(q, def_type(d));
+                ret->type = type_string(q, def_type(q, d));
                 ret->doc = d->kind == DEF_BIND ? comment_above(q, d->pos) : NULL;
                 break;
         case DEF_BUILTIN:
@@ -144,7 +151,7 @@ void query_describe_def(const Query *q, const Def *d, QueryItem *ret) {
 
 void query_describe_param(const Query *q, const Param *x, QueryItem *ret) {
         *ret = (QueryItem) { .kind = QUERY_VARIABLE, .definition = x->pos };
-        ret->type = type_string(q, (x->def ? def_type(x->def) : NULL) ?: x->type);
+        ret->type = type_string(q, (x->def ? def_type(q, x->def) : NULL) ?: x->type);
 }
 
 static bool find_in_params(const Query *q, const Surrounding *s, const char *name, QueryItem *ret) {
@@ -357,7 +364,10 @@ static bool name_at(Query *q, uint32_t i, QueryItem *ret, Pos *ret_pos) {
                 return transfer_at(q, start, ret);
         if (last == DOLLAR) {
                 ret_pos->column = q->tokens.items[start - 1].pos.column;
-                bool found = find_name(q, NAME_VAR, name, ret) || (i < end && find_module(q, name, ret));
+                bool found = find_name(q, NAME_VAR, name, ret);
+                if (found && !ret->type)
+                        ret->type = type_string(q, query_type_at(q, q->tokens.items[start - 1].pos));
+                found = found || (i < end && find_module(q, name, ret));
                 ret->name = arena_printf(q->program->arena, "$%s", name);
                 return found;
         }

@@ -14,6 +14,7 @@
 #include "lang/format.h"
 #include "lang/grammar.h"
 #include "lang/lexer.h"
+#include "tests/common/alloc.h"
 #include "tests/test.h"
 
 enum { FILE_MAX = 1024 * 1024 };
@@ -122,6 +123,33 @@ TEST(nesting_has_a_limit) {
         check_nested("[\n", "1", ",\n]", 100000, -EBADMSG);
         check_nested("(", "1", ")", 100000, -EBADMSG);
         check_nested("if true { ", "1", " } else { 1 }", 100000, -EBADMSG);
+}
+
+/* Whichever allocation fails: it says so, or is done all the same. */
+TEST(memory_that_runs_out) {
+        static const char text[] = "# a\n$x=[\n1,\n[2,3], # b\n]\nfile \"x\" {\n\tcontent=>if $x==1{f(1.5)}else{\"b\"},\n}\n"
+                                   "func g($a func(str) int, $b) map{str: int} { {\"a\" => $a($b)} }\n";
+
+        for (uint64_t n = 1;; n++) {
+                _cleanup_(diag_done) Diag d = {};
+                char *got = NULL;
+                size_t before = alloc_bytes(), size = 0;
+
+                alloc_fail_at(n);
+                int r = format_text("x", text, strlen(text), &got, &size, &d);
+                bool failed = alloc_failed();
+                CHECK((r < 0) == !got);
+                if (r < 0)
+                        CHECK_INT(r, -ENOMEM);
+                free(got);
+                diag_done(&d);
+                CHECK_INT(alloc_bytes(), before);
+                if (!failed) {
+                        CHECK_INT(r, 0);
+                        CHECK(n > 10);
+                        return;
+                }
+        }
 }
 
 /* ---- programs of others ---- */
