@@ -3,6 +3,8 @@
 /* Functions of the library, called by name: each row has the arguments and what comes of them, in the printed form of values. An
  * error is "!" and its text if it can be caught, "!!" and its text if it cannot. */
 
+#include <time.h>
+
 #include "common/strbuf.h"
 #include "lang/builtins.h"
 #include "lang/lang.h"
@@ -131,6 +133,68 @@ TEST(json_that_is_too_deep) {
         REQUIRE(value_str(&text, deep, DEPTH) >= 0);
         BuiltinCall call = { .builtin = b, .type = type_func(arena, NULL, 0, &type_int) };
         CHECK(b->eval(&call, &text, 1, &result, &error) < 0);
+}
+
+TEST(addresses_and_prefixes) {
+        CHECK_CASES({ "net.cidr_to_ip", { "\" 192.0.2.12/24\\n\"" }, "\"192.0.2.12\"" },
+                    { "net.cidr_to_prefix", { "\"192.0.2.12/024\"" }, "\"24\"" },
+                    { "net.cidr_to_mask", { "\"192.0.2.12/24\"" }, "\"255.255.255.0\"" },
+                    { "net.cidr_to_mask", { "\"::/32\"" }, "\"ffff:ffff::\"" },
+                    { "net.cidr_to_network", { "\"192.0.2.12/25\"" }, "\"192.0.2.0/25\"" },
+                    { "net.cidr_to_network", { "\"2001:DB8:0:0:1::1/48\"" }, "\"2001:db8::/48\"" },
+                    { "net.cidr_to_ip", { "\"::ffff:1.2.3.4/120\"" }, "\"1.2.3.4\"" },
+                    { "net.cidr_to_mask", { "\"::ffff:1.2.3.4/120\"" }, "\"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00\"" },
+                    { "net.cidr_to_network", { "\"::ffff:1.2.3.4/120\"" }, "\"1.2.3.0/120\"" },
+                    { "net.cidr_to_ip", { "\"1:0:0:2:0:0:0:3/1\"" }, "\"1:0:0:2::3\"" },
+                    { "net.cidr_to_ip", { "\"1:2:3:4:5:6:7::/1\"" }, "\"1:2:3:4:5:6:7:0\"" },
+                    { "net.cidr_to_ip", { "\"1:2:3:4:5:6:7::8/1\"" }, "!invalid CIDR address: 1:2:3:4:5:6:7::8/1" },
+                    { "net.cidr_to_ip", { "\"1.2.3.4/33\"" }, "!invalid CIDR address: 1.2.3.4/33" },
+                    { "net.cidr_to_ip", { "\"1.2.3.4/+1\"" }, "!invalid CIDR address: 1.2.3.4/+1" },
+                    { "net.cidr_to_ip", { "\"1.2.3.4/\"" }, "!invalid CIDR address: 1.2.3.4/" },
+                    { "net.cidr_to_ip", { "\"1.2.3.4/99999999999999999999\"" }, "!invalid CIDR address: 1.2.3.4/99999999999999999999" },
+                    { "net.cidr_to_ip", { "\"01.2.3.4/1\"" }, "!invalid CIDR address: 01.2.3.4/1" },
+                    { "net.cidr_to_ip", { "\"fe80::1%eth0/64\"" }, "!invalid CIDR address: fe80::1%eth0/64" },
+                    { "net.cidr_to_first", { "\"192.168.1.0/24\"" }, "\"192.168.1.1\"" },
+                    { "net.cidr_to_first", { "\"192.168.1.7/24\"" }, "\"192.168.1.8\"" },
+                    { "net.cidr_to_first", { "\"192.168.1.255/24\"" }, "!no usable next address" },
+                    { "net.cidr_to_first", { "\"255.255.255.255/0\"" }, "!no usable next address" },
+                    { "net.cidr_to_first", { "\"1.2.3.4/32\"" }, "!no usable next address" },
+                    { "net.cidr_to_last", { "\"192.168.1.0/24\"" }, "\"192.168.1.255\"" },
+                    { "net.cidr_to_last", { "\"2001:db8::/127\"" }, "\"2001:db8::1\"" },
+                    { "net.cidr_to_last", { "\"1.2.3.4\"" }, "!netip.ParsePrefix(\"1.2.3.4\"): no '/'" },
+                    { "net.cidr_to_last", { "\"1.2.3/8\"" },
+                      "!netip.ParsePrefix(\"1.2.3/8\"): ParseAddr(\"1.2.3\"): IPv4 address too short" },
+                    { "net.cidr_to_last", { "\"12345::/8\"" },
+                      "!netip.ParsePrefix(\"12345::/8\"): ParseAddr(\"12345::\"): each group must have 4 or less digits (at \"12345::\")" },
+                    { "net.cidr_to_last", { "\"::%a/8\"" }, "!netip.ParsePrefix(\"::%a/8\"): IPv6 zones cannot be present in a prefix" },
+                    { "net.cidr_to_last", { "\"1.2.3.4/08\"" }, "!netip.ParsePrefix(\"1.2.3.4/08\"): bad bits after slash: \"08\"" },
+                    { "net.cidr_to_last", { "\"1.2.3.4/33\"" }, "!netip.ParsePrefix(\"1.2.3.4/33\"): prefix length out of range" },
+                    { "net.ip_in_cidr", { "\"10.1.2.3\"", "\"10.0.0.0/8\"" }, "true" },
+                    { "net.ip_in_cidr", { "\"::ffff:10.1.2.3\"", "\"10.0.0.0/8\"" }, "true" },
+                    { "net.ip_in_cidr", { "\"11.1.2.3\"", "\"10.0.0.0/8\"" }, "false" },
+                    { "net.ip_in_cidr", { "\"::1\"", "\"0.0.0.0/0\"" }, "false" },
+                    { "net.ip_in_cidr", { "\"x\"", "\"10.0.0.0/8\"" }, "!invalid IP: x" },
+                    { "net.ip_in_cidr", { "\"::1\"", "\"x\"" }, "!invalid CIDR address: x" });
+}
+
+TEST(times_as_an_example_shows) {
+        setenv("TZ", "NZT-13:45:30", 1);
+        tzset();
+        CHECK_CASES({ "datetime.format", { "1443158163", "\"2006 06|January Jan|01 1|Monday Mon|02 2 _2|002 __2|15 03 3|04 4|05 5\"" },
+                      "\"2015 15|September Sep|09 9|Friday Fri|25 25 25|268 268|19 07 7|01 1|33 33\"" },
+                    { "datetime.format", { "0", "\"-0700 -07:00 -07 -070000 -07:00:00 Z0700 MST PM pm\"" },
+                      "\"+1345 +13:45 +13 +134530 +13:45:30 +1345 NZT PM pm\"" },
+                    { "datetime.format", { "0", "\"05.000 05.999 05,00 05.0005 Month Janus _2006\"" },
+                      "\"30.000 30 30,00 30.0030 Month Janus _1970\"" },
+                    { "datetime.hour", { "0" }, "13" },
+                    { "datetime.weekday", { "0" }, "\"thursday\"" },
+                    { "datetime.weekday", { "-1" }, "!!epoch delta must be positive" });
+        setenv("TZ", "UTC0", 1);
+        tzset();
+        CHECK_CASES({ "datetime.print", { "1443158163" }, "\"2015-09-25 05:16:03 +0000 UTC\"" },
+                    { "datetime.format", { "0", "\"Z0700 Z07:00:00 3PM _2 __2\"" }, "\"Z Z 12AM  1   1\"" },
+                    { "datetime.print", { "-5" }, "!!epoch delta must be positive" },
+                    { "datetime.print", { "9223372036854775807" }, "!!9223372036854775807 seconds are too far away" });
 }
 
 TEST_MAIN()
