@@ -102,3 +102,58 @@ bool unicode_is_print(uint32_t c) {
         }
         return low < ELEMENTSOF(printable) && c >= printable[low].first;
 }
+
+/* ---- case ---- */
+
+typedef struct CaseRange {
+        uint32_t first, last, step;
+        int32_t upper, lower, title;
+} CaseRange;
+
+static const CaseRange cases[] = {
+#include "common/unicode-case.inc"
+};
+
+/* Ranges with step 2 come in pairs, of which the second begins inside the first. */
+static const CaseRange *case_of(uint32_t c) {
+        size_t low = 0, high = ELEMENTSOF(cases);
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                if (cases[middle].first <= c)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        for (size_t i = low; i > 0 && i + 2 > low; i--) {
+                const CaseRange *r = &cases[i - 1];
+                if (c <= r->last && (c - r->first) % r->step == 0)
+                        return r;
+        }
+        return NULL;
+}
+
+uint32_t unicode_upper(uint32_t c) {
+        if (c < 0x80)
+                return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+        const CaseRange *r = case_of(c);
+        return r ? c + (uint32_t) r->upper : c;
+}
+
+uint32_t unicode_lower(uint32_t c) {
+        if (c < 0x80)
+                return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+        const CaseRange *r = case_of(c);
+        return r ? c + (uint32_t) r->lower : c;
+}
+
+uint32_t unicode_title(uint32_t c) {
+        if (c < 0x80)
+                return unicode_upper(c);
+        const CaseRange *r = case_of(c);
+        return r ? c + (uint32_t) r->title : c;
+}
+
+uint32_t unicode_fold(uint32_t c) {
+        return c == 0x130 || c == 0x131 ? c : unicode_lower(unicode_upper(c));  /* the i of Turkish is no other i */
+}

@@ -15,3 +15,9 @@ bool utf8_valid(const char *s, size_t size);
 
 /* Letters, marks, numbers, punctuation, symbols and the plain space. */
 bool unicode_is_print(uint32_t c);
+
+/* The other case of a character by itself; the character where there is none. Folding makes those equal that differ only in case. */
+uint32_t unicode_upper(uint32_t c);
+uint32_t unicode_lower(uint32_t c);
+uint32_t unicode_title(uint32_t c);
+uint32_t unicode_fold(uint32_t c);

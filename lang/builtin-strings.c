@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/strbuf.h"
+#include "common/utf8.h"
 #include "lang/builtins.h"
 
 static int give(StrBuf *b, Value *ret) {
@@ -354,6 +355,101 @@ static int trim_suffix(const BuiltinCall *call, const Value *args, size_t n, Val
         return value_str(ret, s->data, s->size - (has ? suffix->size : 0));
 }
 
+/* ---- case ---- */
+
+/* The next character; a byte that is not part of one is a replacement character. */
+static size_t next_character(const char *s, size_t left, uint32_t *ret) {
+        size_t n = utf8_decode(s, left, ret);
+
+        if (n > 0)
+                return n;
+        *ret = 0xfffd;
+        return 1;
+}
+
+static int map_characters(const ValueStr *s, uint32_t (*map)(uint32_t c), Value *ret) {
+        StrBuf b = {};
+
+        for (size_t i = 0; i < s->size;) {
+                char text[4];
+                uint32_t c;
+
+                i += next_character(s->data + i, s->size - i, &c);
+                strbuf_add(&b, text, utf8_encode(map(c), text));
+        }
+        return give(&b, ret);
+}
+
+static int to_lower(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return map_characters(args[0].s, unicode_lower, ret);
+}
+
+static int to_upper(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return map_characters(args[0].s, unicode_upper, ret);
+}
+
+static int to_title(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        return map_characters(args[0].s, unicode_title, ret);
+}
+
+/* Whether a word can begin after it. */
+static bool is_separator(uint32_t c, const char *s, size_t size) {
+        if (c < 0x80)
+                return !(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '_';
+        return is_space(NULL, s, size);
+}
+
+static int title(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s;
+        bool begins = true;
+        StrBuf b = {};
+
+        for (size_t i = 0; i < s->size;) {
+                char text[4];
+                uint32_t c;
+                size_t size = next_character(s->data + i, s->size - i, &c);
+
+                strbuf_add(&b, text, utf8_encode(begins ? unicode_title(c) : c, text));
+                begins = is_separator(c, s->data + i, size);
+                i += size;
+        }
+        return give(&b, ret);
+}
+
+static int equal_fold(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s, *t = args[1].s;
+        size_t i = 0, j = 0;
+        bool equal = true;
+
+        while (equal && i < s->size && j < t->size) {
+                uint32_t c, d;
+                i += next_character(s->data + i, s->size - i, &c);
+                j += next_character(t->data + j, t->size - j, &d);
+                equal = unicode_fold(c) == unicode_fold(d);
+        }
+        *ret = VALUE_BOOL(equal && i == s->size && j == t->size);
+        return 0;
+}
+
+static int to_valid_utf8(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const ValueStr *s = args[0].s, *replacement = args[1].s;
+        bool bad = false;
+        StrBuf b = {};
+
+        for (size_t i = 0; i < s->size && b.size <= VALUE_STR_MAX;) {
+                uint32_t c;
+                size_t size = utf8_decode(s->data + i, s->size - i, &c);
+
+                if (size > 0)
+                        strbuf_add(&b, s->data + i, size);
+                else if (!bad)
+                        strbuf_add(&b, replacement->data, replacement->size);
+                bad = size == 0;
+                i += MAX(size, (size_t) 1);
+        }
+        return give(&b, ret);
+}
+
 const Builtin strings_builtins[] = {
         { .name = "golang/strings.clone", .signature = "func(s str) str", .eval = clone, .flags = BUILTIN_PURE,
           .doc = "The text itself." },
@@ -365,6 +461,8 @@ const Builtin strings_builtins[] = {
           .eval = contains_any, .flags = BUILTIN_PURE, .doc = "Whether any character of chars is in s." },
         { .name = "golang/strings.count", .signature = "func(s str, substr str) int",
           .eval = count, .flags = BUILTIN_PURE, .doc = "How often substr is in s, without overlaps." },
+        { .name = "golang/strings.equal_fold", .signature = "func(s str, t str) bool", .eval = equal_fold, .flags = BUILTIN_PURE,
+          .doc = "Whether the texts differ at most in upper and lower case." },
         { .name = "golang/strings.has_prefix", .signature = "func(s str, prefix str) bool", .eval = has_prefix,
           .flags = BUILTIN_PURE, .doc = "Whether s begins with prefix." },
         { .name = "golang/strings.has_suffix", .signature = "func(s str, suffix str) bool", .eval = has_suffix,
@@ -385,6 +483,16 @@ const Builtin strings_builtins[] = {
           .eval = replace_some, .flags = BUILTIN_PURE, .doc = "s with new in place of old, at most n times unless n is negative." },
         { .name = "golang/strings.replace_all", .signature = "func(s str, old str, new str) str",
           .eval = replace_all, .flags = BUILTIN_PURE, .doc = "s with new in place of each old." },
+        { .name = "golang/strings.title", .signature = "func(s str) str", .eval = title, .flags = BUILTIN_PURE,
+          .doc = "s with each word beginning in title case." },
+        { .name = "golang/strings.to_lower", .signature = "func(s str) str", .eval = to_lower, .flags = BUILTIN_PURE,
+          .doc = "s in lower case." },
+        { .name = "golang/strings.to_title", .signature = "func(s str) str", .eval = to_title, .flags = BUILTIN_PURE,
+          .doc = "s in title case, which is upper case but for a few letters." },
+        { .name = "golang/strings.to_upper", .signature = "func(s str) str", .eval = to_upper, .flags = BUILTIN_PURE,
+          .doc = "s in upper case." },
+        { .name = "golang/strings.to_valid_utf_8", .signature = "func(s str, replacement str) str", .eval = to_valid_utf8, .flags = BUILTIN_PURE,
+          .doc = "s with the replacement for each run of bytes that are not UTF-8." },
         { .name = "golang/strings.trim", .signature = "func(s str, cutset str) str",
           .eval = trim_both, .flags = BUILTIN_PURE, .doc = "s without the characters of cutset at both ends." },
         { .name = "golang/strings.trim_left", .signature = "func(s str, cutset str) str",
@@ -415,6 +523,10 @@ const Builtin strings_builtins[] = {
           .doc = "The parts of a between the separators b; its characters if b is empty." },
         { .name = "strings.substr", .signature = "func(s str, low int, high int) str", .eval = substr, .flags = BUILTIN_PURE,
           .doc = "The bytes from low up to, without, high. That there are not so many can be caught." },
+        { .name = "strings.to_lower", .signature = "func(a str) str", .eval = to_lower, .flags = BUILTIN_PURE,
+          .doc = "a in lower case." },
+        { .name = "strings.to_upper", .signature = "func(a str) str", .eval = to_upper, .flags = BUILTIN_PURE,
+          .doc = "a in upper case." },
         { .name = "strings.trim_space", .signature = "func(a str) str", .eval = trim_space, .flags = BUILTIN_PURE,
           .doc = "a without white space at both ends." },
         {}

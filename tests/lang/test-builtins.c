@@ -3,6 +3,7 @@
 /* Functions of the library, called by name: each row has the arguments and what comes of them, in the printed form of values. An
  * error is "!" and its text if it can be caught, "!!" and its text if it cannot. */
 
+#include <math.h>
 #include <time.h>
 
 #include "common/strbuf.h"
@@ -195,6 +196,87 @@ TEST(times_as_an_example_shows) {
                     { "datetime.format", { "0", "\"Z0700 Z07:00:00 3PM _2 __2\"" }, "\"Z Z 12AM  1   1\"" },
                     { "datetime.print", { "-5" }, "!!epoch delta must be positive" },
                     { "datetime.print", { "9223372036854775807" }, "!!9223372036854775807 seconds are too far away" });
+}
+
+TEST(cases_of_letters) {
+        CHECK_CASES({ "strings.to_upper", { "\"abc äßŉ ǆ ａ\"" }, "\"ABC Äßŉ Ǆ Ａ\"" },
+                    { "strings.to_lower", { "\"ABC ÄẞİΣ 𐐀\"" }, "\"abc äßiσ 𐐨\"" },
+                    { "golang/strings.to_upper", { "\"x\\xffy\"" }, "\"X\uFFFDY\"" },
+                    { "golang/strings.to_title", { "\"ǆa\"" }, "\"ǅA\"" },
+                    { "golang/strings.title", { "\"it's a-b_c é\u2003é\"" }, "\"It'S A-B_c É\\u2003É\"" },
+                    { "golang/strings.equal_fold", { "\"Straẞe K\"", "\"sTRAßE \u212a\"" }, "true" },
+                    { "golang/strings.equal_fold", { "\"i\"", "\"ı\"" }, "false" },
+                    { "golang/strings.equal_fold", { "\"a\"", "\"ab\"" }, "false" },
+                    { "golang/strings.to_valid_utf_8", { "\"a\\xff\\xfeb\\xc3\"", "\"?\"" }, "\"a?b?\"" },
+                    { "golang/html.escape_string", { "\"<a href='x'>\\\"&amp;\"" }, "\"&lt;a href=&#39;x&#39;&gt;&#34;&amp;amp;\"" });
+}
+
+#define CLEAN(path, want_) { "golang/path.clean", { "\"" path "\"" }, "\"" want_ "\"" }
+#define MATCH(pattern, name_, want_) { "golang/path.match", { "\"" pattern "\"", "\"" name_ "\"" }, want_ }
+#define REL(base_, target, want_) { "golang/path/filepath.rel", { "\"" base_ "\"", "\"" target "\"" }, want_ }
+
+TEST(paths) {
+        CHECK_CASES(CLEAN("", "."), CLEAN("/", "/"), CLEAN("//", "/"), CLEAN("a//b/./c/", "a/b/c"), CLEAN("a/../b", "b"),
+                    CLEAN("a/..", "."), CLEAN("../../a", "../../a"), CLEAN("../a/../../b", "../../b"), CLEAN("/../a", "/a"),
+                    CLEAN("/a/../..", "/"), CLEAN("a/b/../../..", ".."), CLEAN("...", "..."),
+                    { "golang/path.join", { "[\"\", \"a\", \"\", \"../b\"]" }, "\"b\"" },
+                    { "golang/path.join", { "[\"\", \"\"]" }, "\"\"" },
+                    { "golang/path.base", { "\"/a/b//\"" }, "\"b\"" },
+                    { "golang/path.base", { "\"\"" }, "\".\"" },
+                    { "golang/path.base", { "\"//\"" }, "\"/\"" },
+                    { "golang/path.dir", { "\"/a/b/\"" }, "\"/a/b\"" },
+                    { "golang/path.dir", { "\"a\"" }, "\".\"" },
+                    { "golang/path.dir", { "\"/a\"" }, "\"/\"" },
+                    { "golang/path.ext", { "\"a.b/c.tar.gz\"" }, "\".gz\"" },
+                    { "golang/path.ext", { "\"a.b/c\"" }, "\"\"" },
+                    { "golang/path/filepath.is_local", { "\"a/../b\"" }, "true" },
+                    { "golang/path/filepath.is_local", { "\"a/../../b\"" }, "false" },
+                    { "golang/path/filepath.is_local", { "\"\"" }, "false" },
+                    { "golang/path/filepath.is_local", { "\"/a\"" }, "false" },
+                    { "golang/path/filepath.localize", { "\"a/b\"" }, "\"a/b\"" },
+                    { "golang/path/filepath.localize", { "\"a//b\"" }, "!!invalid path" },
+                    { "golang/path/filepath.localize", { "\"\"" }, "!!invalid path" });
+        CHECK_CASES(REL("a/b", "a/b", "\".\""), REL("a/b", "a/c", "\"../c\""), REL("a/b", "a/b/c/d", "\"c/d\""), REL("a/b/c", "a", "\"../..\""),
+                    REL("/", "/a", "\"a\""), REL("/a", "/", "\"..\""), REL(".", "a", "\"a\""), REL("a", ".", "\"..\""), REL("a/bc", "a/b", "\"../b\""),
+                    REL("a/b", "../x", "\"../../../x\""), REL(".", "..", "\"..\""), REL("..", "..", "\".\""),
+                    REL("..", "a", "!!Rel: can't make a relative to .."), REL("../..", "..", "!!Rel: can't make .. relative to ../.."),
+                    REL("/a", "b", "!!Rel: can't make b relative to /a"), REL("a", "/b", "!!Rel: can't make /b relative to a"));
+        CHECK_CASES(MATCH("*", "abc", "true"), MATCH("*", "a/b", "false"), MATCH("a*/b", "a/b", "true"), MATCH("a*/b", "a/c/b", "false"),
+                    MATCH("a*b*c*d*e*/f", "axbxcxdxexxx/f", "true"), MATCH("a*b?c*x", "abxbbxdbxebxczzx", "true"),
+                    MATCH("a*b?c*x", "abxbbxdbxebxczzy", "false"), MATCH("[a-c]?", "bé", "true"), MATCH("[^a-c]", "b", "false"),
+                    MATCH("[^a]", "/", "false"), MATCH("\\\\*", "*", "true"), MATCH("", "", "true"), MATCH("", "a", "false"),
+                    MATCH("[]a]", "]", "!!syntax error in pattern"), MATCH("[a-]", "a", "!!syntax error in pattern"),
+                    MATCH("a[", "b", "!!syntax error in pattern"), MATCH("\\\\", "a", "!!syntax error in pattern"),
+                    MATCH("[\\\\]a]", "]", "true"));
+}
+
+#define FLOAT1(function, x, want_) { "golang/math." function, { x }, want_ }
+#define FLOAT2(function, x, y, want_) { "golang/math." function, { x, y }, want_ }
+
+TEST(floats) {
+        CHECK_CASES(FLOAT1("abs", "-2.5", "2.5"), FLOAT1("round", "-2.5", "-3"), FLOAT1("round_to_even", "2.5", "2"), FLOAT1("sqrt", "-1.0", "NaN"),
+                    FLOAT1("gamma", "5.0", "24"), FLOAT1("gamma", "-1.0", "NaN"), FLOAT1("logb", "0.0", "-Inf"), FLOAT1("ilogb", "0.0", "-2147483648"),
+                    FLOAT1("ilogb", "10.0", "3"), FLOAT1("erfinv", "1.0", "+Inf"), FLOAT1("erfinv", "2.0", "NaN"), FLOAT1("erfcinv", "1.0", "0"),
+                    FLOAT1("pow_10", "3", "1000"), FLOAT1("pow_10", "309", "+Inf"), FLOAT1("pow_10", "-324", "0"), FLOAT1("inf", "-1", "-Inf"),
+                    FLOAT2("max", "-0.0", "0.0", "0"), FLOAT2("min", "0.0", "-0.0", "-0"), FLOAT2("dim", "1.0", "3.0", "0"),
+                    FLOAT2("mod", "-7.0", "3.0", "-1"), FLOAT2("remainder", "5.0", "3.0", "-1"), FLOAT2("hypot", "3.0", "4.0", "5"),
+                    FLOAT2("atan_2", "0.0", "1.0", "0"), FLOAT2("ldexp", "1.0", "9223372036854775807", "+Inf"), FLOAT2("ldexp", "1.0", "3", "8"),
+                    FLOAT2("is_inf", "1.0", "0", "false"), FLOAT2("jn", "0", "0.0", "1"),
+                    FLOAT2("jn", "9223372036854775807", "0.0", "!!the order 9223372036854775807 is too large"),
+                    { "golang/math.fma", { "2.0", "3.0", "4.0" }, "10" }, { "golang/math.na_n", {}, "NaN" });
+}
+
+/* The inverse is one. */
+TEST(erfinv_is_the_inverse_of_erf) {
+        static const double xs[] = { -0.999999, -0.75, -0.5, -1e-10, 1e-300, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.9999999999 };
+        const Builtin *b = builtin_find("golang/math.erfinv");
+
+        for (size_t i = 0; i < ELEMENTSOF(xs); i++) {
+                Value x = VALUE_FLOAT(xs[i]), y;
+                CHECK_INT(b->eval(NULL, &x, 1, &y, NULL), 0);
+                if (!(fabs(erf(y.f) - xs[i]) <= 4e-16 * fabs(xs[i])))
+                        TEST_FAIL("erf(erfinv(%.17g)) is %.17g", xs[i], erf(y.f));
+        }
 }
 
 TEST_MAIN()
