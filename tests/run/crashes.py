@@ -28,7 +28,9 @@ print "told" {{
         msg => "the file was put right",
 }}
 exec "copy" {{
-        cmd => "/bin/cp $SCRATCH/a $SCRATCH/copy",
+        # In one step: half a copy, left by a cp that died with its engine, would satisfy creates.
+        cmd => "cp $SCRATCH/a $SCRATCH/copy.new && mv $SCRATCH/copy.new $SCRATCH/copy",
+        shell => "/bin/sh",
         mtimes => ["$SCRATCH/a"],
         creates => "$SCRATCH/copy",
 
