@@ -279,4 +279,72 @@ TEST(erfinv_is_the_inverse_of_erf) {
         }
 }
 
+#define RE(pattern, text, want_) { "regexp.match", { "\"" pattern "\"", "\"" text "\"" }, want_ }
+#define BAD(pattern, want_) { "regexp.match", { "\"" pattern "\"", "\"\"" }, "!!pattern did not compile: error parsing regexp: " want_ }
+
+TEST(regular_expressions) {
+        CHECK_CASES(RE("", "", "true"), RE("b", "abc", "true"), RE("^b", "abc", "false"), RE("^a.c$", "abc", "true"), RE("a.c", "a\\nc", "false"),
+                    RE("(?s)a.c", "a\\nc", "true"), RE("^b", "a\\nb", "false"), RE("(?m)^b$", "a\\nb\\nc", "true"), RE("x*", "", "true"),
+                    RE("^a+$", "", "false"), RE("^(a|bc)*$", "abcbca", "true"), RE("^(a|bc)*$", "abcb", "false"), RE("^a{2,3}$", "aa", "true"),
+                    RE("^a{2,3}$", "aaaa", "false"), RE("^a{2,}$", "aaaa", "true"), RE("^a{2}$", "aaa", "false"), RE("^a{0}b$", "b", "true"),
+                    RE("^a{0,1}b$", "aab", "false"), RE("^a{0,}b$", "aab", "true"), RE("^a{,2}$", "a{,2}", "true"), RE("^a{x$", "a{x", "true"),
+                    RE("^(a*)*b$", "aaab", "true"), RE("^(|a)+b$", "aab", "true"), RE("^a+?$", "aa", "true"));
+        CHECK_CASES(RE("^[a-c]+$", "abc", "true"), RE("[^a-c]", "abc", "false"), RE("^[]a]+$", "]a", "true"), RE("^[a-]+$", "a-", "true"),
+                    RE("^\\\\d+\\\\s\\\\w\\\\W$", "12 _-", "true"), RE("\\\\D", "12", "false"), RE("[\\\\d\\\\s]x", "1x", "true"),
+                    RE("^[[:alpha:]]+$", "aZ", "true"), RE("[[:^digit:]]", "12", "false"), RE("[[:cntrl:]]", "\\x00", "true"),
+                    RE("[[:^cntrl:]]", "\\x00\\x1f", "false"), RE("^[[:space:]]$", "\\v", "true"), RE("^\\\\s$", "\\v", "false"),
+                    RE("^é.$", "éß", "true"), RE("^.$", "\\xff", "true"), RE("(?i)straẞe", "STRAßE", "true"), RE("(?i)^[x-z\u212a]$", "k", "true"),
+                    RE("(?i)[^k]", "K\u212a", "false"), RE("a(?i)b(?-i)c", "aBc", "true"), RE("a(?i)b(?-i)c", "aBC", "false"),
+                    RE("(?i:a)b", "AB", "false"), RE("^(?P<n>a)(?<m>b)(?:c)$", "abc", "true"), RE("\\\\bb\\\\b", "a b c", "true"),
+                    RE("\\\\bb\\\\b", "abc", "false"), RE("a\\\\Bb", "ab", "true"), RE("^\\\\x41\\\\x{42}\\\\103\\\\.$", "ABC.", "true"),
+                    RE("^\\\\Qa.*\\\\E+$", "a.**", "true"), RE("^\\\\Qa.\\\\Eb$", "a.b", "true"), RE("\\\\Ab\\\\z", "b", "true"), RE("a|^", "x", "true"));
+        CHECK_CASES(BAD("[a", "missing closing ]: `[a`"), BAD("(a", "missing closing ): `(a`"), BAD("a)", "unexpected ): `a)`"),
+                    BAD("*", "missing argument to repetition operator: `*`"), BAD("a|+", "missing argument to repetition operator: `+`"),
+                    BAD("[b-a]", "invalid character class range: `b-a`"), BAD("\\\\y", "invalid escape sequence: `\\y`"),
+                    BAD("\\\\1", "invalid escape sequence: `\\1`"), BAD("\\\\Z", "invalid escape sequence: `\\Z`"),
+                    BAD("a{1001}", "invalid repeat count: `{1001}`"), BAD("a{2,1}", "invalid repeat count: `{2,1}`"),
+                    BAD("((a{100}){100}){100}", "invalid repeat count: `{100}`"), BAD("a**", "invalid nested repetition operator: `**`"),
+                    BAD("a*+", "invalid nested repetition operator: `*+`"), BAD("(?P<n", "invalid named capture: `(?P<n`"),
+                    BAD("(?=a)", "invalid or unsupported Perl syntax: `(?=`"), BAD("(?<!a)", "invalid or unsupported Perl syntax: `(?<`"),
+                    BAD("a\\\\", "trailing backslash at end of expression: ``"), BAD("[[:x:]]", "invalid character class range: `[:x:]`"),
+                    BAD("\\xff", "invalid UTF-8: `\xff`"), BAD("[\\\\", "trailing backslash at end of expression: ``"), BAD("(?", "missing closing ): `(?`"));
+}
+
+static int match(const char *pattern, const char *text) {
+        _cleanup_(value_done) Value p = {}, t = {};
+        _cleanup_(diag_done) Diag error = {};
+        Value result = VALUE_NIL;
+
+        if (value_strz(&p, pattern) < 0 || value_strz(&t, text) < 0)
+                return -ENOMEM;
+        int r = builtin_find("regexp.match")->eval(NULL, (Value[]) { p, t }, 2, &result, &error);
+        return r < 0 ? r : result.b;
+}
+
+/* Patterns that take a backtracking matcher for ever, and some that ask for more than there is. */
+TEST(regular_expressions_that_are_hostile) {
+        enum { LONG = 20000 };
+        _cleanup_free_ char *text = malloc(2 * LONG + 2);
+
+        REQUIRE(text);
+        memset(text, 'a', LONG);
+        text[LONG] = '\0';
+        CHECK_INT(match("^(a+)+$", text), 1);
+        CHECK_INT(match("^(a|a)*(a?){100}b$", text), 0);
+        CHECK_INT(match("(x+x+)+y", text), 0);
+        CHECK_INT(match("((((a{10}){10}){10}))$", text), 1);
+        CHECK_INT(match("(?i)[\\x{0}-\\x{10ffff}]$", text), 1);
+        memset(text, '(', LONG);
+        CHECK_INT(match(text, ""), -EINVAL);
+        for (size_t i = 0; i < 900; i++) {
+                text[i] = '(';
+                text[900 + i] = ')';
+        }
+        text[1800] = '\0';
+        CHECK_INT(match(text, ""), 1);
+        for (size_t i = 0; i < LONG; i += 8)
+                memcpy(text + i, "a{1000}|", 9);
+        CHECK_INT(match(text, ""), -EINVAL);
+}
+
 TEST_MAIN()
