@@ -8,7 +8,6 @@
 #define DECLARED(n, s) { .name = (n), .signature = (s) }
 
 const Builtin declared_builtins[] = {
-        DECLARED("convert.str_to_float", "func(a str) float"),
         DECLARED("datetime.now", "func() int"),
         DECLARED("datetime.str_now", "func() str"),
         DECLARED("datetime.weekday_fast", "func() str"),
@@ -59,20 +58,6 @@ const Builtin declared_builtins[] = {
         DECLARED("golang/runtime.set_mutex_profile_fraction", "func(rate int) int"),
         DECLARED("golang/runtime.stack", "func(buf str, all bool) int"),
         DECLARED("golang/runtime.version", "func() str"),
-        DECLARED("golang/strconv.append_bool", "func(dst str, b bool) str"),
-        DECLARED("golang/strconv.append_int", "func(dst str, i int, base int) str"),
-        DECLARED("golang/strconv.append_quote", "func(dst str, s str) str"),
-        DECLARED("golang/strconv.append_quote_to_ascii", "func(dst str, s str) str"),
-        DECLARED("golang/strconv.append_quote_to_graphic", "func(dst str, s str) str"),
-        DECLARED("golang/strconv.can_backquote", "func(s str) bool"),
-        DECLARED("golang/strconv.parse_bool", "func(str str) bool"),
-        DECLARED("golang/strconv.parse_float", "func(s str, bitSize int) float"),
-        DECLARED("golang/strconv.parse_int", "func(s str, base int, bitSize int) int"),
-        DECLARED("golang/strconv.quote", "func(s str) str"),
-        DECLARED("golang/strconv.quote_to_ascii", "func(s str) str"),
-        DECLARED("golang/strconv.quote_to_graphic", "func(s str) str"),
-        DECLARED("golang/strconv.quoted_prefix", "func(s str) str"),
-        DECLARED("golang/strconv.unquote", "func(s str) str"),
         DECLARED("history", "func(value ?1, index int) ?1"),
         DECLARED("local.pool", "func(namespace str, uid str) int"),
         DECLARED("local.vardir", "func(path str) str"),

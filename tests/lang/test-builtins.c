@@ -347,4 +347,43 @@ TEST(regular_expressions_that_are_hostile) {
         CHECK_INT(match(text, ""), -EINVAL);
 }
 
+#define STRCONV(function, text, want_) { "golang/strconv." function, { "\"" text "\"" }, want_ }
+#define TO_FLOAT(text, want_) { "convert.str_to_float", { "\"" text "\"" }, want_ }
+#define NO_FLOAT(text, want_) TO_FLOAT(text, "!strconv.ParseFloat: parsing \"" text "\": " want_)
+#define PARSE_INT(text, base_, bits, want_) { "golang/strconv.parse_int", { "\"" text "\"", base_, bits }, want_ }
+#define NO_INT(text, base_, bits, want_) PARSE_INT(text, base_, bits, "!!strconv.ParseInt: parsing \"" text "\": " want_)
+
+TEST(texts_of_numbers) {
+        CHECK_CASES(TO_FLOAT("1.5", "1.5"), TO_FLOAT(".5", "0.5"), TO_FLOAT("5.", "5"), TO_FLOAT("-1e3", "-1000"), TO_FLOAT("0x1p-2", "0.25"),
+                    TO_FLOAT("+Inf", "+Inf"), TO_FLOAT("-infinity", "-Inf"), TO_FLOAT("NaN", "NaN"), TO_FLOAT("1_000.5", "1000.5"),
+                    TO_FLOAT("1e-999", "0"), NO_FLOAT("", "invalid syntax"), NO_FLOAT(".", "invalid syntax"), NO_FLOAT(" 1", "invalid syntax"),
+                    NO_FLOAT("0x1", "invalid syntax"), NO_FLOAT("+nan", "invalid syntax"), NO_FLOAT("1e", "invalid syntax"),
+                    NO_FLOAT("_1", "invalid syntax"), NO_FLOAT("1e999", "value out of range"), NO_FLOAT("nan(1)", "invalid syntax"),
+                    { "golang/strconv.parse_float", { "\"0.1\"", "32" }, "0.10000000149011612" },
+                    { "golang/strconv.parse_float", { "\"1e39\"", "32" }, "!!strconv.ParseFloat: parsing \"1e39\": value out of range" });
+        CHECK_CASES(PARSE_INT("0x_1F", "0", "64", "31"), PARSE_INT("-ff", "16", "0", "-255"), PARSE_INT("0b11", "0", "8", "3"),
+                    PARSE_INT("017", "0", "0", "15"), PARSE_INT("0", "0", "0", "0"), PARSE_INT("1_000", "0", "0", "1000"), PARSE_INT("z", "36", "0", "35"),
+                    PARSE_INT("-128", "10", "8", "-128"), PARSE_INT("-9223372036854775808", "10", "64", "-9223372036854775808"),
+                    NO_INT("9223372036854775808", "10", "64", "value out of range"), NO_INT("128", "10", "8", "value out of range"),
+                    NO_INT("1_000", "10", "0", "invalid syntax"), NO_INT("1__0", "0", "0", "invalid syntax"), NO_INT("_1", "0", "0", "invalid syntax"),
+                    NO_INT("0x", "0", "0", "invalid syntax"), NO_INT("-", "10", "0", "invalid syntax"), NO_INT("9", "8", "0", "invalid syntax"),
+                    NO_INT("1", "1", "0", "invalid base 1"), NO_INT("1", "10", "65", "invalid bit size 65"),
+                    STRCONV("parse_bool", "T", "true"), STRCONV("parse_bool", "yes", "!!strconv.ParseBool: parsing \"yes\": invalid syntax"));
+}
+
+TEST(quotes) {
+        CHECK_CASES(STRCONV("quote", "a\\n\\\"é\u00a0\\xff", "\"\\\"a\\\\n\\\\\\\"é\\\\u00a0\\\\xff\\\"\""),
+                    STRCONV("quote_to_ascii", "é😀", "\"\\\"\\\\u00e9\\\\U0001f600\\\"\""),
+                    STRCONV("unquote", "'a'", "\"a\""), STRCONV("unquote", "'ab'", "!!invalid syntax"), STRCONV("unquote", "`a\\r\\\\n`", "\"a\\\\n\""),
+                    STRCONV("unquote", "\\\"\\\\x41\\\\101\\\\u00e9\\\\t\\\\\\\"\\\"", "\"AAé\\t\\\"\""), STRCONV("unquote", "\\\"a", "!!invalid syntax"),
+                    STRCONV("unquote", "\\\"\\\\'\\\"", "!!invalid syntax"), STRCONV("unquote", "\\\"\\\\400\\\"", "!!invalid syntax"),
+                    STRCONV("unquote", "\\\"\\\\ud800\\\"", "!!invalid syntax"), STRCONV("unquote", "\\\"\\\\x4", "!!invalid syntax"),
+                    STRCONV("unquote", "", "!!invalid syntax"), STRCONV("quoted_prefix", "`a`b", "\"`a`\""),
+                    STRCONV("quoted_prefix", "b", "!!invalid syntax"), STRCONV("can_backquote", "a\\tb", "true"),
+                    STRCONV("can_backquote", "a`b", "false"), { "golang/strconv.append_int", { "\"x\"", "-255", "16" }, "\"x-ff\"" },
+                    { "golang/strconv.append_int", { "\"x\"", "1", "1" }, "!!the base must be from 2 to 36, got 1" },
+                    { "golang/strconv.append_bool", { "\"x\"", "true" }, "\"xtrue\"" },
+                    { "golang/strconv.append_quote_to_graphic", { "\"x\"", "\"\u00a0\"" }, "\"x\\\"\\u00a0\\\"\"" });
+}
+
 TEST_MAIN()
