@@ -382,7 +382,8 @@ static TemplateExpr *read_operand(Parser *p) {
                 }
         } else
                 ok = fail(p, "unexpected \"%c\" in operand", c);
-        if (ok && p->at < p->size && !is_space(p->s[p->at]) && !strchr(")|,:=", p->s[p->at]) && !at_end(p))
+        if (ok && p->at < p->size && !is_space(p->s[p->at]) && (!p->s[p->at] || !strchr(")|,:=", p->s[p->at])) &&
+            !at_end(p))
                 ok = fail(p, "bad character U+%04X '%c'", (unsigned char) p->s[p->at], p->s[p->at]);
         e->end = p->at;
         return ok ? e : NULL;

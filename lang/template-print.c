@@ -139,6 +139,11 @@ typedef struct Spec {
         char verb;
 } Spec;
 
+/* strchr() would find a NUL byte in every set. */
+static bool is_one_of(char c, const char *set) {
+        return c && strchr(set, c);
+}
+
 static size_t n_characters(const char *s, size_t size) {
         size_t n = 0;
         uint32_t c;
@@ -288,21 +293,21 @@ static void put(StrBuf *b, const Spec *s, Value v) {
                         put_bad(b, s, v);
                 return;
         case TYPE_INT:
-                if (strchr("dboOxXv", s->verb))
+                if (is_one_of(s->verb, "dboOxXv"))
                         put_integer(b, s, v.i);
-                else if (strchr("cqU", s->verb))
+                else if (is_one_of(s->verb, "cqU"))
                         put_rune(b, s, v.i);
                 else
                         put_bad(b, s, v);
                 return;
         case TYPE_FLOAT:
-                if (strchr("eEfFgGv", s->verb))
+                if (is_one_of(s->verb, "eEfFgGv"))
                         put_float(b, s, v.f);
                 else
                         put_bad(b, s, v);
                 return;
         case TYPE_STR:
-                if (strchr("sqxXv", s->verb))
+                if (is_one_of(s->verb, "sqxXv"))
                         put_str(b, s, v);
                 else
                         put_bad(b, s, v);
@@ -386,7 +391,7 @@ void template_printf(StrBuf *b, const Value *args, size_t n) {
                 f = percent + 1;
 
                 Spec s = {};
-                for (; f < end && strchr("-+# 0", *f); f++) {
+                for (; f < end && is_one_of(*f, "-+# 0"); f++) {
                         s.minus = s.minus || *f == '-';
                         s.plus = s.plus || *f == '+';
                         s.sharp = s.sharp || *f == '#';
