@@ -324,8 +324,8 @@ static int read_strict(Value arg, Prefix *ret, Diag *reterr) {
         if (strchr(address, ':') && strchr(address, '%'))
                 return refuse_prefix(text, "IPv6 zones cannot be present in a prefix", reterr);
         if (!read_address(address, &ret->address, &why)) {
-                diag_set(reterr, (Pos) {}, -EINVAL, "netip.ParsePrefix(\"%s\"): ParseAddr(\"%s\"): %s%s%s%s", text, address, why.problem,
-                         why.at ? " (at \"" : "", why.at ?: "", why.at ? "\")" : "");
+                diag_set(reterr, (Pos) {}, -EINVAL, "netip.ParsePrefix(\"%s\"): ParseAddr(\"%s\"): %s%s%s%s", text, address,
+                         why.problem, why.at ? " (at \"" : "", why.at ?: "", why.at ? "\")" : "");
                 return BUILTIN_CATCHABLE;
         }
         size_t digits = strspn(bits, "0123456789");

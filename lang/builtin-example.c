@@ -41,10 +41,12 @@ const Builtin example_builtins[] = {
         { .name = "example.errorbool", .signature = "func(a bool) str", .eval = error_bool, .doc = "Fails when given true." },
         { .name = "example.int2str", .signature = "func(a int) str", .eval = int_to_str, .flags = BUILTIN_PURE,
           .doc = "The number in decimal." },
+        { .name = "example.nativeanswer", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42." },
         { .name = "example.plus", .signature = "func(y str, z str) str", .eval = plus, .flags = BUILTIN_PURE,
           .doc = "Both strings in one." },
         { .name = "example.str2int", .signature = "func(a str) int", .eval = str_to_int, .flags = BUILTIN_PURE,
           .doc = "The number that the text is, or 0." },
+        { .name = "example.test1", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42." },
         { .name = "example/nested.hello", .signature = "func() str", .eval = hello, .flags = BUILTIN_PURE, .doc = "A greeting." },
         {}
 };

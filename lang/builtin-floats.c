@@ -201,11 +201,13 @@ static int eval_signbit(const BuiltinCall *call, const Value *args, size_t n, Va
 
 const Builtin floats_builtins[] = {
 #define X(name_, function, doc_) \
-        { .name = "golang/math." #name_, .signature = "func(x float) float", .eval = eval_##name_, .flags = BUILTIN_PURE, .doc = doc_ },
+        { .name = "golang/math." #name_, .signature = "func(x float) float", .eval = eval_##name_, .flags = BUILTIN_PURE, \
+          .doc = doc_ },
         ONES
 #undef X
 #define X(name_, function, args_, doc_) \
-        { .name = "golang/math." #name_, .signature = "func(" args_ ") float", .eval = eval_##name_, .flags = BUILTIN_PURE, .doc = doc_ },
+        { .name = "golang/math." #name_, .signature = "func(" args_ ") float", .eval = eval_##name_, .flags = BUILTIN_PURE, \
+          .doc = doc_ },
         TWOS
 #undef X
         { .name = "golang/math.fma", .signature = "func(x float, y float, z float) float", .eval = eval_fma, .flags = BUILTIN_PURE,

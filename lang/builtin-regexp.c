@@ -766,7 +766,8 @@ static int match_program(const Program *g, const ValueStr *text, Value *ret) {
 static int match(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         const ValueStr *pattern = args[0].s;
         _cleanup_(arena_freep) Arena *arena = arena_new(PATTERN_MEMORY_MAX);
-        Parser x = { .arena = arena, .begin = pattern->data, .p = pattern->data, .end = pattern->data + pattern->size, .reterr = reterr };
+        Parser x = { .arena = arena, .begin = pattern->data, .p = pattern->data, .end = pattern->data + pattern->size,
+                     .reterr = reterr };
         Program g = {};
         Tree *tree;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* golang/strconv: numbers and their texts, and texts in quotes. Unlike those of convert, its errors cannot be caught. */
+/* golang/strconv: numbers and their texts, and texts in quotes. Errors can be caught in convert only. */
 
 #include <errno.h>
 #include <math.h>

@@ -386,4 +386,17 @@ TEST(quotes) {
                     { "golang/strconv.append_quote_to_graphic", { "\"x\"", "\"\u00a0\"" }, "\"x\\\"\\u00a0\\\"\"" });
 }
 
+#define UNESCAPE(text, want_) { "golang/html.unescape_string", { "\"" text "\"" }, "\"" want_ "\"" }
+#define DISTRO(text, want_) { "os.parse_distro_uid", { "\"" text "\"" }, "struct{" want_ "}" }
+
+TEST(texts_of_pages_and_distributions) {
+        CHECK_CASES(UNESCAPE("&lt;a&gt; &amp;&quot;&#39;", "<a> &\\\"'"), UNESCAPE("&notit; &notin; &not", "¬it; ∉ ¬"),
+                    UNESCAPE("&eacute;&eacute &CounterClockwiseContourIntegral;", "éé ∳"), UNESCAPE("&nosuch; & &; &#; &#x;", "&nosuch; & &; &#; &#x;"),
+                    UNESCAPE("&#65;&#x42&#x1F600;", "AB😀"), UNESCAPE("&#128;&#0;&#xd800;&#99999999999;", "€���"), UNESCAPE("&", "&"),
+                    DISTRO("fedora39-x86_64", "distro: \"fedora\"; version: \"39\"; arch: \"x86_64\""),
+                    DISTRO("a1-b-c", "distro: \"a\"; version: \"1\"; arch: \"b-c\""),
+                    DISTRO("fedora-x", "distro: \"\"; version: \"\"; arch: \"\""), DISTRO("39-x", "distro: \"\"; version: \"\"; arch: \"\""),
+                    DISTRO("f39-", "distro: \"\"; version: \"\"; arch: \"\""), DISTRO("", "distro: \"\"; version: \"\"; arch: \"\""));
+}
+
 TEST_MAIN()
