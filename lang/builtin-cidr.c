@@ -334,7 +334,7 @@ static int read_strict(Value arg, Prefix *ret, Diag *reterr) {
                 diag_set(reterr, (Pos) {}, -EINVAL, "netip.ParsePrefix(\"%s\"): bad bits after slash: \"%s\"", text, bits);
                 return BUILTIN_CATCHABLE;
         }
-        ret->bits = (unsigned) atoi(bits);
+        ret->bits = (unsigned) strtoul(bits, NULL, 10);
         return ret->bits <= ret->address.n * 8 ? 0 : refuse_prefix(text, "prefix length out of range", reterr);
 }
 
