@@ -26,3 +26,8 @@ size_t quote_char(const char *s, size_t size, char ret[static QUOTED_CHAR_MAX], 
 
 char *strbuf_take(StrBuf *b);   /* the text ("" if nothing was added), or NULL if anything failed; b is empty afterwards */
 void strbuf_done(StrBuf *b);
+
+/* The value of a hexadecimal digit, or -1. */
+static inline int hex_digit(char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}

@@ -88,6 +88,13 @@ int value_strf(Value *ret, const char *format, ...) {
         return value_str(ret, text, (size_t) n);
 }
 
+int value_str_take(Value *ret, StrBuf *b) {
+        int r = b->failed ? -ENOMEM : value_str(ret, b->data ?: "", b->size);
+
+        strbuf_done(b);
+        return r;
+}
+
 static void done_all(Value *values, size_t n) {
         for (size_t i = 0; i < n; i++)
                 value_done(&values[i]);

@@ -14,6 +14,7 @@
 
 #include "common/diag.h"
 #include "common/macro.h"
+#include "common/strbuf.h"
 #include "common/type.h"
 
 typedef struct StrBuf StrBuf;
@@ -115,6 +116,7 @@ static inline Value value_take(Value *v) { Value t = *v; *v = VALUE_NIL; return 
 int value_str(Value *ret, const char *data, size_t size);
 int value_strz(Value *ret, const char *s);
 int value_strf(Value *ret, const char *format, ...) _printf_(2, 3);
+int value_str_take(Value *ret, StrBuf *b);      /* the text of b, which is empty afterwards, also on failure */
 
 /* Takes over the n items (they are moved, on failure as well, when they are released). */
 int value_list(Value *ret, Value *items, size_t n);

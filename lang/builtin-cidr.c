@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/strbuf.h"
 #include "lang/builtins.h"
 
 enum { ADDRESS_TEXT_MAX = 64, BITS_DIGITS_MAX = 3 };
@@ -54,10 +55,6 @@ static bool read_v4(const char *s, uint8_t *ret, Refusal *reterr) {
                 return refuse(reterr, "IPv4 address too short", NULL);
         ret[n] = (uint8_t) value;
         return true;
-}
-
-static int hex_digit(char c) {
-        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 static bool read_v6(const char *s, uint8_t *ret, Refusal *reterr) {

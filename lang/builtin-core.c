@@ -29,9 +29,7 @@ static int add(Value a, Value b, Value *ret, Diag *reterr) {
                 StrBuf text = {};
                 strbuf_add(&text, a.s->data, a.s->size);
                 strbuf_add(&text, b.s->data, b.s->size);
-                int r = text.failed ? -ENOMEM : value_str(ret, text.data ?: "", text.size);
-                strbuf_done(&text);
-                return r;
+                return value_str_take(ret, &text);
         }
         if (a.kind == TYPE_INT)
                 *ret = VALUE_INT((int64_t) ((uint64_t) a.i + (uint64_t) b.i));

@@ -216,9 +216,7 @@ static int format_time(const struct tm *t, const char *layout, size_t size, Valu
                 }
                 i += length;
         }
-        int r = b.failed ? -ENOMEM : value_str(ret, b.data ?: "", b.size);
-        strbuf_done(&b);
-        return r;
+        return value_str_take(ret, &b);
 }
 
 /* ---- functions ---- */

@@ -24,9 +24,7 @@ static int encode(const BuiltinCall *call, const Value *args, size_t n, Value *r
                 for (size_t j = 0; j < 4; j++)
                         strbuf_putc(&b, j <= left ? alphabet[bits >> (18 - 6 * j) & 63] : '=');
         }
-        int r = b.failed ? -ENOMEM : value_str(ret, b.data ?: "", b.size);
-        strbuf_done(&b);
-        return r;
+        return value_str_take(ret, &b);
 }
 
 static int bad_input(size_t at, Diag *reterr) {
@@ -115,9 +113,7 @@ static int text_from_json(const char *s, size_t size, Value *ret) {
                         strbuf_puts(&b, "\uFFFD");
                 i += MAX(length, (size_t) 1);
         }
-        int r = b.failed ? -ENOMEM : value_str(ret, b.data ?: "", b.size);
-        strbuf_done(&b);
-        return r;
+        return value_str_take(ret, &b);
 }
 
 static int zero_value(const Type *type, Value *ret) {

@@ -22,9 +22,7 @@ static int escape(const BuiltinCall *call, const Value *args, size_t n, Value *r
                 else
                         strbuf_putc(&b, s->data[i]);
         }
-        int r = b.failed ? -ENOMEM : value_str(ret, b.data ?: "", b.size);
-        strbuf_done(&b);
-        return r;
+        return value_str_take(ret, &b);
 }
 
 /* ---- references ---- */
@@ -115,9 +113,7 @@ static int unescape(const BuiltinCall *call, const Value *args, size_t n, Value 
                         strbuf_putc(&b, *s);
                 s += size + 1;
         }
-        int r = b.failed ? -ENOMEM : value_str(ret, b.data ?: "", b.size);
-        strbuf_done(&b);
-        return r;
+        return value_str_take(ret, &b);
 }
 
 const Builtin html_builtins[] = {

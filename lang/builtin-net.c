@@ -26,10 +26,6 @@ static int catchable(Diag *reterr, const char *format, ...) {
         return BUILTIN_CATCHABLE;
 }
 
-static bool is_hex(char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 /* ---- hardware addresses ---- */
 
 enum { MAC_SIZE = 17 };
@@ -39,7 +35,7 @@ static char mac_separator(const ValueStr *s) {
         if (s->size != MAC_SIZE || (s->data[2] != ':' && s->data[2] != '-'))
                 return 0;
         for (size_t i = 0; i < MAC_SIZE; i++)
-                if (i % 3 == 2 ? s->data[i] != s->data[2] : !is_hex(s->data[i]))
+                if (i % 3 == 2 ? s->data[i] != s->data[2] : hex_digit(s->data[i]) < 0)
                         return 0;
         return s->data[2];
 }
@@ -139,20 +135,16 @@ static void url_done(Url *u) {
         strbuf_done(&u->path);
 }
 
-static int hex_value(char c) {
-        return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
 /* Replaces the escapes; NULL, or what is wrong with the text (static, or in small). */
 static const char *unescape(const char *text, size_t size, bool host, StrBuf *ret, char small[64]) {
         for (size_t i = 0; i < size; i++) {
                 char c = text[i];
                 if (c == '%') {
-                        if (size - i < 3 || !is_hex(text[i + 1]) || !is_hex(text[i + 2])) {
+                        if (size - i < 3 || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0) {
                                 (void) snprintf(small, 64, "invalid URL escape \"%.*s\"", (int) MIN(size - i, (size_t) 3), text + i);
                                 return small;
                         }
-                        c = (char) (hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+                        c = (char) (hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
                         if (host && (unsigned char) c < 0x80) {
                                 (void) snprintf(small, 64, "invalid URL escape \"%.3s\"", text + i);
                                 return small;

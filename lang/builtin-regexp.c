@@ -194,23 +194,19 @@ static int perl_class(Parser *x, Set *set) {
 
 /* ---- escapes ---- */
 
-static int hex(char c) {
-        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool hex_escape(Parser *x, uint32_t *ret) {
         uint32_t c = 0;
 
         if (x->p < x->end && *x->p == '{') {
                 const char *first = ++x->p;
-                for (; x->p < x->end && hex(*x->p) >= 0 && c <= CHARACTER_MAX; x->p++)
-                        c = c << 4 | (uint32_t) hex(*x->p);
+                for (; x->p < x->end && hex_digit(*x->p) >= 0 && c <= CHARACTER_MAX; x->p++)
+                        c = c << 4 | (uint32_t) hex_digit(*x->p);
                 *ret = c;
                 return x->p > first && x->p < x->end && *x->p++ == '}' && c <= CHARACTER_MAX;
         }
-        if (x->end - x->p < 2 || hex(x->p[0]) < 0 || hex(x->p[1]) < 0)
+        if (x->end - x->p < 2 || hex_digit(x->p[0]) < 0 || hex_digit(x->p[1]) < 0)
                 return false;
-        *ret = (uint32_t) (hex(x->p[0]) << 4 | hex(x->p[1]));
+        *ret = (uint32_t) (hex_digit(x->p[0]) << 4 | hex_digit(x->p[1]));
         x->p += 2;
         return true;
 }
@@ -352,7 +348,7 @@ static int group_name(Parser *x, const char *from) {
         if (!close)
                 return refuse(x, "invalid named capture", from, x->end);
         for (const char *c = ++name; c < close; c++)
-                if (*c != '_' && hex(*c) < 0 && !((*c | 0x20) >= 'a' && (*c | 0x20) <= 'z'))
+                if (*c != '_' && hex_digit(*c) < 0 && !((*c | 0x20) >= 'a' && (*c | 0x20) <= 'z'))
                         return refuse(x, "invalid named capture", from, close + 1);
         if (name == close)
                 return refuse(x, "invalid named capture", from, close + 1);

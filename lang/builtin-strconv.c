@@ -13,13 +13,6 @@
 #include "common/utf8.h"
 #include "lang/builtins.h"
 
-static int give(StrBuf *b, Value *ret) {
-        int r = b->failed ? -ENOMEM : value_str(ret, b->data ?: "", b->size);
-
-        strbuf_done(b);
-        return r;
-}
-
 static int itoa(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         return value_strf(ret, "%lld", (long long) args[0].i);
 }
@@ -230,7 +223,7 @@ static int append(Value to, int r, Value *tail, Value *ret) {
         strbuf_add(&b, to.s->data, to.s->size);
         strbuf_add(&b, tail->s->data, tail->s->size);
         value_done(tail);
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static int append_bool(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
@@ -283,7 +276,7 @@ static int append_quoted(const Value *to, Value s, Quotes quotes, Value *ret) {
         if (to)
                 strbuf_add(&b, to->s->data, to->s->size);
         add_quoted(&b, s.s, quotes);
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 #define QUOTE(suffix, quotes) \
@@ -377,7 +370,7 @@ static int unquote(const BuiltinCall *call, const Value *args, size_t n, Value *
         StrBuf b = {};
 
         if (args[0].s->size > 0 && read_literal(args[0].s->data, args[0].s->size, &b) == args[0].s->size)
-                return give(&b, ret);
+                return value_str_take(ret, &b);
         strbuf_done(&b);
         return diag_set(reterr, (Pos) {}, -EINVAL, "invalid syntax");
 }

@@ -10,13 +10,6 @@
 #include "common/utf8.h"
 #include "lang/builtins.h"
 
-static int give(StrBuf *b, Value *ret) {
-        int r = b->failed ? -ENOMEM : value_str(ret, b->data ?: "", b->size);
-
-        strbuf_done(b);
-        return r;
-}
-
 static int contains(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         *ret = VALUE_BOOL(memmem(args[0].s->data, args[0].s->size, args[1].s->data, args[1].s->size));
         return 0;
@@ -49,7 +42,7 @@ static int join(const BuiltinCall *call, const Value *args, bool keep_empty, Val
                 strbuf_add(&b, s->data, s->size);
                 first = false;
         }
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static int join_all(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
@@ -72,7 +65,7 @@ static int pad(const Value *args, bool left, Value *ret, Diag *reterr) {
                 strbuf_add(&b, fill->data, fill->size);
         if (left)
                 strbuf_add(&b, s->data, s->size);
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static int left_pad(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
@@ -244,7 +237,7 @@ static int repeat(const BuiltinCall *call, const Value *args, size_t n, Value *r
                 return -E2BIG;
         for (int64_t i = 0; s->size > 0 && i < args[1].i; i++)
                 strbuf_add(&b, s->data, s->size);
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 /* At most limit times, from the left. An empty old stands before each character and at the end. */
@@ -270,7 +263,7 @@ static int replace(const ValueStr *s, const ValueStr *old, const ValueStr *new, 
                 }
         if (at < s->size)
                 strbuf_add(&b, s->data + at, s->size - at);
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static int replace_all(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
@@ -377,7 +370,7 @@ static int map_characters(const ValueStr *s, uint32_t (*map)(uint32_t c), Value 
                 i += next_character(s->data + i, s->size - i, &c);
                 strbuf_add(&b, text, utf8_encode(map(c), text));
         }
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static int to_lower(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
@@ -413,7 +406,7 @@ static int title(const BuiltinCall *call, const Value *args, size_t n, Value *re
                 begins = is_separator(c, s->data + i, size);
                 i += size;
         }
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static int equal_fold(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
@@ -447,7 +440,7 @@ static int to_valid_utf8(const BuiltinCall *call, const Value *args, size_t n, V
                 bad = size == 0;
                 i += MAX(size, (size_t) 1);
         }
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 const Builtin strings_builtins[] = {

@@ -32,13 +32,6 @@ bool template_truth(Value v) {
 
 #define FAIL(...) diag_set(reterr, (Pos) {}, -EINVAL, __VA_ARGS__)
 
-static int give(StrBuf *b, Value *ret) {
-        int r = b->failed ? -ENOMEM : value_str(ret, b->data ?: "", b->size);
-
-        strbuf_done(b);
-        return r;
-}
-
 static int not_comparable(Value v, Diag *reterr) {
         StrBuf b = {};
 
@@ -217,7 +210,7 @@ static int print(const char *name, const Value *args, size_t n, Value *ret, Diag
         StrBuf b = {};
 
         print_args(&b, args, n, streq(name, "println"));
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static int printf_(const char *name, const Value *args, size_t n, Value *ret, Diag *reterr) {
@@ -226,7 +219,7 @@ static int printf_(const char *name, const Value *args, size_t n, Value *ret, Di
         if (args[0].kind != TYPE_STR)
                 return FAIL("wrong type for value; expected string; got %s", template_type_name(args[0]));
         template_printf(&b, args, n);
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static void escape_html(StrBuf *b, const char *s, size_t size) {
@@ -293,7 +286,7 @@ static int escape(const char *name, const Value *args, size_t n, Value *ret, Dia
         (*name == 'h' ? escape_html : *name == 'j' ? escape_js : escape_query)(&b, plain.data ?: "", plain.size);
         b.failed = b.failed || plain.failed;
         strbuf_done(&plain);
-        return give(&b, ret);
+        return value_str_take(ret, &b);
 }
 
 static int call(const char *name, const Value *args, size_t n, Value *ret, Diag *reterr) {

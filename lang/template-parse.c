@@ -126,11 +126,10 @@ static bool read_digits(Parser *p, unsigned n, unsigned base, uint32_t *ret) {
 
         for (unsigned i = 0; i < n; i++) {
                 char c = p->at < p->size ? p->s[p->at] : '\0';
-                unsigned digit = c >= '0' && c <= '9' ? (unsigned) (c - '0') :
-                        isxdigit((unsigned char) c) ? (unsigned) ((c | 32) - 'a') + 10 : 99;
-                if (digit >= base)
+                int digit = hex_digit(c);
+                if (digit < 0 || (unsigned) digit >= base)
                         return fail(p, "invalid syntax");
-                x = x * base + digit;
+                x = x * base + (unsigned) digit;
                 p->at++;
         }
         *ret = x;

@@ -9,16 +9,6 @@
 #include "common/strbuf.h"
 #include "daemons/http/url.h"
 
-static int hex_digit(char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -EBADMSG;
-}
-
 static int unescape(const char *s, size_t size, char **ret) {
         _cleanup_free_ char *path = malloc(size + 1);
         size_t n = 0;

@@ -13,14 +13,6 @@
 
 /* ---- names ---- */
 
-static int hex(char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 char *uri_to_path(const char *uri) {
         const char *rest = startswith(uri, "file://");
         StrBuf b = {};
@@ -29,8 +21,8 @@ char *uri_to_path(const char *uri) {
         if (!rest)
                 return strdup(uri);
         for (const char *c = rest; *c; c++)
-                if (*c == '%' && hex(c[1]) >= 0 && hex(c[2]) >= 0 && (c[1] != '0' || c[2] != '0')) {
-                        strbuf_putc(&b, (char) (hex(c[1]) * 16 + hex(c[2])));
+                if (*c == '%' && hex_digit(c[1]) >= 0 && hex_digit(c[2]) >= 0 && (c[1] != '0' || c[2] != '0')) {
+                        strbuf_putc(&b, (char) (hex_digit(c[1]) * 16 + hex_digit(c[2])));
                         c += 2;
                 } else
                         strbuf_putc(&b, *c);
