@@ -396,13 +396,15 @@ static bool timespec_is_later(struct timespec a, struct timespec b) {
         return a.tv_sec > b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec > b.tv_nsec);
 }
 
-static int newest_of_mtimes(const Exec *e, struct timespec *ret, Diag *reterr) {
+static int newest_of_mtimes(const Exec *e, struct timespec *ret, const char **reterr_path) {
         struct timespec newest = {};
         struct stat st;
 
         for (char **s = e->mtimes; *s; s++) {
-                if (stat(*s, &st) < 0)
-                        return resource_error(&e->resource, reterr, -errno, "cannot stat '%s' of mtimes: %m", *s);
+                if (stat(*s, &st) < 0) {
+                        *reterr_path = *s;
+                        return -errno;
+                }
                 if (timespec_is_later(st.st_mtim, newest))
                         newest = st.st_mtim;
         }
@@ -410,10 +412,13 @@ static int newest_of_mtimes(const Exec *e, struct timespec *ret, Diag *reterr) {
         return 0;
 }
 
-/* Whether a file is newer than those that the last run has seen: 1, 0 or an error. That time is the mtime of a file of ours. */
+/* Whether a file is newer than those that the last run has seen: 1, 0 or an error. That time is the mtime of a file of ours. A
+ * file that is not there may be about to come back (what makes it is told of its end no sooner than we are), and it is watched:
+ * so it is waited for. */
 static int is_outdated(Exec *e, Diag *reterr) {
         struct stat last = {};
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *reason = NULL;
+        const char *unreadable = NULL;
         int r;
 
         if (!e->mtimes)
@@ -423,8 +428,15 @@ static int is_outdated(Exec *e, Diag *reterr) {
                 return r;
         if (stat(path, &last) < 0 && errno != ENOENT)
                 return -errno;
-        r = newest_of_mtimes(e, &e->seen, reterr);
-        return r < 0 ? r : timespec_is_later(e->seen, last.st_mtim);
+        r = newest_of_mtimes(e, &e->seen, &unreadable);
+        if (r == -ENOENT) {
+                if (asprintf(&reason, "'%s' of mtimes is not there", unreadable) < 0)
+                        reason = NULL;
+                return resource_waiting(&e->resource, reason ?: "a file of mtimes is not there");
+        }
+        if (r < 0)
+                return resource_error(&e->resource, reterr, r, "cannot stat '%s' of mtimes: %m", unreadable);
+        return timespec_is_later(e->seen, last.st_mtim);
 }
 
 /* A file that changed while the command ran may have been read before that: reason for another run. If it happens in each of a
@@ -432,11 +444,12 @@ static int is_outdated(Exec *e, Diag *reterr) {
 static int remember_run(Exec *e) {
         struct timespec newest;
         _cleanup_free_ char *path = NULL;
+        const char *unreadable;
         int r;
 
         if (!e->mtimes)
                 return 0;
-        r = newest_of_mtimes(e, &newest, NULL);
+        r = newest_of_mtimes(e, &newest, &unreadable);
         if (r >= 0 && timespec_is_later(newest, e->seen) && e->n_overtaken < OVERTAKEN_MAX)
                 e->n_overtaken++;
         else {
@@ -576,6 +589,8 @@ static int exec_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot read what was sent last: %m");
         k = is_outdated(e, reterr);
+        if (k == -EAGAIN)
+                return k;
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot find out about mtimes: %m");
         return go_on(e, k > 0 ? STEP_CMD : STEP_IF, reterr);
