@@ -618,18 +618,6 @@ static void exec_cancel(Resource *r) {
 
 /* ---- watch ---- */
 
-static void on_path(PathWatch *w, int error, void *userdata) {
-        Resource *r = userdata;
-        _cleanup_(diag_done) Diag diag = {};
-
-        if (error >= 0) {
-                resource_changed(r);
-                return;
-        }
-        (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
-        resource_watch_failed(r, error, &diag);
-}
-
 static void on_watch_output(Child *c, ChildStream stream, const char *data, size_t size, void *userdata) {
         Exec *e = userdata;
 
@@ -652,7 +640,7 @@ static void on_watch_end(Child *c, ChildResult *result, void *userdata) {
 
 static int add_watch(Exec *e, const char *path, Diag *reterr) {
         int r = path_watch_new(&e->watches[e->n_watches], local_host_paths(&e->resource), path,
-                               endswith(path, "/") ? PATH_WATCH_RECURSIVE : 0, on_path, e);
+                               endswith(path, "/") ? PATH_WATCH_RECURSIVE : 0, local_host_path_changed, e);
         if (r < 0)
                 return resource_error(&e->resource, reterr, r, "cannot watch '%s': %m", path);
         e->n_watches++;

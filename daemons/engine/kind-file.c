@@ -182,18 +182,6 @@ static int file_prepare(Resource *r, Diag *reterr) {
         return f->target ? 0 : -ENOMEM;
 }
 
-static void file_on_change(PathWatch *w, int error, void *userdata) {
-        Resource *r = userdata;
-        _cleanup_(diag_done) Diag diag = {};
-
-        if (error >= 0) {
-                resource_changed(r);
-                return;
-        }
-        (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
-        resource_watch_failed(r, error, &diag);
-}
-
 static void file_unwatch(Resource *r) {
         File *f = (File *) r;
 
@@ -206,7 +194,7 @@ static void file_unwatch(Resource *r) {
 
 static int add_watch(File *f, const char *path, bool recurse, Diag *reterr) {
         int r = path_watch_new(&f->watches[f->n_watches], local_host_paths(&f->resource), path, recurse ? PATH_WATCH_RECURSIVE : 0,
-                               file_on_change, f);
+                               local_host_path_changed, f);
         if (r < 0)
                 return resource_error(&f->resource, reterr, r, "cannot watch '%s': %m", path);
         f->n_watches++;

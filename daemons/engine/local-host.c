@@ -102,3 +102,15 @@ PathWatcher *local_host_paths(const Resource *r) {
 
         return m->paths;
 }
+
+void local_host_path_changed(PathWatch *w, int error, void *userdata) {
+        Resource *r = userdata;
+        _cleanup_(diag_done) Diag diag = {};
+
+        if (error >= 0) {
+                resource_changed(r);
+                return;
+        }
+        (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
+        resource_watch_failed(r, error, &diag);
+}

@@ -6,9 +6,13 @@
 #include "common/resource.h"
 
 typedef struct Manager Manager;
+typedef struct PathWatch PathWatch;
 typedef struct PathWatcher PathWatcher;
 
 void local_host_init(ResourceHost *host, Manager *m);
 
 /* For the engine's own kinds: the one inotify watcher of this daemon. */
 PathWatcher *local_host_paths(const Resource *r);
+
+/* What their watches on paths call; userdata is the Resource. */
+void local_host_path_changed(PathWatch *w, int error, void *userdata);
