@@ -5,7 +5,7 @@
 #include <systemd/sd-bus.h>
 
 #include "common/sd/bus.h"
-#include "daemons/http/httpd.h"
+#include "daemons/http/http.h"
 
 #define OBJECT "/org/mgmt/http1"
 #define INTERFACE "org.mgmt.http1.Manager"

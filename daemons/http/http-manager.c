@@ -8,7 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemons/http/address.h"
-#include "daemons/http/httpd-manager.h"
+#include "daemons/http/http-manager.h"
 
 /* How long a port that was left waits for a new owner. The engine takes milliseconds, on a busy machine more. */
 #define LEFT_USEC UINT64_C(500000)

@@ -4,7 +4,7 @@
  * holds the graph; the bus is there to look at. */
 
 #include "daemons/http/kinds.h"
-#include "daemons/http/httpd.h"
+#include "daemons/http/http.h"
 
 static int httpd_start(Daemon *d) {
         Httpd *h = calloc(1, sizeof(*h));

@@ -5,7 +5,7 @@
 
 #include "common/ipc/worker.h"
 #include "common/sd/daemon.h"
-#include "daemons/http/httpd-manager.h"
+#include "daemons/http/http-manager.h"
 
 typedef struct Httpd {
         Daemon *daemon;

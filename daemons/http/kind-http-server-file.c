@@ -12,7 +12,7 @@
 #include "common/resource.h"
 #include "daemons/http/child.h"
 #include "daemons/http/date.h"
-#include "daemons/http/httpd-manager.h"
+#include "daemons/http/http-manager.h"
 #include "daemons/http/static-file.h"
 
 typedef struct HttpServerFile {

@@ -11,7 +11,7 @@
 #include "common/strbuf.h"
 #include "daemons/http/address.h"
 #include "daemons/http/child.h"
-#include "daemons/http/httpd-manager.h"
+#include "daemons/http/http-manager.h"
 #include "daemons/http/static-file.h"
 
 #define USEC_PER_SEC UINT64_C(1000000)

@@ -5,7 +5,7 @@
 #include <systemd/sd-bus.h>
 
 #include "common/sd/bus.h"
-#include "daemons/virt/virtd.h"
+#include "daemons/virt/virt.h"
 
 #define OBJECT "/org/mgmt/virt1"
 #define INTERFACE "org.mgmt.virt1.Manager"

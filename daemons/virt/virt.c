@@ -4,7 +4,7 @@
  * holds the graph; the bus is there to look at. */
 
 #include "daemons/virt/kinds.h"
-#include "daemons/virt/virtd.h"
+#include "daemons/virt/virt.h"
 
 static int virtd_start(Daemon *d) {
         Virtd *v = calloc(1, sizeof(*v));

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/io.h"
-#include "daemons/http/httpd-manager.h"
+#include "daemons/http/http-manager.h"
 #include "daemons/http/kinds.h"
 #include "tests/daemons/http/client.h"
 

@@ -2,7 +2,7 @@
 
 /* org.mgmt.http1.Manager: what it says while servers come and go. */
 
-#include "daemons/http/httpd.h"
+#include "daemons/http/http.h"
 #include "daemons/http/kinds.h"
 #include "tests/daemons/busstage.h"
 #include "tests/daemons/http/client.h"

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #include "daemons/http/address.h"
-#include "daemons/http/httpd-manager.h"
+#include "daemons/http/http-manager.h"
 #include "daemons/http/kinds.h"
 #include "tests/daemons/http/client.h"
 #include "tests/test.h"

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 
 #include "common/io.h"
-#include "daemons/http/httpd-manager.h"
+#include "daemons/http/http-manager.h"
 #include "daemons/http/kinds.h"
 #include "tests/common/alloc.h"
 #include "tests/daemons/http/client.h"

@@ -9,7 +9,7 @@
 
 #include "common/io.h"
 #include "daemons/http/date.h"
-#include "daemons/http/httpd-manager.h"
+#include "daemons/http/http-manager.h"
 #include "daemons/http/kinds.h"
 #include "tests/daemons/http/client.h"
 #include "tests/test.h"

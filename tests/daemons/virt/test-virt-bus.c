@@ -3,7 +3,7 @@
 /* org.mgmt.virt1.Manager: what it says while connections come and go. */
 
 #include "daemons/virt/kinds.h"
-#include "daemons/virt/virtd.h"
+#include "daemons/virt/virt.h"
 #include "tests/daemons/busstage.h"
 #include "tests/daemons/testhost.h"
 #include "tests/test.h"
