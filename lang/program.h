@@ -5,6 +5,7 @@
  * values, maps of scopes) is listed here and released with it. */
 
 #include "common/map.h"
+#include "common/suggest.h"
 #include "lang/ast.h"
 #include "lang/lang.h"
 
@@ -134,13 +135,7 @@ void program_prefix(Program *p, size_t from, const char *format, ...) _printf_(3
 
 void program_imported(Program *p, size_t from, Pos pos);        /* … stand in a module that is imported there */
 
-/* "help: did you mean 'x'?" for whatever of the candidates is nearest, if any is near. Candidates come in by add. */
-typedef struct Suggestion {
-        const char *wanted, *best;
-        size_t distance;
-} Suggestion;
-Suggestion suggestion_for(const char *wanted);
-void suggestion_add(Suggestion *s, const char *candidate);
+/* "help: did you mean 'x'?", if anything was near. */
 void program_suggest(Program *p, const Suggestion *s, const char *before);      /* before the name: "$", or "" */
 
 /* The text of a file, read at most once. */

@@ -12,6 +12,7 @@
 #include "common/map.h"
 #include "common/paths.h"
 #include "common/strbuf.h"
+#include "common/suggest.h"
 #include "common/utf8.h"
 #include "tests/test.h"
 
@@ -328,6 +329,21 @@ TEST(trees_are_made_and_removed) {
         CHECK(access(kept, F_OK) == 0); /* links are not followed */
         CHECK_INT(remove_tree(dir), 0);
         CHECK_INT(remove_tree(outside), 0);
+}
+
+TEST(suggestions_are_near) {
+        static const struct { const char *wanted, *best; } cases[] = {
+                { "splti", "split" }, { "spit", "split" }, { "split", NULL }, { "xyz", NULL }, { "len", "lon" }, { "", NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Suggestion s = suggestion_for(cases[i].wanted);
+                suggestion_add(&s, "split");
+                suggestion_add(&s, "lun");
+                suggestion_add(&s, "lon");
+                suggestion_add(&s, "spline");
+                CHECK_STR(s.best, cases[i].best);
+        }
 }
 
 TEST(paths_follow_the_environment) {
