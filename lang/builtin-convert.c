@@ -75,16 +75,22 @@ static int to_int(const BuiltinCall *call, const Value *args, size_t n, Value *r
 
 const Builtin convert_builtins[] = {
         { .name = "convert.format_bool", .signature = "func(a bool) str", .eval = format_bool, .flags = BUILTIN_PURE,
-          .doc = "\"true\" or \"false\"." },
+          .doc = "\"true\" or \"false\".",
+          .example = MCL(convert.format_bool(true)), .gives = MCL("true") },
         { .name = "convert.int_to_str", .signature = "func(a int) str", .eval = int_to_str, .flags = BUILTIN_PURE,
-          .doc = "The number in decimal." },
+          .doc = "The number in decimal.",
+          .example = MCL(convert.int_to_str(42)), .gives = MCL("42") },
         { .name = "convert.parse_bool", .signature = "func(a str) bool", .eval = parse_bool, .flags = BUILTIN_PURE,
-          .doc = "1, t, true and the like, or 0, f, false. Anything else is an error that can be caught." },
+          .doc = "1, t, true and the like, or 0, f, false. Anything else is an error that can be caught.",
+          .example = MCL(convert.parse_bool("TRUE")), .gives = MCL(true) },
         { .name = "convert.str_to_int", .signature = "func(a str) int", .eval = str_to_int, .flags = BUILTIN_PURE,
-          .doc = "A decimal number with an optional sign. Anything else is an error that can be caught." },
+          .doc = "A decimal number with an optional sign. Anything else is an error that can be caught.",
+          .example = MCL(convert.str_to_int("-42")), .gives = MCL(-42) },
         { .name = "convert.to_float", .signature = "func(a int) float", .eval = to_float, .flags = BUILTIN_PURE,
-          .doc = "The nearest float." },
+          .doc = "The nearest float.",
+          .example = MCL(convert.to_float(42) / 4.0), .gives = MCL(10.5) },
         { .name = "convert.to_int", .signature = "func(a float) int", .eval = to_int, .flags = BUILTIN_PURE,
-          .doc = "The whole part. What does not fit gives the smallest int." },
+          .doc = "The whole part. What does not fit gives the smallest int.",
+          .example = MCL(convert.to_int(-1.9)), .gives = MCL(-1) },
         {}
 };

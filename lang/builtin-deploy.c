@@ -89,14 +89,19 @@ static int bootstrap_packages(const BuiltinCall *call, const Value *args, size_t
 
 const Builtin deploy_builtins[] = {
         { .name = "deploy.abspath", .signature = "func(path str) str", .eval = abspath,
-          .doc = "The place of a file of this module in the tree of the program." },
+          .doc = "The place of a file of this module in the tree of the program.",
+          .example = MCL(deploy.abspath("/files/motd")), .gives = MCL("/files/motd") },
         { .name = "deploy.bootstrap_packages", .signature = "func(str) []str", .eval = bootstrap_packages, .flags = BUILTIN_PURE,
-          .doc = "The packages that a distribution needs for building and running mgmt." },
+          .doc = "The packages that a distribution needs for building and running mgmt.",
+          .example = MCL(deploy.bootstrap_packages("debian")), .gives = MCL(["libaugeas-dev", "libvirt-dev", "packagekit-tools"]) },
         { .name = "deploy.file_exists", .signature = "func(filename str) bool", .eval = file_exists,
-          .doc = "Whether this module has that file." },
+          .doc = "Whether this module has that file.",
+          .example = MCL(deploy.file_exists("/files/motd")), .gives = MCL(true) },
         { .name = "deploy.readfile", .signature = "func(filename str) str", .eval = readfile,
-          .doc = "What is in a file of this module." },
+          .doc = "What is in a file of this module.",
+          .example = MCL(deploy.readfile("/files/motd")), .gives = MCL("welcome\n") },
         { .name = "deploy.readfileabs", .signature = "func(filename str) str", .eval = readfileabs,
-          .doc = "What is in a file of the program, named from the root of its tree." },
+          .doc = "What is in a file of the program, named from the root of its tree.",
+          .example = MCL(deploy.readfileabs("/files/motd")), .gives = MCL("welcome\n") },
         {}
 };

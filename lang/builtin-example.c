@@ -37,16 +37,24 @@ static int str_to_int(const BuiltinCall *call, const Value *args, size_t n, Valu
 }
 
 const Builtin example_builtins[] = {
-        { .name = "example.answer", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42." },
-        { .name = "example.errorbool", .signature = "func(a bool) str", .eval = error_bool, .doc = "Fails when given true." },
+        { .name = "example.answer", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42.",
+          .example = MCL(example.answer()), .gives = MCL(42) },
+        { .name = "example.errorbool", .signature = "func(a bool) str", .eval = error_bool, .doc = "Fails when given true.",
+          .example = MCL(example.errorbool(false)), .gives = MCL("set input to true to generate an error") },
         { .name = "example.int2str", .signature = "func(a int) str", .eval = int_to_str, .flags = BUILTIN_PURE,
-          .doc = "The number in decimal." },
-        { .name = "example.nativeanswer", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42." },
+          .doc = "The number in decimal.",
+          .example = MCL(example.int2str(42)), .gives = MCL("42") },
+        { .name = "example.nativeanswer", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42.",
+          .example = MCL(example.nativeanswer()), .gives = MCL(42) },
         { .name = "example.plus", .signature = "func(y str, z str) str", .eval = plus, .flags = BUILTIN_PURE,
-          .doc = "Both strings in one." },
+          .doc = "Both strings in one.",
+          .example = MCL(example.plus("a", "b")), .gives = MCL("ab") },
         { .name = "example.str2int", .signature = "func(a str) int", .eval = str_to_int, .flags = BUILTIN_PURE,
-          .doc = "The number that the text is, or 0." },
-        { .name = "example.test1", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42." },
-        { .name = "example/nested.hello", .signature = "func() str", .eval = hello, .flags = BUILTIN_PURE, .doc = "A greeting." },
+          .doc = "The number that the text is, or 0.",
+          .example = MCL(example.str2int("42")), .gives = MCL(42) },
+        { .name = "example.test1", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42.",
+          .example = MCL(example.test1()), .gives = MCL(42) },
+        { .name = "example/nested.hello", .signature = "func() str", .eval = hello, .flags = BUILTIN_PURE, .doc = "A greeting.",
+          .example = MCL(nested.hello()), .gives = MCL("Hello!") },
         {}
 };

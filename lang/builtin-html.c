@@ -118,8 +118,10 @@ static int unescape(const BuiltinCall *call, const Value *args, size_t n, Value 
 
 const Builtin html_builtins[] = {
         { .name = "golang/html.escape_string", .signature = "func(s str) str", .eval = escape, .flags = BUILTIN_PURE,
-          .doc = "s as text of a page: <, >, &, ' and \" stand for themselves." },
+          .doc = "s as text of a page: <, >, &, ' and \" stand for themselves.",
+          .example = MCL(html.escape_string("a < b")), .gives = MCL("a &lt; b") },
         { .name = "golang/html.unescape_string", .signature = "func(s str) str", .eval = unescape, .flags = BUILTIN_PURE,
-          .doc = "s with the characters that its references stand for." },
+          .doc = "s with the characters that its references stand for.",
+          .example = MCL(html.unescape_string("a &lt; b")), .gives = MCL("a < b") },
         {}
 };

@@ -46,8 +46,10 @@ static int concat_eval(const BuiltinCall *call, const Value *args, size_t n, Val
 
 const Builtin list_builtins[] = {
         { .name = "list.concat", .signature = "func(a []?1, …) []?1", .infer = concat_infer, .n_args_max = -1, .fits = concat_fits,
-          .eval = concat_eval, .flags = BUILTIN_PURE, .doc = "All the lists, one after the other." },
+          .eval = concat_eval, .flags = BUILTIN_PURE, .doc = "All the lists, one after the other.",
+          .example = MCL(list.concat([1], [2, 3])), .gives = MCL([1, 2, 3]) },
         { .name = "list.lookup", .signature = "func(list []?1, index int) ?1", .eval = list_lookup, .flags = BUILTIN_PURE,
-          .doc = "The element at an index, counted from 0. That there is none can be caught." },
+          .doc = "The element at an index, counted from 0. That there is none can be caught.",
+          .example = MCL(list.lookup(["a", "b"], 1)), .gives = MCL("b") },
         {}
 };

@@ -68,13 +68,18 @@ static int square_root(const BuiltinCall *call, const Value *args, size_t n, Val
 
 const Builtin math_builtins[] = {
         { .name = "math.fortytwo", .signature = "func() ?1", .check = number_check, .eval = fortytwo,
-          .doc = "42, as an int or a float, as it is needed." },
-        { .name = "math.minus1", .signature = "func(x int) int", .eval = minus1, .flags = BUILTIN_PURE, .doc = "One less." },
+          .doc = "42, as an int or a float, as it is needed.",
+          .example = MCL(math.fortytwo() + 0.5), .gives = MCL(42.5) },
+        { .name = "math.minus1", .signature = "func(x int) int", .eval = minus1, .flags = BUILTIN_PURE, .doc = "One less.",
+          .example = MCL(math.minus1(42)), .gives = MCL(41) },
         { .name = "math.mod", .signature = "func(0 ?1, 1 ?1) ?1", .check = number_check, .fits = mod_fits, .eval = mod,
-          .flags = BUILTIN_PURE, .doc = "The remainder of a division, with the sign of the first number." },
+          .flags = BUILTIN_PURE, .doc = "The remainder of a division, with the sign of the first number.",
+          .example = MCL(math.mod(-7, 3)), .gives = MCL(-1) },
         { .name = "math.pow", .signature = "func(x float, y float) float", .eval = power, .flags = BUILTIN_PURE,
-          .doc = "x to the power of y." },
+          .doc = "x to the power of y.",
+          .example = MCL(math.pow(2.0, 10.0)), .gives = MCL(1024) },
         { .name = "math.sqrt", .signature = "func(x float) float", .eval = square_root, .flags = BUILTIN_PURE,
-          .doc = "The square root." },
+          .doc = "The square root.",
+          .example = MCL(math.sqrt(9.0)), .gives = MCL(3) },
         {}
 };

@@ -254,14 +254,20 @@ static int url_parser(const BuiltinCall *call, const Value *args, size_t n, Valu
 
 const Builtin net_builtins[] = {
         { .name = "net.is_mac", .signature = "func(a str) bool", .eval = is_mac, .flags = BUILTIN_PURE,
-          .doc = "Whether the text is a hardware address in lower case with colons." },
+          .doc = "Whether the text is a hardware address in lower case with colons.",
+          .example = MCL(net.is_mac("00:11:22:aa:bb:cc")), .gives = MCL(true) },
         { .name = "net.macfmt", .signature = "func(a str) str", .eval = macfmt, .flags = BUILTIN_PURE,
-          .doc = "A hardware address in lower case with colons." },
+          .doc = "A hardware address in lower case with colons.",
+          .example = MCL(net.macfmt("00-11-22-AA-BB-CC")), .gives = MCL("00:11:22:aa:bb:cc") },
         { .name = "net.oldmacfmt", .signature = "func(a str) str", .eval = oldmacfmt, .flags = BUILTIN_PURE,
-          .doc = "A hardware address in lower case with dashes." },
+          .doc = "A hardware address in lower case with dashes.",
+          .example = MCL(net.oldmacfmt("00:11:22:AA:BB:CC")), .gives = MCL("00-11-22-aa-bb-cc") },
         { .name = "net.split_hostport", .signature = "func(str) struct{host str; port str}", .eval = split_hostport,
-          .flags = BUILTIN_PURE, .doc = "Both sides of the last colon; brackets around the host go." },
+          .flags = BUILTIN_PURE, .doc = "Both sides of the last colon; brackets around the host go.",
+          .example = MCL(net.split_hostport("[::1]:80")), .gives = MCL(struct{host: "::1"; port: "80"}) },
         { .name = "net.url_parser", .signature = "func(str) struct{scheme str; host str; path str; raw_query str}",
-          .eval = url_parser, .flags = BUILTIN_PURE, .doc = "The parts of a URL. The port stays with the host." },
+          .eval = url_parser, .flags = BUILTIN_PURE, .doc = "The parts of a URL. The port stays with the host.",
+          .example = MCL(net.url_parser("https://example.com:81/a?b=c")),
+          .gives = MCL(struct{scheme: "https"; host: "example.com:81"; path: "/a"; raw_query: "b=c"}) },
         {}
 };

@@ -32,6 +32,8 @@ static int parse_distro_uid(const BuiltinCall *call, const Value *args, size_t n
 
 const Builtin os_builtins[] = {
         { .name = "os.parse_distro_uid", .signature = "func(str) struct{distro str; version str; arch str}", .eval = parse_distro_uid,
-          .flags = BUILTIN_PURE, .doc = "The parts of a text such as fedora39-x86_64; all are empty if one is missing." },
+          .flags = BUILTIN_PURE, .doc = "The parts of a text such as fedora39-x86_64; all are empty if one is missing.",
+          .example = MCL(os.parse_distro_uid("fedora39-x86_64")),
+          .gives = MCL(struct{distro: "fedora"; version: "39"; arch: "x86_64"}) },
         {}
 };

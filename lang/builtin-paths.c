@@ -286,26 +286,33 @@ static int eval_match(const BuiltinCall *call, const Value *args, size_t n, Valu
         return 0;
 }
 
-#define BOTH(title, signature_, eval_, doc_) \
-        { .name = "golang/path." title, .signature = signature_, .eval = eval_, .flags = BUILTIN_PURE, .doc = doc_ }, \
-        { .name = "golang/path/filepath." title, .signature = signature_, .eval = eval_, .flags = BUILTIN_PURE, .doc = doc_ }
-#define FILEPATH(title, signature_, eval_, doc_) \
-        { .name = "golang/path/filepath." title, .signature = signature_, .eval = eval_, .flags = BUILTIN_PURE, .doc = doc_ }
+#define IN(module, alias, title, signature_, eval_, doc_, args, gives_) \
+        { .name = module "." title, .signature = signature_, .eval = eval_, .flags = BUILTIN_PURE, .doc = doc_, \
+          .example = alias "." title "(" args ")", .gives = gives_ }
+#define FILEPATH(...) IN("golang/path/filepath", "filepath", __VA_ARGS__)
+#define BOTH(...) IN("golang/path", "path", __VA_ARGS__), FILEPATH(__VA_ARGS__)
 
 const Builtin paths_builtins[] = {
-        BOTH("base", "func(path str) str", eval_base, "The last element of the path."),
-        BOTH("clean", "func(path str) str", eval_clean, "The shortest path that means the same."),
-        BOTH("dir", "func(path str) str", eval_dir, "The path without its last element."),
-        BOTH("ext", "func(path str) str", eval_ext, "The last element from its last dot on."),
-        BOTH("is_abs", "func(path str) bool", eval_is_abs, "Whether the path begins with a slash."),
-        BOTH("join", "func(elem []str) str", eval_join, "The elements that are not empty as one clean path."),
-        BOTH("match", "func(pattern str, name str) bool", eval_match, "Whether a pattern as of the shell takes all of the name."),
-        FILEPATH("from_slash", "func(path str) str", eval_same, "The path itself."),
-        FILEPATH("has_prefix", "func(p str, prefix str) bool", eval_has_prefix, "Whether the text p begins with prefix."),
-        FILEPATH("is_local", "func(path str) bool", eval_is_local, "Whether the path stays below the directory it is used in."),
-        FILEPATH("localize", "func(path str) str", eval_localize, "The path itself, if it has only plain names."),
-        FILEPATH("rel", "func(basepath str, targpath str) str", eval_rel, "The way from basepath to targpath."),
-        FILEPATH("to_slash", "func(path str) str", eval_same, "The path itself."),
-        FILEPATH("volume_name", "func(path str) str", eval_volume, "Nothing, here."),
+        BOTH("base", "func(path str) str", eval_base, "The last element of the path.", MCL("/a/b.c"), MCL("b.c")),
+        BOTH("clean", "func(path str) str", eval_clean, "The shortest path that means the same.",
+             MCL("/a/./b/../c/"), MCL("/a/c")),
+        BOTH("dir", "func(path str) str", eval_dir, "The path without its last element.", MCL("/a/b.c"), MCL("/a")),
+        BOTH("ext", "func(path str) str", eval_ext, "The last element from its last dot on.", MCL("/a/b.tar.gz"), MCL(".gz")),
+        BOTH("is_abs", "func(path str) bool", eval_is_abs, "Whether the path begins with a slash.", MCL("/a/b"), "true"),
+        BOTH("join", "func(elem []str) str", eval_join, "The elements that are not empty as one clean path.",
+             MCL(["/a", "b", "../c"]), MCL("/a/c")),
+        BOTH("match", "func(pattern str, name str) bool", eval_match, "Whether a pattern as of the shell takes all of the name.",
+             MCL("*.c", "a.c"), "true"),
+        FILEPATH("from_slash", "func(path str) str", eval_same, "The path itself.", MCL("a/b"), MCL("a/b")),
+        FILEPATH("has_prefix", "func(p str, prefix str) bool", eval_has_prefix, "Whether the text p begins with prefix.",
+                 MCL("/a/b", "/a"), "true"),
+        FILEPATH("is_local", "func(path str) bool", eval_is_local, "Whether the path stays below the directory it is used in.",
+                 MCL("a/../../b"), "false"),
+        FILEPATH("localize", "func(path str) str", eval_localize, "The path itself, if it has only plain names.",
+                 MCL("a/b"), MCL("a/b")),
+        FILEPATH("rel", "func(basepath str, targpath str) str", eval_rel, "The way from basepath to targpath.",
+                 MCL("/a/b", "/a/c"), MCL("../c")),
+        FILEPATH("to_slash", "func(path str) str", eval_same, "The path itself.", MCL("a/b"), MCL("a/b")),
+        FILEPATH("volume_name", "func(path str) str", eval_volume, "Nothing, here.", MCL("/a"), MCL("")),
         {}
 };

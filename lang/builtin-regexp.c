@@ -786,6 +786,7 @@ static int match(const BuiltinCall *call, const Value *args, size_t n, Value *re
 
 const Builtin regexp_builtins[] = {
         { .name = "regexp.match", .signature = "func(pattern str, s str) bool", .eval = match, .flags = BUILTIN_PURE,
-          .doc = "Whether the pattern matches somewhere in s." },
+          .doc = "Whether the pattern matches somewhere in s.",
+          .example = MCL(regexp.match("^web[0-9]+$", "web12")), .gives = MCL(true) },
         {}
 };

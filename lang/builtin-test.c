@@ -39,10 +39,12 @@ static int forkv_loop(const BuiltinCall *call, const Value *args, size_t n, Valu
 }
 
 #define ONE_INSTANCE(letter) \
-        { .name = "test.one_instance_" letter, .signature = "func() str", .eval = one_instance, .doc = "A greeting, computed once." }
+        { .name = "test.one_instance_" letter, .signature = "func() str", .eval = one_instance, \
+          .doc = "A greeting, computed once.", .example = "test.one_instance_" letter "()", .gives = MCL("hello") }
 
 const Builtin test_builtins[] = {
-        { .name = "test.forkvloop", .signature = "func() map{str: str}", .eval = forkv_loop, .doc = "A map with one pair." },
+        { .name = "test.forkvloop", .signature = "func() map{str: str}", .eval = forkv_loop, .doc = "A map with one pair.",
+          .example = MCL(test.forkvloop()), .gives = MCL({"foo": "bar"}) },
         ONE_INSTANCE("a"),
         ONE_INSTANCE("b"),
         ONE_INSTANCE("c"),
@@ -51,6 +53,7 @@ const Builtin test_builtins[] = {
         ONE_INSTANCE("f"),
         ONE_INSTANCE("g"),
         ONE_INSTANCE("h"),
-        { .name = "test.one_stream", .signature = "func(count int) str", .eval = one_stream, .doc = "That many letters x." },
+        { .name = "test.one_stream", .signature = "func(count int) str", .eval = one_stream, .doc = "That many letters x.",
+          .example = MCL(test.one_stream(3)), .gives = MCL("xxx") },
         {}
 };

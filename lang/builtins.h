@@ -50,12 +50,17 @@ typedef enum BuiltinEach {
 /* 0 and a reference in *ret, BUILTIN_CATCHABLE, or negative errno. */
 typedef int BuiltinEval(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);
 
+/* mcl, as it stands in a program, as a C string: for examples. */
+#define MCL(...) #__VA_ARGS__
+
 struct Builtin {
         const char *name;       /* "strings.has_prefix", "golang/strings.join", "len" */
         const char *signature;  /* its type; for those with infer, what the manual shows */
         unsigned flags;
         BuiltinEach each;
-        const char *doc;
+        const char *doc;        /* a sentence, or a few, in which arguments go by their names */
+        const char *example;    /* a call of it, under its module's own name */
+        const char *gives;      /* the value of the example, printed; NULL: it depends on the world */
 
         /* The type of one call, for functions whose type depends on their arguments. Unknown parts are ?1, ?2, …, which are
          * replaced by fresh ones. */

@@ -254,7 +254,8 @@ TEST(paths) {
 #define FLOAT2(function, x, y, want_) { "golang/math." function, { x, y }, want_ }
 
 TEST(floats) {
-        CHECK_CASES(FLOAT1("abs", "-2.5", "2.5"), FLOAT1("round", "-2.5", "-3"), FLOAT1("round_to_even", "2.5", "2"), FLOAT1("sqrt", "-1.0", "NaN"),
+        CHECK_CASES(FLOAT1("abs", "-2.5", "2.5"), FLOAT1("cbrt", "27.0", "3"), FLOAT1("cbrt", "-0.001", "-0.1"),
+                    FLOAT1("round", "-2.5", "-3"), FLOAT1("round_to_even", "2.5", "2"), FLOAT1("sqrt", "-1.0", "NaN"),
                     FLOAT1("gamma", "5.0", "24"), FLOAT1("gamma", "-1.0", "NaN"), FLOAT1("logb", "0.0", "-Inf"), FLOAT1("ilogb", "0.0", "-2147483648"),
                     FLOAT1("ilogb", "10.0", "3"), FLOAT1("erfinv", "1.0", "+Inf"), FLOAT1("erfinv", "2.0", "NaN"), FLOAT1("erfcinv", "1.0", "0"),
                     FLOAT1("pow_10", "3", "1000"), FLOAT1("pow_10", "309", "+Inf"), FLOAT1("pow_10", "-324", "0"), FLOAT1("inf", "-1", "-Inf"),
