@@ -8,17 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lang/build.h"
 #include "lang/builtins.h"
-#include "lang/funcgraph.h"
 
 enum { BUILD_DEPTH_MAX = 6000 };
-
-/* A function value: what to build when it is called, and where its surroundings live. */
-typedef struct Closure {
-        ValueFunc func;         /* first */
-        const Func *fn;
-        Env *env;
-} Closure;
 
 static Env *env_find(Env *env, const Level *level) {
         while (env && env->level != level)
@@ -53,7 +46,7 @@ static void closure_free(ValueFunc *f) {
 
 /* ---- constants ---- */
 
-static int make_const(FuncGraph *g, Value v, Pos pos, Node **ret) {
+int make_const(FuncGraph *g, Value v, Pos pos, Node **ret) {
         Node *n = node_source(g, v);
         if (!n)
                 return -ENOMEM;
@@ -64,7 +57,7 @@ static int make_const(FuncGraph *g, Value v, Pos pos, Node **ret) {
 }
 
 /* Runs a node whose inputs are all constants, and makes it one. */
-static int fold(FuncGraph *g, Node *n) {
+int node_fold(FuncGraph *g, Node *n) {
         for (uint32_t i = 0; i < n->n_in; i++)
                 if (!n->in[i].from->constant)
                         return 0;
@@ -74,7 +67,7 @@ static int fold(FuncGraph *g, Node *n) {
         return n->set && !n->failure ? node_freeze(g, n) : 0;
 }
 
-static int fail_with(FuncGraph *g, Node *n, Diag *error, bool catchable) {
+int node_fail_with(FuncGraph *g, Node *n, Diag *error, bool catchable) {
         Failure *f = failure_new(error, n->pos, catchable);
         if (!f)
                 return -ENOMEM;
@@ -82,11 +75,11 @@ static int fail_with(FuncGraph *g, Node *n, Diag *error, bool catchable) {
         return 0;
 }
 
-static int fail_large(FuncGraph *g, Node *n) {
+int node_fail_large(FuncGraph *g, Node *n) {
         _cleanup_(diag_done) Diag error = {};
 
         diag_set(&error, n->pos, -E2BIG, "the value is too large");
-        return fail_with(g, n, &error, false);
+        return node_fail_with(g, n, &error, false);
 }
 
 /* ---- composites ---- */
@@ -126,7 +119,7 @@ static int composite_run(FuncGraph *g, Node *n) {
                 r = -E2BIG;
         }
         if (r == -E2BIG)
-                return fail_large(g, n);
+                return node_fail_large(g, n);
         if (r < 0)
                 return r;
         node_set(g, n, v);
@@ -135,7 +128,7 @@ static int composite_run(FuncGraph *g, Node *n) {
 
 static const NodeType composite_type = { .name = "composite", .size = sizeof(CompositeNode), .run = composite_run };
 
-static int add_part(FuncGraph *g, Node *n, Expr *e, Env *env) {
+int add_part(FuncGraph *g, Node *n, Expr *e, Env *env) {
         Node *part;
         int r = build_expr(g, e, env, &part);
 
@@ -165,108 +158,7 @@ static int build_composite(FuncGraph *g, Expr *e, Env *env, Node **ret) {
                 return r;
         node_queue(g, n);
         *ret = n;
-        return fold(g, n);
-}
-
-/* ---- builtins ---- */
-
-/* Arguments that are known stand in args for good; the others are taken from the inputs each time, and are only borrowed. */
-typedef struct BuiltinNode {
-        Node node;
-        BuiltinCall call;
-        BuiltinEval *eval;
-        Value *args;            /* owned */
-        uint32_t *input;        /* owned; of each argument, ARG_KNOWN for those that are known */
-        uint32_t n_args;
-} BuiltinNode;
-
-#define ARG_KNOWN UINT32_MAX
-
-static int builtin_run(FuncGraph *g, Node *n) {
-        BuiltinNode *b = (BuiltinNode *) n;
-        _cleanup_(diag_done) Diag error = {};
-        Value v = VALUE_NIL;
-        int r;
-
-        for (uint32_t i = 0; i < b->n_args; i++)
-                if (b->input[i] != ARG_KNOWN)
-                        b->args[i] = n->in[b->input[i]].from->value;
-        if (!b->eval)
-                r = diag_set(&error, n->pos, -ENOSYS, "function `%s` is not supported yet", b->call.builtin->name);
-        else
-                r = b->eval(&b->call, b->args, b->n_args, &v, &error);
-        if (r == 0) {
-                node_set(g, n, v);
-                return 0;
-        }
-        if (r == -ENOMEM)
-                return r;
-        if (error.error == 0 && r == -E2BIG)
-                return fail_large(g, n);
-        return fail_with(g, n, &error, r == BUILTIN_CATCHABLE);
-}
-
-static void builtin_done(FuncGraph *g, Node *n) {
-        BuiltinNode *b = (BuiltinNode *) n;
-
-        for (uint32_t i = 0; b->args && b->input && i < b->n_args; i++)
-                if (b->input[i] == ARG_KNOWN)
-                        value_done(&b->args[i]);
-        free(b->args);
-        free(b->input);
-}
-
-static const NodeType builtin_type_node = { .name = "builtin", .size = sizeof(BuiltinNode), .run = builtin_run, .done = builtin_done };
-
-static int build_each(FuncGraph *g, Expr *e, Env *env, Node **ret);
-
-static int add_argument(FuncGraph *g, BuiltinNode *b, uint32_t i, Expr *e, Env *env) {
-        Node *part;
-        int r = build_expr(g, e, env, &part);
-
-        if (r < 0)
-                return r;
-        if (part->constant) {
-                b->args[i] = value_ref(part->value);    /* the node is left over */
-                return 0;
-        }
-        b->input[i] = b->node.n_in;
-        return node_add_input(g, &b->node, part);
-}
-
-static int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret) {
-        const Expr *callee = e->call.callee;
-        uint32_t n = e->call.args.n;
-        int r = 0;
-
-        if (callee->builtin->flags & BUILTIN_PER_ELEMENT)
-                return build_each(g, e, env, ret);
-        BuiltinNode *b = (BuiltinNode *) node_new(g, &builtin_type_node, e->pos);
-        if (!b)
-                return -ENOMEM;
-        b->call = (BuiltinCall) { .builtin = callee->builtin, .type = callee->type, .field = callee->field, .base = callee->base,
-                                  .host = &g->program->host };
-        b->args = calloc((size_t) n + 1, sizeof(Value));
-        b->input = malloc(((size_t) n + 1) * sizeof(uint32_t));
-        if (!b->args || !b->input)
-                return -ENOMEM;
-        memset(b->input, 0xff, n * sizeof(uint32_t));
-        b->n_args = n;
-        for (uint32_t i = 0; i < n && r >= 0; i++) {
-                const Value *known = known_value(g->program, e->call.args.items[i]);
-                if (known)
-                        b->args[i] = value_ref(*known);
-                else
-                        r = add_argument(g, b, i, e->call.args.items[i], env);
-        }
-        if (r < 0)
-                return r;
-        b->eval = callee->builtin->eval;
-        if (callee->builtin->choose && n > 0 && b->input[0] == ARG_KNOWN)
-                b->eval = callee->builtin->choose(b->args[0]) ?: b->eval;
-        node_queue(g, &b->node);
-        *ret = &b->node;
-        return (callee->builtin->flags & BUILTIN_PURE) ? fold(g, &b->node) : 0;
+        return node_fold(g, n);
 }
 
 /* ---- calls of functions ---- */
@@ -280,7 +172,7 @@ static int anchor_run(FuncGraph *g, Node *n) {
 static const NodeType anchor_type = { .name = "anchor", .size = sizeof(Node), .run = anchor_run };
 
 /* Builds the body of a function with these arguments. */
-static int build_body(FuncGraph *g, const Func *fn, Env *surroundings, Node *const *args, Pos pos, Node **ret) {
+int build_body(FuncGraph *g, const Func *fn, Env *surroundings, Node *const *args, Pos pos, Node **ret) {
         _cleanup_(env_unrefp) Env *env = env_new(g, fn->level, surroundings);
         Node *result = NULL, *anchor = NULL;
         int r;
@@ -457,7 +349,7 @@ static void branch_done(FuncGraph *g, Node *n) {
         b->env = env_unref(b->env);
 }
 
-static int forward(FuncGraph *g, Node *n, const Node *result) {
+int node_forward(FuncGraph *g, Node *n, const Node *result) {
         if (n->queued || !result->set)
                 return 0;
         if (result->failure)
@@ -486,7 +378,7 @@ static int if_run(FuncGraph *g, Node *n) {
                         return r;
                 b->chosen = condition->value.b;
         }
-        return forward(g, n, n->in[1].from);
+        return node_forward(g, n, n->in[1].from);
 }
 
 static const NodeType if_type = { .name = "if", .size = sizeof(BranchNode), .run = if_run, .done = branch_done, .manual = true };
@@ -518,7 +410,7 @@ static int except_run(FuncGraph *g, Node *n) {
                 if (r < 0)
                         return r;
         }
-        return forward(g, n, n->in[1].from);
+        return node_forward(g, n, n->in[1].from);
 }
 
 static const NodeType except_type = {
@@ -552,230 +444,6 @@ static int build_branch(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         return r;
 }
 
-/* ---- elements ---- */
-
-/* An element of a list, or a value of a map, as it is now. Where there is none any more nothing happens: whoever made this node
- * is about to drop it. */
-typedef struct ElementNode {
-        Node node;
-        uint32_t index;
-        Value key;              /* of a map, or nil */
-} ElementNode;
-
-static int element_run(FuncGraph *g, Node *n) {
-        const ElementNode *e = (ElementNode *) n;
-        Value all = n->in[0].from->value;
-
-        if (all.kind == TYPE_MAP) {
-                const Value *v = value_map_get(all, e->key);
-                if (v)
-                        node_set(g, n, value_ref(*v));
-        } else if (e->index < all.l->n)
-                node_set(g, n, value_ref(all.l->items[e->index]));
-        return 0;
-}
-
-static void element_done(FuncGraph *g, Node *n) {
-        value_done(&((ElementNode *) n)->key);
-}
-
-static const NodeType element_type = {
-        .name = "element", .size = sizeof(ElementNode), .run = element_run, .done = element_done,
-};
-
-static int make_element(FuncGraph *g, Node *all, uint32_t index, const Value *key, Pos pos, Node **ret) {
-        ElementNode *e = (ElementNode *) node_new(g, &element_type, pos);
-        if (!e)
-                return -ENOMEM;
-        e->index = index;
-        if (key)
-                e->key = value_ref(*key);
-        *ret = &e->node;
-        return node_add_input(g, &e->node, all);
-}
-
-/* iter.map and its relatives. Inputs: the lists (one or two) and the function, an initial value where there is one, then one per
- * element: what the function makes of it; for a reduction only the last one. */
-typedef struct EachNode {
-        Node node;
-        BuiltinEach each;
-        uint32_t n_lists, function, first;      /* places among the inputs */
-        int initial;            /* place, or -1 */
-        uint32_t n_bodies;      /* how many elements there are bodies for */
-        Value built_with;
-} EachNode;
-
-static uint32_t each_length(const EachNode *e) {
-        uint32_t n = UINT32_MAX;
-
-        for (uint32_t i = 0; i < e->n_lists; i++)
-                n = MIN(n, e->node.in[e->function - e->n_lists + i].from->value.l->n);
-        return n;
-}
-
-static int each_body(FuncGraph *g, EachNode *e, uint32_t index, Node *accumulated, Node **ret) {
-        const Closure *closure = (const Closure *) e->built_with.fn;
-        Node *args[2] = {};
-        uint32_t n_args = 0;
-
-        if (accumulated)
-                args[n_args++] = accumulated;
-        for (uint32_t i = 0; i < e->n_lists; i++) {
-                int r = make_element(g, e->node.in[e->function - e->n_lists + i].from, index, NULL, e->node.pos, &args[n_args++]);
-                if (r < 0)
-                        return r;
-        }
-        return build_body(g, closure->fn, closure->env, args, e->node.pos, ret);
-}
-
-static int each_shrink(FuncGraph *g, EachNode *e, uint32_t n) {
-        while (e->n_bodies > n) {
-                int r = node_set_input(g, &e->node, e->node.n_in - 1, NULL);
-                if (r < 0)
-                        return r;
-                e->node.n_in--;
-                e->n_bodies--;
-        }
-        return 0;
-}
-
-static int each_grow(FuncGraph *g, EachNode *e, uint32_t n) {
-        while (e->n_bodies < n) {
-                Node *body;
-                int r = each_body(g, e, e->n_bodies, NULL, &body);
-                if (r >= 0)
-                        r = node_add_input(g, &e->node, body);
-                if (r < 0)
-                        return r;
-                e->n_bodies++;
-        }
-        return 0;
-}
-
-/* A reduction is one chain: it is built anew for another length. */
-static int each_chain(FuncGraph *g, EachNode *e, uint32_t n) {
-        Node *at = e->initial >= 0 ? e->node.in[e->initial].from : NULL;
-        uint32_t i = 0;
-        int r = 0;
-
-        if (e->n_bodies == n && e->node.n_in > e->first)
-                return 0;
-        if (!at)
-                r = make_element(g, e->node.in[e->function - 1].from, i++, NULL, e->node.pos, &at);
-        for (; i < n && r >= 0; i++)
-                r = each_body(g, e, i, at, &at);
-        if (r < 0)
-                return r;
-        r = e->node.n_in > e->first ? node_set_input(g, &e->node, e->first, at) : node_add_input(g, &e->node, at);
-        if (r >= 0)
-                e->n_bodies = n;
-        return r;
-}
-
-static int each_value(const EachNode *e, Value *ret) {
-        const Node *n = &e->node;
-        size_t k = 0;
-
-        _cleanup_free_ Value *items = calloc((size_t) e->n_bodies + 1, sizeof(Value));
-        if (!items)
-                return -ENOMEM;
-        for (uint32_t i = 0; i < e->n_bodies; i++) {
-                Value v = n->in[e->first + i].from->value;
-                if (e->each != BUILTIN_EACH_FILTER)
-                        items[k++] = value_ref(v);
-                else if (v.b)
-                        items[k++] = value_ref(n->in[e->function - 1].from->value.l->items[i]);
-        }
-        return value_list(ret, items, k);
-}
-
-static int each_fail(FuncGraph *g, EachNode *e, const char *message) {
-        _cleanup_(diag_done) Diag error = {};
-
-        diag_set(&error, e->node.pos, -EINVAL, "%s", message);
-        return fail_with(g, &e->node, &error, false);
-}
-
-static int each_run(FuncGraph *g, Node *n) {
-        EachNode *e = (EachNode *) n;
-        int r;
-
-        for (uint32_t i = 0; i < e->first; i++) {
-                if (!n->in[i].from->set)
-                        return 0;
-                if (n->in[i].from->failure && (int) i != e->initial) {
-                        node_fail(g, n, failure_ref(n->in[i].from->failure));
-                        return 0;
-                }
-        }
-        Value function = n->in[e->function].from->value;
-        uint32_t length = each_length(e);
-        bool reduce = e->each == BUILTIN_EACH_REDUCE;
-        if (e->built_with.kind != TYPE_FUNC || e->built_with.fn != function.fn) {
-                if (reduce)
-                        e->n_bodies = UINT32_MAX;
-                else {
-                        r = each_shrink(g, e, 0);
-                        if (r < 0)
-                                return r;
-                }
-                value_done(&e->built_with);
-                e->built_with = value_ref(function);
-        }
-        if (reduce && length == 0 && e->initial < 0)
-                return each_fail(g, e, "cannot reduce an empty list without an initial value");
-        if (reduce)
-                r = each_chain(g, e, length);
-        else {
-                r = each_shrink(g, e, length);
-                if (r >= 0)
-                        r = each_grow(g, e, length);
-        }
-        if (r < 0)
-                return r;
-        for (uint32_t i = e->first; i < n->n_in; i++)
-                if (!n->in[i].from->set)
-                        return 0;
-        if (n->queued)
-                return 0;
-        for (uint32_t i = e->first; i < n->n_in; i++)
-                if (n->in[i].from->failure) {
-                        node_fail(g, n, failure_ref(n->in[i].from->failure));
-                        return 0;
-                }
-        if (reduce)
-                return forward(g, n, n->in[e->first].from);
-        Value v;
-        r = each_value(e, &v);
-        if (r < 0)
-                return r;
-        node_set(g, n, v);
-        return 0;
-}
-
-static void each_done(FuncGraph *g, Node *n) {
-        value_done(&((EachNode *) n)->built_with);
-}
-
-static const NodeType each_type = { .name = "each", .size = sizeof(EachNode), .run = each_run, .done = each_done, .manual = true };
-
-static int build_each(FuncGraph *g, Expr *e, Env *env, Node **ret) {
-        EachNode *each = (EachNode *) node_new(g, &each_type, e->pos);
-        int r = 0;
-
-        if (!each)
-                return -ENOMEM;
-        each->each = e->call.callee->builtin->each;
-        each->n_lists = each->each == BUILTIN_EACH_ZIP ? 2 : 1;
-        each->first = e->call.args.n;
-        each->function = each->first - 1;
-        each->initial = each->each == BUILTIN_EACH_REDUCE && each->first == 3 ? 0 : -1;
-        for (uint32_t i = 0; i < e->call.args.n && r >= 0; i++)
-                r = add_part(g, &each->node, e->call.args.items[i], env);
-        *ret = &each->node;
-        return r;
-}
-
 /* ---- expressions ---- */
 
 static int build_var(FuncGraph *g, Expr *e, Env *env, Node **ret) {
@@ -803,7 +471,7 @@ static int too_deep(FuncGraph *g, const Expr *e, Node **ret) {
 
         diag_set(&error, e->pos, -ELOOP, "definitions and calls are nested too deeply");
         *ret = node_source(g, VALUE_NIL);
-        return *ret ? fail_with(g, *ret, &error, false) : -ENOMEM;
+        return *ret ? node_fail_with(g, *ret, &error, false) : -ENOMEM;
 }
 
 static int build_kind(FuncGraph *g, Expr *e, Env *env, Node **ret) {

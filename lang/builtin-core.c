@@ -478,5 +478,11 @@ const Builtin core_builtins[] = {
         { .name = "panic_debug", .signature = "func(x bool, err str) bool", .eval = panic_debug_eval,
           .doc = "Ends the program with the text when given true.",
           .example = MCL(panic_debug($hostname == "", "no name")), .gives = MCL(false) },
+        BUILTIN_WATCHED("history", "func(value ?1, index int) ?1",
+                        "What a value was that many milliseconds ago.",
+                        MCL(history(42, 1000))),
+        BUILTIN_WATCHED("random1", "func(length int) str",
+                        "Random letters, the same ones as long as the length is the same.",
+                        MCL(random1(8))),
         {}
 };

@@ -265,5 +265,14 @@ const Builtin datetime_builtins[] = {
         { .name = "datetime.weekday", .signature = "func(a int) str", .eval = weekday, .flags = BUILTIN_PURE,
           .doc = "The name of the day: monday and so on.",
           .example = MCL(datetime.weekday(1443158163)), .gives = MCL("friday") },
+        BUILTIN_WATCHED("datetime.now", "func() int",
+                        "Seconds since 1970 in UTC, anew each second.",
+                        MCL(datetime.now())),
+        BUILTIN_WATCHED("datetime.str_now", "func() str",
+                        "Seconds since 1970 in UTC as a text, anew each second.",
+                        MCL(datetime.str_now())),
+        BUILTIN_WATCHED("datetime.weekday_fast", "func() str",
+                        "Today's name in lower case, local time; anew at midnight.",
+                        MCL(datetime.weekday_fast())),
         {}
 };

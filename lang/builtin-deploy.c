@@ -103,5 +103,11 @@ const Builtin deploy_builtins[] = {
         { .name = "deploy.readfileabs", .signature = "func(filename str) str", .eval = readfileabs,
           .doc = "What is in a file of the program, named from the root of its tree.",
           .example = MCL(deploy.readfileabs("/files/motd")), .gives = MCL("welcome\n") },
+        BUILTIN_ASKED("deploy.binary_path", "func() str",
+                      "The path of the program that runs this, without symbolic links.",
+                      MCL(deploy.binary_path())),
+        BUILTIN_ASKED("deploy.directory", "func(directory str) str",
+                      "Where a copy of a directory of the deploy stands on this host; it is made and kept exact.",
+                      MCL(deploy.directory("/files/"))),
         {}
 };

@@ -56,5 +56,11 @@ const Builtin example_builtins[] = {
           .example = MCL(example.test1()), .gives = MCL(42) },
         { .name = "example/nested.hello", .signature = "func() str", .eval = hello, .flags = BUILTIN_PURE, .doc = "A greeting.",
           .example = MCL(nested.hello()), .gives = MCL("Hello!") },
+        BUILTIN_WATCHED("example.flipflop", "func() bool",
+                        "True and false in turn, every five seconds.",
+                        MCL(example.flipflop())),
+        BUILTIN_WATCHED("example.vumeter", "func(symbol str, multiplier int, peak float) str",
+                        "How loud it is at the microphone, as a bar of symbols; anew each second.",
+                        MCL(example.vumeter("#", 40, 0.9))),
         {}
 };

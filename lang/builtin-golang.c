@@ -32,12 +32,13 @@ static bool is_called(const char *name, const char *in_template) {
         return *name == *in_template;
 }
 
-/* Only functions of one type, which need nothing but their arguments. */
+/* Only functions of one type that answer at once. */
 static const Builtin *find(const char *in_template) {
         const Builtin *b;
 
         for (size_t i = 0; (b = builtin_at(i)); i++)
-                if (b->eval && !b->infer && (b->flags & BUILTIN_PURE) && is_called(b->name, in_template) && !has_unknown(builtin_type(b)))
+                if ((b->flags & (BUILTIN_PURE | BUILTIN_AT_ONCE)) && !b->infer && is_called(b->name, in_template) &&
+                    !has_unknown(builtin_type(b)))
                         return b;
         return NULL;
 }
@@ -61,8 +62,9 @@ static int call(void *userdata, const char *name, const Value *args, size_t n, V
                         return diag_set(reterr, (Pos) {}, -EINVAL, "wrong type for value; expected %s; got %s", want ?: "?",
                                         template_type_name(args[i]));
                 }
-        BuiltinCall c = { .builtin = b, .type = type, .base = template_call->base, .host = template_call->host };
-        r = b->eval(&c, args, n, &result, reterr);
+        BuiltinCall c = { .builtin = b, .type = type, .base = template_call->base, .host = template_call->host,
+                          .early = template_call->early };
+        r = (b->eval ?: builtin_ask)(&c, args, n, &result, reterr);
         if (r != 0) {
                 if (reterr)
                         (void) diag_prefix(reterr, "function `%s` errored", name);

@@ -314,5 +314,11 @@ const Builtin paths_builtins[] = {
                  MCL("/a/b", "/a/c"), MCL("../c")),
         FILEPATH("to_slash", "func(path str) str", eval_same, "The path itself.", MCL("a/b"), MCL("a/b")),
         FILEPATH("volume_name", "func(path str) str", eval_volume, "Nothing, here.", MCL("/a"), MCL("")),
+        BUILTIN_ASKED("golang/path/filepath.abs", "func(path str) str",
+                      "The path made absolute and clean.",
+                      MCL(filepath.abs("x/../y"))),
+        BUILTIN_ASKED("golang/path/filepath.eval_symlinks", "func(path str) str",
+                      "The path without symbolic links.",
+                      MCL(filepath.eval_symlinks("/bin/sh"))),
         {}
 };

@@ -1,59 +1,48 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* test: functions that tests of programs are written with. Those named one_instance are not computed early: a program shows with
- * them that what is bound to a name is computed once. */
+/* test: functions that tests of programs are written with. */
 
-#include <errno.h>
-#include <string.h>
-
-#include "common/strbuf.h"
 #include "lang/builtins.h"
 
-static int one_instance(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        return value_strz(ret, "hello");
-}
-
-static int one_stream(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        Value x = VALUE_NIL;
-
-        if (args[0].i < 0)
-                return diag_set(reterr, (Pos) {}, -EINVAL, "cannot use a negative count");
-        int r = value_strz(&x, "x");
-        if (r >= 0)
-                r = builtin_find("golang/strings.repeat")->eval(call, (Value[]) { x, args[0] }, 2, ret, reterr);
-        value_done(&x);
-        return r;
-}
-
-static int forkv_loop(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        Value pair[2] = {};
-        int r = value_strz(&pair[0], "foo");
-
-        if (r >= 0)
-                r = value_strz(&pair[1], "bar");
-        if (r >= 0)
-                r = value_map(ret, pair, 1);
-        value_done(&pair[0]);
-        value_done(&pair[1]);
-        return r;
-}
-
-#define ONE_INSTANCE(letter) \
-        { .name = "test.one_instance_" letter, .signature = "func() str", .eval = one_instance, \
-          .doc = "A greeting, computed once.", .example = "test.one_instance_" letter "()", .gives = MCL("hello") }
-
 const Builtin test_builtins[] = {
-        { .name = "test.forkvloop", .signature = "func() map{str: str}", .eval = forkv_loop, .doc = "A map with one pair.",
-          .example = MCL(test.forkvloop()), .gives = MCL({"foo": "bar"}) },
-        ONE_INSTANCE("a"),
-        ONE_INSTANCE("b"),
-        ONE_INSTANCE("c"),
-        ONE_INSTANCE("d"),
-        ONE_INSTANCE("e"),
-        ONE_INSTANCE("f"),
-        ONE_INSTANCE("g"),
-        ONE_INSTANCE("h"),
-        { .name = "test.one_stream", .signature = "func(count int) str", .eval = one_stream, .doc = "That many letters x.",
-          .example = MCL(test.one_stream(3)), .gives = MCL("xxx") },
+        BUILTIN_WATCHED("test.fastcount", "func() int",
+                        "Counts from one, as fast as it is asked.",
+                        MCL(test.fastcount())),
+        BUILTIN_WATCHED("test.forkvloop", "func() map{str: str}",
+                        "A map with one pair, said again every five seconds.",
+                        MCL(test.forkvloop())),
+        BUILTIN_WATCHED("test.forloop", "func() []str",
+                        "A list of one text, another one from the second time on; every five seconds.",
+                        MCL(test.forloop())),
+        BUILTIN_WATCHED("test.one_instance_a", "func() str",
+                        "A greeting; an error if a program asks more than once.",
+                        MCL(test.one_instance_a())),
+        BUILTIN_WATCHED("test.one_instance_b", "func() str",
+                        "A greeting; an error if a program asks more than once.",
+                        MCL(test.one_instance_b())),
+        BUILTIN_WATCHED("test.one_instance_c", "func() str",
+                        "A greeting; an error if a program asks more than once.",
+                        MCL(test.one_instance_c())),
+        BUILTIN_WATCHED("test.one_instance_d", "func() str",
+                        "A greeting; an error if a program asks more than once.",
+                        MCL(test.one_instance_d())),
+        BUILTIN_WATCHED("test.one_instance_e", "func() str",
+                        "A greeting; an error if a program asks more than once.",
+                        MCL(test.one_instance_e())),
+        BUILTIN_WATCHED("test.one_instance_f", "func() str",
+                        "A greeting; an error if a program asks more than once.",
+                        MCL(test.one_instance_f())),
+        BUILTIN_WATCHED("test.one_instance_g", "func() str",
+                        "A greeting; an error if a program asks more than once.",
+                        MCL(test.one_instance_g())),
+        BUILTIN_WATCHED("test.one_instance_h", "func() str",
+                        "A greeting; an error if a program asks more than once.",
+                        MCL(test.one_instance_h())),
+        BUILTIN_WATCHED("test.one_stream", "func(count int) str",
+                        "That many letters x; an error if it is asked for anything else later.",
+                        MCL(test.one_stream(3))),
+        BUILTIN_WATCHED("test.slow_string", "func() str",
+                        "Five seconds later, a text.",
+                        MCL(test.slow_string())),
         {}
 };

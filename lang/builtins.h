@@ -26,6 +26,7 @@ typedef struct BuiltinCall {
         const char *field;      /* BUILTIN_TAKES_FIELD: that name */
         const char *base;       /* directory of the module that imported the function, with trailing slash */
         const void *host;       /* LangHost of the program */
+        bool early;             /* computed ahead of time: nothing outside may be asked */
 } BuiltinCall;
 
 enum {
@@ -36,6 +37,8 @@ typedef enum BuiltinFlags {
         BUILTIN_PURE            = 1 << 0,       /* equal arguments give equal results: may be computed early */
         BUILTIN_PER_ELEMENT     = 1 << 2,       /* not evaluated: the function graph calls a function per element, see each */
         BUILTIN_TAKES_FIELD     = 1 << 1,       /* the second argument is the name of a field, known by syntax */
+        BUILTIN_SOURCE          = 1 << 3,       /* not evaluated: its value comes from outside, by a SourceType of its name */
+        BUILTIN_AT_ONCE         = 1 << 4,       /* with SOURCE: says one value at once and none later, so templates may ask it */
 } BuiltinFlags;
 
 /* What is made of the results of a function that is called for each element. */
@@ -74,10 +77,15 @@ struct Builtin {
         /* Refuses types that the signature cannot rule out. */
         int (*check)(const BuiltinCall *call, Diag *reterr);
 
-        BuiltinEval *eval;      /* NULL: not there yet */
+        BuiltinEval *eval;      /* NULL only with PER_ELEMENT and SOURCE */
         /* What does the same for calls with this first argument, or NULL. */
         BuiltinEval *(*choose)(Value first);
 };
+
+/* Rows of functions whose value comes from outside: again and again, or once for each time that they are asked. */
+#define BUILTIN_WATCHED(n, s, d, e) { .name = (n), .signature = (s), .flags = BUILTIN_SOURCE, .doc = (d), .example = (e) }
+#define BUILTIN_ASKED(n, s, d, e) \
+        { .name = (n), .signature = (s), .flags = BUILTIN_SOURCE | BUILTIN_AT_ONCE, .doc = (d), .example = (e) }
 
 const Builtin *builtin_find(const char *name);
 const Builtin *builtin_at(size_t i);            /* all of them; NULL at the end */
@@ -99,6 +107,9 @@ typedef struct BuiltinConst {
         int64_t number;
 } BuiltinConst;
 extern const BuiltinConst builtin_consts[];     /* ends with an empty row */
+
+/* The value of a function whose flags are SOURCE and AT_ONCE: as eval. */
+int builtin_ask(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);
 
 /* Shared between modules that have the same function under two names. */
 int list_lookup(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);

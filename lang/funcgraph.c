@@ -318,15 +318,16 @@ static int run_node(FuncGraph *g, Node *n) {
 
 int funcgraph_run(FuncGraph *g) {
         Node *n;
+        int r = 0;
 
-        while ((n = take_lowest(g))) {
-                int r = run_node(g, n);
-                if (r < 0) {
+        g->running = true;
+        while (r >= 0 && (n = take_lowest(g))) {
+                r = run_node(g, n);
+                if (r < 0)
                         node_queue(g, n);       /* another attempt with the next wave */
-                        return r;
-                }
         }
-        return 0;
+        g->running = false;
+        return r;
 }
 
 /* ---- environments ---- */

@@ -102,6 +102,10 @@ struct FuncGraph {
         unsigned depth;         /* of building */
         StmtNode *problems;
         Output *output;
+
+        bool running;           /* a wave is under way */
+        size_t n_waiting;       /* sources whose value is still to come */
+        struct SourceNode *spoken;      /* sources that said something and want to know that it was taken */
 };
 
 int funcgraph_new(FuncGraph **ret, Program *p);
@@ -128,8 +132,11 @@ Failure *failure_unref(Failure *f);
 /* Makes a node that has a value a constant, without inputs. */
 int node_freeze(FuncGraph *g, Node *n);
 
-/* Makes a source: a constant whose value may be replaced with node_set(). For functions whose value comes from outside. */
+/* A node without inputs: what its value is, it stays. */
 Node *node_source(FuncGraph *g, Value v);
+
+/* node-builtin.c: a change set was made of what sources said; they may say the next. */
+void sources_taken(FuncGraph *g);
 
 /* ---- building ---- */
 

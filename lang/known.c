@@ -196,7 +196,7 @@ static bool known_call(Program *p, Expr *e, Value *ret) {
 
         size_t n = e->call.args.n;
         _cleanup_free_ Value *values = calloc(n + 1, sizeof(Value));
-        BuiltinCall call = { .builtin = callee->builtin, .base = callee->base, .host = &p->host };
+        BuiltinCall call = { .builtin = callee->builtin, .base = callee->base, .host = &p->host, .early = true };
         if (!values || !known_values(p, e->call.args.items, n, values))
                 return false;
         /* Types are not checked yet: leave it to inference to complain. */

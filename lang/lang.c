@@ -133,11 +133,16 @@ static int advance(Lang *l, ChangeSet *ret, Diag *reterr) {
                         return -ENOMEM;
                 return problem->diag.error < 0 ? problem->diag.error : -EINVAL;
         }
+        if (lang_is_waiting(l)) {
+                *ret = (ChangeSet) {};
+                return 0;
+        }
         l->stage = LANG_STAGE_INTERPRET;
         r = output_commit(l->graph, &c, reterr);
         if (r < 0)
                 return r == -ENOMEM ? diag_set(reterr, (Pos) {}, r, "out of memory") : r;
         c.generation = ++l->generation;
+        c.full = c.generation == 1;
         *ret = c;
         return 0;
 }
@@ -153,26 +158,32 @@ int lang_start(Lang *l, ChangeSet *ret, Diag *reterr) {
         r = funcgraph_new(&l->graph, l);
         if (r >= 0)
                 r = funcgraph_build(l->graph);
-        if (r < 0)
-                diag_set(reterr, (Pos) {}, r, "out of memory");
-        else
-                r = advance(l, ret, reterr);
         if (r < 0) {
                 l->graph = funcgraph_free(l->graph);
-                return r;
+                return diag_set(reterr, (Pos) {}, r, "out of memory");
         }
-        ret->full = true;
-        return 0;
+        return lang_step(l, ret, reterr);
 }
 
 int lang_step(Lang *l, ChangeSet *ret, Diag *reterr) {
         if (!l->graph)
                 return diag_set(reterr, (Pos) {}, -EINVAL, "the program does not run");
-        return advance(l, ret, reterr);
+
+        int r = advance(l, ret, reterr);
+        sources_taken(l->graph);
+        return r;
+}
+
+bool lang_is_waiting(const Lang *l) {
+        return l->graph && l->graph->n_waiting > 0;
+}
+
+bool lang_is_running(const Lang *l) {
+        return l->generation > 0;
 }
 
 int lang_snapshot(Lang *l, ChangeSet *ret) {
-        if (!l->graph)
+        if (!lang_is_running(l))
                 return -EINVAL;
 
         int r = output_snapshot(l->graph->output, ret);

@@ -2,7 +2,8 @@
 #pragma once
 
 /* mcl as a library: bytes in, diagnostics or a running function graph out. Pure: every file, clock or random number reaches it
- * through LangHost. One Lang is one compiled program; it owns one arena for everything static. */
+ * through LangHost, values that change while a program runs by its sources (common/source.h). One Lang is one compiled program;
+ * it owns one arena for everything static. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include "common/changeset.h"
 #include "common/diag.h"
 #include "common/schema.h"
+#include "common/source.h"
 
 typedef struct Lang Lang;
 
@@ -28,6 +30,15 @@ typedef struct LangHost {
         /* Makes the remote module at url be in the directory (absolute, with trailing slash), before it is read. NULL: remote
          * modules are only looked for. */
         int (*download)(void *userdata, const char *url, const char *directory, Diag *reterr);
+
+        /* ---- for programs that run; may be left out where they are only compiled ---- */
+
+        /* How the function of that name (BUILTIN_SOURCE) comes to its values; NULL: not here. */
+        const SourceType *(*source)(void *userdata, const char *function);
+        SourceHost *source_host;
+
+        /* A source has said something: lang_step() has work to do. Not called while lang_start() or lang_step() runs. */
+        void (*due)(void *userdata);
 } LangHost;
 
 /* What a program goes through, in this order; the names that archives of the language use for failures in them. */
@@ -58,12 +69,19 @@ DEFINE_CLEANUP(Lang *, lang_free)
 /* The files that were read, in order of first use, for a deploy: 0, or what the callback returned if that was negative. */
 int lang_each_file(const Lang *l, int (*file)(void *userdata, const char *path, const char *content, size_t size), void *userdata);
 
-/* Starts the function graph and runs the first wave: a full change set. On failure nothing runs. */
+/* Starts the function graph and runs the first wave: a full change set, unless lang_is_waiting(). On failure it goes on running:
+ * a later step may have the full set; lang_free() is the way to give up. */
 int lang_start(Lang *l, ChangeSet *ret, Diag *reterr);
 
 /* Runs all waves that are due and returns what changed since the change set before (it may be empty). On a run-time error the
  * graph that was emitted before stays in force; the next successful call carries the difference to it. */
 int lang_step(Lang *l, ChangeSet *ret, Diag *reterr);
+
+/* A value is still to come from outside: until then change sets are empty, so that none is half of what it should be. */
+bool lang_is_waiting(const Lang *l);
+
+/* A full change set was returned. */
+bool lang_is_running(const Lang *l);
 
 /* The whole graph as it is in force: for an engine that was restarted. */
 int lang_snapshot(Lang *l, ChangeSet *ret);

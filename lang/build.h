@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What the files that turn expressions into nodes share. */
+
+#include "lang/funcgraph.h"
+
+/* A function value: what to build when it is called, and where its surroundings live. */
+typedef struct Closure {
+        ValueFunc func;         /* first */
+        const Func *fn;
+        Env *env;
+} Closure;
+
+int make_const(FuncGraph *g, Value v, Pos pos, Node **ret);     /* takes the reference */
+
+/* Runs a node whose inputs are all constants, and makes it one. */
+int node_fold(FuncGraph *g, Node *n);
+
+/* The node has no value: takes the content of error, whose place is the node's where it has none. */
+int node_fail_with(FuncGraph *g, Node *n, Diag *error, bool catchable);
+int node_fail_large(FuncGraph *g, Node *n);
+
+/* Makes the node what one of its inputs is, unless it runs again in this wave. */
+int node_forward(FuncGraph *g, Node *n, const Node *result);
+
+int add_part(FuncGraph *g, Node *n, Expr *e, Env *env);         /* e is the next input of n */
+
+/* The body of a function with these arguments. */
+int build_body(FuncGraph *g, const Func *fn, Env *surroundings, Node *const *args, Pos pos, Node **ret);
+
+/* node-builtin.c: a call of the standard library. */
+int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret);
+
+/* node-each.c */
+int build_each(FuncGraph *g, Expr *e, Env *env, Node **ret);
+/* Element index of a list, or the one with that key of a map, whatever it is at the time. */
+int make_element(FuncGraph *g, Node *all, uint32_t index, const Value *key, Pos pos, Node **ret);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Calls of the standard library: those that are computed from their arguments, and those whose value comes from outside. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "lang/build.h"
+#include "lang/builtins.h"
+
+/* ---- arguments ---- */
+
+#define ARG_KNOWN UINT32_MAX
+
+/* Those that are known stand in values for good; the others are taken from the inputs each time, and are only borrowed. */
+typedef struct Args {
+        Value *values;          /* owned */
+        uint32_t *input;        /* owned; of each argument, ARG_KNOWN for those that are known */
+        uint32_t n;
+} Args;
+
+static int build_arg(FuncGraph *g, Node *n, Args *a, uint32_t i, Expr *e, Env *env) {
+        const Value *known = known_value(g->program, e);
+        Node *part;
+        int r;
+
+        if (known) {
+                a->values[i] = value_ref(*known);
+                return 0;
+        }
+        r = build_expr(g, e, env, &part);
+        if (r < 0)
+                return r;
+        if (part->constant) {
+                a->values[i] = value_ref(part->value);  /* the node is left over */
+                return 0;
+        }
+        a->input[i] = n->n_in;
+        return node_add_input(g, n, part);
+}
+
+static int build_args(FuncGraph *g, Node *n, Args *a, const Expr *e, Env *env) {
+        uint32_t n_args = e->call.args.n;
+        int r = 0;
+
+        a->values = calloc((size_t) n_args + 1, sizeof(Value));
+        a->input = malloc(((size_t) n_args + 1) * sizeof(uint32_t));
+        if (!a->values || !a->input)
+                return -ENOMEM;
+        memset(a->input, 0xff, n_args * sizeof(uint32_t));
+        a->n = n_args;
+        for (uint32_t i = 0; i < n_args && r >= 0; i++)
+                r = build_arg(g, n, a, i, e->call.args.items[i], env);
+        return r;
+}
+
+static void args_take(Args *a, const Node *n) {
+        for (uint32_t i = 0; i < a->n; i++)
+                if (a->input[i] != ARG_KNOWN)
+                        a->values[i] = n->in[a->input[i]].from->value;
+}
+
+static void args_done(Args *a) {
+        for (uint32_t i = 0; a->values && a->input && i < a->n; i++)
+                if (a->input[i] == ARG_KNOWN)
+                        value_done(&a->values[i]);
+        free(a->values);
+        free(a->input);
+}
+
+/* ---- functions that are computed ---- */
+
+typedef struct BuiltinNode {
+        Node node;
+        BuiltinCall call;
+        BuiltinEval *eval;
+        Args args;
+} BuiltinNode;
+
+static int builtin_run(FuncGraph *g, Node *n) {
+        BuiltinNode *b = (BuiltinNode *) n;
+        _cleanup_(diag_done) Diag error = {};
+        Value v = VALUE_NIL;
+
+        args_take(&b->args, n);
+        int r = b->eval(&b->call, b->args.values, b->args.n, &v, &error);
+        if (r == 0) {
+                node_set(g, n, v);
+                return 0;
+        }
+        if (r == -ENOMEM)
+                return r;
+        if (error.error == 0 && r == -E2BIG)
+                return node_fail_large(g, n);
+        return node_fail_with(g, n, &error, r == BUILTIN_CATCHABLE);
+}
+
+static void builtin_done(FuncGraph *g, Node *n) {
+        args_done(&((BuiltinNode *) n)->args);
+}
+
+static const NodeType builtin_node_type = {
+        .name = "builtin", .size = sizeof(BuiltinNode), .run = builtin_run, .done = builtin_done,
+};
+
+static int build_computed(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        const Expr *callee = e->call.callee;
+        BuiltinNode *b = (BuiltinNode *) node_new(g, &builtin_node_type, e->pos);
+        int r;
+
+        if (!b)
+                return -ENOMEM;
+        b->call = (BuiltinCall) { .builtin = callee->builtin, .type = callee->type, .field = callee->field, .base = callee->base,
+                                  .host = &g->program->host };
+        r = build_args(g, &b->node, &b->args, e, env);
+        if (r < 0)
+                return r;
+        b->eval = callee->builtin->eval;
+        if (callee->builtin->choose && b->args.n > 0 && b->args.input[0] == ARG_KNOWN)
+                b->eval = callee->builtin->choose(b->args.values[0]) ?: b->eval;
+        node_queue(g, &b->node);
+        *ret = &b->node;
+        if (!(callee->builtin->flags & BUILTIN_PURE))
+                return 0;
+        b->call.early = true;
+        r = node_fold(g, &b->node);
+        b->call.early = false;
+        return r;
+}
+
+/* ---- functions whose value comes from outside ---- */
+
+/* A node that is set when its source says something. It runs only to hand its arguments on. */
+typedef struct SourceNode {
+        Node node;
+        FuncGraph *graph;
+        Source like;            /* what every source of this call begins with */
+        Source *source;         /* NULL while it could not be opened, or has no arguments */
+        Args args;
+        Value *given;           /* owned; the arguments that the source has */
+        bool waiting;           /* for its first value, or the first one with other arguments */
+        bool spoke;             /* since the last change set; the graph lists it */
+        struct SourceNode *next_spoken;
+} SourceNode;
+
+static void set_waiting(FuncGraph *g, SourceNode *s, bool waiting) {
+        if (s->waiting == waiting)
+                return;
+        s->waiting = waiting;
+        g->n_waiting += waiting ? 1 : -1;
+}
+
+/* Something came from outside, perhaps between two waves. */
+static void spoke(FuncGraph *g, SourceNode *s) {
+        const LangHost *host = &g->program->host;
+
+        set_waiting(g, s, false);
+        if (!s->spoke && s->like.type->taken) {
+                s->spoke = true;
+                s->next_spoken = g->spoken;
+                g->spoken = s;
+        }
+        if (!g->running && host->due)
+                host->due(host->userdata);
+}
+
+static void sink_set(Source *source, Value v) {
+        SourceNode *s = source->owner;
+
+        node_set(s->graph, &s->node, v);
+        spoke(s->graph, s);
+}
+
+static void sink_fail(Source *source, bool catchable, Diag *d) {
+        SourceNode *s = source->owner;
+
+        /* Without memory for the reason it stays as it was. */
+        if (node_fail_with(s->graph, &s->node, d, catchable) >= 0)
+                spoke(s->graph, s);
+}
+
+static const SourceSink sink = { .set = sink_set, .fail = sink_fail };
+
+static void source_end(FuncGraph *g, SourceNode *s) {
+        s->source = source_close(s->source);
+        for (uint32_t i = 0; s->given && i < s->args.n; i++)
+                value_done(&s->given[i]);
+        set_waiting(g, s, false);
+}
+
+static bool args_as_given(const SourceNode *s) {
+        for (uint32_t i = 0; i < s->args.n; i++)
+                if (!value_equal(s->given[i], s->args.values[i]))
+                        return false;
+        return true;
+}
+
+static int source_run(FuncGraph *g, Node *n) {
+        SourceNode *s = (SourceNode *) n;
+        _cleanup_(diag_done) Diag error = {};
+        int r;
+
+        for (uint32_t i = 0; i < n->n_in; i++) {
+                if (!n->in[i].from->set)
+                        return 0;
+                if (n->in[i].from->failure) {
+                        source_end(g, s);
+                        node_fail(g, n, failure_ref(n->in[i].from->failure));
+                        return 0;
+                }
+        }
+        args_take(&s->args, n);
+        if (s->source && args_as_given(s))
+                return 0;
+
+        bool change = s->source && s->like.type->change;
+        if (!change)
+                source_end(g, s);
+        for (uint32_t i = 0; i < s->args.n; i++) {
+                value_done(&s->given[i]);
+                s->given[i] = value_ref(s->args.values[i]);
+        }
+        set_waiting(g, s, true);
+        n->set = false;         /* nobody shall see what it said to the question before */
+        if (change)
+                r = source_change(s->source, s->args.values, s->args.n, &error);
+        else {
+                s->like.args = s->args.values;
+                s->like.n_args = s->args.n;
+                r = source_open(&s->source, s->like.type, &s->like, &error);
+        }
+        if (r >= 0)
+                return 0;
+        source_end(g, s);
+        return r == -ENOMEM ? r : node_fail_with(g, n, &error, false);
+}
+
+static void source_node_done(FuncGraph *g, Node *n) {
+        SourceNode *s = (SourceNode *) n;
+
+        if (s->spoke)
+                for (SourceNode **at = &g->spoken; *at; at = &(*at)->next_spoken)
+                        if (*at == s) {
+                                *at = s->next_spoken;
+                                break;
+                        }
+        source_end(g, s);
+        free(s->given);
+        args_done(&s->args);
+}
+
+static const NodeType source_node_type = {
+        .name = "from outside", .size = sizeof(SourceNode), .run = source_run, .done = source_node_done, .manual = true,
+};
+
+void sources_taken(FuncGraph *g) {
+        while (g->spoken) {
+                SourceNode *s = g->spoken;
+                g->spoken = s->next_spoken;
+                s->spoke = false;
+                if (s->source)
+                        s->like.type->taken(s->source);
+        }
+}
+
+static int not_here(FuncGraph *g, Node *n, const Builtin *b) {
+        _cleanup_(diag_done) Diag error = {};
+
+        diag_set(&error, n->pos, -ENOSYS, "function `%s` has no value here", b->name);
+        return node_fail_with(g, n, &error, false);
+}
+
+static int build_source(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        const Expr *callee = e->call.callee;
+        const Builtin *b = callee->builtin;
+        const LangHost *host = &g->program->host;
+        SourceNode *s = (SourceNode *) node_new(g, &source_node_type, e->pos);
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        *ret = &s->node;
+        s->graph = g;
+        s->like = (Source) { .type = host->source ? host->source(host->userdata, b->name) : NULL, .host = host->source_host,
+                             .function = b->name, .result = callee->type->element, .base = callee->base, .sink = &sink, .owner = s };
+        r = build_args(g, &s->node, &s->args, e, env);
+        if (r < 0)
+                return r;
+        s->given = calloc((size_t) s->args.n + 1, sizeof(Value));
+        if (!s->given)
+                return -ENOMEM;
+        if (!s->like.type)
+                return not_here(g, &s->node, b);
+        node_queue(g, &s->node);
+        return 0;
+}
+
+int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret) {
+        unsigned flags = e->call.callee->builtin->flags;
+
+        if (flags & BUILTIN_PER_ELEMENT)
+                return build_each(g, e, env, ret);
+        return flags & BUILTIN_SOURCE ? build_source(g, e, env, ret) : build_computed(g, e, env, ret);
+}
+
+/* ---- asking once ---- */
+
+typedef struct Answer {
+        Value value;
+        Diag error;
+        bool given, failed, catchable;
+} Answer;
+
+static void answer_set(Source *s, Value v) {
+        Answer *a = s->owner;
+
+        value_done(&a->value);
+        a->value = v;
+        a->given = true;
+}
+
+static void answer_fail(Source *s, bool catchable, Diag *d) {
+        Answer *a = s->owner;
+
+        diag_move(&a->error, d);
+        a->failed = true;
+        a->catchable = catchable;
+}
+
+int builtin_ask(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        static const SourceSink answer_sink = { .set = answer_set, .fail = answer_fail };
+        const LangHost *host = call->host;
+        const SourceType *type = host && host->source && !call->early ? host->source(host->userdata, call->builtin->name) : NULL;
+        Answer answer = {};
+        Source *s = NULL;
+        int r;
+
+        if (!type)
+                return diag_set(reterr, (Pos) {}, -ENOSYS, "function `%s` has no value here", call->builtin->name);
+        r = source_open(&s, type,
+                        &(Source) { .host = host->source_host, .args = args, .n_args = n, .function = call->builtin->name,
+                                    .result = call->type->element, .base = call->base, .sink = &answer_sink, .owner = &answer },
+                        reterr);
+        source_close(s);
+        if (r >= 0 && answer.failed) {
+                r = answer.catchable ? BUILTIN_CATCHABLE : answer.error.error < 0 ? answer.error.error : -EINVAL;
+                if (reterr && reterr->error == 0)
+                        diag_move(reterr, &answer.error);
+        } else if (r >= 0 && !answer.given)
+                r = diag_set(reterr, (Pos) {}, -EAGAIN, "function `%s` does not answer at once", call->builtin->name);
+        else if (r >= 0)
+                *ret = value_take(&answer.value);
+        value_done(&answer.value);
+        diag_done(&answer.error);
+        return r;
+}
