@@ -13,7 +13,7 @@ const Builtin rand_builtins[] = {
                       MCL(rand.float_64())),
         BUILTIN_ASKED("golang/math/rand.int", "func() int",
                       "A random number that is not negative.",
-                      MCL(rand.int())),
+                      NULL),
         BUILTIN_ASKED("golang/math/rand.int_63", "func() int",
                       "A random number that is not negative.",
                       MCL(rand.int_63())),

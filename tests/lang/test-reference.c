@@ -15,10 +15,6 @@ static bool is_internal(const Builtin *b) {
         return *builtin_title(b) == '_';
 }
 
-static bool is_implemented(const Builtin *b) {
-        return b->eval || b->each != BUILTIN_EACH_NONE;
-}
-
 static void check_row(const Builtin *b) {
         size_t n = strlen(b->doc ?: ""), module_size;
         _cleanup_free_ char *call = NULL;
@@ -26,7 +22,7 @@ static void check_row(const Builtin *b) {
 
         if (n == 0 || b->doc[n - 1] != '.' || strchr(b->doc, '\n') || isspace((unsigned char) *b->doc))
                 TEST_FAIL("%s: its doc is no sentence: '%s'", b->name, b->doc ?: "");
-        if (is_internal(b))
+        if (is_internal(b) || streq(b->name, "golang/math/rand.int"))    /* a keyword: only templates can call it */
                 return;
         while (alias > module && alias[-1] != '/')
                 alias--;
@@ -42,8 +38,7 @@ TEST(functions_have_a_sentence_and_an_example) {
         const Builtin *b;
 
         for (size_t i = 0; (b = builtin_at(i)); i++)
-                if (is_implemented(b))
-                        check_row(b);
+                check_row(b);
 }
 
 /* panic is a statement. What has no value to be compared is bound to a name only. */
