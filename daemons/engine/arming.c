@@ -74,7 +74,7 @@ bool arming_limit(Scheduler *s, Vertex *v) {
         const Meta *meta = &v->resource->meta;
         uint64_t now;
 
-        if (!isfinite(meta->limit) || meta->limit <= 0)
+        if (!isfinite(meta->limit))
                 return true;
         if (arming_is_limited(v)) {
                 v->dirty = true;        /* will be seen when the token is due */
@@ -92,6 +92,8 @@ bool arming_limit(Scheduler *s, Vertex *v) {
                 return true;
         }
 
+        if (meta->limit <= 0)
+                return false;           /* burst was all there is; only the graph can start it again */
         double usec = ceil((1 - v->tokens) * 1e6 / meta->limit);
         return set_timer(s, &v->limit_timer, usec < 1e15 ? (uint64_t) usec : UINT64_C(1000000000000000), on_limit, v) < 0;
 }
@@ -132,6 +134,7 @@ void arming_armed(Scheduler *s, Vertex *member) {
         member->armed = true;
         if (--v->n_unarmed > 0)
                 return;
+        (void) arming_limit(s, v);      /* the first look is an event as well */
         v->dirty = true;
         if (v->state == VERTEX_WAITING)
                 scheduler_wake(s, v);
@@ -192,6 +195,10 @@ void arming_start(Scheduler *s, Vertex *v) {
 
         v->watching = true;
         v->n_unarmed = vertex_n_members(v);
+        if (v->resource->meta.hidden) {         /* alone in its group; none of its hooks is called */
+                arming_armed(s, v);
+                return;
+        }
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++)
                 r = prepare(vertex_member(v, i), &diag);
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && v->watching; i++)

@@ -5,6 +5,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/sd/log.h"
 #include "daemons/engine/arming.h"
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/engine-manager.h"
@@ -18,13 +19,20 @@ static JournalVertex journal_vertex(const Vertex *v) {
 
 /* ---- notifications ---- */
 
+/* In memory they are kept all the same; but should the engine be killed now, some may be lost. */
+static void check_journal(Manager *m, int r) {
+        if (r < 0 && !m->journal_fails)
+                (void) log_warning(r, "cannot write the journal of notifications: %m, ignoring");
+        m->journal_fails = r < 0;
+}
+
 static void journal_begin(Vertex *root) {
         for (size_t i = 0; i < vertex_n_members(root); i++) {
                 Vertex *v = vertex_member(root, i);
                 if (!v->notifies || v->acting)
                         continue;
                 v->acting = true;
-                (void) notify_journal_begin(v->manager->journal, journal_vertex(v));
+                check_journal(v->manager, notify_journal_begin(v->manager->journal, journal_vertex(v)));
         }
 }
 
@@ -34,7 +42,7 @@ static void journal_end(Vertex *root) {
                 if (!v->acting)
                         continue;
                 v->acting = false;
-                (void) notify_journal_end(v->manager->journal, journal_vertex(v));
+                check_journal(v->manager, notify_journal_end(v->manager->journal, journal_vertex(v)));
         }
 }
 
@@ -55,7 +63,7 @@ static void notify_successors(Scheduler *s, Vertex *root) {
                         if (!(data & EDGE_NOTIFY) || !(target->resource->type->flags & RESOURCE_REFRESHABLE))
                                 continue;
                         if (!(data & EDGE_PENDING)) {
-                                (void) notify_journal_pend(m->journal, journal_vertex(v), journal_vertex(target));
+                                check_journal(m, notify_journal_pend(m->journal, journal_vertex(v), journal_vertex(target)));
                                 (void) graph_add_edge(m->graph, v->id, target->id, data | EDGE_PENDING);
                         }
                         scheduler_dirty(s, vertex_root(target));
@@ -76,7 +84,7 @@ static void consume_notifications(Vertex *root) {
                                 continue;
 
                         Vertex *source = manager_vertex(m, in->items[k].peer);
-                        (void) notify_journal_consume(m->journal, journal_vertex(source), journal_vertex(v));
+                        check_journal(m, notify_journal_consume(m->journal, journal_vertex(source), journal_vertex(v)));
                         (void) graph_add_edge(m->graph, source->id, v->id, data & ~(uint32_t) EDGE_PENDING);
                 }
         }
@@ -84,37 +92,61 @@ static void consume_notifications(Vertex *root) {
 
 /* ---- received values ---- */
 
-static int receive_values(Vertex *v, Diag *reterr) {
-        Resource *r = v->resource;
-        bool any = false;
+/* Returns 1 if the field is another than before. */
+static int store_value(Resource *r, const FieldSpec *f, Receive *in, const Value *value, Diag *reterr) {
+        _cleanup_(value_done) Value now = VALUE_NIL;
         int k;
 
-        for (size_t i = 0; i < v->n_receives; i++) {
-                const Receive *in = &v->receives[i];
-                const FieldSpec *f = field_find(r->type->fields, in->field);
-                Vertex *sender = manager_vertex(v->manager, in->sender);
-                const Value *value = sender ? vertex_sent(sender, in->send_key) : NULL;
-                _cleanup_(value_done) Value now = VALUE_NIL;
+        k = field_get(f, r, &now);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot read field '%s': %m", in->field);
+        if (!in->transferred)
+                in->declared = value_ref(now);
+        in->transferred = true;
+        if (value_equal(now, *value))
+                return 0;
+        k = field_set(f, r, *value, reterr);
+        if (k < 0)
+                return k;
+        r->received |= UINT64_C(1) << (f - r->type->fields);
+        return 1;
+}
 
-                if (!f || !sender)
-                        return resource_error(r, reterr, -EINVAL, "cannot receive into field '%s'", in->field);
-                if (!value || value->kind == TYPE_NIL)
-                        return resource_error(r, reterr, -ENODATA, "%s[%s] has not sent a value '%s' for field '%s'",
-                                              vertex_kind(sender), vertex_name(sender), in->send_key, in->field);
-                k = field_get(f, r, &now);
+static int receive_value(Vertex *v, Receive *in, Diag *reterr) {
+        Resource *r = v->resource;
+        const FieldSpec *f = field_find(r->type->fields, in->field);
+        const Vertex *sender = manager_vertex(v->manager, in->sender);
+        const Value *value = sender ? vertex_sent(sender, in->send_key) : NULL;
+        int k;
+
+        if (!f || (!sender && in->sender != VERTEX_NONE))
+                return resource_error(r, reterr, -EINVAL, "cannot receive into field '%s'", in->field);
+        if (in->sender == VERTEX_NONE)
+                return in->declared.kind == TYPE_NIL && !(f->flags & FIELD_OPTIONAL) ? 0 : store_value(r, f, in, &in->declared, reterr);
+        if (!value || value->kind == TYPE_NIL)
+                return resource_error(r, reterr, -ENODATA, "%s[%s] has not sent a value '%s' for field '%s'",
+                                      vertex_kind(sender), vertex_name(sender), in->send_key, in->field);
+        k = store_value(r, f, in, value, reterr);
+        if (k < 0)
+                diag_prefix(reterr, "value '%s' of %s[%s]", in->send_key, vertex_kind(sender), vertex_name(sender));
+        return k;
+}
+
+static int receive_values(Vertex *v, Diag *reterr) {
+        bool any = false;
+
+        for (size_t i = v->n_receives; i > 0; i--) {
+                Receive *in = &v->receives[i - 1];
+                int k = receive_value(v, in, reterr);
                 if (k < 0)
-                        return resource_error(r, reterr, k, "cannot read field '%s': %m", in->field);
-                if (value_equal(now, *value))
-                        continue;
-                k = field_set(f, r, *value, reterr);
-                if (k < 0) {
-                        diag_prefix(reterr, "value '%s' of %s[%s]", in->send_key, vertex_kind(sender), vertex_name(sender));
                         return k;
-                }
-                r->received |= UINT64_C(1) << (f - r->type->fields);
-                any = true;
+                any = any || k > 0;
+                if (in->sender != VERTEX_NONE)
+                        continue;
+                receive_done(in);
+                *in = v->receives[--v->n_receives];
         }
-        return any ? resource_validate(r, reterr) : 0;
+        return any ? resource_validate(v->resource, reterr) : 0;
 }
 
 /* ---- the attempt ---- */
@@ -255,6 +287,10 @@ void attempt_start(Scheduler *s, Vertex *v) {
 
         if (noop && scheduler_refresh(v)) {
                 v->changed = true;      /* it would act on the notification, which stays pending */
+                attempt_end(s, v, 0, &diag);
+                return;
+        }
+        if (v->resource->meta.hidden) {         /* it has its place in the order, and that is all */
                 attempt_end(s, v, 0, &diag);
                 return;
         }

@@ -61,6 +61,7 @@ struct Manager {
         Converger converger;
         Events *events;
         NotifyJournal *journal;
+        bool journal_fails;             /* and somebody was told */
         Proxies *proxies;               /* NULL if the kinds of other daemons are not known */
         GraphLink *link;                /* NULL in tests */
         ResourceBus *resource_bus;      /* NULL in tests */

@@ -102,33 +102,52 @@ static int build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Dia
         return 0;
 }
 
-/* Fields that the running resource has received are no difference: the new one would receive the same. */
-static int prefill(const Vertex *v, Resource *r) {
+static const Receive *find_transfer(const Vertex *v, const char *field) {
+        for (size_t i = 0; i < v->n_receives; i++)
+                if (v->receives[i].transferred && streq(v->receives[i].field, field))
+                        return &v->receives[i];
+        return NULL;
+}
+
+/* What a field has received is no difference if it goes on receiving: the new resource would receive the same. */
+static int prefill_field(const Vertex *v, Resource *r, Receive *in) {
+        const FieldSpec *f = field_find(r->type->fields, in->field);
+        _cleanup_(value_done) Value value = VALUE_NIL, declared = VALUE_NIL;
         int k;
 
-        for (size_t i = 0; i < v->n_receives; i++) {
-                const FieldSpec *f = field_find(r->type->fields, v->receives[i].field);
-                _cleanup_(value_done) Value value = VALUE_NIL;
-
-                if (!f || r->type != v->resource->type)
-                        continue;
-                k = field_get(f, v->resource, &value);
-                if (k < 0)
-                        return k;
-                if (value.kind == TYPE_NIL)
-                        continue;
-                k = field_set(f, r, value, NULL);
-                if (k < 0)
-                        return k;
-        }
+        if (!f || in->sender == VERTEX_NONE || !find_transfer(v, in->field))
+                return 0;
+        k = field_get(f, v->resource, &value);
+        if (k < 0 || value.kind == TYPE_NIL)
+                return k;
+        k = field_get(f, r, &declared);
+        if (k < 0)
+                return k;
+        k = field_set(f, r, value, NULL);
+        if (k < 0)
+                return k;
+        r->received |= v->resource->received & UINT64_C(1) << (f - r->type->fields);
+        value_done(&in->declared);
+        in->declared = value_take(&declared);
+        in->transferred = true;
         return 0;
+}
+
+static int prefill(Swap *s, Vertex *v, Resource *r) {
+        SwapEntry *e = v->swap;
+        int k;
+
+        if ((e->has_receives ? e->n_receives : v->n_receives) == 0)
+                return 0;
+        k = swap_open_receives(s, v, false, &e);
+        for (size_t i = 0; i < e->n_receives && k >= 0; i++)
+                k = prefill_field(v, r, &e->receives[i]);
+        return k;
 }
 
 static bool differs(Vertex *v, Resource *r) {
         const char *field;
 
-        if (vertex_root(v)->state == VERTEX_FAILED && (v->resource->meta.rewatch || r->meta.rewatch))
-                return true;
         /* Children are compared by grouping; here a parent and its replacement-to-be have none in common. */
         Resource **children = v->resource->children;
         size_t n_children = v->resource->n_children;
@@ -138,6 +157,13 @@ static bool differs(Vertex *v, Resource *r) {
         v->resource->children = children;
         v->resource->n_children = n_children;
         return !equal;
+}
+
+static bool wants_rewatch(Vertex *root) {
+        for (size_t i = 0; i < vertex_n_members(root); i++)
+                if (swap_resource(vertex_member(root, i))->meta.rewatch || vertex_member(root, i)->resource->meta.rewatch)
+                        return true;
+        return false;
 }
 
 static int put_new(Swap *s, Resource *r) {
@@ -185,11 +211,6 @@ static int put(Swap *s, const ResourceSpec *spec, Diag *reterr) {
         if (!e)
                 return -ENOMEM;
         e->named = true;
-        k = prefill(v, r);
-        if (k < 0)
-                return diag_set(reterr, spec->pos, k, "cannot carry over what %s[%s] received: %m", spec->kind, spec->name);
-        if (differs(v, r))
-                e->restart = true;
         e->replacement = TAKE_PTR(r);
         return 0;
 }
@@ -230,6 +251,32 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
                 r = mark_removed(s, v);
                 if (r < 0)
                         return r;
+        }
+        return 0;
+}
+
+/* Once it is known what is received by whom: who must make way for another, or start again because Meta:rewatch wants it? */
+static int find_restarts(Swap *s, Diag *reterr) {
+        Vertex *v;
+        int r;
+
+        for (size_t i = 0; i < s->n_entries; i++) {
+                SwapEntry *e = s->entries[i];
+                if (!e->replacement)
+                        continue;
+                r = e->replacement->type == e->vertex->resource->type ? prefill(s, e->vertex, e->replacement) : 0;
+                if (r < 0)
+                        return diag_set(reterr, e->replacement->pos, r, "cannot carry over what %s[%s] received: %m",
+                                        vertex_kind(e->vertex), vertex_name(e->vertex));
+                e->restart = differs(e->vertex, e->replacement);
+        }
+        TAILQ_FOREACH(v, &s->manager->scheduler.failed, link) {
+                if (!wants_rewatch(v))
+                        continue;
+                SwapEntry *e = swap_entry(s, v);
+                if (!e)
+                        return -ENOMEM;
+                e->restart = e->restart || !e->removed;
         }
         return 0;
 }
@@ -458,10 +505,30 @@ static void start_vertices(Swap *s) {
                         scheduler_add(scheduler, v);
                 else if (s->entries[i]->touched) {
                         scheduler_requeue(scheduler, v);
-                        if (scheduler_refresh(v))
+                        if (scheduler_refresh(v) || s->entries[i]->rewired)
                                 scheduler_dirty(scheduler, v);
                 }
         }
+}
+
+static bool is_received(const Vertex *v, const Receive *in) {
+        for (size_t i = 0; i < v->n_receives; i++)
+                if (v->receives[i].sender == in->sender && streq(v->receives[i].send_key, in->send_key) &&
+                    streq(v->receives[i].field, in->field))
+                        return true;
+        return false;
+}
+
+static void exchange_receives(Vertex *v, SwapEntry *e) {
+        Receive *receives = v->receives;
+        size_t n = v->n_receives;
+
+        for (size_t i = 0; i < e->n_receives; i++)
+                e->rewired = e->rewired || !is_received(v, &e->receives[i]);
+        v->receives = e->receives;
+        v->n_receives = v->capacity_receives = e->n_receives;
+        e->receives = receives;
+        e->n_receives = n;
 }
 
 static int commit(Swap *s) {
@@ -485,15 +552,8 @@ static int commit(Swap *s) {
                         set_resource(v, TAKE_PTR(e->replacement));
                 else if (e->replacement)
                         move_pos(v, e->replacement);
-                if (e->has_receives) {
-                        Receive *receives = v->receives;
-                        size_t n = v->n_receives;
-
-                        v->receives = e->receives;
-                        v->n_receives = v->capacity_receives = e->n_receives;
-                        e->receives = receives;
-                        e->n_receives = n;
-                }
+                if (e->has_receives)
+                        exchange_receives(v, e);
                 if (e->has_auto_edges) {
                         free(v->auto_edges);
                         v->auto_edges = TAKE_PTR(e->auto_edges);
@@ -544,6 +604,9 @@ static int build(Swap *s, const ChangeSet *set, Diag *reterr) {
         if (r < 0)
                 return r;
         r = swap_build_edges(s, set, reterr);
+        if (r < 0)
+                return r;
+        r = find_restarts(s, reterr);
         if (r < 0)
                 return r;
         r = autoedge_update(s, reterr);

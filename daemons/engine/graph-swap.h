@@ -36,6 +36,7 @@ typedef struct SwapEntry {
         bool has_receives;
         Receive *receives;      /* the new list, if has_receives */
         size_t n_receives, capacity_receives;
+        bool rewired;           /* something of it is received anew, or no more */
         bool grouped;           /* parent says what will be */
         Vertex *parent;
         bool has_serials;       /* those before the swap are kept here */

@@ -34,6 +34,7 @@ struct NotifyJournal {
         Map *open;              /* key: 'b' or 'p', then the body; value: the size of the key */
         Map *recovered;         /* attempts that an earlier engine left open; same keys */
         size_t size, live;      /* bytes in the file, and what of it is still open */
+        bool torn;              /* a write failed half-way: what is appended now would not be read */
 };
 
 static char open_kind(Op op) {
@@ -133,6 +134,7 @@ static int compact(NotifyJournal *j) {
         closep(&j->fd);
         j->fd = TAKE_FD(fd);
         j->size = at;
+        j->torn = false;
         return 0;
 }
 
@@ -190,19 +192,21 @@ NotifyJournal *notify_journal_free(NotifyJournal *j) {
 static int append(NotifyJournal *j, Op op, JournalVertex source, const JournalVertex *target) {
         _cleanup_free_ uint8_t *record = NULL;
         size_t size;
-        int r;
+        int r, k;
 
         r = make_record(op, source, target, &record, &size);
         if (r < 0)
                 return r;
-        r = write_all(j->fd, record, size);
-        if (r < 0)
-                return r;
+        k = j->torn ? 0 : write_all(j->fd, record, size);
+        if (k < 0)
+                j->torn = true;
         j->size += size;
         r = remember(j, op, record, size);
         if (r < 0)
                 return r;
-        return j->size > COMPACT_MIN && j->size > 4 * j->live ? compact(j) : 0;
+        if (k < 0)
+                return k;
+        return j->torn || (j->size > COMPACT_MIN && j->size > 4 * j->live) ? compact(j) : 0;
 }
 
 int notify_journal_begin(NotifyJournal *j, JournalVertex source) {

@@ -146,6 +146,7 @@ int scheduler_init(Scheduler *s, sd_event *event) {
 
         *s = (Scheduler) { .event = event };
         TAILQ_INIT(&s->ready);
+        TAILQ_INIT(&s->failed);
         s->semaphores = map_new();
         if (!s->semaphores)
                 return -ENOMEM;
@@ -166,6 +167,11 @@ static int32_t budget(Vertex *v) {
         return v->resource->meta.retry;
 }
 
+static void give_up(Scheduler *s, Vertex *v) {
+        vertex_enlist(v, &s->failed);
+        scheduler_set_state(s, v, VERTEX_FAILED);
+}
+
 void scheduler_add(Scheduler *s, Vertex *v) {
         int r = semaphores_bind(s->semaphores, v);
 
@@ -175,17 +181,14 @@ void scheduler_add(Scheduler *s, Vertex *v) {
         v->dirty = true;
         v->watch_retries = budget(v);
         v->polled = false;
+        v->tokens_usec = 0;
         if (v->fresh || v->resource->meta.reset)
                 v->retries = budget(v);
         v->fresh = false;
 
         if (r < 0) {
                 (void) diag_set(&v->error, v->resource->pos, r, "cannot have its semaphores: %m");
-                scheduler_set_state(s, v, VERTEX_FAILED);
-        } else if (v->resource->meta.hidden) {
-                v->dirty = false;
-                scheduler_set_state(s, v, VERTEX_OK);
-                scheduler_wake_waiters(s, v);
+                give_up(s, v);
         } else
                 scheduler_wake(s, v);
 }
@@ -217,7 +220,7 @@ void scheduler_requeue(Scheduler *s, Vertex *v) {
 }
 
 void scheduler_dirty(Scheduler *s, Vertex *v) {
-        if (!v->counted || v->state == VERTEX_FAILED || v->resource->meta.hidden)
+        if (!v->counted || v->state == VERTEX_FAILED)
                 return;
 
         v->dirty = true;
@@ -255,7 +258,7 @@ void scheduler_failed(Scheduler *s, Vertex *v, int32_t *budget_left, Diag *diag)
         v->failures++;
         if (*budget_left == 0) {
                 arming_stop(s, v);
-                scheduler_set_state(s, v, VERTEX_FAILED);
+                give_up(s, v);
                 return;
         }
         if (*budget_left > 0)

@@ -18,6 +18,7 @@ typedef struct Scheduler {
         sd_event *event;
         sd_event_source *turn;          /* runs while the queue is not empty */
         VertexList ready;
+        VertexList failed;              /* given up; Meta:rewatch looks here */
         Map *semaphores;                /* id → Semaphore; they live as long as the engine */
         size_t n_unsettled;             /* vertices that may still come to something: neither clean nor given up */
 } Scheduler;

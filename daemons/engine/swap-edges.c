@@ -43,8 +43,7 @@ void swap_undo_edges(Swap *s) {
         }
 }
 
-/* The list of values v will receive, open for changes. */
-static int open_receives(Swap *s, Vertex *v, bool empty, SwapEntry **ret) {
+int swap_open_receives(Swap *s, Vertex *v, bool empty, SwapEntry **ret) {
         SwapEntry *e = swap_entry(s, v);
         if (!e)
                 return -ENOMEM;
@@ -59,6 +58,7 @@ static int open_receives(Swap *s, Vertex *v, bool empty, SwapEntry **ret) {
                         return -ENOMEM;
                 copy.send_key = strdup(copy.send_key);
                 copy.field = strdup(copy.field);
+                copy.declared = value_ref(copy.declared);
                 if (!copy.send_key || !copy.field) {
                         receive_done(&copy);
                         return -ENOMEM;
@@ -74,6 +74,35 @@ static Receive *find_receive(SwapEntry *e, VertexId sender, const EdgeSpec *spec
                     streq(e->receives[i].field, spec->receive_field))
                         return &e->receives[i];
         return NULL;
+}
+
+static Receive *find_field(SwapEntry *e, const char *field) {
+        for (size_t i = 0; i < e->n_receives; i++)
+                if (streq(e->receives[i].field, field))
+                        return &e->receives[i];
+        return NULL;
+}
+
+/* The same field from elsewhere: what it was declared as is still known. */
+static int replace_sender(Receive *r, const Vertex *from, const EdgeSpec *spec) {
+        char *key = strdup(spec->send_key);
+        if (!key)
+                return -ENOMEM;
+        free(r->send_key);
+        r->send_key = key;
+        r->sender = from->id;
+        r->notify = spec->notify;
+        return 0;
+}
+
+/* Nothing is transferred any more; what was before shall come back. */
+static void drop_receive(SwapEntry *e, Receive *r) {
+        if (r->transferred) {
+                r->sender = VERTEX_NONE;
+                return;
+        }
+        receive_done(r);
+        *r = e->receives[--e->n_receives];
 }
 
 static int edge_ends(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **ret_to, Diag *reterr) {
@@ -114,7 +143,7 @@ static int add_receive(Swap *s, Vertex *from, Vertex *to, const EdgeSpec *spec, 
         r = check_transfer(from, to, spec, reterr);
         if (r < 0)
                 return r;
-        r = open_receives(s, to, false, &e);
+        r = swap_open_receives(s, to, false, &e);
         if (r < 0)
                 return r;
         Receive *known = find_receive(e, from->id, spec);
@@ -122,9 +151,11 @@ static int add_receive(Swap *s, Vertex *from, Vertex *to, const EdgeSpec *spec, 
                 known->notify = known->notify || spec->notify;
                 return 0;
         }
-        for (size_t i = 0; i < e->n_receives; i++)
-                if (streq(e->receives[i].field, spec->receive_field))
-                        return diag_set(reterr, spec->pos, -EEXIST, "field '%s' of %s[%s] is received from two places",
+        Receive *same = find_field(e, spec->receive_field);
+        if (same && same->sender == VERTEX_NONE)
+                return replace_sender(same, from, spec);
+        if (same)
+                return diag_set(reterr, spec->pos, -EEXIST, "field '%s' of %s[%s] is received from two places",
                                         spec->receive_field, spec->to_kind, spec->to_name);
 
         if (GROW(e->receives, e->n_receives, e->capacity_receives) < 0)
@@ -185,14 +216,12 @@ static int cut_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
                                 spec->from_name, spec->to_kind, spec->to_name);
 
         if (spec->send_key) {
-                r = open_receives(s, to, false, &e);
+                r = swap_open_receives(s, to, false, &e);
                 if (r < 0)
                         return r;
                 Receive *in = find_receive(e, from->id, spec);
-                if (in) {
-                        receive_done(in);
-                        *in = e->receives[--e->n_receives];
-                }
+                if (in)
+                        drop_receive(e, in);
         } else
                 data &= ~(uint32_t) (EDGE_DECLARED | EDGE_DECLARED_NOTIFY);
 
@@ -220,14 +249,12 @@ static int drop_receives(Swap *s, const Vertex *sender) {
 
                 if (!(out->items[i].data & EDGE_TRANSFER))
                         continue;
-                r = open_receives(s, manager_vertex(s->manager, out->items[i].peer), false, &e);
+                r = swap_open_receives(s, manager_vertex(s->manager, out->items[i].peer), false, &e);
                 if (r < 0)
                         return r;
                 for (size_t k = e->n_receives; k > 0; k--)
-                        if (e->receives[k - 1].sender == sender->id) {
-                                receive_done(&e->receives[k - 1]);
-                                e->receives[k - 1] = e->receives[--e->n_receives];
-                        }
+                        if (e->receives[k - 1].sender == sender->id)
+                                drop_receive(e, &e->receives[k - 1]);
         }
         return 0;
 }
@@ -268,7 +295,7 @@ int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
                                 return r;
                         if (v->n_receives == 0)
                                 continue;
-                        r = open_receives(s, v, true, &e);
+                        r = swap_open_receives(s, v, true, &e);
                         if (r < 0)
                                 return r;
                 }

@@ -39,6 +39,7 @@ int vertex_new(Vertex **ret, Manager *m, Resource *resource) {
 void receive_done(Receive *r) {
         free(r->send_key);
         free(r->field);
+        value_done(&r->declared);
         *r = (Receive) {};
 }
 

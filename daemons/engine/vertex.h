@@ -47,10 +47,12 @@ typedef enum EdgeFlags {
 
 /* One value that comes in from another vertex. */
 typedef struct Receive {
-        VertexId sender;
+        VertexId sender;        /* VERTEX_NONE: nothing comes any more, the next attempt puts the declared value back */
         char *send_key;         /* owned */
         char *field;            /* owned */
         bool notify;
+        bool transferred;       /* declared is known */
+        Value declared;         /* what the field was before the first transfer */
 } Receive;
 
 typedef struct SentValue {

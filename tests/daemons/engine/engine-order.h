@@ -76,6 +76,8 @@ static void check_order(Engine *e) {
                 }
                 for (size_t i = 0; i < v->n_receives; i++) {
                         uint32_t data = 0;
+                        if (v->receives[i].sender == VERTEX_NONE)
+                                continue;
                         CHECK_VERTEX(graph_find_edge(m->graph, v->receives[i].sender, id, &data) && (data & EDGE_TRANSFER));
                 }
                 if (v->parent) {

@@ -123,6 +123,7 @@ TEST(an_edge_lasts_as_long_as_it_has_a_reason) {
         CHECK_INT(data, EDGE_TRANSFER);
         CHECK_INT(swap(&e, false, "!a~>b"), 0);
         CHECK(!graph_find_edge(e.m->graph, a, b, &data));
+        run(&e);
         CHECK_INT(find_vertex(&e, "b")->n_receives, 0);
 }
 
@@ -135,13 +136,60 @@ TEST(what_was_received_is_no_difference) {
         CHECK_INT(swap(&e, true, "a:out=5 b a~>b"), 0);
         run(&e);
         CHECK_TRACE("");
-        CHECK_INT(swap(&e, true, "b"), 0);      /* the sender goes: what was received may stay */
+        CHECK_INT(swap(&e, true, "b"), 0);      /* the sender goes: what the program says itself counts again */
         run(&e);
-        CHECK_TRACE("");
+        CHECK_TRACE("b");
+        CHECK_INT(((Probe *) find_vertex(&e, "b")->resource)->in, 0);
         CHECK_INT(swap(&e, false, "a:out=6 a~>b"), 0);
         run(&e);
         CHECK_TRACE("a b<6 b");
         CHECK_INT(swap(&e, false, "-a"), 0);
+        run(&e);
+        CHECK_TRACE("b<0 b");
+}
+
+/* A running resource receives from somebody who has sent already, and no more: it is looked at without anything else. */
+TEST(a_transfer_alone_is_a_reason_to_run) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:out=5 b"), 0);
+        run(&e);
+        CHECK_TRACE("a b");
+        CHECK_INT(swap(&e, false, "a~>b"), 0);
+        run(&e);
+        CHECK_TRACE("b<5 b");
+        CHECK_INT(swap(&e, false, "!a~>b c:out=7 c~>b"), 0);
+        run(&e);
+        CHECK_TRACE("c b<7 b");
+        CHECK_INT(swap(&e, false, "!c~>b"), 0);
+        run(&e);
+        CHECK_TRACE("b<0 b");
+}
+
+/* Both at once: the transfer ends, and the program says something else than before. */
+TEST(a_declared_value_counts_when_nothing_is_received) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:out=5 b a~>b"), 0);
+        run(&e);
+        CHECK_TRACE("a b<5 b");
+        CHECK_INT(swap(&e, false, "!a~>b b"), 0);
+        run(&e);
+        CHECK_TRACE("b");
+        CHECK_INT(((Probe *) find_vertex(&e, "b")->resource)->in, 0);
+}
+
+/* An attempt that did not succeed has not used what it received; its successor hears of it. */
+TEST(received_and_not_used_survives_a_replacement) {
+        ENGINE(e);
+
+        set(world.failures, "b", 1);
+        CHECK_INT(swap(&e, true, "a:out=5 b:retry=1,delay=100000 a~>b"), 0);
+        run(&e);
+        CHECK_TRACE("a b<5 b!");
+        CHECK_INT(swap(&e, true, "a:out=5 b:retry=1 a~>b"), 0);
+        run(&e);
+        CHECK_TRACE("b<5 b");
 }
 
 TEST(nothing_is_received_from_what_goes) {
@@ -152,9 +200,9 @@ TEST(nothing_is_received_from_what_goes) {
                 CHECK_INT(swap(&e, true, "a:out=5 b c:out=6 a~>b"), 0);
                 run(&e);
                 CHECK_INT(swap(&e, false, cases[i]), 0);
-                CHECK_INT(find_vertex(&e, "b")->n_receives, 0);
+                for (size_t k = 0; k < find_vertex(&e, "b")->n_receives; k++)
+                        CHECK_INT(find_vertex(&e, "b")->receives[k].sender, VERTEX_NONE);
                 CHECK_INT(swap(&e, false, "c~>b"), 0);
-                touch(&e, "b");
                 strbuf_done(&world.trace);
                 run(&e);
                 CHECK_TRACE("b<6 b");
@@ -173,6 +221,14 @@ TEST(rewatch_starts_what_had_given_up) {
         run(&e);
         CHECK_TRACE("a");
         CHECK_STR(state_of(&e, "b"), "failed");
+
+        set(world.failures, "a", 1);            /* a change that does not speak of it will do */
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a!");
+        CHECK_INT(swap(&e, false, "c"), 0);
+        run(&e);
+        CHECK_TRACE("c a");
 }
 
 /* ---- notifications ---- */

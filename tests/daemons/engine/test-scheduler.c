@@ -241,10 +241,26 @@ TEST(noop_looks_and_does_nothing) {
 TEST(hidden_ones_are_passed_over) {
         ENGINE(e);
 
-        CHECK_INT(swap(&e, true, "a:hidden b a>b"), 0);
+        CHECK_INT(swap(&e, true, "a:hidden,quiet b a>b"), 0);
         run(&e);
         CHECK_TRACE("b");
-        touch(&e, "a");
+        CHECK_STR(state_of(&e, "a"), "ok");
+        CHECK_INT(e.m->scheduler.n_unsettled, 0);
+}
+
+/* ... but they keep their place in the order, receive, and hand notifications to nobody. */
+TEST(hidden_ones_are_ordered) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending,out=4 h:hidden,invalid,poll=1 b a>h h>b a~>h"), 0);
+        run(&e);
+        CHECK_TRACE("a?");
+        CHECK_STR(state_of(&e, "h"), "waiting");
+        finish(&e, "a", CHECK_CHANGED);
+        run(&e);
+        CHECK_TRACE("b");
+        CHECK_INT(((Probe *) find_vertex(&e, "h")->resource)->in, 4);
+        CHECK_INT(swap(&e, false, "h:hidden b a>h h=>b"), 0);
         run(&e);
         CHECK_TRACE("");
 }
@@ -279,9 +295,9 @@ TEST(without_watches_it_is_polled) {
 TEST(limit_holds_events_back) {
         ENGINE(e);
 
-        CHECK_INT(swap(&e, true, "a:limit=20,burst=2"), 0);
+        CHECK_INT(swap(&e, true, "a:limit=20,burst=3"), 0);
         run(&e);
-        CHECK_TRACE("a");
+        CHECK_TRACE("a");       /* the first look takes a token as well */
         touch(&e, "a");
         run(&e);
         touch(&e, "a");
@@ -293,6 +309,23 @@ TEST(limit_holds_events_back) {
         CHECK_TRACE("");
         run_for(&e, 100000);
         CHECK_TRACE("a");
+}
+
+TEST(a_limit_of_nothing_is_the_burst) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "n:always a:limit=0,burst=2"), 0);
+        run(&e);
+        for (int i = 0; i < 5; i++) {
+                touch(&e, "a");
+                run(&e);
+        }
+        CHECK_TRACE("n+ a a");
+        CHECK_STR(state_of(&e, "a"), "ok");
+        CHECK_INT(swap(&e, false, "n=>a"), 0);
+        touch(&e, "n");
+        run(&e);
+        CHECK_TRACE("n+ a*");   /* the graph itself is not limited */
 }
 
 TEST(semaphores) {
