@@ -14,8 +14,8 @@
  *
  * Nothing is checked before the watch is armed, so that no change can fall between the two. One check_apply runs at a time
  * per resource, and never before all predecessors in the graph have succeeded. watch, on the other hand, starts at once and
- * in any order: a kind that needs a service which another resource brings up arms what it can, and reports
- * resource_waiting() from check_apply until the service is there. */
+ * in any order: a kind that needs a service which another resource brings up reports resource_waiting() from watch or from
+ * check_apply until the service is there. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -126,7 +126,11 @@ struct ResourceType {
 
         /* Arms what tells about changes from outside and calls resource_armed(), now or later, once. From then on
          * resource_changed() for every possible change; merging is the host's business. A failure, here or later by
-         * resource_watch_failed(), is retried under Meta:retry; unwatch is called before. NULL: nothing to watch. */
+         * resource_watch_failed(), is retried under Meta:retry; unwatch is called before. NULL: nothing to watch.
+         *
+         * A service that is not there is no failure: return resource_waiting(), or later resource_watch_failed() with -EAGAIN.
+         * The watch is tried again (unwatch first) as soon as the predecessors are right, whenever resource_changed() is called,
+         * and now and then anyway. So a kind that can see the service come arms that much before it says so. */
         int (*watch)(Resource *r, Diag *reterr);
         void (*unwatch)(Resource *r);
 
@@ -164,8 +168,8 @@ void resource_watch_failed(Resource *r, int error, Diag *diag);         /* takes
 /* Ends an attempt that returned CHECK_PENDING: result is a CheckResult or negative errno; takes the content of diag. */
 void resource_finish(Resource *r, int result, Diag *diag);
 
-/* Ends an attempt differently: what it needs is not there yet (a socket, a service). Returns -EAGAIN, for the hook to return.
- * The attempt does not count as a failure; resource_changed() starts the next. reason is shown to people. */
+/* Ends an attempt, or watch, differently: what it needs is not there yet (a socket, a service). Returns -EAGAIN, for the hook to
+ * return. The attempt does not count as a failure; resource_changed() starts the next. reason is shown to people. */
 int resource_waiting(Resource *r, const char *reason);
 
 bool resource_refresh(const Resource *r);       /* whether a notification is pending, during check_apply */

@@ -115,11 +115,16 @@ static int group_watch(Task *root, Diag *reterr) {
                 return 0;
         }
         group_unwatch(root);
+        root->told_changed = false;
         r = group_prepare(root, reterr);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < root->n_members; i++) {
                 r = member_watch(root->members[i], reterr);
+                if (r == -EAGAIN) {     /* what it could arm may tell it more; the engine will ask again */
+                        (void) diag_set(reterr, root->resource->pos, r, "%s", root->members[i]->reason ?: "not there yet");
+                        return r;
+                }
                 if (r < 0) {
                         group_unwatch(root);
                         return r;

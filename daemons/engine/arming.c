@@ -11,7 +11,11 @@
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/engine-manager.h"
 
-enum { FALLBACK_POLL_SEC = 30 };
+enum {
+        FALLBACK_POLL_SEC = 30,
+        WATCH_WAIT_MSEC = 250,          /* before a watch that waits is tried again, the first time; it doubles ... */
+        WATCH_WAIT_MAX_SHIFT = 7,       /* ... so often */
+};
 
 static int set_timer(Scheduler *s, sd_event_source **source, uint64_t usec, sd_event_time_handler_t handler, Vertex *v) {
         int r;
@@ -47,6 +51,8 @@ static int on_delay(sd_event_source *source, uint64_t usec, void *userdata) {
 
         if (v->state == VERTEX_RETRYING)
                 retry_now(&v->manager->scheduler, v);
+        else if (v->watch_waits)
+                scheduler_wake(&v->manager->scheduler, v);
         return 0;
 }
 
@@ -124,6 +130,7 @@ static void unwatch(Vertex *root) {
                 v->armed = false;
         }
         root->watching = false;
+        root->watch_waits = false;
 }
 
 void arming_armed(Scheduler *s, Vertex *member) {
@@ -134,6 +141,12 @@ void arming_armed(Scheduler *s, Vertex *member) {
         member->armed = true;
         if (--v->n_unarmed > 0)
                 return;
+        if (v->watch_waits) {
+                v->watch_waits = false;
+                stop_timer(v->delay_timer);
+        }
+        v->n_watch_waits = 0;
+        v->starved = false;
         (void) arming_limit(s, v);      /* the first look is an event as well */
         v->dirty = true;
         if (v->state == VERTEX_WAITING)
@@ -150,11 +163,36 @@ static void fall_back_to_polling(Scheduler *s, Vertex *v, const Diag *diag) {
         scheduler_wake(s, v);
 }
 
+/* Not there yet is no failure, neither at first nor later. Most often it is a predecessor that brings it about, so nothing is
+ * tried before those are right; then when something happens (the kind may well know when to ask again), and else after a while.
+ * unwatch is not called before the next try, so that what the kind could arm goes on telling it. */
+static void wait_for_watch(Scheduler *s, Vertex *v, Diag *diag) {
+        uint32_t n = v->n_watch_waits;
+
+        if (diag->message)      /* else resource_waiting() has said why */
+                vertex_set_error(v, diag);
+        v->watch_waits = true;
+        v->starved = true;
+        vertex_unlist(v);       /* a hook that reports a change and then waits would be called for ever */
+        scheduler_set_state(s, v, VERTEX_WAITING);
+        if (scheduler_block(s, v))
+                return;
+        v->n_watch_waits = MIN(n + 1, (uint32_t) WATCH_WAIT_MAX_SHIFT);
+        (void) set_timer(s, &v->delay_timer, (UINT64_C(1000) * WATCH_WAIT_MSEC) << n, on_delay, v);
+}
+
 void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag) {
         Vertex *v = vertex_root(member);
 
         if (!v->watching)
                 return;
+        if (error == -EAGAIN) {
+                attempt_cancel(s, v);
+                v->n_unarmed += member->armed;
+                member->armed = false;
+                wait_for_watch(s, v, diag);
+                return;
+        }
         (void) diag_set(diag, member->resource->pos, error, "cannot watch: %m");
         attempt_cancel(s, v);
         unwatch(v);
@@ -205,13 +243,23 @@ void arming_start(Scheduler *s, Vertex *v) {
                 r = watch(s, vertex_member(v, i), poll != 0, &diag);
         if (r >= 0 && poll > 0)
                 r = set_timer(s, &v->poll_timer, (uint64_t) poll * 1000000, on_poll, v);
-        if (r < 0)
+        if (r == -EAGAIN)
+                wait_for_watch(s, v, &diag);
+        else if (r < 0)
                 arming_failed(s, v, r, &diag);
+}
+
+void arming_again(Scheduler *s, Vertex *v) {
+        stop_timer(v->delay_timer);
+        stop_timer(v->poll_timer);
+        unwatch(v);
+        arming_start(s, v);
 }
 
 void arming_stop(Scheduler *s, Vertex *v) {
         if (v->watching)
                 unwatch(v);
+        v->n_watch_waits = 0;
         stop_timer(v->delay_timer);
         stop_timer(v->limit_timer);
         stop_timer(v->poll_timer);

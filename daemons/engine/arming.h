@@ -9,6 +9,9 @@
 /* Prepares what was not prepared yet and starts the watches of all members. */
 void arming_start(Scheduler *s, Vertex *v);
 
+/* What a watch needs may be there by now. */
+void arming_again(Scheduler *s, Vertex *v);
+
 /* Ends watches and timers. */
 void arming_stop(Scheduler *s, Vertex *v);
 

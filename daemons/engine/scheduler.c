@@ -93,6 +93,16 @@ static Vertex *find_blocker(Vertex *v) {
         return NULL;
 }
 
+bool scheduler_block(Scheduler *s, Vertex *v) {
+        Vertex *blocker = find_blocker(v);
+
+        if (!blocker)
+                return false;
+        vertex_enlist(v, &blocker->waiters);
+        v->blocker = blocker;
+        return true;
+}
+
 /* Returns whether an attempt was started. */
 static bool look_at(Scheduler *s, Vertex *v) {
         if (v->state != VERTEX_WAITING)
@@ -101,15 +111,15 @@ static bool look_at(Scheduler *s, Vertex *v) {
                 arming_start(s, v);
                 return false;
         }
-        if (v->n_unarmed > 0 || !v->dirty || arming_is_limited(v))
-                return false;
-
-        Vertex *blocker = find_blocker(v);
-        if (blocker) {
-                vertex_enlist(v, &blocker->waiters);
-                v->blocker = blocker;
+        if (v->watch_waits) {
+                if (!scheduler_block(s, v))
+                        arming_again(s, v);
                 return false;
         }
+        if (v->n_unarmed > 0 || !v->dirty || arming_is_limited(v))
+                return false;
+        if (scheduler_block(s, v))
+                return false;
         if (!semaphores_take(v, &s->ready))
                 return true;    /* in the semaphore's queue, which passed the chance on */
 

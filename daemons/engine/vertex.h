@@ -87,6 +87,8 @@ struct Vertex {
         bool hooked;            /* this member's watch hook was called, and unwatch was not */
         bool armed;             /* this member's watch is armed (or it has none) */
         bool prepared;
+        bool watch_waits;       /* root: a watch needs what is not there yet, and will be tried again */
+        uint32_t n_watch_waits; /* how often in a row */
         bool polled;            /* the kernel has no watches left, so it is looked at from time to time */
         size_t n_unarmed;       /* root: members whose watch is not armed yet */
         bool covered;           /* the parent's check_apply covers this one */

@@ -63,6 +63,8 @@ static int fake_watch(Resource *r, Diag *reterr) {
         watching = r;
         if (streq(r->name, "blind"))
                 return resource_error(r, reterr, -ENOSPC, "no watches left");
+        if (streq(r->name, "early"))
+                return resource_waiting(r, "no service");
         if (!streq(r->name, "slow"))
                 resource_armed(r);
         return 0;
@@ -469,6 +471,18 @@ TEST(watches_that_fail) {
         EXPECT(&s, "prepare unprepared; ", "watch failed 2 EIO 'not today'; ");
         check(&s, 2, 9, true, false);
         EXPECT(&s, "prepare unprepared; ", "result 2/9 EIO 'not today'; ");
+
+        /* its service is not there yet: what it could arm stays, and may tell the engine when to ask again */
+        put(&s, 4, "early", "ok");
+        for (int i = 0; i < 2; i++) {
+                watch(&s, 4);
+                EXPECT(&s, i == 0 ? "prepare early; watch early; " : "unwatch early; watch early; ",
+                       "watch failed 4 EAGAIN 'no service'; ");
+                resource_changed(watching);
+                EXPECT(&s, "", "changed 4; ");
+        }
+        resource_armed(watching);
+        EXPECT(&s, "", "armed 4; ");
 
         /* armed later, and broken later */
         watch(&s, 3);

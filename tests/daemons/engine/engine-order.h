@@ -32,6 +32,7 @@ static void check_root(Engine *e, Vertex *v, size_t *n_unsettled) {
                 break;
         case VERTEX_WAITING:
                 /* Something must be going to wake it. */
+                CHECK_VERTEX(!v->watch_waits || v->blocker || sd_event_source_get_enabled(v->delay_timer, NULL) > 0);
                 CHECK_VERTEX(v->n_unarmed > 0 || v->starved || v->blocker || may_wait_for_semaphore(v) ||
                              sd_event_source_get_enabled(v->limit_timer, NULL) > 0);
                 break;

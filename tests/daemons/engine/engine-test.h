@@ -34,7 +34,7 @@ typedef struct Probe {
 /* What is outside of the probes, by name: how many times the next checks fail, or find drift. */
 static struct {
         StrBuf trace;
-        Map *failures, *drift, *pending;
+        Map *failures, *drift, *pending, *services;
         bool saw_refresh;
 } world;
 
@@ -80,6 +80,10 @@ static int probe_validate(const Resource *r, Diag *reterr) {
 static int probe_watch(Resource *r, Diag *reterr) {
         if (probe_has(r, "quiet"))
                 trace("watch:%s", r->name);
+        if (probe_has(r, "service") && !map_get(world.services, r->name)) {
+                trace("watch:%s~", r->name);
+                return resource_waiting(r, "told that there is no service");
+        }
         if (probe_has(r, "full"))
                 return resource_error(r, reterr, -ENOSPC, "told that there are no watches left");
         if (probe_has(r, "nowatch"))
@@ -206,6 +210,7 @@ static int engine_begin_in(Engine *e, const ResourceType *const *types, const En
         world.failures = map_new();
         world.drift = map_new();
         world.pending = map_new();
+        world.services = map_new();
         e->options = (SwapOptions) { .autoedge = true, .autogroup = true };
         return r < 0 ? r : manager_new(&e->m, e->event, types, e->dir, kinds_path, options);
 }
@@ -233,6 +238,7 @@ static void engine_stop(Engine *e) {
         map_free(world.failures);
         map_free(world.drift);
         map_free(world.pending);
+        map_free(world.services);
         strbuf_done(&world.trace);
         memset(&world, 0, sizeof(world));
 }

@@ -24,7 +24,7 @@ static const char *const ids[NAMES] = {
 
 static void add_random_put(StrBuf *b, unsigned i) {
         static const char *const options[] = {
-                "always", "pending", "pending", "late", "need", "nowatch", "full", "group=1", "group=1", "group=f", "sema=x", "sema=x,sema=y:2",
+                "always", "pending", "pending", "late", "service", "service", "need", "nowatch", "full", "group=1", "group=1", "group=f", "sema=x", "sema=x,sema=y:2",
                 "noop", "hidden", "retry=2", "retry=-1", "out=1", "out=2", "noautogroup", "reset", "rewatch", "retryreset", "limit=1000,burst=5",
         };
 
@@ -114,6 +114,7 @@ static void random_step(Engine *e) {
                 break;
         case 5:
                 set(world.pending, name, 1);
+                set(world.services, name, pick(2));
                 break;
         case 6:
                 if (v && vertex_root(v)->pending)
@@ -121,7 +122,7 @@ static void random_step(Engine *e) {
                 break;
         case 7:
                 if (v && vertex_root(v)->watching && pick(4) == 0)
-                        resource_watch_failed(v->resource, -EIO, NULL);
+                        resource_watch_failed(v->resource, pick(2) ? -EIO : -EAGAIN, NULL);
                 else if (v && vertex_root(v)->watching && v->hooked)
                         resource_armed(v->resource);
                 break;

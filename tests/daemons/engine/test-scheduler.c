@@ -216,6 +216,60 @@ TEST(a_watch_that_cannot_start_is_retried) {
         CHECK_STR(state_of(&e, "a"), "failed");
 }
 
+/* No retry is spent on it. Its predecessor may bring the service about; else it is asked for now and then. */
+TEST(a_watch_whose_service_is_not_there_waits) {
+        ENGINE(e);
+
+        set(world.failures, "p", 1);
+        CHECK_INT(swap(&e, true, "p:retry=1,delay=40 a:service b p>a a>b"), 0);
+        run(&e);
+        CHECK_TRACE("watch:a~ p!");
+        CHECK_STR(state_of(&e, "a"), "waiting");
+        CHECK_STR(find_vertex(&e, "a")->error.message, "told that there is no service");
+        set(world.services, "a", 1);
+        run_for(&e, 60000);
+        CHECK_TRACE("p a b");
+        CHECK_STR(state_of(&e, "a"), "ok");
+        CHECK(!find_vertex(&e, "a")->error.message);
+}
+
+TEST(a_watch_that_waits_is_tried_again) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:service"), 0);
+        run(&e);
+        CHECK_TRACE("watch:a~");
+        touch(&e, "a");         /* the kind sees something */
+        run(&e);
+        CHECK_TRACE("watch:a~");
+        set(world.services, "a", 1);
+        run(&e);
+        CHECK_TRACE("");
+        run_for(&e, 600000);
+        CHECK_TRACE("a");
+        CHECK_INT(e.m->scheduler.n_unsettled, 0);
+}
+
+/* It was there, and goes: the same. What was under way is as if it had not been. */
+TEST(a_service_that_goes_is_waited_for) {
+        ENGINE(e);
+
+        set(world.services, "a", 1);
+        CHECK_INT(swap(&e, true, "a:service+pending"), 0);
+        run(&e);
+        CHECK_TRACE("a?");
+        set(world.services, "a", 0);
+        resource_watch_failed(find_vertex(&e, "a")->resource, -EAGAIN, NULL);
+        CHECK_TRACE("a/");
+        CHECK_STR(state_of(&e, "a"), "waiting");
+        set(world.services, "a", 1);
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a?");
+        finish(&e, "a", CHECK_OK);
+        CHECK_STR(state_of(&e, "a"), "ok");
+}
+
 TEST(timeout_cancels) {
         ENGINE(e);
 
