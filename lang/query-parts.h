@@ -65,7 +65,6 @@ const Type *query_type_at(Query *q, Pos pos);   /* of the variable that is used 
 /* query.c. Descriptions lack the name. */
 int query_begin(Query *q, Lang *l, const QueryPlace *at, Diags *errors);
 void query_end(Query *q, Diags *errors);
-extern const QueryItem query_properties[];      /* ends with an empty row */
 void query_describe_stmt(const Query *q, const Stmt *s, QueryItem *ret);
 void query_describe_def(const Query *q, const Def *d, QueryItem *ret);
 void query_describe_param(const Query *q, const Param *x, QueryItem *ret);

@@ -32,6 +32,9 @@ typedef struct QueryItem {
         Pos definition;         /* line 0 if it stands in no file */
 } QueryItem;
 
+/* What every resource can be told: Depend, Meta, Notify, … Ends with an empty row. */
+extern const QueryItem query_properties[];
+
 typedef struct QueryPlace {
         const char *file;       /* as the compiler calls it */
         const char *text;

@@ -210,7 +210,7 @@ const ResourceType http_server_file_type = {
         .doc = "A file, a directory, or a text of the program, served by an http:server.",
         .example = "http:server \":8080\" {}\n"
                    "http:server:file \"/hello.txt\" {\n"
-                   "        data => \"hello\\n\",\n"
+                   "\tdata => \"hello\\n\",\n"
                    "}\n",
         .size = sizeof(HttpServerFile),
         .flags = RESOURCE_RECEIVES,

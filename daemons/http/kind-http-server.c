@@ -158,7 +158,7 @@ const ResourceType http_server_type = {
         .doc = "A web server. What it serves is said by the resources that are grouped into it, such as http:server:file, and by "
                "its root directory.",
         .example = "http:server \"127.0.0.1:8080\" {\n"
-                   "        timeout => 60,\n"
+                   "\ttimeout => 60,\n"
                    "}\n",
         .size = sizeof(HttpServer),
         .flags = RESOURCE_REFUSES_POLL,         /* without a watch, nobody would listen */

@@ -39,6 +39,10 @@ bool output_is_terminal(void) {
         return !arg_json && isatty(STDOUT_FILENO);
 }
 
+bool output_has_color(void) {
+        return color_out;
+}
+
 bool output_is_broken(void) {
         return ferror(stdout);
 }

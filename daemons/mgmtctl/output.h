@@ -15,6 +15,7 @@ struct json_object;
 
 int output_set_color(const char *when); /* "auto", "always" or "never"; prints what is wrong with it */
 bool output_is_terminal(void);
+bool output_has_color(void);            /* stdout */
 bool output_is_broken(void);            /* nobody reads it any more */
 
 void output_error(const char *format, ...) _printf_(1, 2);

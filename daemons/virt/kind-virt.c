@@ -435,10 +435,10 @@ const ResourceType virt_type = {
         .doc = "A virtual machine or container of libvirt: that it exists, and what it does. State, memory, processors and startup are "
                "kept as they are wanted; what else it consists of is said when it is created, and left alone afterwards.",
         .example = "virt \"web1\" {\n"
-                   "        uri => \"test:///default\",\n"
-                   "        state => \"running\",\n"
-                   "        cpus => 2,\n"
-                   "        memory => 1048576,\n"
+                   "\turi => \"test:///default\",\n"
+                   "\tstate => \"running\",\n"
+                   "\tcpus => 2,\n"
+                   "\tmemory => 1048576,\n"
                    "}\n",
         .size = sizeof(Virt),
         .flags = RESOURCE_REFRESHABLE | RESOURCE_REFUSES_POLL,

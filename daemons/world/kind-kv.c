@@ -231,7 +231,7 @@ const ResourceType kv_type = {
         .kind = "kv",
         .doc = "A key and its value in the store that all hosts share. Programs read it with world.getval(), mapped ones with "
                "world.kvlookup(). The value stays when the resource goes.",
-        .example = "kv \"greeting\" {\n        value => \"hello\",\n}\n",
+        .example = "kv \"greeting\" {\n\tvalue => \"hello\",\n}\n",
         .size = sizeof(Kv),
         .flags = RESOURCE_REFRESHABLE|RESOURCE_RECEIVES,
         .fields = kv_fields,

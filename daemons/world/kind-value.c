@@ -94,7 +94,7 @@ const ResourceType value_type = {
         .kind = "value",
         .doc = "Keeps a value of any type on this host, under the name of the resource, and passes it on. Programs read it with "
                "the functions of the value module; it survives restarts.",
-        .example = "value \"answer\" {\n        any => 42,\n}\n",
+        .example = "value \"answer\" {\n\tany => 42,\n}\n",
         .size = sizeof(ValueResource),
         .flags = RESOURCE_RECEIVES,
         .fields = value_fields,
