@@ -168,6 +168,8 @@ static void attempt_succeeded(Scheduler *s, Vertex *v) {
         v->interrupted = false;
         if (v->resource->meta.retryreset)
                 v->retries = v->resource->meta.retry;
+        for (size_t i = 0; i < vertex_n_members(v); i++)
+                vertex_member(v, i)->realized = true;
         diag_done(&v->error);
         if (!noop) {
                 for (size_t i = 0; i < vertex_n_members(v); i++)

@@ -10,6 +10,7 @@
 #include "common/sd/log.h"
 #include "daemons/engine/autoedge.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/graph-hold.h"
 #include "daemons/engine/graph-link.h"
 #include "daemons/engine/graph-swap.h"
 #include "daemons/engine/local-host.h"
@@ -260,6 +261,8 @@ void manager_state_changed(Manager *m, Vertex *v, VertexState before) {
         }
 
         converger_update(&m->converger, m->scheduler.n_unsettled);
+        if (m->hold)
+                graph_hold_poke(m->hold);
         if (m->resource_bus)
                 resource_bus_changed(m->resource_bus, v);
 }

@@ -20,6 +20,7 @@
 #include "daemons/engine/vertex.h"
 
 typedef struct Daemon Daemon;
+typedef struct GraphHold GraphHold;
 typedef struct GraphLink GraphLink;
 typedef struct ResourceBus ResourceBus;
 typedef struct UidIndex UidIndex;
@@ -64,6 +65,7 @@ struct Manager {
         bool journal_fails;             /* and somebody was told */
         Proxies *proxies;               /* NULL if the kinds of other daemons are not known */
         GraphLink *link;                /* NULL in tests */
+        GraphHold *hold;                /* of the link, or of a test; may be NULL */
         ResourceBus *resource_bus;      /* NULL in tests */
 };
 

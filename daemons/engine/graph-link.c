@@ -10,8 +10,8 @@
 #include "common/ipc/channel.h"
 #include "common/sd/log.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/graph-hold.h"
 #include "daemons/engine/graph-link.h"
-#include "daemons/engine/graph-swap.h"
 
 enum {
         CHANGES_MAX = 4 * 1000 * 1000,  /* resources, edges and the rest of one set */
@@ -20,8 +20,10 @@ enum {
 struct GraphLink {
         Manager *manager;
         Channel *channel;
+        GraphHold *hold;
         bool open;              /* between GRAPH_BEGIN and GRAPH_COMMIT */
         PeerId peer;            /* who began */
+        PeerId committer;       /* who said GRAPH_COMMIT last */
         ChangeSet set;
         SwapOptions options;
         size_t n_changes;
@@ -131,6 +133,25 @@ static void announce(Manager *m, const Diag *diag) {
         manager_emit_graph_changed(m);
 }
 
+static void announce_held(Manager *m, uint64_t generation, const Diag *why) {
+        _cleanup_free_ char *text = NULL;
+
+        if (asprintf(&text, "generation %" PRIu64 " waits: %s", generation, why->message ? why->message : "") < 0)
+                text = NULL;
+        log_info("graph %s", text ? text : "");
+        events_emit(m->events, EVENT_GRAPH, NULL, NULL, LOG_INFO, NULL, text);
+}
+
+/* It was accepted because it could be taken over; if it cannot any more, there is a whole one to be had. */
+static void on_released(GraphHold *h, uint64_t generation, int r, const Diag *diag, void *userdata) {
+        GraphLink *l = userdata;
+        Message wanted = { .type = MESSAGE_GRAPH_WANTED };
+
+        announce(l->manager, r < 0 ? diag : NULL);
+        if (r < 0)
+                answer(l, l->committer, &wanted);
+}
+
 static void on_commit(GraphLink *l, PeerId peer, Message *message) {
         Manager *m = l->manager;
         uint64_t generation = message->graph_commit.generation;
@@ -144,8 +165,9 @@ static void on_commit(GraphLink *l, PeerId peer, Message *message) {
         else if (!l->set.full && !m->has_graph)
                 r = diag_set(&diag, (Pos) {}, -ESTALE, "a difference to a graph that is not there: a full one is wanted");
         else
-                r = graph_swap(m, &l->set, &l->options, &diag);
+                r = graph_hold_submit(l->hold, &l->set, &l->options, &diag);
 
+        l->committer = peer;
         Message reply = { .type = r < 0 ? MESSAGE_GRAPH_REJECTED : MESSAGE_GRAPH_ACCEPTED };
         if (r < 0) {
                 reply.graph_rejected.generation = generation;
@@ -153,7 +175,10 @@ static void on_commit(GraphLink *l, PeerId peer, Message *message) {
         } else
                 reply.graph_accepted.generation = generation;
         answer(l, peer, &reply);
-        announce(m, r < 0 ? &diag : NULL);
+        if (r > 0)
+                announce_held(m, generation, &diag);
+        else
+                announce(m, r < 0 ? &diag : NULL);
         abandon(l);
 }
 
@@ -213,6 +238,11 @@ int graph_link_new(GraphLink **ret, Manager *m, int fd) {
                 return -ENOMEM;
         }
         l->manager = m;
+        r = graph_hold_new(&l->hold, m, on_released, l);
+        if (r < 0) {
+                closep(&fd);
+                return r;
+        }
         r = channel_listen(&l->channel, m->event, fd, &link_ops, l);
         if (r < 0)
                 return r;
@@ -225,6 +255,7 @@ GraphLink *graph_link_free(GraphLink *l) {
                 return NULL;
         abandon(l);
         channel_free(l->channel);
+        graph_hold_free(l->hold);
         free(l);
         return NULL;
 }

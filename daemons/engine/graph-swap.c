@@ -350,6 +350,7 @@ static void set_resource(Vertex *v, Resource *r) {
         r->vertex = v;
         v->prepared = false;
         v->interrupted = false;
+        v->realized = false;
         vertex_forget_sent(v);
 }
 
@@ -618,11 +619,32 @@ static int build(Swap *s, const ChangeSet *set, Diag *reterr) {
         return autogroup_update(s);
 }
 
-int graph_swap(Manager *m, const ChangeSet *set, const SwapOptions *options, Diag *reterr) {
+bool graph_holds(const Vertex *v) {
+        const Resource *r = v->resource;
+
+        return r->meta.realize && !r->meta.hidden && !v->realized && scheduler_is_coming(vertex_root((Vertex *) v));
+}
+
+static int find_holder(const Swap *s, const Vertex **ret_holder, Diag *reterr) {
+        for (size_t i = 0; i < s->n_entries; i++) {
+                const SwapEntry *e = s->entries[i];
+
+                if (e->added || (!e->removed && !(e->restart && e->replacement)) || !graph_holds(e->vertex))
+                        continue;
+                *ret_holder = e->vertex;
+                return resource_error(e->vertex->resource, reterr, -EBUSY, "%s[%s] has Meta:realize and was not right yet",
+                                      vertex_kind(e->vertex), vertex_name(e->vertex));
+        }
+        return 0;
+}
+
+int graph_swap_unless_held(Manager *m, const ChangeSet *set, const SwapOptions *options, const Vertex **ret_holder, Diag *reterr) {
         _cleanup_(swap_done) Swap s = { .manager = m, .options = options };
         int r;
 
         r = build(&s, set, reterr);
+        if (r >= 0 && ret_holder)
+                r = find_holder(&s, ret_holder, reterr);
         if (r < 0) {
                 roll_back(&s);
                 return diag_set(reterr, (Pos) {}, r, "cannot take over the graph: %m");
@@ -642,6 +664,10 @@ int graph_swap(Manager *m, const ChangeSet *set, const SwapOptions *options, Dia
         converger_update(&m->converger, m->scheduler.n_unsettled);
         converger_start(&m->converger);
         return 0;
+}
+
+int graph_swap(Manager *m, const ChangeSet *set, const SwapOptions *options, Diag *reterr) {
+        return graph_swap_unless_held(m, set, options, NULL, reterr);
 }
 
 void graph_clear(Manager *m) {

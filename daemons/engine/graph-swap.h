@@ -20,6 +20,11 @@ typedef struct SwapOptions {
 
 int graph_swap(Manager *m, const ChangeSet *set, const SwapOptions *options, Diag *reterr);
 
+/* The same, but -EBUSY if it would take away or replace a resource with Meta:realize that was not right yet and may soon be. Then
+ * *ret_holder is its vertex. See graph-hold.h. */
+int graph_swap_unless_held(Manager *m, const ChangeSet *set, const SwapOptions *options, const Vertex **ret_holder, Diag *reterr);
+bool graph_holds(const Vertex *v);
+
 /* Stops and frees every vertex; for shutdown. */
 void graph_clear(Manager *m);
 

@@ -246,6 +246,23 @@ void scheduler_event(Scheduler *s, Vertex *v) {
                 scheduler_dirty(s, v);
 }
 
+bool scheduler_is_coming(const Vertex *v) {
+        for (; v; v = v->blocker)
+                switch (v->state) {
+                case VERTEX_RUNNING:
+                        return true;
+                case VERTEX_RETRYING:
+                        return v->resource->meta.retry >= 0;
+                case VERTEX_WAITING:
+                        if (v->blocker)
+                                break;
+                        return !v->starved && (v->failures == 0 || v->resource->meta.retry >= 0);
+                default:
+                        return false;
+                }
+        return false;
+}
+
 bool scheduler_refresh(const Vertex *v) {
         for (size_t k = 0; k < (v->group ? v->group->n_members : 1); k++) {
                 const Vertex *member = v->group ? v->group->members[k] : v;

@@ -41,6 +41,10 @@ void scheduler_requeue(Scheduler *s, Vertex *v);
 void scheduler_event(Scheduler *s, Vertex *v);
 void scheduler_dirty(Scheduler *s, Vertex *v);
 
+/* Whether v, which is not right yet, may become so without anything from outside. Who retries for ever and has failed may not, or
+ * it could go on for ever. */
+bool scheduler_is_coming(const Vertex *v);
+
 /* A notification for some member of the group is pending. */
 bool scheduler_refresh(const Vertex *v);
 

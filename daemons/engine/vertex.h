@@ -82,6 +82,7 @@ struct Vertex {
         VertexState told;       /* the last one that was an event; a new vertex need not say that it is ok */
         bool counted;           /* it is in the scheduler's hands */
         bool fresh;             /* new, so its retry budget is full */
+        bool realized;          /* this resource has been right once */
         bool dirty;             /* must be checked: something may have changed since the last attempt began */
         bool watching;          /* root: its members are watched, or about to be */
         bool hooked;            /* this member's watch hook was called, and unwatch was not */

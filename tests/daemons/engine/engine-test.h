@@ -309,6 +309,10 @@ static void set_option(ResourceSpec *s, char *word) {
                 m->reset = true;
         else if (streq(word, "rewatch"))
                 m->rewatch = true;
+        else if (streq(word, "realize"))
+                m->realize = true;
+        else if (streq(word, "reverse"))
+                m->reverse = true;
         else if (streq(word, "retryreset"))
                 m->retryreset = true;
         else if (streq(word, "noautogroup"))
