@@ -65,3 +65,7 @@ int change_set_remove(ChangeSet *c, const char *kind, const char *name);
 int change_set_edge(ChangeSet *c, EdgeSpec *e);
 int change_set_cut(ChangeSet *c, EdgeSpec *e);
 void change_set_done(ChangeSet *c);
+
+static inline bool change_set_is_empty(const ChangeSet *c) {
+        return !c->full && c->n_put == 0 && c->n_removed == 0 && c->n_edges == 0 && c->n_cut == 0;
+}

@@ -178,6 +178,10 @@ bool lang_is_waiting(const Lang *l) {
         return l->graph && l->graph->n_waiting > 0;
 }
 
+bool lang_is_started(const Lang *l) {
+        return l->graph;
+}
+
 bool lang_is_running(const Lang *l) {
         return l->generation > 0;
 }

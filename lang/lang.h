@@ -80,8 +80,8 @@ int lang_step(Lang *l, ChangeSet *ret, Diag *reterr);
 /* A value is still to come from outside: until then change sets are empty, so that none is half of what it should be. */
 bool lang_is_waiting(const Lang *l);
 
-/* A full change set was returned. */
-bool lang_is_running(const Lang *l);
+bool lang_is_started(const Lang *l);    /* lang_start() was called, and did not run out of memory */
+bool lang_is_running(const Lang *l);    /* a full change set was returned */
 
 /* The whole graph as it is in force: for an engine that was restarted. */
 int lang_snapshot(Lang *l, ChangeSet *ret);

@@ -14,6 +14,7 @@ struct EngineLink {
         Channel *channel;
         uint64_t unanswered;    /* generation of the set under way in this connection, 0 if all are answered */
         bool wanted;            /* the engine has no graph at all */
+        bool refused;           /* it has not taken the last set, so that the next one must be full */
 };
 
 static int send_resources(EngineLink *l, const ChangeSet *set) {
@@ -57,6 +58,8 @@ static int send_set(EngineLink *l, const Program *p, const ChangeSet *set) {
         if (r < 0)
                 return r;
         l->unanswered = generation;
+        l->manager->sent = p;
+        l->refused = l->refused && !set->full;
         return 0;
 }
 
@@ -74,6 +77,16 @@ int engine_link_offer(EngineLink *l) {
         }
         change_set_done(&set);
         return r == -ENOTCONN ? 0 : r;
+}
+
+int engine_link_send(EngineLink *l, const Program *p, const ChangeSet *set) {
+        if (set->full || l->refused || l->manager->sent != p)
+                return engine_link_offer(l);
+        return channel_is_connected(l->channel) ? send_set(l, p, set) : 0;      /* on_connected() sends all of it */
+}
+
+bool engine_link_is_busy(const EngineLink *l) {
+        return l && l->unanswered != 0;
 }
 
 int engine_link_rename(EngineLink *l) {
@@ -105,6 +118,7 @@ static void on_disconnected(Channel *c, void *userdata) {
         EngineLink *l = userdata;
 
         l->unanswered = 0;
+        manager_catch_up(l->manager);
 }
 
 static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
@@ -123,13 +137,18 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
                         l->unanswered = 0;
                 l->wanted = false;
                 manager_accepted(l->manager, m->graph_accepted.generation);
+                if (l->unanswered == 0)
+                        manager_catch_up(l->manager);
                 break;
         case MESSAGE_GRAPH_REJECTED: {
                 bool was_change = l->manager->change.program;
 
                 if (m->graph_rejected.generation == l->unanswered)
                         l->unanswered = 0;
+                l->refused = true;
                 manager_rejected(l->manager, m->graph_rejected.generation, &m->graph_rejected.diag);
+                if (l->unanswered == 0)
+                        manager_catch_up(l->manager);
                 /* What it ran before was lost with the engine before it. */
                 if (was_change && l->wanted && l->unanswered == 0)
                         offer_again(l);

@@ -4,6 +4,7 @@
 /* mgmt-lang's session with mgmt-engine. What it sends is always the manager's: after a lost connection it sends a full set
  * again, whichever side was restarted. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/changeset.h"
@@ -11,6 +12,7 @@
 
 typedef struct EngineLink EngineLink;
 typedef struct Manager Manager;
+typedef struct Program Program;
 
 /* Connecting starts the engine. */
 int engine_link_new(EngineLink **ret, Manager *m);
@@ -19,6 +21,10 @@ DEFINE_CLEANUP(EngineLink *, engine_link_free)
 
 /* The whole graph of the program on offer, now or when the connection is there. */
 int engine_link_offer(EngineLink *l);
+
+/* What changed in the program on offer. Instead of it the whole graph goes out where the engine does not have what was before. */
+int engine_link_send(EngineLink *l, const Program *p, const ChangeSet *set);
+bool engine_link_is_busy(const EngineLink *l);  /* the set before is not answered yet: changes are better gathered */
 
 /* Only the id of the deploy is another. */
 int engine_link_rename(EngineLink *l);

@@ -190,6 +190,13 @@ static int property_last_error(sd_bus *bus, const char *path, const char *interf
         return sd_bus_message_append(reply, "s", m->last_error ?: "");
 }
 
+static int property_program_error(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                                  void *userdata, sd_bus_error *reterr) {
+        const Manager *m = userdata;
+
+        return sd_bus_message_append(reply, "s", m->current && m->current->error ? m->current->error : "");
+}
+
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         BUS_PROPERTY_VERSION,
@@ -197,6 +204,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(Manager, generation), 0),
         SD_BUS_PROPERTY("Source", "s", property_source, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("LastError", "s", property_last_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("ProgramError", "s", property_program_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("Deploy", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_RESULT("t", deploy), method_deploy, 0),
         SD_BUS_METHOD_WITH_ARGS("Run", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_run, 0),
         SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_check, 0),
@@ -209,7 +217,7 @@ int manager_export(Manager *m) {
 }
 
 void manager_emit_changed(Manager *m) {
-        char *properties[] = { (char *) "DeployId", (char *) "Source", (char *) "LastError", NULL };
+        char *properties[] = { (char *) "DeployId", (char *) "Source", (char *) "LastError", (char *) "ProgramError", NULL };
 
         if (!m->daemon)
                 return;

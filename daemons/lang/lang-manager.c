@@ -2,7 +2,10 @@
 
 /* How one program takes the place of another. The order makes every failure harmless: the new one is compiled and started
  * beside the old, then the engine is asked; only what it accepted is in force, and only what was in force is stored. Until then
- * the old one stays. */
+ * the old one stays.
+ *
+ * And how a program goes on: when its sources have said something a wave runs through it, and what changed goes to the engine. A
+ * wave that fails leaves the last good graph in force; the next good one carries the difference. */
 
 #include <sys/utsname.h>
 
@@ -10,7 +13,10 @@
 #include "common/sd/log.h"
 #include "daemons/lang/engine-link.h"
 #include "daemons/lang/lang-manager.h"
+#include "daemons/lang/sources.h"
 #include "daemons/lang/world-link.h"
+
+static void manager_wave(void *userdata, Program *p);
 
 int manager_new(Manager **ret, sd_event *event, const char *hostname) {
         _cleanup_(diag_done) Diag d = {};
@@ -29,8 +35,21 @@ int manager_new(Manager **ret, sd_event *event, const char *hostname) {
                 log_diag(LOG_ERR, &d);
                 return -ECANCELED;
         }
+        m->programs = (ProgramWorld) {
+                .schema = m->schema,
+                .sources = { .event = event, .hostname = m->hostname, .manager = m },
+                .source = lang_source_find,
+                .wave = manager_wave,
+                .userdata = m,
+        };
         *ret = TAKE_PTR(m);
         return 0;
+}
+
+static void drop_program(Manager *m, Program *p) {
+        if (p && m->sent == p)
+                m->sent = NULL;
+        program_free(p);
 }
 
 /* The newer one wins, whatever became of the older. */
@@ -38,7 +57,7 @@ static void change_drop(Manager *m) {
         Change change = m->change;
 
         m->change = (Change) {};
-        program_free(change.program);
+        drop_program(m, change.program);
         change.done(change.userdata, -ESTALE, 0, &(Diag) { .error = -ESTALE, .message = (char *) "a newer program took its place" });
 }
 
@@ -55,7 +74,7 @@ Manager *manager_free(Manager *m) {
         world_link_free(m->world);
         if (m->change.done)
                 change_drop(m);
-        program_free(m->current);
+        drop_program(m, m->current);
         deploy_done(m);
         schema_free(m->schema);
         free(m->last_error);
@@ -65,7 +84,12 @@ Manager *manager_free(Manager *m) {
 }
 
 Program *manager_offered(Manager *m) {
-        return m->change.program ?: m->current;
+        Program *const programs[] = { m->change.program, m->current };
+
+        for (size_t i = 0; i < ELEMENTSOF(programs); i++)
+                if (programs[i] && lang_is_running(programs[i]->lang))
+                        return programs[i];
+        return NULL;
 }
 
 static void set_last_error(Manager *m, const Diag *d) {
@@ -80,7 +104,7 @@ static void change_finish(Manager *m, int error, Diag *d) {
         Change change = m->change;
 
         m->change = (Change) {};
-        program_free(change.program);
+        drop_program(m, change.program);
         set_last_error(m, error < 0 ? d : NULL);
         if (change.done)
                 change.done(change.userdata, error, m->current ? m->current->deploy : 0, d);
@@ -91,15 +115,22 @@ static void change_finish(Manager *m, int error, Diag *d) {
 int manager_check(Manager *m, Value bundle, ProgramOptions *options, Diag *reterr) {
         _cleanup_(program_freep) Program *p = NULL;
 
-        return program_compile(&p, bundle, options, m->schema, m->hostname, reterr);
+        return program_compile(&p, bundle, options, &m->programs, reterr);
 }
 
 static int start(Program *p, Diag *reterr) {
         ChangeSet set = {};
-        int r = lang_start(p->lang, &set, reterr);
+        bool news;
+        int r = program_step(p, &set, &news, reterr);
 
         change_set_done(&set);          /* the engine gets a snapshot, whenever it can take it */
         return r;
+}
+
+/* A deploy that worked before the host was restarted may need something that is not there yet. It goes on trying; there is
+ * nothing better to run. */
+static bool may_recover(const Manager *m, const Program *p, uint64_t deploy) {
+        return p && p->error && deploy > 0 && !m->current && !m->change.done;
 }
 
 int manager_change(Manager *m, Value bundle, ProgramOptions *options, uint64_t deploy, bool store,
@@ -112,27 +143,32 @@ int manager_change(Manager *m, Value bundle, ProgramOptions *options, uint64_t d
                 fields_done(program_options_fields, options);
                 return diag_set(reterr, (Pos) {}, -EBUSY, "another program is just being kept");
         }
-        r = program_compile(&p, bundle, options, m->schema, m->hostname, reterr);
+        r = program_compile(&p, bundle, options, &m->programs, reterr);
         if (r >= 0)
                 r = start(p, reterr);
         if (r >= 0 && store && !m->world)
                 r = world_link_new(&m->world, m, false);
-        if (r >= 0 && !m->engine)
-                r = engine_link_new(&m->engine, m);
+        if ((r >= 0 || may_recover(m, p, deploy)) && !m->engine) {
+                int k = engine_link_new(&m->engine, m);
+                r = r < 0 ? r : k;
+        }
+        if (p)
+                p->deploy = deploy;
         if (r < 0) {
                 diag_set(reterr, (Pos) {}, r, "cannot start the program: %m");
                 set_last_error(m, reterr);
+                if (m->engine && may_recover(m, p, deploy))
+                        m->current = TAKE_PTR(p);
                 manager_emit_changed(m);
                 return r;
         }
 
-        p->deploy = deploy;
         if (m->change.done)
                 change_drop(m);
         m->change = (Change) { .program = TAKE_PTR(p), .store = store, .done = done, .userdata = userdata };
-        r = engine_link_offer(m->engine);
+        r = lang_is_running(m->change.program->lang) ? engine_link_offer(m->engine) : 0;        /* else a wave does it */
         if (r < 0) {
-                m->change.program = program_free(m->change.program);
+                drop_program(m, m->change.program);
                 m->change = (Change) {};
                 return diag_set(reterr, (Pos) {}, r, "cannot hand the graph to mgmt-engine: %m");
         }
@@ -143,12 +179,55 @@ int manager_watch_deploys(Manager *m) {
         return world_link_new(&m->world, m, true);
 }
 
+/* ---- waves ---- */
+
+/* What went wrong is said once, where it stops travelling. */
+static void report(Manager *m, const Program *p, const Diag *d) {
+        if (d->message)
+                log_diag(LOG_ERR, d);
+        else
+                log_info("the program has a graph again: %s", p->options.source);
+        manager_emit_changed(m);
+}
+
+static void manager_wave(void *userdata, Program *p) {
+        Manager *m = userdata;
+        _cleanup_(diag_done) Diag d = {};
+        _cleanup_(change_set_done) ChangeSet set = {};
+        bool news;
+        int r;
+
+        if (engine_link_is_busy(m->engine)) {
+                p->behind = true;       /* manager_catch_up() comes back to it; meanwhile more may be due */
+                return;
+        }
+        r = program_step(p, &set, &news, &d);
+        if (r < 0 && p == m->change.program && !lang_is_running(p->lang)) {
+                change_finish(m, r, &d);
+                return;
+        }
+        if (news)
+                report(m, p, &d);
+        if (r < 0 || change_set_is_empty(&set) || p != manager_offered(m))
+                return;
+        r = engine_link_send(m->engine, p, &set);
+        if (r < 0)
+                log_error(r, "cannot hand the changes to mgmt-engine: %m");
+}
+
+void manager_catch_up(Manager *m) {
+        if (m->change.program && m->change.program->behind)
+                program_poke(m->change.program);
+        if (m->current && m->current->behind)
+                program_poke(m->current);
+}
+
 /* ---- what the engine says ---- */
 
 void manager_accepted(Manager *m, uint64_t generation) {
-        if (generation != m->generation || !m->change.program)
+        if (generation != m->generation || !m->change.program || m->sent != m->change.program)
                 return;
-        program_free(m->current);
+        drop_program(m, m->current);
         m->current = TAKE_PTR(m->change.program);
         log_info("a program is in force: %s", m->current->options.source);
 
@@ -168,12 +247,15 @@ void manager_accepted(Manager *m, uint64_t generation) {
 void manager_rejected(Manager *m, uint64_t generation, Diag *d) {
         if (generation != m->generation)
                 return;
-        if (m->change.program) {
+        if (m->change.program && m->sent == m->change.program) {
                 change_finish(m, d->error < 0 ? d->error : -EINVAL, d);
                 return;
         }
         log_diag(LOG_ERR, d);
-        set_last_error(m, d);
+        if (m->current) {
+                free(m->current->error);
+                m->current->error = diag_text(d);
+        }
         manager_emit_changed(m);
 }
 

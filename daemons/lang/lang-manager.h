@@ -19,7 +19,8 @@ typedef struct sd_event sd_event;
 /* Told once, when it is decided: error 0, or negative errno with a message in d. */
 typedef void (*change_done_t)(void *userdata, int error, uint64_t deploy, const Diag *d);
 
-/* A program on its way to be the one in force: compiled → offered to the engine → accepted → (stored by mgmt-world). */
+/* A program on its way to be the one in force: compiled → all its values are there → offered to the engine → accepted →
+ * (stored by mgmt-world). */
 typedef struct Change {
         Program *program;       /* NULL once it is in force */
         bool store;             /* it is to be kept in mgmt-world */
@@ -39,12 +40,14 @@ typedef struct Manager {
         sd_event *event;
         Schema *schema;
         char *hostname;
+        ProgramWorld programs;
 
         Program *current;       /* in force; NULL if there is none */
         Change change;          /* done is NULL if there is none */
         Deploy later;
         char *last_error;       /* of the last attempt to change it; NULL if it went well */
         uint64_t generation;    /* of the last set of graph changes that was sent */
+        const Program *sent;    /* whose it was; NULL if that program is gone */
 
         EngineLink *engine;     /* made with the first program */
         WorldLink *world;       /* NULL until deploys matter */
@@ -68,8 +71,9 @@ int manager_watch_deploys(Manager *m);
 
 /* ---- for the links ---- */
 
-/* The program that the engine shall have: the one on its way, else the one in force. NULL: none. */
+/* The program that the engine shall have: the one on its way, else the one in force. NULL: none that has a graph. */
 Program *manager_offered(Manager *m);
+void manager_catch_up(Manager *m);      /* the engine can take the next set */
 
 void manager_accepted(Manager *m, uint64_t generation);
 void manager_rejected(Manager *m, uint64_t generation, Diag *d);

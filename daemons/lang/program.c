@@ -3,6 +3,8 @@
 /* The compiler's world is the bundle: a program of a deploy reads nothing else while it is compiled, so it means the same on
  * every host and after every reboot. */
 
+#include <systemd/sd-event.h>
+
 #include "common/strbuf.h"
 #include "daemons/lang/program.h"
 
@@ -98,7 +100,28 @@ static int join_diags(Diags *diags, int error, Diag *reterr) {
         return diag_set(reterr, (Pos) {}, error, "%s", b.data);
 }
 
-int program_compile(Program **ret, Value bundle, ProgramOptions *options, const Schema *schema, const char *hostname, Diag *reterr) {
+static const SourceType *host_source(void *userdata, const char *function) {
+        const Program *p = userdata;
+
+        return p->world->source(function);
+}
+
+static void host_due(void *userdata) {
+        program_poke(userdata);
+}
+
+static int on_wave(sd_event_source *source, void *userdata) {
+        Program *p = userdata;
+
+        p->world->wave(p->world->userdata, p);
+        return 0;
+}
+
+void program_poke(Program *p) {
+        (void) sd_event_source_set_enabled(p->wave, SD_EVENT_ONESHOT);
+}
+
+int program_compile(Program **ret, Value bundle, ProgramOptions *options, const ProgramWorld *world, Diag *reterr) {
         _cleanup_(diags_done) Diags diags = {};
         int r;
 
@@ -108,15 +131,27 @@ int program_compile(Program **ret, Value bundle, ProgramOptions *options, const 
                 fields_done(program_options_fields, options);
                 return diag_set(reterr, (Pos) {}, -ENOMEM, "out of memory");
         }
-        *p = (Program) { .bundle = bundle, .options = *options };
+        *p = (Program) { .world = world, .bundle = bundle, .options = *options, .sources = world->sources };
         *options = (ProgramOptions) {};
+
+        /* Several sources that speak in one turn of the loop make one wave. */
+        r = sd_event_add_defer(world->sources.event, &p->wave, on_wave, p);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->wave, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_priority(p->wave, SD_EVENT_PRIORITY_NORMAL + 10);
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, r, "cannot prepare the program: %m");
 
         const LangHost host = {
                 .userdata = p,
-                .schema = schema,
-                .hostname = hostname,
+                .schema = world->schema,
+                .hostname = world->sources.hostname,
                 .module_path = "/modules/",
                 .read_file = host_read_file,
+                .source = host_source,
+                .source_host = &p->sources,
+                .due = host_due,
         };
         r = lang_compile(&p->lang, &host, &(LangOptions) { .entry = "/metadata.yaml" }, &diags);
         if (r < 0)
@@ -129,10 +164,26 @@ Program *program_free(Program *p) {
         if (!p)
                 return NULL;
         lang_free(p->lang);
+        sd_event_source_disable_unref(p->wave);
         value_done(&p->bundle);
         fields_done(program_options_fields, &p->options);
+        free(p->error);
         free(p);
         return NULL;
+}
+
+int program_step(Program *p, ChangeSet *ret, bool *ret_news, Diag *reterr) {
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        p->behind = false;
+        r = lang_is_started(p->lang) ? lang_step(p->lang, ret, reterr) : lang_start(p->lang, ret, reterr);
+        if (r < 0)
+                error = diag_text(reterr);
+        *ret_news = !streq_ptr(error, p->error);
+        free(p->error);
+        p->error = TAKE_PTR(error);
+        return r;
 }
 
 bool program_equal(const Program *p, Value bundle, const ProgramOptions *options) {

@@ -158,23 +158,32 @@ static void on_done(void *userdata, int error, uint64_t deploy, const Diag *d) {
         w->text = d && d->message ? strdup(d->message) : NULL;
 }
 
-static Value make_bundle(const char *name) {
-        char text[256];
+static Value make_bundle_of(const char *text) {
         Value items[4], ret = {};
 
-        snprintf(text, sizeof(text), "print \"%s\" {\n        msg => \"hello\",\n}\n", name);
         if (value_strz(&items[0], "/metadata.yaml") < 0 || value_strz(&items[1], "main: main.mcl\n") < 0 ||
             value_strz(&items[2], "/main.mcl") < 0 || value_strz(&items[3], text) < 0 || value_map(&ret, items, 2) < 0)
                 abort();
         return ret;
 }
 
-static int change(World *w, const char *name, bool store, Diag *reterr) {
+static Value make_bundle(const char *name) {
+        char text[256];
+
+        snprintf(text, sizeof(text), "print \"%s\" {\n        msg => \"hello\",\n}\n", name);
+        return make_bundle_of(text);
+}
+
+static int change_to(World *w, Value bundle, bool store, Diag *reterr) {
         ProgramOptions o = {};
 
         if (program_options_from_value(&o, VALUE_NIL, NULL) < 0)
                 abort();
-        return manager_change(w->manager, make_bundle(name), &o, 0, store, on_done, w, reterr);
+        return manager_change(w->manager, bundle, &o, 0, store, on_done, w, reterr);
+}
+
+static int change(World *w, const char *name, bool store, Diag *reterr) {
+        return change_to(w, make_bundle(name), store, reterr);
 }
 
 TEST(options_have_defaults_types_and_limits) {
@@ -402,6 +411,198 @@ TEST(the_newest_deploy_runs) {
         send_deploy(&w, 2, "two", false);
         CHECK(run_until(&w, &w.engine.n_commit, 2));
         CHECK(w.manager->current && w.manager->current->deploy == 5);
+        world_end(&w);
+}
+
+/* ---- programs whose values change ---- */
+
+/* sys.uptime stands for whatever comes from outside: it says what the test says. */
+static struct {
+        Source *source;
+        int64_t value;
+        bool silent;            /* it does not answer at once */
+} outside;
+
+static int outside_open(Source *s, Diag *reterr) {
+        outside.source = s;
+        if (!outside.silent)
+                source_set(s, VALUE_INT(outside.value));
+        return 0;
+}
+
+static void outside_close(Source *s) {
+        outside.source = NULL;
+}
+
+static const SourceType *find_outside(const char *function) {
+        static const SourceType type = {
+                .name = "sys.uptime", .size = sizeof(Source), .open = outside_open, .close = outside_close,
+        };
+
+        return streq(function, type.name) ? &type : NULL;
+}
+
+static void say(int64_t value) {
+        outside.value = value;
+        if (outside.source)
+                source_set(outside.source, VALUE_INT(value));
+}
+
+/* What is of the number, and something that it does not concern. */
+#define COUNTER "import \"sys\"\n$n = sys.uptime()\nprint \"still\" {}\ntest \"x\" {\n\tint64 => $n,\n\tfloat64 => 1 / $n,\n}\n"
+
+static void counter_world(World *w, int64_t value, bool silent) {
+        world_start(w);
+        w->manager->programs.source = find_outside;
+        outside.value = value;
+        outside.silent = silent;
+}
+
+static bool run_counter(World *w) {
+        counter_world(w, 1, false);
+        CHECK_INT(change_to(w, make_bundle_of(COUNTER), false, NULL), 0);
+        if (!run_until(w, &w->engine.n_commit, 1))
+                return false;
+        CHECK(w->engine.full);
+        CHECK_INT(w->engine.n_put, 2);
+        accept_graph(&w->engine);
+        return run_until(w, &w->n_done, 1);
+}
+
+TEST(only_what_changed_goes_to_the_engine) {
+        World w;
+
+        REQUIRE(run_counter(&w));
+        for (unsigned i = 2; i < 4; i++) {
+                say(i);
+                REQUIRE(run_until(&w, &w.engine.n_commit, i));
+                CHECK(!w.engine.full);
+                CHECK_INT(w.engine.n_put, 1);
+                CHECK_STR(w.engine.resource, "x");
+                accept_graph(&w.engine);
+        }
+        say(3);
+        CHECK(run_until(&w, &w.engine.n_commit, 3));
+        world_end(&w);
+        CHECK(!outside.source);
+}
+
+TEST(changes_are_gathered_while_the_engine_is_busy) {
+        World w;
+
+        REQUIRE(run_counter(&w));
+        for (unsigned i = 2; i < 6; i++) {
+                say(i);
+                CHECK(run_until(&w, &w.engine.n_commit, 2));
+        }
+        accept_graph(&w.engine);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 3));
+        CHECK_INT(w.engine.n_put, 1);
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.engine.n_commit, 3));
+        world_end(&w);
+}
+
+TEST(after_a_refusal_the_whole_graph_goes_out) {
+        World w;
+
+        REQUIRE(run_counter(&w));
+        say(2);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 2));
+        reject_graph(&w.engine, "not like this");
+        CHECK(run_until(&w, &w.engine.n_commit, 2));
+        CHECK(w.manager->current->error && strstr(w.manager->current->error, "not like this"));
+        say(3);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 3));
+        CHECK(!w.manager->current->error);
+        CHECK(w.engine.full);
+        CHECK_INT(w.engine.n_put, 2);
+        accept_graph(&w.engine);
+        say(4);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 4));
+        CHECK(!w.engine.full);
+        world_end(&w);
+}
+
+TEST(an_engine_that_comes_back_gets_what_changed_meanwhile) {
+        World w;
+
+        REQUIRE(run_counter(&w));
+        say(2);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 2));
+        peer_crash(&w, &w.engine, "engine");    /* before it answered */
+        say(3);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 1));
+        CHECK(w.engine.full);
+        accept_graph(&w.engine);
+        say(4);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 2));
+        CHECK(!w.engine.full);
+        world_end(&w);
+}
+
+TEST(a_program_that_fails_while_it_runs_stays_in_force) {
+        World w;
+
+        REQUIRE(run_counter(&w));
+        say(0);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        CHECK(w.manager->current->error && strstr(w.manager->current->error, "/main.mcl:6:"));
+        say(1);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));    /* it is as it was */
+        CHECK(!w.manager->current->error);
+        say(0);
+        say(2);
+        CHECK(run_until(&w, &w.engine.n_commit, 2));    /* one wave for what comes together */
+        CHECK(!w.manager->current->error);
+        world_end(&w);
+}
+
+TEST(a_program_whose_values_are_not_there_yet_waits) {
+        World w;
+
+        counter_world(&w, 0, true);
+        CHECK_INT(change_to(&w, make_bundle_of(COUNTER), false, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 0));
+        CHECK_INT(w.n_done, 0);
+        say(7);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 1));
+        CHECK(w.engine.full);
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.n_done, 1));
+
+        /* The one before goes on while the next one waits, and stays if that one fails. */
+        CHECK_INT(change_to(&w, make_bundle_of(COUNTER "print \"more\" {}\n"), false, NULL), 0);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        Program *before = w.manager->current;
+        say(0);
+        CHECK(run_until(&w, &w.n_done, 2));
+        CHECK(w.error < 0 && w.text && strstr(w.text, "divide by zero"));
+        CHECK(w.manager->current == before);
+        world_end(&w);
+}
+
+TEST(a_deploy_that_cannot_start_after_a_boot_goes_on_trying) {
+        Message m = { .type = MESSAGE_DEPLOY, .deploy = { .deploy = 7 } };
+        ProgramOptions o = {};
+        World w;
+
+        counter_world(&w, 0, false);
+        CHECK_INT(manager_watch_deploys(w.manager), 0);
+        REQUIRE(run_until(&w, &w.world.n_watch, 1));
+        m.deploy.bundle = make_bundle_of(COUNTER);
+        if (program_options_from_value(&o, VALUE_NIL, NULL) < 0 || program_options_to_value(&o, &m.deploy.options) < 0)
+                abort();
+        fields_done(program_options_fields, &o);
+        CHECK_INT(channel_send(w.world.channel, w.world.last, &m), 0);
+        message_done(&m);
+        CHECK(run_until(&w, &w.engine.n_commit, 0));
+        CHECK(w.manager->current && w.manager->current->error);
+        say(1);
+        REQUIRE(run_until(&w, &w.engine.n_commit, 1));
+        CHECK(w.engine.full);
+        CHECK_INT(w.engine.deploy, 7);
+        CHECK(!w.manager->current->error);
         world_end(&w);
 }
 
