@@ -36,6 +36,7 @@ struct Child {
         pid_t pid;
         int pidfd;
         sd_event_source *exit_source;
+        sd_event_source *grace_source;  /* of a released one: until SIGKILL */
         Stream streams[_CHILD_STREAM_MAX];
         size_t output_max;
         ChildResult result;
@@ -237,8 +238,15 @@ static bool take_output(Child *c, ChildStream stream, const char *data, size_t s
         return !freed;
 }
 
-static void close_stream(Stream *s) {
-        s->source = sd_event_source_disable_unref(s->source);
+/* A source that was left to the loop. */
+static sd_event_source *drop_source(sd_event_source *source) {
+        if (source)
+                (void) sd_event_source_set_floating(source, false);
+        return NULL;
+}
+
+static void close_stream(const Child *c, Stream *s) {
+        s->source = c->left_to_loop ? drop_source(s->source) : sd_event_source_disable_unref(s->source);
         if (s->fd >= 0)
                 (void) close(s->fd);
         s->fd = -EBADF;
@@ -253,7 +261,7 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
         if (n > 0)
                 (void) take_output(c, stream, buffer, (size_t) n);
         else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-                close_stream(&c->streams[stream]);
+                close_stream(c, &c->streams[stream]);
         return 0;
 }
 
@@ -275,7 +283,7 @@ static bool drain(Child *c, ChildStream stream) {
                 if (!take_output(c, stream, buffer, (size_t) n))
                         return false;
         }
-        close_stream(s);
+        close_stream(c, s);
         return true;
 }
 
@@ -304,8 +312,13 @@ static int on_exit_of_child(sd_event_source *source, int fd, uint32_t events, vo
 
         if (!reap(c))
                 return 0;
-        if (c->left_to_loop)
-                return sd_event_source_set_floating(source, false);     /* drops the last reference, and c with it */
+        if (c->left_to_loop) {
+                for (ChildStream stream = 0; stream < _CHILD_STREAM_MAX; stream++)
+                        close_stream(c, &c->streams[stream]);
+                c->grace_source = drop_source(c->grace_source);
+                (void) drop_source(source);                             /* and c with it */
+                return 0;
+        }
         (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
         for (ChildStream stream = 0; stream < _CHILD_STREAM_MAX; stream++)
                 if (!drain(c, stream))
@@ -324,24 +337,42 @@ pid_t child_pid(const Child *c) {
         return c->pid;
 }
 
+static void forget_result(Child *c) {
+        strbuf_done(&c->result.output);
+        strbuf_done(&c->result.out);
+        strbuf_done(&c->result.err);
+        c->result = (ChildResult) {};
+}
+
 static void child_destroy(void *userdata) {
         Child *c = userdata;
 
-        if (c->pidfd >= 0)
-                (void) close(c->pidfd);
+        forget_result(c);
+        for (ChildStream stream = 0; stream < _CHILD_STREAM_MAX; stream++)
+                closep(&c->streams[stream].fd);
+        closep(&c->pidfd);
         free(c);
 }
 
-/* A killed process may still take its time (think of a file system that hangs). So the struct stays behind, owned by the
- * event source, until it is reaped. */
-static void leave_to_loop(Child *c) {
-        sd_event_source *source = TAKE_PTR(c->exit_source);
-
-        c->left_to_loop = true;
-        (void) sd_event_source_set_destroy_callback(source, child_destroy);
+/* The loop's alone from now on. It must not be ours either if the loop itself is freed, so nothing but floating will do. */
+static void float_source(sd_event_source *source) {
+        if (!source)
+                return;
         (void) sd_event_source_set_floating(source, true);
         sd_event_source_unref(source);
 }
+
+/* A killed process may still take its time (think of a file system that hangs). So the struct stays behind, owned by the
+ * source of its exit, until it is reaped. */
+static void leave_to_loop(Child *c) {
+        c->left_to_loop = true;
+        (void) sd_event_source_set_destroy_callback(c->exit_source, child_destroy);
+        float_source(c->grace_source);
+        for (ChildStream stream = 0; stream < _CHILD_STREAM_MAX; stream++)
+                float_source(c->streams[stream].source);
+        float_source(TAKE_PTR(c->exit_source));
+}
+
 
 Child *child_free(Child *c) {
         if (!c)
@@ -350,11 +381,8 @@ Child *child_free(Child *c) {
         if (c->freed)
                 *c->freed = true;
         for (ChildStream stream = 0; stream < _CHILD_STREAM_MAX; stream++)
-                close_stream(&c->streams[stream]);
-        strbuf_done(&c->result.output);
-        strbuf_done(&c->result.out);
-        strbuf_done(&c->result.err);
-        c->result = (ChildResult) {};
+                close_stream(c, &c->streams[stream]);
+        forget_result(c);
 
         (void) child_kill(c, SIGKILL);
         if (!c->reaped && !reap(c)) {
@@ -363,6 +391,28 @@ Child *child_free(Child *c) {
         }
         sd_event_source_disable_unref(c->exit_source);
         child_destroy(c);
+        return NULL;
+}
+
+static int on_grace_over(sd_event_source *source, uint64_t usec, void *userdata) {
+        Child *c = userdata;
+
+        (void) child_kill(c, SIGKILL);
+        return 0;
+}
+
+Child *child_release(Child *c, int signal, uint64_t grace_usec) {
+        if (!c || c->reaped || child_kill(c, signal) < 0 ||
+            sd_event_add_time_relative(sd_event_source_get_event(c->exit_source), &c->grace_source, CLOCK_MONOTONIC, grace_usec, 0,
+                                       on_grace_over, c) < 0)
+                return child_free(c);
+
+        if (c->freed)
+                *c->freed = true;
+        c->output = NULL;
+        c->output_max = 0;
+        forget_result(c);
+        leave_to_loop(c);
         return NULL;
 }
 

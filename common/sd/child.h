@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/diag.h"
@@ -55,6 +56,9 @@ pid_t child_pid(const Child *c);        /* also after it was reaped, when the nu
 /* Kills the group (SIGKILL) if it still runs; the callback is not called any more. Does not wait: the loop reaps it. */
 Child *child_free(Child *c);
 DEFINE_CLEANUP(Child *, child_free)
+
+/* The same with good manners: signal now, SIGKILL after grace_usec if it is still there. Its output is read and dropped meanwhile. */
+Child *child_release(Child *c, int signal, uint64_t grace_usec);
 
 /* Raises our own limit of open files as far as allowed. Children start with the one we had. */
 int child_raise_files_limit(void);

@@ -460,6 +460,50 @@ TEST(a_loop_that_ends_first_leaves_no_memory_behind) {
         CHECK(!called);
 }
 
+static void start_and_release(sd_event *event, const char *script, uint64_t grace_usec, pid_t *ret) {
+        char *argv[4];
+        ChildSpec spec = shell_spec(argv, script);
+        bool called = false;
+        Run r = {};
+        Child *c = NULL;
+
+        REQUIRE(child_start(&c, event, &spec, on_end_bad, &called, NULL) == 0);
+        *ret = child_pid(c);
+        CHECK(sd_event_run(event, 100 * 1000) >= 0);            /* until it says that it has begun */
+        CHECK(!child_release(c, SIGTERM, grace_usec));
+        CHECK(!called && !r.ended);
+}
+
+TEST(a_released_child_has_time_to_end_well) {
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        char dir[] = "/tmp/test-child-XXXXXX", script[300], path[60];
+        struct stat st;
+        pid_t pid;
+
+        REQUIRE(sd_event_new(&event) >= 0);
+        REQUIRE(mkdtemp(dir));
+        (void) snprintf(path, sizeof(path), "%s/done", dir);
+        /* It says more than a pipe holds before it ends. */
+        (void) snprintf(script, sizeof(script), "trap 'head -c 300000 /dev/zero; : >%s; exit' TERM; echo x; sleep 300 & wait", path);
+        start_and_release(event, script, LIMIT_USEC, &pid);
+        for (int i = 0; i < 500 && process_exists(pid); i++)
+                CHECK(sd_event_run(event, 10 * 1000) >= 0);
+        CHECK(!process_exists(pid));
+        CHECK(stat(path, &st) >= 0);
+        CHECK_INT(remove_tree(dir), 0);
+
+        uint64_t begin = now_usec();
+        start_and_release(event, "trap '' TERM; echo x; while :; do sleep 1; done", 200 * 1000, &pid);
+        for (int i = 0; i < 500 && process_exists(pid); i++)
+                CHECK(sd_event_run(event, 10 * 1000) >= 0);
+        CHECK(!process_exists(pid) && now_usec() - begin >= 200 * 1000);
+
+        start_and_release(event, "trap '' TERM; echo x; while :; do sleep 1; done", LIMIT_USEC, &pid);
+        event = sd_event_unref(event);                          /* nothing is left behind */
+        CHECK_INT(kill(-pid, SIGKILL), 0);
+        CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
 static void on_end_free(Child *c, ChildResult *result, void *userdata) {
         *(bool *) userdata = true;
         child_free(c);
