@@ -78,6 +78,9 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
         r = path_watcher_new(&m->paths, event);
         if (r < 0)
                 return log_error(r, "cannot watch files: %m");
+        r = names_new(&m->names, event, "/etc");
+        if (r < 0)
+                return r;
         r = open_journal(m);
         if (r < 0)
                 return r;
@@ -109,6 +112,7 @@ Manager *manager_free(Manager *m) {
         if (m->graph)
                 graph_clear(m);
         m->proxies = proxies_free(m->proxies);
+        m->names = names_free(m->names);
         m->paths = path_watcher_free(m->paths);
         converger_done(&m->converger);
         scheduler_done(&m->scheduler);

@@ -11,6 +11,7 @@
 #include "common/graph.h"
 #include "common/map.h"
 #include "common/resource.h"
+#include "common/sd/names.h"
 #include "common/sd/pathwatch.h"
 #include "daemons/engine/converger.h"
 #include "daemons/engine/events.h"
@@ -47,6 +48,7 @@ struct Manager {
         char *hostname, *state_dir;
         const ResourceType *const *types;       /* the kinds of this daemon */
         PathWatcher *paths;
+        Names *names;
 
         Graph *graph;
         Vertex **vertices;              /* by id; NULL where there is none */

@@ -6,8 +6,6 @@
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -18,6 +16,7 @@
 #include "common/resource.h"
 #include "common/sd/child.h"
 #include "common/sd/pathwatch.h"
+#include "daemons/engine/account.h"
 #include "daemons/engine/local-host.h"
 
 enum {
@@ -62,6 +61,8 @@ typedef struct Exec {
 
         Step step;
         bool apply;
+        Account account, watch_account; /* who commands, and watchcmd, run as */
+        bool has_account;               /* account is known, in this attempt */
         Child *child;                   /* of the attempt under way */
         Child *dying;                   /* of a cancelled one; SIGKILL when its time is up, or when the next begins */
         sd_event_source *grace;
@@ -98,8 +99,8 @@ static const FieldSpec exec_fields[] = {
         FIELD(Exec, donecmd, FIELD_STR, 0, "Runs after cmd; cmd has failed if it fails."),
         FIELD(Exec, donecwd, FIELD_STR, 0, "Directory of donecmd."),
         FIELD(Exec, doneshell, FIELD_STR, 0, "Shell of donecmd."),
-        FIELD(Exec, user, FIELD_STR, 0, "User all commands run as."),
-        FIELD(Exec, group, FIELD_STR, 0, "Group all commands run as."),
+        FIELD(Exec, user, FIELD_STR, 0, "Name or number of the user all commands run as. The group is not that user's, but group."),
+        FIELD(Exec, group, FIELD_STR, 0, "Name or number of the group all commands run as; ours if not given. They are in no other group."),
         FIELD(Exec, send_output, FIELD_STR, FIELD_OPTIONAL, "What is sent as output if cmd has never run."),
         FIELD(Exec, send_stdout, FIELD_STR, FIELD_OPTIONAL, "What is sent as stdout if cmd has never run."),
         FIELD(Exec, send_stderr, FIELD_STR, FIELD_OPTIONAL, "What is sent as stderr if cmd has never run."),
@@ -261,51 +262,19 @@ static int make_env(const Exec *e, char ***ret) {
         return 0;
 }
 
-static bool parse_id(const char *s, unsigned long *ret) {
-        char *end;
-
-        errno = 0;
-        *ret = strtoul(s, &end, 10);
-        return *s >= '0' && *s <= '9' && *end == '\0' && errno == 0 && *ret < UINT32_MAX;
-}
-
-static int find_credentials(const Exec *e, uid_t *ret_uid, gid_t *ret_gid, Diag *reterr) {
-        unsigned long n;
-
-        *ret_uid = (uid_t) -1;
-        *ret_gid = (gid_t) -1;
-        if (*e->user) {
-                const struct passwd *p = parse_id(e->user, &n) ? getpwuid((uid_t) n) : NULL;
-                if (!p && !(p = getpwnam(e->user)))
-                        return resource_error(&e->resource, reterr, -ESRCH, "there is no user '%s'", e->user);
-                *ret_uid = p->pw_uid;
-        }
-        if (*e->group) {
-                const struct group *g = parse_id(e->group, &n) ? getgrgid((gid_t) n) : NULL;
-                if (!g && !(g = getgrnam(e->group)))
-                        return resource_error(&e->resource, reterr, -ESRCH, "there is no group '%s'", e->group);
-                *ret_gid = g->gr_gid;
-        }
-        return 0;
-}
-
 typedef void (*output_callback_t)(Child *c, ChildStream stream, const char *data, size_t size, void *userdata);
 
-static int start(Exec *e, Step step, Child **ret, output_callback_t output, child_callback_t callback, Diag *reterr) {
+static int start(Exec *e, Step step, const Account *account, Child **ret, output_callback_t output, child_callback_t callback,
+                 Diag *reterr) {
         _cleanup_(argv_done) Argv argv = {};
         _cleanup_(strv_freep) char **env = NULL;
         const char *cwd = text_at(e, commands[step].cwd);
         _cleanup_(diag_done) Diag diag = {};
-        uid_t uid;
-        gid_t gid;
         int r;
 
         r = make_argv(e, step, &argv);
         if (r < 0)
                 return resource_error(&e->resource, reterr, r, "%s is empty", commands[step].name);
-        r = find_credentials(e, &uid, &gid, reterr);
-        if (r < 0)
-                return r;
         r = make_env(e, &env);
         if (r < 0)
                 return r;
@@ -313,8 +282,8 @@ static int start(Exec *e, Step step, Child **ret, output_callback_t output, chil
                 .argv = argv.items,
                 .env = env,
                 .cwd = *cwd ? cwd : NULL,
-                .uid = uid,
-                .gid = gid,
+                .uid = account->uid,
+                .gid = account->gid,
                 .output_max = output ? 0 : OUTPUT_MAX,
                 .output = output,
         };
@@ -468,6 +437,7 @@ static int remember_run(Exec *e) {
 /* ---- the attempt ---- */
 
 static void exec_on_end(Child *c, ChildResult *result, void *userdata);
+static void exec_on_account(Account *a, int error, Diag *diag, void *userdata);
 
 static void bury(Exec *e) {
         e->grace = sd_event_source_disable_unref(e->grace);
@@ -488,6 +458,31 @@ static int finish_run(Exec *e, Diag *reterr) {
         return CHECK_CHANGED;
 }
 
+/* The command of e->step, once it is known who it runs as. */
+static int start_step(Exec *e, Diag *reterr) {
+        int r;
+
+        if (!e->has_account) {
+                r = account_find(&e->account, &e->resource, e->user, e->group, exec_on_account, e, reterr);
+                if (r <= 0)
+                        return r < 0 ? r : CHECK_PENDING;
+                e->has_account = true;
+        }
+        r = start(e, e->step, &e->account, &e->child, NULL, exec_on_end, reterr);
+        return r < 0 ? r : CHECK_PENDING;
+}
+
+static void exec_on_account(Account *a, int error, Diag *diag, void *userdata) {
+        Exec *e = userdata;
+        int r = error;
+
+        e->has_account = true;
+        if (r >= 0)
+                r = start_step(e, diag);
+        if (r != CHECK_PENDING)
+                resource_finish(&e->resource, r, diag);
+}
+
 /* From the step on, until a command was started or all is done. */
 static int go_on(Exec *e, Step from, Diag *reterr) {
         struct stat st;
@@ -503,19 +498,20 @@ static int go_on(Exec *e, Step from, Diag *reterr) {
                         }
                 } else if (!*command_text(e, e->step))
                         continue;
-                r = start(e, e->step, &e->child, NULL, exec_on_end, reterr);
-                return r < 0 ? r : CHECK_PENDING;
+                return start_step(e, reterr);
         }
         return finish_run(e, reterr);
 }
 
 /* The last line that is not empty says most about what went wrong; secrets do not belong into output. */
-static int command_failed(Exec *e, const ChildResult *result, Diag *reterr) {
-        const char *text = command_text(e, e->step);
+static int command_failed(const Exec *e, Step step, const ChildResult *result, Diag *reterr) {
+        const char *text = command_text(e, step), *name = commands[step].name;
 
         if (result->signal)
-                return resource_error(&e->resource, reterr, -EINTR, "%s '%s' was ended by signal SIG%s", commands[e->step].name, text,
+                return resource_error(&e->resource, reterr, -EINTR, "%s '%s' was ended by signal SIG%s", name, text,
                                       sigabbrev_np(result->signal) ? sigabbrev_np(result->signal) : "?");
+        if (step == STEP_WATCH && result->status == 0)
+                return resource_error(&e->resource, reterr, -EPIPE, "%s '%s' has ended", name, text);
         const StrBuf *b = result->err.data ? &result->err : &result->out;
         size_t end = b->size;
         while (end > 0 && isspace((unsigned char) b->data[end - 1]))
@@ -523,7 +519,7 @@ static int command_failed(Exec *e, const ChildResult *result, Diag *reterr) {
         size_t begin = end;
         while (begin > 0 && b->data[begin - 1] != '\n')
                 begin--;
-        return resource_error(&e->resource, reterr, -EPROTO, "%s '%s' failed with status %d%s%.*s", commands[e->step].name, text,
+        return resource_error(&e->resource, reterr, -EPROTO, "%s '%s' failed with status %d%s%.*s", name, text,
                               result->status, end > begin ? ": " : "", (int) MIN(end - begin, (size_t) 200),
                               b->data ? b->data + begin : "");
 }
@@ -537,10 +533,10 @@ static int after_command(Exec *e, ChildResult *result, Diag *reterr) {
         int r;
 
         if (result->signal)
-                return command_failed(e, result, reterr);
+                return command_failed(e, e->step, result, reterr);
         switch (e->step) {
         case STEP_IF:
-                if (!good || equals(&result->output, e->ifequals) || equals(&result->out, e->ifequals_stdout))
+                if (!good || (!result->truncated && (equals(&result->output, e->ifequals) || equals(&result->out, e->ifequals_stdout))))
                         return skip(e, reterr);
                 return go_on(e, STEP_NIF, reterr);
         case STEP_NIF: {
@@ -551,7 +547,7 @@ static int after_command(Exec *e, ChildResult *result, Diag *reterr) {
         }
         case STEP_CMD:
                 if (!good)
-                        return command_failed(e, result, reterr);
+                        return command_failed(e, e->step, result, reterr);
                 r = keep_sent(e, STREAM_OUTPUT, &result->output);
                 if (r >= 0)
                         r = keep_sent(e, STREAM_STDOUT, &result->out);
@@ -561,7 +557,7 @@ static int after_command(Exec *e, ChildResult *result, Diag *reterr) {
                         return resource_error(&e->resource, reterr, r, "cannot keep what '%s' printed: %m", command_text(e, STEP_CMD));
                 return go_on(e, STEP_DONE, reterr);
         default:
-                return good ? finish_run(e, reterr) : command_failed(e, result, reterr);
+                return good ? finish_run(e, reterr) : command_failed(e, e->step, result, reterr);
         }
 }
 
@@ -585,6 +581,7 @@ static int exec_check_apply(Resource *r, bool apply, Diag *reterr) {
 
         bury(e);
         e->apply = apply;
+        e->has_account = false;
         k = load_sent(e);
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot read what was sent last: %m");
@@ -601,17 +598,23 @@ static int on_grace_over(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static void exec_cancel(Resource *r) {
-        Exec *e = (Exec *) r;
+static int end_signal(const Exec *e) {
         int number = SIGTERM;
 
+        if (*e->sig)
+                (void) find_signal(e->sig, &number);
+        return number;
+}
+
+static void exec_cancel(Resource *r) {
+        Exec *e = (Exec *) r;
+
+        account_done(&e->account);
         if (!e->child)
                 return;
         bury(e);
         e->dying = TAKE_PTR(e->child);
-        if (*e->sig)
-                (void) find_signal(e->sig, &number);
-        (void) child_kill(e->dying, number);
+        (void) child_kill(e->dying, end_signal(e));
         if (sd_event_add_time_relative(r->host->event, &e->grace, CLOCK_MONOTONIC, GRACE_USEC, 0, on_grace_over, e) < 0)
                 bury(e);
 }
@@ -634,8 +637,22 @@ static void on_watch_end(Child *c, ChildResult *result, void *userdata) {
         _cleanup_(child_freep) _unused_ Child *ended = TAKE_PTR(e->watcher);
         _cleanup_(diag_done) Diag diag = {};
 
-        int r = resource_error(&e->resource, &diag, -EPIPE, "watchcmd '%s' has ended", e->watchcmd);
+        int r = command_failed(e, STEP_WATCH, result, &diag);
         resource_watch_failed(&e->resource, r, &diag);
+}
+
+static int start_watcher(Exec *e, Diag *reterr) {
+        return start(e, STEP_WATCH, &e->watch_account, &e->watcher, on_watch_output, on_watch_end, reterr);
+}
+
+static void on_watch_account(Account *a, int error, Diag *diag, void *userdata) {
+        Exec *e = userdata;
+        int r = error < 0 ? error : start_watcher(e, diag);
+
+        if (r < 0)
+                resource_watch_failed(&e->resource, r, diag);
+        else
+                resource_armed(&e->resource);
 }
 
 static int add_watch(Exec *e, const char *path, Diag *reterr) {
@@ -660,8 +677,13 @@ static int exec_watch(Resource *r, Diag *reterr) {
                 k = add_watch(e, *s, reterr);
         if (k >= 0 && *e->creates)
                 k = add_watch(e, e->creates, reterr);
-        if (k >= 0 && *e->watchcmd)
-                k = start(e, STEP_WATCH, &e->watcher, on_watch_output, on_watch_end, reterr);
+        if (k >= 0 && *e->watchcmd) {
+                k = account_find(&e->watch_account, r, e->user, e->group, on_watch_account, e, reterr);
+                if (k == 0)
+                        return 0;
+                if (k > 0)
+                        k = start_watcher(e, reterr);
+        }
         if (k < 0)
                 return k;
         resource_armed(r);
@@ -676,7 +698,8 @@ static void exec_unwatch(Resource *r) {
         free(e->watches);
         e->watches = NULL;
         e->n_watches = 0;
-        e->watcher = child_free(e->watcher);
+        account_done(&e->watch_account);
+        e->watcher = child_release(e->watcher, end_signal(e), GRACE_USEC);
 }
 
 /* ---- autoedge ---- */
@@ -700,6 +723,8 @@ static int exec_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
                         return -ENOMEM;
                 if (*program == '/')
                         k = resource_uids_add(ret, "file", program, false);
+                if (*program == '/' && k >= 0)
+                        k = resource_uids_add(ret, "package-file", program, false);
         }
         if (k >= 0 && *e->user)
                 k = resource_uids_add(ret, "user", e->user, false);
@@ -712,7 +737,9 @@ static void exec_done(Resource *r) {
         Exec *e = (Exec *) r;
 
         exec_unwatch(r);
-        e->child = child_free(e->child);
+        account_done(&e->account);
+        e->child = child_release(e->child, end_signal(e), GRACE_USEC);
+        e->dying = child_release(e->dying, end_signal(e), GRACE_USEC);
         bury(e);
         for (Stream i = 0; i < _STREAM_MAX; i++)
                 value_done(&e->sent[i]);

@@ -103,6 +103,12 @@ PathWatcher *local_host_paths(const Resource *r) {
         return m->paths;
 }
 
+Names *local_host_names(const Resource *r) {
+        const Manager *m = r->host->manager;
+
+        return m->names;
+}
+
 void local_host_path_changed(PathWatch *w, int error, void *userdata) {
         Resource *r = userdata;
         _cleanup_(diag_done) Diag diag = {};

@@ -6,6 +6,7 @@
 #include "common/resource.h"
 
 typedef struct Manager Manager;
+typedef struct Names Names;
 typedef struct PathWatch PathWatch;
 typedef struct PathWatcher PathWatcher;
 
@@ -13,6 +14,9 @@ void local_host_init(ResourceHost *host, Manager *m);
 
 /* For the engine's own kinds: the one inotify watcher of this daemon. */
 PathWatcher *local_host_paths(const Resource *r);
+
+/* And the one place where they look for users and groups; account.h is made of it. */
+Names *local_host_names(const Resource *r);
 
 /* What their watches on paths call; userdata is the Resource. */
 void local_host_path_changed(PathWatch *w, int error, void *userdata);

@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/io.h"
+#include "common/sd/names.h"
 #include "common/sd/pathwatch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/engine-manager.h"
@@ -19,7 +20,7 @@ enum { NOT_FINISHED = 1000 };
 
 typedef struct Bench {
         sd_event *event;
-        Manager manager;                /* only what kinds look at: the watcher of paths */
+        Manager manager;                /* only what kinds look at: the watcher of paths, users and groups */
         ResourceHost host;
         Resource *r;
         char dir[64];
@@ -85,6 +86,8 @@ static int bench_begin(void) {
         r = sd_event_new(&bench.event);
         if (r >= 0)
                 r = path_watcher_new(&bench.manager.paths, bench.event);
+        if (r >= 0)
+                r = names_new(&bench.manager.names, bench.event, "/etc");
         bench.host = (ResourceHost) {
                 .event = bench.event,
                 .manager = &bench.manager,
@@ -117,6 +120,7 @@ static void bench_end(void) {
         bench_unmake();
         free(bench.reason);
         path_watcher_free(bench.manager.paths);
+        names_free(bench.manager.names);
         sd_event_unref(bench.event);
         (void) remove_tree(bench.dir);
 }

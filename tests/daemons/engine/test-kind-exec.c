@@ -3,6 +3,7 @@
 /* Commands: guards, results, what is sent, how they end. */
 
 #include "tests/daemons/engine/kind-test.h"
+#include "tests/names-service.h"
 
 extern const ResourceType exec_type;
 
@@ -35,7 +36,11 @@ TEST(guards) {
                 { "donecmd=/bin/true", NULL, CHECK_CHANGED },
                 { "donecmd=/bin/false", NULL, -EPROTO },
                 { "ifcmd=/no/such/program", NULL, -ENOENT },
+                { "nifcmd=/no/such/program", NULL, -ENOENT },
                 { "ifcmd=kill -9 $$", "ifshell=/bin/sh", -EINTR },
+                { "nifcmd=kill -9 $$", "nifshell=/bin/sh", -EINTR },
+                { "cmd=kill -9 $$", "shell=/bin/sh", -EINTR },
+                { "donecmd=kill -9 $$", "doneshell=/bin/sh", -EINTR },
         };
         BENCH();
 
@@ -134,6 +139,61 @@ TEST(cancel_ends_the_whole_group) {
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
 }
 
+TEST(who_it_runs_as) {
+        char uid[40], gid[40], program[200];
+        BENCH();
+
+        /* Our own are always possible, by name and by number. */
+        (void) snprintf(uid, sizeof(uid), "user=%u", (unsigned) geteuid());
+        (void) snprintf(gid, sizeof(gid), "group=%u", (unsigned) getegid());
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS(uid, gid)), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("user=nobody there")), 0);
+        CHECK_INT(bench_apply(true), -ESRCH);
+        CHECK_STR(bench.diag.message, "there is no user 'nobody there'");
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS(uid, "group=nobodies")), 0);
+        CHECK_INT(bench_apply(true), -ESRCH);
+        CHECK_STR(bench.diag.message, "there is no group 'nobodies'");
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("user=sick")), 0);
+        CHECK_INT(bench_apply(true), -EIO);
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("user=nobody there", "creates=/")), 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);                 /* nothing runs, so nobody is looked for */
+
+        (void) snprintf(program, sizeof(program), "cmd=echo $(id -u) $(id -g) $(id -G)");
+        CHECK_INT(bench_make(&exec_type, "x", FIELDS(program, "shell=/bin/sh", "env.PATH=/bin:/usr/bin", "user=far", "group=farers")), 0);
+        if (geteuid() != 0) {
+                CHECK_INT(bench_apply(true), -EPERM);
+                return;
+        }
+        names_delay_msec = 50;
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        names_delay_msec = 0;
+        CHECK_SENT("output=\"5000 5001 5001\\n\"\nstdout=\"5000 5001 5001\\n\"\n");
+}
+
+TEST(a_slow_directory_service_holds_nobody_up) {
+        BENCH();
+        _cleanup_(diag_done) Diag diag = {};
+        struct timespec a, b;
+
+        names_delay_msec = 300;
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("user=nobody there", "watchcmd=/bin/true")), 0);
+        (void) clock_gettime(CLOCK_MONOTONIC, &a);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(exec_type.check_apply(bench.r, true, &diag), CHECK_PENDING);
+        exec_type.cancel(bench.r);
+        CHECK_INT(exec_type.check_apply(bench.r, true, &diag), CHECK_PENDING);
+        (void) clock_gettime(CLOCK_MONOTONIC, &b);
+        CHECK((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 250);
+        names_delay_msec = 0;
+        CHECK_INT(bench.n_armed, 0);
+        for (int i = 0; i < 300 && (bench.finished == NOT_FINISHED || bench.n_watch_failed == 0); i++)
+                bench_run(10000);
+        CHECK_INT(bench.finished, -ESRCH);
+        CHECK_INT(bench.n_watch_failed, 1);
+}
+
 /* A child that stays behind with our pipe in its hand. */
 TEST(a_background_process_is_not_waited_for) {
         BENCH();
@@ -212,6 +272,19 @@ TEST(watch) {
         CHECK_INT(bench.n_watch_failed, 0);
         bench_run(300000);
         CHECK_INT(bench.n_watch_failed, 1);     /* it must not end */
+        CHECK_STR(bench.diag.message, "watchcmd 'echo; sleep 0.1; echo event; exec sleep 0.2' has ended");
+
+        /* It is told to go, and has the time to do so. */
+        char cmd[300];
+        (void) snprintf(cmd, sizeof(cmd), "watchcmd=trap 'sleep 0.1; : >%s; exit' HUP; echo; sleep 30 & wait", in_dir("gone"));
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "env.PATH=/bin:/usr/bin", cmd, "sig=SIGHUP")), 0);
+        CHECK_INT(bench_watch(), 0);
+        bench_run(50000);
+        exec_type.unwatch(bench.r);
+        struct stat st;
+        for (int i = 0; i < 200 && stat(in_dir("gone"), &st) < 0; i++)
+                bench_run(10000);
+        CHECK(stat(in_dir("gone"), &st) >= 0);
 }
 
 TEST(validate) {
