@@ -76,6 +76,7 @@ struct Channel {
         Peers peers;            /* of a listening channel */
         Peer server;            /* the one peer of a connecting channel */
         Peer *flush;            /* peers with something to send */
+        bool some_room;         /* one of those that refused a message may have room for it now */
 
         unsigned depth;         /* of callbacks under way */
         bool closing;
@@ -241,6 +242,20 @@ static void tell_who_left(Channel *c) {
         }
 }
 
+static void tell_who_has_room(Channel *c) {
+        Peer *p;
+
+        if (!c->some_room)
+                return;
+        c->some_room = false;
+        while (!c->closing && (p = c->listening ? peers_find_roomy(&c->peers) :
+                                   c->server.refused && c->server.out.queued == 0 ? &c->server : NULL)) {
+                p->refused = false;
+                if (c->ops->room)
+                        c->ops->room(c, p->id, c->userdata);
+        }
+}
+
 /* 0: all is sent. -EAGAIN: the peer has to read first; its pipe wakes us up then. */
 static int peer_flush(Channel *c, Peer *p) {
         for (;;) {
@@ -250,8 +265,11 @@ static int peer_flush(Channel *c, Peer *p) {
                 r = outbox_first(&p->out, &b);
                 if (r < 0)
                         return r;
-                if (!b)
+                if (!b) {
+                        if (p->refused && arm(c) >= 0)
+                                c->some_room = true;    /* told in the next turn */
                         return 0;
+                }
                 if (c->listening) {
                         uint8_t id[ROUTING_ID_SIZE] = {};
                         uint32_t number = htonl(p->id);
@@ -302,6 +320,8 @@ int channel_send(Channel *c, PeerId id, const Message *m) {
         if (!p || (c->listening ? peers_has_left(&c->peers, p) : !c->connected || c->lost))
                 return -ENOTCONN;
         r = outbox_add(&p->out, m);
+        if (r == -ENOBUFS)
+                p->refused = true;
         if (r < 0)
                 return r;
         if (!p->listed) {
@@ -487,7 +507,7 @@ static void disconnect(Channel *c, int linger_msec) {
         }
         c->connected = c->lost = false;
         outbox_done(&c->server.out);
-        c->server.listed = false;
+        c->server.listed = c->server.refused = false;
         if (!c->listening)
                 c->flush = NULL;
 }
@@ -642,8 +662,10 @@ static void channel_turn(Channel *c) {
                         (void) arm(c);
                 else if (c->lost)
                         reconnect(c);
-                else
+                else {
                         tell_who_left(c);
+                        tell_who_has_room(c);
+                }
         }
         if (--c->depth == 0 && c->closing)
                 channel_destroy(c);

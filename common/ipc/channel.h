@@ -31,6 +31,9 @@ typedef struct ChannelOps {
         /* Listening channels: a peer that had spoken left, and all it had sent was delivered. It never comes back under this
          * id. May be NULL. */
         void (*gone)(Channel *c, PeerId peer, void *userdata);
+
+        /* A message was refused with -ENOBUFS, and now all that was queued for that peer has left. May be NULL. */
+        void (*room)(Channel *c, PeerId peer, void *userdata);
 } ChannelOps;
 
 /* fd: a listening AF_UNIX stream socket (from systemd, or from mgmtctl run); the channel takes it over. Broken frames and

@@ -92,3 +92,13 @@ Peer *peers_find_left(Peers *ps) {
         ps->some_left = false;
         return NULL;
 }
+
+Peer *peers_find_roomy(const Peers *ps) {
+        size_t i = 0;
+        void *p;
+
+        while (map_next(ps->by_id, &i, NULL, &p))
+                if (((Peer *) p)->refused && ((Peer *) p)->out.queued == 0)
+                        return p;
+        return NULL;
+}

@@ -20,6 +20,7 @@ struct Peer {
         int fd;                 /* of its connection, which is the generation-th on it; -1 if unknown */
         uint32_t generation;
         bool gone;              /* found out while sending */
+        bool refused;           /* there was no room for a message */
         Outbox out;
         bool listed;            /* in Channel.flush */
         Peer *next;             /* there */
@@ -50,3 +51,4 @@ void peers_set_gone(Peers *ps, Peer *p);                /* drops what waits for 
 
 bool peers_has_left(const Peers *ps, const Peer *p);
 Peer *peers_find_left(Peers *ps);                       /* one of those that have left, NULL if there is none */
+Peer *peers_find_roomy(const Peers *ps);                /* one that refused a message and has room again, or NULL */

@@ -25,7 +25,7 @@
 
 typedef struct End {
         Channel *channel;
-        unsigned n_messages, n_hellos, n_errors, n_connected, n_disconnected, n_gone;
+        unsigned n_messages, n_hellos, n_errors, n_connected, n_disconnected, n_gone, n_room;
         PeerId last_peer;
         uint64_t next;          /* GRAPH_ACCEPTED messages are numbered: the one that has to come */
         bool out_of_order;
@@ -75,11 +75,16 @@ static void on_gone(Channel *c, PeerId peer, void *userdata) {
         ((End *) userdata)->n_gone++;
 }
 
+static void on_room(Channel *c, PeerId peer, void *userdata) {
+        ((End *) userdata)->n_room++;
+}
+
 static const ChannelOps ops = {
         .message = on_message,
         .connected = on_connected,
         .disconnected = on_disconnected,
         .gone = on_gone,
+        .room = on_room,
 };
 
 static int send_numbered(Channel *c, PeerId peer, uint64_t i) {
@@ -601,7 +606,37 @@ TEST(slow_reader_is_bounded_and_loses_nothing) {
                 zmq_msg_close(&z);
         }
         CHECK_INT(channel_queued(listener.channel, listener.last_peer), 0);
+        CHECK(RUN_UNTIL(&p, listener.n_room == 1, 3));
         CHECK_INT(channel_send(listener.channel, listener.last_peer, &m), 0);
+        for (unsigned i = 0; i < 5; i++)
+                (void) sd_event_run(p.event, 1000);
+        CHECK_INT(listener.n_room, 1);  /* told once for each time that it was full */
+        channel_free(listener.channel);
+}
+
+TEST(whoever_connects_is_told_of_room) {
+        enum { TEXT = 60000 };
+        _cleanup_(place_done) Place p;
+        _cleanup_(value_done) Value v = {};
+        End listener = {}, client = {};
+        static char text[TEXT];
+        unsigned sent = 0;
+
+        REQUIRE(place_init(&p));
+        CHECK_INT(open_listener(&p, &listener), 0);
+        CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
+        CHECK(RUN_UNTIL(&p, client.n_connected == 1, 3));
+        CHECK_INT(value_str(&v, text, TEXT), 0);
+        for (unsigned round = 1; round <= 2; round++) {
+                while (channel_send(client.channel, 0, &(Message) { .type = MESSAGE_TASK_SEND, .task_send.value = v }) >= 0)
+                        sent++;
+                CHECK_INT(client.n_room, round - 1);
+                CHECK(RUN_UNTIL(&p, client.n_room == round, 10));
+                CHECK_INT(channel_queued(client.channel, 0), 0);
+        }
+        CHECK(RUN_UNTIL(&p, listener.n_messages == 1 + sent, 10));
+        CHECK_INT(client.n_room, 2);
+        channel_free(client.channel);
         channel_free(listener.channel);
 }
 
