@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/ipc/session.h"
 #include "common/ipc/task.h"
 #include "common/ipc/worker.h"
 #include "common/sd/daemon.h"
@@ -46,13 +47,6 @@ static void answer_result(Worker *w, uint32_t id, uint32_t attempt, int result, 
         if (diag)
                 m.task_result.diag = *diag;
         answer(w, &m);
-}
-
-static void answer_error(Channel *c, PeerId peer, int error, const char *text) {
-        (void) channel_send(c, peer, &(Message) {
-                        .type = MESSAGE_ERROR,
-                        .error = { .error = error, .text = (char *) text },
-                });
 }
 
 static int no_such_group(Worker *w, uint32_t id, Diag *reterr) {
@@ -367,7 +361,6 @@ static void host_exit_requested(Resource *r, int code) {
 /* ---- sessions ---- */
 
 static void hello(Worker *w, Channel *c, PeerId peer, const char *hostname) {
-        const char *name = startswith(program_invocation_short_name, "mgmt-");
         Task *t;
 
         if (hostname && !streq(hostname, w->hostname)) {
@@ -382,13 +375,7 @@ static void hello(Worker *w, Channel *c, PeerId peer, const char *hostname) {
         w->engine = peer;
         while ((t = w->unsettled ?: w->roots))
                 group_orphan(t);
-        answer(w, &(Message) {
-                        .type = MESSAGE_WELCOME,
-                        .welcome = {
-                                .daemon = (char *) (name ?: program_invocation_short_name),
-                                .version = (char *) MGMT_VERSION,
-                        },
-                });
+        session_welcome(c, peer);
 }
 
 static void put_task(Worker *w, uint32_t id, uint32_t parent, ResourceSpec *spec) {
@@ -422,7 +409,7 @@ bool worker_message(Worker *w, Channel *c, PeerId peer, Message *m) {
         if (m->type < MESSAGE_TASK_PUT || m->type > MESSAGE_TASK_SET)
                 return false;
         if (c != w->channel || peer != w->engine) {
-                answer_error(c, peer, -EPERM, "only the engine that said HELLO last may give tasks");
+                session_refuse(c, peer, -EPERM, "only the engine that said HELLO last may give tasks");
                 return true;
         }
 
@@ -510,7 +497,7 @@ int worker_new(Worker **ret, sd_event *event, const ResourceType *const *types, 
 
 static void on_served(Channel *c, PeerId peer, Message *m, void *userdata) {
         if (!worker_message(userdata, c, peer, m))
-                answer_error(c, peer, -EPROTO, "only an engine is served here");
+                session_refuse(c, peer, -EPROTO, "only an engine is served here");
 }
 
 int worker_serve(Worker **ret, Daemon *d, const ResourceType *const *types, void *manager) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "common/ipc/session.h"
 #include "common/sd/log.h"
 #include "daemons/world/world-manager.h"
 
@@ -66,10 +67,7 @@ static void on_newest(int error, const Deploy *deploys, size_t n, void *userdata
                 return;
         if (error < 0) {
                 log_error(error, "cannot read the newest deploy: %m");
-                reply(q->manager, q->peer, &(Message) {
-                                .type = MESSAGE_ERROR,
-                                .error = { .error = error, .text = (char *) "cannot read the newest deploy" },
-                        });
+                session_refuse(q->manager->channel, q->peer, error, "cannot read the newest deploy");
         } else
                 send_deploy(q->manager, q->peer, n > 0 ? &deploys[0] : &(Deploy) {});
 }
@@ -136,10 +134,7 @@ static void on_message(Channel *c, PeerId peer, Message *message, void *userdata
         switch (message->type) {
 
         case MESSAGE_HELLO:
-                reply(m, peer, &(Message) {
-                                .type = MESSAGE_WELCOME,
-                                .welcome = { .daemon = (char *) m->daemon->name, .version = (char *) MGMT_VERSION },
-                        });
+                session_welcome(c, peer);
                 break;
 
         case MESSAGE_DEPLOY_WATCH:
@@ -155,10 +150,7 @@ static void on_message(Channel *c, PeerId peer, Message *message, void *userdata
                 break;
 
         default:
-                reply(m, peer, &(Message) {
-                                .type = MESSAGE_ERROR,
-                                .error = { .error = -EOPNOTSUPP, .text = (char *) "mgmt-world does not take this message" },
-                        });
+                session_refuse(c, peer, -EOPNOTSUPP, "mgmt-world does not take this message");
         }
 }
 
