@@ -4,8 +4,8 @@
 /* The contract between a function whose value comes from outside of the program (a clock, a file, a key of the cluster) and
  * whoever runs it. Such a function is a row SourceType; each call of it that is alive in a program is one Source.
  *
- * Two stand on the other side (SourceSink): the function graph of lang/, and common/ipc/source-host.c in the daemons that host
- * functions for mgmt-lang. A function cannot tell them apart.
+ * Two stand on the other side (SourceSink): the function graph of lang/, and common/ipc/source-server.c in the daemons that serve
+ * functions to mgmt-lang. A function cannot tell them apart.
  *
  * The life of a source:
  *
@@ -50,6 +50,10 @@ struct Source {
 struct SourceType {
         const char *name;       /* as in the standard library: "os.readfile" */
         size_t size;            /* of the struct that begins with Source, zeroed before open() */
+
+        /* "func(str, int)": the types of its arguments, which are checked where they come from another process. NULL: it is not
+         * served to any. */
+        const char *takes;
 
         /* Takes the arguments in and begins. The first value may be set at once, or later if it has to come from somewhere; the
          * program waits for it. Negative errno with reterr set: the call fails with that, and close() is called at once.
