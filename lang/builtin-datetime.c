@@ -254,25 +254,26 @@ static int weekday(const BuiltinCall *call, const Value *args, size_t n, Value *
 
 const Builtin datetime_builtins[] = {
         { .name = "datetime.format", .signature = "func(a int, b str) str", .eval = format, .flags = BUILTIN_PURE,
-          .doc = "The time a as b would be written, which is how Mon Jan 2 15:04:05 MST 2006 is.",
+          .doc = "The time a, in seconds since 1970, written as b writes Mon Jan 2 15:04:05 MST 2006; in the time zone of the "
+                 "host.",
           .example = MCL(datetime.format(1443158163, "Mon Jan 2 15:04:05 2006")), .gives = MCL("Fri Sep 25 05:16:03 2015") },
         { .name = "datetime.hour", .signature = "func(a int) int", .eval = hour_of, .flags = BUILTIN_PURE,
-          .doc = "The hour, from 0 to 23.",
+          .doc = "The hour of the time a, in seconds since 1970, from 0 to 23; in the time zone of the host.",
           .example = MCL(datetime.hour(1443158163)), .gives = MCL(5) },
         { .name = "datetime.print", .signature = "func(a int) str", .eval = print, .flags = BUILTIN_PURE,
-          .doc = "The time in full: 2015-09-25 05:16:03 +0000 UTC.",
+          .doc = "The time a, in seconds since 1970, in full; in the time zone of the host.",
           .example = MCL(datetime.print(1443158163)), .gives = MCL("2015-09-25 05:16:03 +0000 UTC") },
         { .name = "datetime.weekday", .signature = "func(a int) str", .eval = weekday, .flags = BUILTIN_PURE,
-          .doc = "The name of the day: monday and so on.",
+          .doc = "The day of the time a, in seconds since 1970, from monday to sunday; in the time zone of the host.",
           .example = MCL(datetime.weekday(1443158163)), .gives = MCL("friday") },
         BUILTIN_WATCHED("datetime.now", "func() int",
-                        "Seconds since 1970 in UTC, anew each second.",
+                        "The time now, in seconds since 1970; anew each second.",
                         MCL(datetime.now())),
         BUILTIN_WATCHED("datetime.str_now", "func() str",
-                        "Seconds since 1970 in UTC as a text, anew each second.",
+                        "The time now, in seconds since 1970, as a text; anew each second.",
                         MCL(datetime.str_now())),
         BUILTIN_WATCHED("datetime.weekday_fast", "func() str",
-                        "Today's name in lower case, local time; anew at midnight.",
+                        "The day it is, from monday to sunday; anew at midnight, in the time zone of the host.",
                         MCL(datetime.weekday_fast())),
         {}
 };

@@ -89,25 +89,26 @@ static int bootstrap_packages(const BuiltinCall *call, const Value *args, size_t
 
 const Builtin deploy_builtins[] = {
         { .name = "deploy.abspath", .signature = "func(path str) str", .eval = abspath,
-          .doc = "The place of a file of this module in the tree of the program.",
+          .doc = "Where a file of this module is in the tree of the program; path begins with a slash.",
           .example = MCL(deploy.abspath("/files/motd")), .gives = MCL("/files/motd") },
         { .name = "deploy.bootstrap_packages", .signature = "func(str) []str", .eval = bootstrap_packages, .flags = BUILTIN_PURE,
           .doc = "The packages that a distribution needs for building and running mgmt.",
           .example = MCL(deploy.bootstrap_packages("debian")), .gives = MCL(["libaugeas-dev", "libvirt-dev", "packagekit-tools"]) },
         { .name = "deploy.file_exists", .signature = "func(filename str) bool", .eval = file_exists,
-          .doc = "Whether this module has that file.",
+          .doc = "Whether this module has that file; filename begins with a slash.",
           .example = MCL(deploy.file_exists("/files/motd")), .gives = MCL(true) },
         { .name = "deploy.readfile", .signature = "func(filename str) str", .eval = readfile,
-          .doc = "What is in a file of this module.",
+          .doc = "What is in a file of this module; filename begins with a slash.",
           .example = MCL(deploy.readfile("/files/motd")), .gives = MCL("welcome\n") },
         { .name = "deploy.readfileabs", .signature = "func(filename str) str", .eval = readfileabs,
           .doc = "What is in a file of the program, named from the root of its tree.",
           .example = MCL(deploy.readfileabs("/files/motd")), .gives = MCL("welcome\n") },
         BUILTIN_ASKED("deploy.binary_path", "func() str",
-                      "The path of the program that runs this, without symbolic links.",
+                      "The path of the program that runs this one, without symbolic links.",
                       MCL(deploy.binary_path())),
         BUILTIN_ASKED("deploy.directory", "func(directory str) str",
-                      "Where a copy of a directory of the deploy stands on this host; it is made and kept exact.",
+                      "Where on this host a copy of a directory of this module is, which is made and kept exact; directory "
+                      "begins and ends with a slash.",
                       MCL(deploy.directory("/files/"))),
         {}
 };

@@ -323,11 +323,12 @@ const Builtin encoding_builtins[] = {
           .doc = "The bytes as a text in base64, with padding.",
           .example = MCL(encoding.base64_encode("hello")), .gives = MCL("aGVsbG8=") },
         { .name = "encoding.decode_json", .signature = "func(data str, type str) ?1", .infer = decode_infer, .n_args_max = -1,
-          .eval = decode_json, .doc = "The value that a text in JSON stands for, of the type it is used as or that is given.",
+          .eval = decode_json, .doc = "The value that data says in JSON, of the type that is given, or else of the one it is used as.",
           .example = MCL(encoding.decode_json("[1, 2]", "[]int")), .gives = MCL([1, 2]) },
         { .name = "encoding.decode_json_flexible", .signature = "func(data str, type str) ?1", .infer = decode_infer,
           .n_args_max = -1, .eval = decode_json_flexible,
-          .doc = "The same; members that the type does not have count for nothing, fields that are not there are zero.",
+          .doc = "As decode_json, but members that a struct does not have count for nothing, and fields that are not there are "
+                 "zero.",
           .example = MCL(encoding.decode_json_flexible("{\"a\": 1, \"b\": 2}", "struct{a int; c str}")),
           .gives = MCL(struct{a: 1; c: ""}) },
         {}

@@ -126,8 +126,8 @@ static int printf_eval(const BuiltinCall *call, const Value *args, size_t n, Val
 const Builtin fmt_builtins[] = {
         { .name = "fmt.printf", .signature = "func(format str, a ?1, …) str", .infer = printf_infer, .n_args_max = -1,
           .fits = printf_fits, .eval = printf_eval, .flags = BUILTIN_PURE,
-          .doc = "A text made by a format: %s and %q take a str, %d an int, %t a bool, %f a float, %v anything, and %T prints "
-                 "the type of its argument.",
+          .doc = "A text made by a format: %s and %q take a str, %d an int, %t a bool, %f a float, %v anything, %T prints the "
+                 "type of its argument, and %% is a percent sign.",
           .example = MCL(fmt.printf("%s has %d of %v", "x", 2, [1, 2, 3])), .gives = MCL("x has 2 of [1, 2, 3]") },
         {}
 };

@@ -96,7 +96,9 @@ static int template_eval(const BuiltinCall *c, const Value *args, size_t n, Valu
 
 const Builtin golang_builtins[] = {
         { .name = "golang.template", .signature = "func(template str, vars ?1) str", .infer = template_infer, .n_args_max = -1,
-          .eval = template_eval, .flags = BUILTIN_PURE, .doc = "A text made by a template: {{ … }} stands for a value of vars.",
+          .eval = template_eval, .flags = BUILTIN_PURE,
+          .doc = "A text made by a template of Go: {{ .Name }} is the field name of vars, {{ if }} and {{ range }} are there, and "
+                 "functions are called as in {{ strings_to_upper .Name }}.",
           .example = MCL(golang.template("hello, {{ .Name }}", struct{name => "you"})), .gives = MCL("hello, you") },
         {}
 };

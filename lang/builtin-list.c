@@ -49,7 +49,7 @@ const Builtin list_builtins[] = {
           .eval = concat_eval, .flags = BUILTIN_PURE, .doc = "All the lists, one after the other.",
           .example = MCL(list.concat([1], [2, 3])), .gives = MCL([1, 2, 3]) },
         { .name = "list.lookup", .signature = "func(list []?1, index int) ?1", .eval = list_lookup, .flags = BUILTIN_PURE,
-          .doc = "The element at an index, counted from 0. That there is none can be caught.",
+          .doc = "The element of list at index, counted from 0. That there is none can be caught.",
           .example = MCL(list.lookup(["a", "b"], 1)), .gives = MCL("b") },
         {}
 };

@@ -29,7 +29,7 @@ const Builtin map_builtins[] = {
           .doc = "The keys, in their order.",
           .example = MCL(map.keys({"b" => 2, "a" => 1})), .gives = MCL(["a", "b"]) },
         { .name = "map.lookup", .signature = "func(map map{?1: ?2}, key ?1) ?2", .eval = map_lookup, .flags = BUILTIN_PURE,
-          .doc = "The value under a key. That there is none can be caught.",
+          .doc = "The value of map under key. That there is none can be caught.",
           .example = MCL(map.lookup({"b" => 2, "a" => 1}, "b")), .gives = MCL(2) },
         { .name = "map.values", .signature = "func(x map{?1: ?2}) []?2", .eval = values, .flags = BUILTIN_PURE,
           .doc = "The values, in the order of their keys.",

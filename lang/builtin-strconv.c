@@ -385,7 +385,7 @@ static int quoted_prefix(const BuiltinCall *call, const Value *args, size_t n, V
 
 const Builtin strconv_builtins[] = {
         { .name = "convert.str_to_float", .signature = "func(a str) float", .eval = str_to_float,
-          .flags = BUILTIN_PURE, .doc = "The number that the text is. Anything else is an error that can be caught.",
+          .flags = BUILTIN_PURE, .doc = "The number that the text a is. Anything else is an error that can be caught.",
           .example = MCL(convert.str_to_float("2.5e1")), .gives = MCL(25) },
         { .name = "golang/strconv.append_bool", .signature = "func(dst str, b bool) str", .eval = append_bool,
           .flags = BUILTIN_PURE, .doc = "dst and \"true\" or \"false\".",

@@ -535,7 +535,7 @@ const Builtin strings_builtins[] = {
           .doc = "Whether s ends with suffix.",
           .example = MCL(strings.has_suffix("hello", "lo")), .gives = MCL(true) },
         { .name = "strings.join_nonempty", .signature = "func(s []str, sep str) str", .eval = join_nonempty,
-          .flags = BUILTIN_PURE, .doc = "The elements that are not empty in one text, with sep between them.",
+          .flags = BUILTIN_PURE, .doc = "The elements of s that are not empty in one text, with sep between them.",
           .example = MCL(strings.join_nonempty(["a", "", "b"], "-")), .gives = MCL("a-b") },
         { .name = "strings.left_pad", .signature = "func(s str, pad str, len int) str", .eval = left_pad, .flags = BUILTIN_PURE,
           .doc = "s with pad before it as often as needed to make it len bytes long.",

@@ -12,7 +12,7 @@ const Builtin sys_builtins[] = {
                       "All environment variables.",
                       MCL(sys.env())),
         BUILTIN_ASKED("sys.getenv", "func(str) str",
-                      "An environment variable; one that is not set can be caught with <|>.",
+                      "An environment variable. That it is not set can be caught.",
                       MCL(sys.getenv("HOME") <|> "")),
         BUILTIN_ASKED("sys.hasenv", "func(str) bool",
                       "Whether an environment variable is set.",

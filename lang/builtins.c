@@ -100,6 +100,7 @@ const char *builtin_arg_name(Arena *arena, const Builtin *b, size_t i) {
 }
 
 const BuiltinConst builtin_consts[] = {
+        { .name = "hostname", .is_hostname = true },
         { "purpleidea", "hello world!" },
         { "const.res.file.state.exists", "exists" },
         { "const.res.file.state.absent", "absent" },

@@ -105,6 +105,7 @@ typedef struct BuiltinConst {
         const char *name;
         const char *text;       /* NULL: it is the number */
         int64_t number;
+        bool is_hostname;       /* neither: it is what the host is called */
 } BuiltinConst;
 extern const BuiltinConst builtin_consts[];     /* ends with an empty row */
 

@@ -665,16 +665,14 @@ static int make_globals(Program *p) {
                 Value v = VALUE_INT(c->number);
                 if (strchr(c->name, '.') && !startswith(c->name, "const."))
                         continue;
-                if (c->text && value_strz(&v, c->text) < 0)
+                const char *text = c->is_hostname ? p->host.hostname ?: "" : c->text;
+                if (text && value_strz(&v, text) < 0)
                         return program_oom(p);
-                r = add_const(p, c->name, c->text ? &type_str : &type_int, v);
+                r = add_const(p, c->name, text ? &type_str : &type_int, v);
                 if (r < 0)
                         return r;
         }
-        Value hostname;
-        if (value_strz(&hostname, p->host.hostname ?: "") < 0)
-                return program_oom(p);
-        return add_const(p, "hostname", &type_str, hostname);
+        return 0;
 }
 
 int scope_program(Program *p) {

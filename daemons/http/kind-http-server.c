@@ -31,7 +31,7 @@ static const FieldSpec http_server_fields[] = {
               "Where to listen: 'host:port', the host a literal IP address (IPv6 in brackets), or empty for all of this "
               "machine."),
         FIELD(HttpServer, timeout, FIELD_VALUE, FIELD_OPTIONAL,
-              "Seconds, for each of the next three that is not given.", .mcl_type = "int"),
+              "Seconds, for each of read_timeout, write_timeout and shutdown_timeout that is not given.", .mcl_type = "int"),
         FIELD(HttpServer, read_timeout, FIELD_VALUE, FIELD_OPTIONAL,
               "Seconds a client may take to send a request; 0 or nothing: no limit.", .mcl_type = "int"),
         FIELD(HttpServer, write_timeout, FIELD_VALUE, FIELD_OPTIONAL,

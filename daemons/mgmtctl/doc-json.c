@@ -63,7 +63,7 @@ static void describe_function(struct json_object *j, const Builtin *b) {
         output_json_str(j, "example", b->example);
         output_json_str(j, "gives", b->gives);
         add_bool(j, "pure", b->flags & BUILTIN_PURE);
-        add_bool(j, "implemented", b->eval || b->each != BUILTIN_EACH_NONE);
+        add_bool(j, "watched", (b->flags & BUILTIN_SOURCE) && !(b->flags & BUILTIN_AT_ONCE));
 }
 
 static void describe_meta(struct json_object *j, const FieldSpec *f) {
@@ -73,8 +73,13 @@ static void describe_meta(struct json_object *j, const FieldSpec *f) {
         output_json_str(j, "doc", f->doc);
 }
 
-static void describe_const(struct json_object *j, const BuiltinConst *c) {
-        json_object_object_add(j, "value", c->text ? json_object_new_string(c->text) : json_object_new_int64(c->number));
+static void describe_const(struct json_object *j, const Topic *t) {
+        const BuiltinConst *c = t->constant;
+
+        if (c->is_hostname)
+                output_json_str(j, "doc", t->doc);
+        else
+                json_object_object_add(j, "value", c->text ? json_object_new_string(c->text) : json_object_new_int64(c->number));
 }
 
 struct json_object *manual_json(const Manual *m, const Topic *t) {
@@ -103,7 +108,7 @@ struct json_object *manual_json(const Manual *m, const Topic *t) {
                 describe_meta(j, t->meta);
                 break;
         case TOPIC_CONST:
-                describe_const(j, t->constant);
+                describe_const(j, t);
                 break;
         default:
                 output_json_str(j, "doc", t->doc);

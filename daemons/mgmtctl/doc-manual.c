@@ -161,6 +161,8 @@ static int add_metas(Manual *m) {
 }
 
 static const char *const_text(Manual *m, const BuiltinConst *c) {
+        if (c->is_hostname)
+                return "The name of this host.";
         return c->text ? arena_printf(m->arena, "`\"%s\"`", c->text) : arena_printf(m->arena, "`%lld`", (long long) c->number);
 }
 

@@ -9,21 +9,27 @@
 
 /* ---- functions ---- */
 
-/* "strings.split(a str, b str) []str": the signature under the function's name. An argument without a name has a number for one,
- * which is left out. */
-static const char *signature(const Manual *m, const Topic *t) {
-        const char *s = t->function->signature + strlen("func");
-        StrBuf b = {};
+/* Without the numbers that stand for names where arguments of functions have none. In the arena. */
+static const char *plain_type(const Manual *m, const char *type) {
+        char *text = arena_strdup(m->arena, type), *end = text;
 
-        strbuf_puts(&b, module_alias(t->name));
-        for (; *s; s++) {
-                size_t digits = s[-1] == '(' || (s[-1] == ' ' && s[-2] == ',') ? strspn(s, "0123456789") : 0;
+        for (const char *s = type; text && *s; s++) {
+                bool argument = s > type && (s[-1] == '(' || (s > type + 1 && s[-1] == ' ' && s[-2] == ','));
+                size_t digits = argument ? strspn(s, "0123456789") : 0;
                 if (digits > 0 && s[digits] == ' ')
                         s += digits + 1;
-                strbuf_putc(&b, *s);
+                *end++ = *s;
         }
-        _cleanup_free_ char *text = strbuf_take(&b);
-        return text ? arena_strdup(m->arena, text) : NULL;
+        if (text)
+                *end = '\0';
+        return text;
+}
+
+/* "strings.split(a str, b str) []str": the signature under the function's name. */
+static const char *signature(const Manual *m, const Topic *t) {
+        const char *type = plain_type(m, t->function->signature);
+
+        return type ? arena_printf(m->arena, "%s%s", module_alias(t->name), type + strlen("func")) : NULL;
 }
 
 /* The call, and as a comment what it gives. */
@@ -44,8 +50,10 @@ static void write_function(const Manual *m, DocPage *p, const Topic *t, unsigned
         doc_code(p, signature(m, t));
         if (*t->doc)
                 doc_paragraph(p, t->doc);
-        if (!b->eval && b->each == BUILTIN_EACH_NONE)
-                doc_paragraph(p, "It is not there yet: programs that use it can be compiled, but not run.");
+        if ((b->flags & BUILTIN_SOURCE) && !(b->flags & BUILTIN_AT_ONCE))
+                doc_paragraph(p, "It comes from outside: the program goes on with each new value.");
+        else if (b->flags & BUILTIN_SOURCE)
+                doc_paragraph(p, "It is asked for once, when the program comes to it.");
         if (b->example && dot && import)
                 doc_code(p, arena_printf(m->arena, "import \"%.*s\"\n\n%s", (int) (dot - t->name), t->name, example(m, b) ?: ""));
         else if (b->example)
@@ -163,7 +171,7 @@ static const char *range(FieldType type) {
 static const char *mcl_type(const Manual *m, const Type *t) {
         _cleanup_free_ char *text = type_text(t);
 
-        return text ? arena_strdup(m->arena, text) : NULL;
+        return text ? plain_type(m, text) : NULL;
 }
 
 static DocRow field_row(const Manual *m, const char *name, const SchemaField *f) {
@@ -174,7 +182,7 @@ static DocRow field_row(const Manual *m, const char *name, const SchemaField *f)
                 .text = arena_printf(m->arena, "%s%s%s%s%s%s", f->doc, range(f->type),
                                      f->flags & FIELD_REQUIRED ? " It must be given." : "",
                                      f->flags & FIELD_IS_NAME ? " The default is the name of the resource." : "",
-                                     f->flags & FIELD_OPTIONAL ? " Not given is not the same as empty." : "",
+                                     f->flags & FIELD_OPTIONAL ? " Not set unless it is given." : "",
                                      f->flags & FIELD_SECRET ? " It is a secret, which is never shown." : ""),
         };
 }

@@ -42,9 +42,10 @@ The parts of a between the separators b; its characters if b is empty.
     check_equal(doc(s, "--color=always", "strings.split"), "\033[1mstrings.split\033[0m" + want[len("strings.split"):], "the page in colour")
     check_equal(doc(s, "--markdown", "strings.split"), "# " + want, "the page in Markdown")
     check_equal(objects(s, "strings.split"), [{
-        "type": "function", "name": "strings.split", "signature": "func(a str, b str) []str", "pure": True, "implemented": True,
+        "type": "function", "name": "strings.split", "signature": "func(a str, b str) []str", "pure": True, "watched": False,
         "doc": "The parts of a between the separators b; its characters if b is empty.",
         "example": 'strings.split("a,b", ",")', "gives": '["a", "b"]'}], "the object")
+    check("goes on with each new value" in doc(s, "datetime.now") and "asked for once" in doc(s, "sys.env"), "where values come from")
     check("\nlen(?1) int\n" in doc(s, "len").replace("    ", ""), "an argument without a name has a number")
 
 
