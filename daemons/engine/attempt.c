@@ -46,6 +46,20 @@ static void journal_end(Vertex *root) {
         }
 }
 
+/* What comes from now on was not there when the attempt began, and stays for the next. */
+static void tell_notifications(Vertex *root) {
+        Manager *m = root->manager;
+
+        for (size_t i = 0; i < vertex_n_members(root); i++) {
+                const Vertex *v = vertex_member(root, i);
+                const GraphAdjacency *in = graph_predecessors(m->graph, v->id);
+
+                for (uint32_t k = 0; k < in->n; k++)
+                        if ((in->items[k].data & (EDGE_PENDING | EDGE_TOLD)) == EDGE_PENDING)
+                                (void) graph_add_edge(m->graph, in->items[k].peer, v->id, in->items[k].data | EDGE_TOLD);
+        }
+}
+
 /* Marks every edge out of the group that notifies; its target must run, however clean it is. */
 static void notify_successors(Scheduler *s, Vertex *root) {
         Manager *m = root->manager;
@@ -62,10 +76,10 @@ static void notify_successors(Scheduler *s, Vertex *root) {
 
                         if (!(data & EDGE_NOTIFY) || !(target->resource->type->flags & RESOURCE_REFRESHABLE))
                                 continue;
-                        if (!(data & EDGE_PENDING)) {
+                        if (!(data & EDGE_PENDING))
                                 check_journal(m, notify_journal_pend(m->journal, journal_vertex(v), journal_vertex(target)));
-                                (void) graph_add_edge(m->graph, v->id, target->id, data | EDGE_PENDING);
-                        }
+                        if ((data & (EDGE_PENDING | EDGE_TOLD)) != EDGE_PENDING)
+                                (void) graph_add_edge(m->graph, v->id, target->id, (data | EDGE_PENDING) & ~(uint32_t) EDGE_TOLD);
                         scheduler_dirty(s, vertex_root(target));
                 }
         }
@@ -80,14 +94,28 @@ static void consume_notifications(Vertex *root) {
 
                 for (uint32_t k = 0; k < in->n; k++) {
                         uint32_t data = in->items[k].data;
-                        if (!(data & EDGE_PENDING))
+                        if ((data & (EDGE_PENDING | EDGE_TOLD)) != (EDGE_PENDING | EDGE_TOLD))
                                 continue;
 
                         Vertex *source = manager_vertex(m, in->items[k].peer);
                         check_journal(m, notify_journal_consume(m->journal, journal_vertex(source), journal_vertex(v)));
-                        (void) graph_add_edge(m->graph, source->id, v->id, data & ~(uint32_t) EDGE_PENDING);
+                        (void) graph_add_edge(m->graph, source->id, v->id, data & ~(uint32_t) (EDGE_PENDING | EDGE_TOLD));
                 }
         }
+}
+
+/* Attempts of the group that did not end well may have done something nevertheless. It speaks with one voice, but is kept at each
+ * member, since it may fall apart before it has spoken. */
+static void set_owes(Vertex *root, bool owes) {
+        for (size_t i = 0; i < vertex_n_members(root); i++)
+                vertex_member(root, i)->owes = owes;
+}
+
+static bool has_owes(Vertex *root) {
+        for (size_t i = 0; i < vertex_n_members(root); i++)
+                if (vertex_member(root, i)->owes)
+                        return true;
+        return false;
 }
 
 /* ---- received values ---- */
@@ -161,11 +189,10 @@ static void attempt_idle(Scheduler *s, Vertex *v) {
 
 /* The state is known: right now, or (under noop) known to be wrong. */
 static void attempt_succeeded(Scheduler *s, Vertex *v) {
-        bool noop = v->resource->meta.noop, changed = v->changed || (v->interrupted && !noop);
+        bool noop = v->resource->meta.noop, changed = v->changed || (!noop && has_owes(v));
 
         (void) sd_event_now(s->event, CLOCK_REALTIME, &v->last_check_usec);
         v->failures = 0;
-        v->interrupted = false;
         if (v->resource->meta.retryreset)
                 v->retries = v->resource->meta.retry;
         for (size_t i = 0; i < vertex_n_members(v); i++)
@@ -177,6 +204,7 @@ static void attempt_succeeded(Scheduler *s, Vertex *v) {
                 consume_notifications(v);
                 if (changed)
                         notify_successors(s, v);
+                set_owes(v, false);
                 if (v->changed) {
                         v->last_apply_usec = v->last_check_usec;
                         manager_repaired(v->manager, v);
@@ -191,12 +219,23 @@ static void attempt_succeeded(Scheduler *s, Vertex *v) {
                 scheduler_wake_waiters(s, v);
 }
 
+/* What had been done already is not known. */
+static void cut_off(Vertex *v) {
+        v->pending->resource->type->cancel(v->pending->resource);
+        if (!v->resource->meta.noop)
+                set_owes(v, true);
+}
+
 static void attempt_end(Scheduler *s, Vertex *v, int result, Diag *diag) {
         attempt_idle(s, v);
         if (result >= 0) {
                 attempt_succeeded(s, v);
                 return;
         }
+        if (v->changed && !v->resource->meta.noop)      /* a member was repaired before another one failed */
+                set_owes(v, true);
+        if (!has_owes(v))
+                journal_end(v);
         if (result == -EAGAIN) {
                 if (diag->message)      /* else resource_waiting() has said why */
                         vertex_set_error(v, diag);
@@ -207,8 +246,6 @@ static void attempt_end(Scheduler *s, Vertex *v, int result, Diag *diag) {
                 return;
         }
         (void) diag_set(diag, v->resource->pos, result, "%m");
-        if (!v->resource->meta.noop)
-                journal_end(v);
         scheduler_failed(s, v, &v->retries, diag);
 }
 
@@ -219,8 +256,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
 
         if (!v->pending)
                 return 0;
-        v->pending->resource->type->cancel(v->pending->resource);
-        v->interrupted = true;
+        cut_off(v);
         int r = diag_set(&diag, v->resource->pos, -ETIMEDOUT, "timeout after %g seconds",
                          (double) v->resource->meta.timeout / 1000);
         attempt_end(s, v, r, &diag);
@@ -287,11 +323,12 @@ void attempt_start(Scheduler *s, Vertex *v) {
                 return;
         }
 
-        if (noop && scheduler_refresh(v)) {
+        if (noop && scheduler_refresh(v, EDGE_PENDING)) {
                 v->changed = true;      /* it would act on the notification, which stays pending */
                 attempt_end(s, v, 0, &diag);
                 return;
         }
+        tell_notifications(v);
         if (v->resource->meta.hidden) {         /* it has its place in the order, and that is all */
                 attempt_end(s, v, 0, &diag);
                 return;
@@ -299,6 +336,11 @@ void attempt_start(Scheduler *s, Vertex *v) {
         if (!noop)
                 journal_begin(v);
         attempt_step(s, v);
+}
+
+void attempt_notifies(Vertex *v) {
+        if (v->state == VERTEX_RUNNING && !v->resource->meta.noop)
+                journal_begin(v);
 }
 
 void attempt_finished(Scheduler *s, Vertex *member, int result, Diag *diag) {
@@ -320,10 +362,8 @@ void attempt_cancel(Scheduler *s, Vertex *v) {
         if (v->state != VERTEX_RUNNING)
                 return;
 
-        if (v->pending) {
-                v->pending->resource->type->cancel(v->pending->resource);
-                v->interrupted = true;
-        }
+        if (v->pending)
+                cut_off(v);
         attempt_idle(s, v);
         v->dirty = true;
         scheduler_set_state(s, v, VERTEX_WAITING);

@@ -14,3 +14,6 @@ void attempt_finished(Scheduler *s, Vertex *member, int result, Diag *diag);
 
 /* Stops what is under way, if anything; the vertex is dirty afterwards, and nothing counts as failed. */
 void attempt_cancel(Scheduler *s, Vertex *v);
+
+/* It may have to notify now, and did not before: the journal learns of the attempt under way. */
+void attempt_notifies(Vertex *v);

@@ -6,6 +6,7 @@
 
 #include "common/sd/log.h"
 #include "common/strbuf.h"
+#include "daemons/engine/attempt.h"
 #include "daemons/engine/autoedge.h"
 #include "daemons/engine/autogroup.h"
 #include "daemons/engine/engine-manager.h"
@@ -349,7 +350,6 @@ static void set_resource(Vertex *v, Resource *r) {
         v->resource = r;
         r->vertex = v;
         v->prepared = false;
-        v->interrupted = false;
         v->realized = false;
         vertex_forget_sent(v);
 }
@@ -477,7 +477,7 @@ static void settle_edges(Swap *s) {
                 if (!pending)
                         continue;
                 if ((data & EDGE_NOTIFY) && (swap_resource(to)->type->flags & RESOURCE_REFRESHABLE)) {
-                        (void) graph_add_edge(m->graph, u->a, u->b, data | EDGE_PENDING);
+                        (void) graph_add_edge(m->graph, u->a, u->b, data | EDGE_PENDING | (u->existed ? u->data & EDGE_TOLD : 0));
                         (void) notify_journal_pend(m->journal, source, target);
                 } else
                         (void) notify_journal_consume(m->journal, source, target);
@@ -506,7 +506,7 @@ static void start_vertices(Swap *s) {
                         scheduler_add(scheduler, v);
                 else if (s->entries[i]->touched) {
                         scheduler_requeue(scheduler, v);
-                        if (scheduler_refresh(v) || s->entries[i]->rewired)
+                        if (scheduler_refresh(v, EDGE_PENDING) || s->entries[i]->rewired)
                                 scheduler_dirty(scheduler, v);
                 }
         }
@@ -539,8 +539,10 @@ static int commit(Swap *s) {
         stop_vertices(s);
         settle_edges(s);
         for (size_t i = 0; i < s->n_entries; i++)
-                if (s->entries[i]->source)
+                if (s->entries[i]->source && !s->entries[i]->removed) {
                         update_notifies(s->entries[i]->vertex);
+                        attempt_notifies(vertex_root(s->entries[i]->vertex));
+                }
 
         for (size_t i = 0; i < s->n_entries; i++)
                 if (s->entries[i]->grouped)

@@ -46,7 +46,7 @@ static void host_waiting(Resource *r, const char *reason) {
 static bool host_refresh(const Resource *r) {
         const Vertex *v = r->vertex;
 
-        return scheduler_refresh(v);
+        return scheduler_refresh(v, EDGE_PENDING | EDGE_TOLD);
 }
 
 static int host_send(Resource *r, const char *key, Value value) {

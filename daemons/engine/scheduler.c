@@ -242,7 +242,7 @@ void scheduler_dirty(Scheduler *s, Vertex *v) {
 }
 
 void scheduler_event(Scheduler *s, Vertex *v) {
-        if (arming_limit(s, v))
+        if (arming_limit(s, v) || arming_is_limited(v))         /* then look_at() passes it over until a token is there */
                 scheduler_dirty(s, v);
 }
 
@@ -263,14 +263,14 @@ bool scheduler_is_coming(const Vertex *v) {
         return false;
 }
 
-bool scheduler_refresh(const Vertex *v) {
+bool scheduler_refresh(const Vertex *v, EdgeFlags flags) {
         for (size_t k = 0; k < (v->group ? v->group->n_members : 1); k++) {
                 const Vertex *member = v->group ? v->group->members[k] : v;
                 if (!(member->resource->type->flags & RESOURCE_REFRESHABLE))
                         continue;
                 const GraphAdjacency *p = graph_predecessors(v->manager->graph, member->id);
                 for (uint32_t i = 0; i < p->n; i++)
-                        if (p->items[i].data & EDGE_PENDING)
+                        if ((p->items[i].data & flags) == flags)
                                 return true;
         }
         return false;

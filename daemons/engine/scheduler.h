@@ -45,8 +45,8 @@ void scheduler_dirty(Scheduler *s, Vertex *v);
  * it could go on for ever. */
 bool scheduler_is_coming(const Vertex *v);
 
-/* A notification for some member of the group is pending. */
-bool scheduler_refresh(const Vertex *v);
+/* A notification for some member of the group is pending; with EDGE_TOLD as well: the attempt under way knows of it. */
+bool scheduler_refresh(const Vertex *v, EdgeFlags flags);
 
 /* ---- between scheduler.c, attempt.c and arming.c ---- */
 

@@ -235,7 +235,7 @@ static int cut_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
                 if (receives[i].sender == from->id)
                         data |= EDGE_TRANSFER | (receives[i].notify ? EDGE_NOTIFY : 0);
         if (!(data & EDGE_NOTIFY))
-                data &= ~(uint32_t) EDGE_PENDING;
+                data &= ~(uint32_t) (EDGE_PENDING | EDGE_TOLD);
         return swap_edge(s, from->id, to->id, data & EDGE_REASONS ? data : 0);
 }
 
@@ -290,7 +290,8 @@ int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
                         Vertex *v = manager_vertex(m, id);
                         if (!v)
                                 continue;
-                        r = strip_edges(s, v, EDGE_DECLARED | EDGE_DECLARED_NOTIFY | EDGE_TRANSFER | EDGE_NOTIFY | EDGE_PENDING, false);
+                        r = strip_edges(s, v, EDGE_DECLARED | EDGE_DECLARED_NOTIFY | EDGE_TRANSFER | EDGE_NOTIFY | EDGE_PENDING | EDGE_TOLD,
+                                        false);
                         if (r < 0)
                                 return r;
                         if (v->n_receives == 0)

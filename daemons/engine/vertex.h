@@ -42,6 +42,7 @@ typedef enum EdgeFlags {
         EDGE_NOTIFY     = 1 << 3,
         EDGE_PENDING    = 1 << 4,       /* a notification that the target has not acted upon yet */
         EDGE_DECLARED_NOTIFY = 1 << 5,  /* NOTIFY comes from the declared edge, not (only) from a transfer */
+        EDGE_TOLD       = 1 << 6,       /* the target's attempt under way (or its last) was told of the one that is pending */
         EDGE_REASONS    = EDGE_DECLARED | EDGE_AUTO | EDGE_TRANSFER,
 } EdgeFlags;
 
@@ -96,7 +97,7 @@ struct Vertex {
         bool starved;           /* the kind waits for something outside: only an event starts the next attempt */
         bool notifies;          /* it has edges that carry notifications */
         bool acting;            /* the journal says that an attempt which may have to notify is under way */
-        bool interrupted;       /* the last attempt was cut off: what it had done already is not known */
+        bool owes;              /* attempts that were cut off, or failed half-way, may have done what nobody was notified of */
 
         int32_t retries, watch_retries; /* what is left; negative: for ever */
         uint32_t failures;      /* in a row */

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Long rows of random changes, events, results and failures. After each the engine must be in order: nothing is forgotten that
- * could run, nothing runs that must not, nothing is counted twice; and in the end everything can still be brought to rest. */
+/* Long rows of random changes, events, results, failures and kills. After each the engine must be in order: nothing is forgotten
+ * that could run, nothing runs that must not, nothing is counted or told twice; and in the end everything can still be brought to
+ * rest.
+ *
+ * A row follows from its seed. Of every run some are always the same and some are new; what breaks one is found again with
+ * MGMT_SEED=…, which plays that row alone and tells it step by step. MGMT_ROWS=… makes it as many new ones as wanted. */
 
+#include <time.h>
+
+#include "tests/daemons/engine/engine-model.h"
 #include "tests/daemons/engine/engine-order.h"
 
-enum { ROWS = 200, STEPS = 120, NAMES = 9 };
+enum { ROWS = 300, STEPS = 120 };
 
 static uint64_t random_state;
 
@@ -17,27 +24,25 @@ static unsigned pick(unsigned n) {
         return (unsigned) (random_state >> 33) % n;
 }
 
-/* Each name has its kind, or hardly any change would make sense. */
-static const char *const ids[NAMES] = {
-        "a", "b", "c", "d", "plain.e", "box.f", "box_item.g", "box_item.h", "plain.i",
-};
+/* ---- changes of the graph ---- */
 
 static void add_random_put(StrBuf *b, unsigned i) {
         static const char *const options[] = {
-                "always", "pending", "pending", "late", "service", "service", "need", "nowatch", "full", "group=1", "group=1", "group=f", "sema=x", "sema=x,sema=y:2",
-                "noop", "hidden", "retry=2", "retry=-1", "out=1", "out=2", "noautogroup", "reset", "rewatch", "retryreset", "limit=1000,burst=5",
+                "always", "always", "always", "pending", "pending", "slow", "slow", "late", "service", "service", "need", "nowatch", "full", "group=1", "group=1",
+                "group=f", "sema=x", "sema=x,sema=y:2", "noop", "hidden", "retry=2", "retry=-1", "retry=-1", "noautogroup", "reset",
+                "rewatch", "retryreset", "limit=1000,burst=5", "poll=-1", "timeout=1", "delay=1,retry=5",
         };
 
-        strbuf_printf(b, "%s:", ids[i]);
+        strbuf_printf(b, "%s:", model_ids[i]);
         for (unsigned n = pick(3); n > 0; n--)
                 strbuf_printf(b, "%s,", options[pick(ELEMENTSOF(options))]);
         strbuf_putc(b, ' ');
 }
 
 /* Mostly from left to right: some cycles are wanted, to be rejected. */
-static void add_random_edge(StrBuf *b, const char *before, unsigned present) {
-        static const char *const arrows[] = { ">", "=>", "~>" };
-        unsigned x = pick(NAMES), y = pick(NAMES);
+static void add_random_edge(StrBuf *b, unsigned present) {
+        static const char *const arrows[] = { ">", "=>", "=>", "~>" };
+        unsigned x = pick(LETTERS), y = pick(LETTERS);
 
         if (x > y && pick(8) > 0) {
                 unsigned t = x;
@@ -45,45 +50,81 @@ static void add_random_edge(StrBuf *b, const char *before, unsigned present) {
                 y = t;
         }
         if ((present >> x & present >> y & 1) || pick(20) == 0)
-                strbuf_printf(b, "%s%s%s%s ", before, ids[x], arrows[pick(ELEMENTSOF(arrows))], ids[y]);
+                strbuf_printf(b, "%s%s%s ", model_ids[x], arrows[pick(ELEMENTSOF(arrows))], model_ids[y]);
+}
+
+static void add_random_cut(StrBuf *b) {
+        unsigned x = pick(LETTERS), y = pick(LETTERS);
+        const ModelEdge *e = &model_edges[x][y];
+
+        for (unsigned n = 0; n < LETTERS && !e->declared && !e->transfers; n++)
+                e = &model_edges[x][y = (y + 1) % LETTERS];
+        if (e->declared || e->transfers)
+                strbuf_printf(b, "!%s%s%s ", model_ids[x], e->transfers && (!e->declared || pick(2) > 0) ? "~>" : ">", model_ids[y]);
 }
 
 static unsigned n_taken, n_rejected;
 
-static void random_swap(Engine *e, bool full) {
+/* What the graph was and will be may both be in the journal. */
+static void doubt_what_went(const ModelEdge before[LETTERS][LETTERS]) {
+        for (unsigned x = 0; x < LETTERS; x++)
+                for (unsigned y = 0; y < LETTERS; y++) {
+                        const ModelEdge *b = &before[x][y];
+                        ModelEdge *e = &model_edges[x][y];
+                        if (MAX(b->due, b->again) == DUE_NO || MAX(e->due, e->again) != DUE_NO)
+                                continue;
+                        *e = *b;
+                        e->due = DUE_MAY;
+                        e->again = DUE_NO;
+                }
+}
+
+static bool take_over(Engine *e, bool full, const char *line) {
+        ModelEdge before[LETTERS][LETTERS];
+        int r;
+
+        settle_model();
+        memcpy(before, model_edges, sizeof(before));
+        r = swap(e, full, line);
+        TELL("swap%s: %s: %s\n", full ? " to" : "", line, r < 0 ? e->diag.message : "taken over");
+        if (r < 0) {
+                n_rejected++;
+                return false;
+        }
+        n_taken++;
+        settle_model();
+        model_swap(line, full);
+        if (crash.happened)
+                doubt_what_went(before);
+        else
+                model_follow(e->m);
+        return true;
+}
+
+static bool random_swap(Engine *e, bool full) {
         _cleanup_(strbuf_done) StrBuf b = {};
         unsigned present = 0;
 
-        for (unsigned i = 0; i < NAMES; i++) {
-                bool here = !full && find_vertex(e, ids[i]);
+        for (unsigned i = 0; i < LETTERS; i++) {
+                bool here = !full && actors[i].here;
 
                 if (pick(full ? 2 : 8) == 0) {
                         add_random_put(&b, i);
                         here = true;
                 } else if (here && pick(10) == 0) {
-                        strbuf_printf(&b, "-%s ", ids[i]);
+                        strbuf_printf(&b, "-%s ", model_ids[i]);
                         here = false;
                 }
                 present |= (unsigned) here << i;
         }
         for (unsigned n = pick(full ? 12 : 3); n > 0; n--)
-                add_random_edge(&b, "", present);
-        for (unsigned n = full ? 0 : pick(3); n > 0; n--) {
-                VertexId from = pick(graph_id_limit(e->m->graph) + 1);
-                if (!manager_vertex(e->m, from) || graph_successors(e->m->graph, from)->n == 0)
-                        continue;
-                for (unsigned x = 0; x < NAMES; x++)
-                        for (unsigned y = 0; y < NAMES; y++) {
-                                const Vertex *v = find_vertex(e, ids[x]), *w = find_vertex(e, ids[y]);
-                                if (v && w && v->id == from && w->id == graph_successors(e->m->graph, from)->items[0].peer)
-                                        strbuf_printf(&b, "!%s%s%s ", ids[x], pick(2) ? ">" : "~>", ids[y]);
-                        }
-        }
-        if (swap(e, full, b.data ? b.data : "") >= 0)
-                n_taken++;
-        else
-                n_rejected++;
+                add_random_edge(&b, present);
+        for (unsigned n = full ? 0 : pick(3); n > 0; n--)
+                add_random_cut(&b);
+        return take_over(e, full, b.data ? b.data : "");
 }
+
+/* ---- the rows ---- */
 
 static Vertex *random_vertex(Engine *e) {
         VertexId n = graph_id_limit(e->m->graph);
@@ -91,62 +132,119 @@ static Vertex *random_vertex(Engine *e) {
         return n > 0 ? manager_vertex(e->m, pick(n)) : NULL;
 }
 
-/* ---- the rows ---- */
+static void happen(Vertex *v) {
+        TELL("event at %s\n", vertex_name(v));
+        make_dirty(root_actor(v));
+        resource_changed(v->resource);
+}
 
 static void random_step(Engine *e) {
-        Vertex *v = random_vertex(e);
-        char name[2] = { (char) ('a' + pick(NAMES)) };
+        unsigned x = pick(LETTERS);
+        Vertex *v = random_vertex(e), *root = v ? vertex_root(v) : NULL;
 
-        switch (pick(9)) {
+        switch (pick(16)) {
         case 0:
         case 1:
-                random_swap(e, false);
+                (void) random_swap(e, false);
                 break;
         case 2:
                 if (pick(4) == 0)
-                        random_swap(e, true);
+                        (void) random_swap(e, true);
                 break;
         case 3:
-                set(world.failures, name, pick(4));
+                actors[x].failures = pick(4);
+                TELL("%c will fail %u times\n", 'a' + x, actors[x].failures);
                 break;
         case 4:
-                set(world.drift, name, 1);
+                actors[x].available = !actors[x].available;
+                TELL("what %c needs is %sthere\n", 'a' + x, actors[x].available ? "" : "not ");
                 break;
         case 5:
-                set(world.pending, name, 1);
-                set(world.services, name, pick(2));
+                actors[x].value = (int64_t) pick(3);
+                TELL("%c will send %d\n", 'a' + x, (int) actors[x].value);
                 break;
         case 6:
-                if (v && vertex_root(v)->pending)
-                        resource_finish(vertex_root(v)->pending->resource, pick(4) == 0 ? -EIO : (int) pick(2), NULL);
-                break;
         case 7:
-                if (v && vertex_root(v)->watching && pick(4) == 0)
-                        resource_watch_failed(v->resource, pick(2) ? -EIO : -EAGAIN, NULL);
-                else if (v && vertex_root(v)->watching && v->hooked)
+                if (!root || !root->pending)
+                        break;
+                bool fails = pick(4) == 0;
+                TELL("%s is done, and %s\n", vertex_name(root->pending), fails ? "failed" : "well");
+                model_finish(root->pending, fails);
+                break;
+        case 8:
+                if (root && root->watching && pick(4) == 0) {
+                        int error = pick(2) ? -EIO : -EAGAIN;
+                        TELL("watch of %s fails: %d\n", vertex_name(v), error);
+                        resource_watch_failed(v->resource, error, NULL);
+                } else if (root && root->watching && v->hooked) {
+                        TELL("watch of %s is armed\n", vertex_name(v));
+                        actor(v)->armed = true;
                         resource_armed(v->resource);
+                }
+                break;
+        case 9:
+                if (pick(6) == 0) {
+                        TELL("time goes by\n");
+                        run_for(e, 1500);
+                        settle_model();
+                }
                 break;
         default:
-                if (v)
-                        resource_changed(v->resource);
+                if (!v)
+                        break;
+                actor(v)->wrong = actor(v)->wrong || pick(2) > 0;
+                happen(v);
                 break;
         }
+        if (pick(25) == 0 && crash.in == 0) {
+                crash.in = 1 + pick(30);
+                crash.torn = pick(4) == 0;
+        }
+}
+
+static const ResourceType *const *const types = model_types;
+
+/* A new engine in the same directory; mgmt-lang sends it the whole graph, which may have changed meanwhile. */
+static bool restart(Engine *e) {
+        TELL("killed, with a journal of %zu bytes\n", crash.size);
+        engine_stop(e);
+        CHECK_INT(write_file_atomic_at(AT_FDCWD, crash.path, crash.disk ? crash.disk : "", crash.size, 0600, false), 0);
+        crash.happened = false;
+        model_restart();
+        if (engine_begin_in(e, types, &no_options) < 0)
+                return false;
+        for (unsigned i = 0; i < 20; i++)
+                if (random_swap(e, true))
+                        return true;
+        return take_over(e, true, "");
+}
+
+static void look(Engine *e) {
+        run(e);
+        if (crash.happened)
+                return;
+        settle_model();
+        check_order(e);
+        expect_edges(e->m);
 }
 
 /* Whatever was, a graph without traps comes to rest. */
 static void come_to_rest(Engine *e) {
-        for (int i = 0; i < NAMES; i++) {
-                char name[2] = { (char) ('a' + i) };
-                set(world.failures, name, 0);
-        }
-        CHECK_INT(swap(e, true, ""), 0);
-        run(e);
-        check_order(e);
+        crash.in = 0;
+        for (unsigned x = 0; x < LETTERS; x++)
+                actors[x].failures = 0;
+        CHECK(take_over(e, true, ""));
+        look(e);
         CHECK_INT(graph_n_vertices(e->m->graph) + graph_n_edges(e->m->graph), 0);
-        CHECK_INT(swap(e, true, "a b:group=1 c:group=1 d:always plain.e box.f box_item.g a>b c=>d d=>plain.e box_item.g>a"), 0);
-        run(e);
-        check_order(e);
+        CHECK(take_over(e, true, "a b:group=1 c:group=1 d j plain.e box.f box_item.g a>b c=>d d=>plain.e box_item.g>a d=>j a~>j"));
+        look(e);
+        actors[2].wrong = true;
+        happen(find_vertex(e, "c"));
+        look(e);
         CHECK_INT(e->m->scheduler.n_unsettled, 0);
+        for (unsigned x = 0; x < LETTERS; x++)
+                for (unsigned y = 0; y < LETTERS; y++)
+                        CHECK_INT(MAX(model_edges[x][y].due, model_edges[x][y].again), DUE_NO);
         for (VertexId id = 0; id < graph_id_limit(e->m->graph); id++) {
                 Vertex *v = manager_vertex(e->m, id);
                 if (v && vertex_root(v)->state != VERTEX_OK)
@@ -155,27 +253,59 @@ static void come_to_rest(Engine *e) {
         }
 }
 
-TEST(random_rows) {
-        for (unsigned row = 0; row < ROWS && test_failures == 0; row++) {
-                ENGINE(e);
-                random_state = UINT64_C(0x9e3779b97f4a7c15) * (row + 1);
-                random_swap(&e, true);
-                for (unsigned step = 0; step < STEPS && test_failures == 0; step++) {
-                        random_step(&e);
-                        if (pick(3) == 0)
-                                continue;       /* more before anything can run */
-                        run(&e);
-                        check_order(&e);
-                        if (test_failures > 0)
-                                TEST_FAIL("in row %u, step %u", row, step);
-                        strbuf_done(&world.trace);
-                }
-                if (test_failures == 0)
-                        come_to_rest(&e);
-                if (test_failures > 0)
-                        TEST_FAIL("in row %u", row);
+static int begin_row(Engine *e, uint64_t seed) {
+        int r = engine_begin_with(e, types, &no_options);
+
+        memset(actors, 0, sizeof(actors));
+        memset(model_edges, 0, sizeof(model_edges));
+        free(crash.disk);
+        memset(&crash, 0, sizeof(crash));
+        (void) snprintf(crash.path, sizeof(crash.path), "%s/notify-journal", e->dir);
+        random_state = UINT64_C(0x9e3779b97f4a7c15) * (seed * 2 + 1);
+        e->options.autogroup = pick(3) > 0;
+        return r;
+}
+
+static void row(uint64_t seed) {
+        __attribute__((__cleanup__(engine_end))) Engine e;
+        unsigned step = 0;
+
+        REQUIRE(begin_row(&e, seed) >= 0);
+        (void) random_swap(&e, true);
+        for (; step < STEPS && test_failures == 0; step++) {
+                TELL("step %u\n", step);
+                random_step(&e);
+                if (!crash.happened && pick(3) == 0)
+                        continue;       /* more before anything can run */
+                look(&e);
+                if (crash.happened)
+                        REQUIRE(restart(&e));
+                strbuf_done(&world.trace);
         }
-        CHECK(n_taken > n_rejected && n_rejected > 100);        /* else the rows would not say much */
+        if (test_failures == 0)
+                come_to_rest(&e);
+        if (test_failures > 0)
+                TEST_FAIL("in step %u of the row with MGMT_SEED=%" PRIu64, step, seed);
+}
+
+TEST(random_rows) {
+        const char *seed = getenv("MGMT_SEED"), *rows = getenv("MGMT_ROWS");
+        uint64_t first = (uint64_t) time(NULL) * 1000000, n = rows ? strtoull(rows, NULL, 10) : ROWS;
+
+        if (seed) {
+                told = true;
+                row(strtoull(seed, NULL, 10));
+                return;
+        }
+        for (uint64_t i = 0; i < ROWS && test_failures == 0; i++)
+                row(i);
+        printf("# new rows: seeds %" PRIu64 " to %" PRIu64 "\n", first, first + n - 1);
+        for (uint64_t i = 0; i < n && test_failures == 0; i++)
+                row(first + i);
+        printf("# %u swaps taken over, %u rejected, %u attempts, %u repairs, %u notified, %u kills\n", n_taken, n_rejected, n_attempts,
+               n_repaired, n_notified, n_crashes);
+        /* Else the rows would not say much. */
+        CHECK(n_taken > n_rejected && n_rejected > 100 && n_notified > 1000 && n_repaired > 1000 && n_crashes > 200);
 }
 
 TEST_MAIN()
