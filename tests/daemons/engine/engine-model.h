@@ -47,7 +47,7 @@ typedef struct Actor {
         bool clean;             /* the last attempt ended well, and nothing happened since */
 
         /* of itself */
-        bool here;
+        bool here, hidden;      /* hidden: takes notifications whenever it likes */
         bool armed;
         bool acting;            /* the journal says that an attempt began which may have to notify */
         bool did;               /* it repaired something, and no attempt has ended well since */
@@ -254,7 +254,12 @@ static void make_dirty(Actor *root) {
 static void notify_model(unsigned x, Due due) {
         for (unsigned y = 0; y < LETTERS; y++)
                 if (edge_counts(x, y))
-                        model_edges[x][y].again = MAX(model_edges[x][y].again, due);
+                        model_edges[x][y].again = MAX(model_edges[x][y].again, actors[y].hidden ? (Due) DUE_MAY : due);
+}
+
+static void doubt(ModelEdge *e) {
+        e->due = MIN(e->due, (Due) DUE_MAY);
+        e->again = MIN(e->again, (Due) DUE_MAY);
 }
 
 /* It did something: whoever wants to know must be told, whatever comes now. */
@@ -290,11 +295,8 @@ static void model_succeeded(const Vertex *root, bool apply) {
 static void model_failed(const Vertex *root, const Vertex *v) {
         actor(root)->running = false;
         if (actor(v)->did)
-                for (unsigned y = 0; y < LETTERS; y++) {
-                        ModelEdge *e = &model_edges[letter(v)][y];
-                        e->due = MIN(e->due, (Due) DUE_MAY);
-                        e->again = MIN(e->again, (Due) DUE_MAY);
-                }
+                for (unsigned y = 0; y < LETTERS; y++)
+                        doubt(&model_edges[letter(v)][y]);
         /* The group may fall apart before it has spoken. */
         bool did = actor(v)->did;
         actor(v)->did = false;
@@ -351,51 +353,63 @@ static void model_restart(void) {
 
 /* ---- the graph ---- */
 
-/* A swap was taken over: "a:…" "a>b" "a=>b" "a~>b" "-a" "!a>b". */
-static void model_swap(const char *line, bool full) {
-        bool put[LETTERS] = {};
-        char *copy = strdup(line), *state = NULL;
-        /* cuts come before edges */
-        for (unsigned pass = 0; pass < 2; pass++) {
-                (void) strcpy(copy, line);
-                for (char *word = strtok_r(copy, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
-                        bool cut = *word == '!';
-                        const char *arrow = strchr(word, '>'), *dot = arrow ? memchr(word, '.', (size_t) (arrow - word)) : NULL;
-                        const char *from = dot ? dot + 1 : word + cut;
+/* The letter of "a:…", "plain.e>…" and so on. */
+static unsigned letter_in(const char *word) {
+        size_t n = strcspn(word, ":>=~ ");
+        const char *dot = memchr(word, '.', n);
 
-                        if (!arrow) {
-                                dot = strchr(word, '.');
-                                const char *colon = strchr(word, ':');
-                                const char *name = dot && (!colon || dot < colon) ? dot + 1 : word + (*word == '-');
-                                put[*name - 'a'] = *word != '-';
-                                if (*word == '-')
-                                        actors[*name - 'a'].here = false;
-                                continue;
-                        }
-                        dot = strchr(arrow, '.');
-                        const char *to = dot ? dot + 1 : arrow + 1;
-                        ModelEdge *e = &model_edges[*from - 'a'][*to - 'a'];
-                        if (pass == 0 && cut) {
-                                *(arrow[-1] == '~' ? &e->transfers : &e->declared) = false;
-                                e->notifies = e->notifies && e->declared;
-                        } else if (pass == 1 && !cut) {
-                                e->declared = e->declared || arrow[-1] != '~';
-                                e->transfers = e->transfers || arrow[-1] == '~';
-                                e->notifies = e->notifies || arrow[-1] == '=';
-                        }
+        return (unsigned) (*(dot ? dot + 1 : word) - 'a');
+}
+
+static void model_put(const char *word) {
+        Actor *a = &actors[letter_in(word)];
+
+        a->here = true;
+        a->hidden = memmem(word, strcspn(word, " "), "hidden", 6);
+}
+
+static void model_edge(const char *word, bool cut) {
+        const char *arrow = strchr(word, '>');
+        bool transfer = arrow[-1] == '~';
+        ModelEdge *e = &model_edges[letter_in(word)][letter_in(arrow + 1)];
+
+        if (transfer)
+                e->transfers = !cut;
+        else
+                e->declared = !cut;
+        e->notifies = cut ? e->notifies && e->declared : e->notifies || arrow[-1] == '=';
+}
+
+static void model_forget_edges(bool all) {
+        for (unsigned x = 0; x < LETTERS; x++)
+                for (unsigned y = 0; y < LETTERS; y++) {
+                        ModelEdge *e = &model_edges[x][y];
+                        if (all || !actors[x].here || !actors[y].here)
+                                e->declared = e->notifies = e->transfers = false;
                 }
-                if (pass > 0)
-                        break;
-                for (unsigned x = 0; x < LETTERS; x++)
-                        actors[x].here = put[x] || (actors[x].here && !full);
-                for (unsigned x = 0; x < LETTERS; x++)
-                        for (unsigned y = 0; y < LETTERS; y++) {
-                                ModelEdge *e = &model_edges[x][y];
-                                if (full || !actors[x].here || !actors[y].here)
-                                        e->declared = e->notifies = e->transfers = false;
-                        }
+}
+
+#define FOREACH_WORD(word, line) \
+        for (const char *word = line; *word; word += strcspn(word, " "), word += strspn(word, " "))
+
+/* A swap was taken over: "a:…" "-a" "!a>b" "a>b" "a=>b" "a~>b". What goes, goes first. */
+static void model_swap(const char *line, bool full) {
+        for (unsigned x = 0; x < LETTERS && full; x++)
+                actors[x].here = false;
+        FOREACH_WORD(word, line) {
+                bool is_edge = memchr(word, '>', strcspn(word, " "));
+                if (*word == '!')
+                        model_edge(word + 1, true);
+                else if (*word == '-')
+                        actors[letter_in(word + 1)].here = false;
+                else if (!is_edge)
+                        model_put(word);
         }
-        free(copy);
+        model_forget_edges(full);
+        FOREACH_WORD(word, line)
+                if (*word != '!' && memchr(word, '>', strcspn(word, " ")))
+                        model_edge(word, false);
+
         for (unsigned x = 0; x < LETTERS; x++)
                 for (unsigned y = 0; y < LETTERS; y++) {
                         ModelEdge *e = &model_edges[x][y];
@@ -403,6 +417,8 @@ static void model_swap(const char *line, bool full) {
                                 e->due = e->again = DUE_NO;
                         else if (actors[x].maybe)
                                 e->again = MAX(e->again, (Due) DUE_MAY);
+                        if (actors[y].hidden)
+                                doubt(e);
                 }
 }
 
