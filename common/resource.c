@@ -61,6 +61,66 @@ int resource_send(Resource *r, const char *key, Value v) {
         return r->host->send ? r->host->send(r, key, v) : 0;
 }
 
+static bool is_secret(const Resource *r, const char *field) {
+        const FieldSpec *f = field_find(r->type->fields, field), *s = field_find(r->type->sends, field);
+
+        return (f && ((f->flags & FIELD_SECRET) || (r->secret >> (f - r->type->fields) & 1))) || (s && (s->flags & FIELD_SECRET));
+}
+
+void resource_difference(Resource *r, Difference *d) {
+        if (is_secret(r, d->field)) {
+                free(TAKE_PTR(d->from));
+                free(TAKE_PTR(d->to));
+                free(TAKE_PTR(d->diff));
+                d->flags |= DIFFERENCE_SECRET;
+        }
+        if (r->host->differs)
+                r->host->differs(r, d);
+        difference_done(d);
+}
+
+void resource_differs_bytes(Resource *r, const char *field, const char *from, size_t from_size, const char *to, size_t to_size) {
+        Difference d = {};
+
+        if (!r->host->differs)
+                return;
+        if (is_secret(r, field))
+                from = to = NULL;
+        /* For want of memory it goes unsaid; that something is wrong will be seen nevertheless. */
+        if (difference_new(&d, field, from, from_size, to, to_size, r->applies) >= 0)
+                resource_difference(r, &d);
+}
+
+void resource_differs(Resource *r, const char *field, const char *from, const char *to) {
+        resource_differs_bytes(r, field, from, from ? strlen(from) : 0, to, to ? strlen(to) : 0);
+}
+
+void resource_differs_value(Resource *r, const char *field, Value from, Value to) {
+        _cleanup_free_ char *a = NULL, *b = NULL;
+
+        if (!r->host->differs)
+                return;
+        a = from.kind == TYPE_NIL ? NULL : value_text(from);
+        b = to.kind == TYPE_NIL ? NULL : value_text(to);
+        resource_differs(r, field, a, b);
+}
+
+void resource_differs_number(Resource *r, const char *field, uint64_t from, uint64_t to) {
+        char a[24], b[24];
+
+        (void) snprintf(a, sizeof(a), "%" PRIu64, from);
+        (void) snprintf(b, sizeof(b), "%" PRIu64, to);
+        resource_differs(r, field, a, b);
+}
+
+void resource_send_unknown(Resource *r, const char *key) {
+        Difference d = { .field = strdup(key), .flags = DIFFERENCE_UNKNOWN };
+
+        assert(field_find(r->type->sends, key));
+        if (d.field)
+                resource_difference(r, &d);
+}
+
 void resource_log(Resource *r, int priority, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list ap;

@@ -22,6 +22,7 @@
 #include <stdio.h>
 
 #include "common/diag.h"
+#include "common/difference.h"
 #include "common/field.h"
 #include "common/meta.h"
 #include "common/value.h"
@@ -74,6 +75,8 @@ struct Resource {
         Resource **children;    /* grouped into it, in order; the array is owned, the elements are not */
         size_t n_children;
         uint64_t received;      /* bit i: field i was received and changed since the last successful attempt */
+        uint64_t secret;        /* bit i: what is in field i was received, and is a secret of its sender */
+        bool applies;           /* the attempt under way may change things */
         void *vertex;           /* the host's own */
 };
 
@@ -91,6 +94,7 @@ struct ResourceHost {
         void (*waiting)(Resource *r, const char *reason);
         bool (*refresh)(const Resource *r);
         int (*send)(Resource *r, const char *key, Value v);
+        void (*differs)(Resource *r, Difference *d);    /* takes the content of d */
         void (*log)(Resource *r, int priority, const char *text);
         void (*exit_requested)(Resource *r, int code);
 };
@@ -137,7 +141,7 @@ struct ResourceType {
         /* One attempt: finds out whether the state is right and, if apply is true, makes it so. Returns a CheckResult or
          * negative errno with reterr set. Must not block: anything that waits is a child process or an asynchronous call, and
          * the hook returns CHECK_PENDING. With apply false nothing may change. Must be idempotent: a second call after
-         * CHECK_CHANGED gives CHECK_OK. */
+         * CHECK_CHANGED gives CHECK_OK. What is found wrong is said with resource_differs(). */
         int (*check_apply)(Resource *r, bool apply, Diag *reterr);
 
         /* Stops a pending attempt at once (timeout, removal, shutdown). Afterwards the kind must not call
@@ -178,6 +182,18 @@ bool resource_received(const Resource *r, const char *field);   /* whether this 
 /* Publishes one of the values of .sends. To be called in every successful attempt, also where nothing had to change. */
 int resource_send(Resource *r, const char *key, Value v);
 
+/* During an attempt, before anything is done about it: this field (or, where none has the name, what the word says) is from and
+ * shall be to; NULL is "not there", or "not worth a word". It is what people read of a change, and all that `mgmtctl plan` knows of
+ * one that is not made, so with apply false a kind goes on and says all of it. Texts may be long: with apply false they are shown
+ * as a diff. Secret fields are kept from everybody's eyes. */
+void resource_differs(Resource *r, const char *field, const char *from, const char *to);
+void resource_differs_bytes(Resource *r, const char *field, const char *from, size_t from_size, const char *to, size_t to_size);
+void resource_differs_value(Resource *r, const char *field, Value from, Value to);      /* nil: not there */
+void resource_differs_number(Resource *r, const char *field, uint64_t from, uint64_t to);
+
+/* With apply false: what it sends under this key will be another value, and nobody knows which before the attempt is made. */
+void resource_send_unknown(Resource *r, const char *key);
+
 /* A line about this resource, for people. Priority as syslog. Never contains secrets. */
 void resource_log(Resource *r, int priority, const char *format, ...) _printf_(3, 4);
 
@@ -199,6 +215,7 @@ int resource_set(Resource *r, const char *field, Value v, Diag *reterr);
 int resource_validate(const Resource *r, Diag *reterr);         /* name, metaparameters, fields, then the kind's own */
 bool resource_equal(const Resource *a, const Resource *b, const char **ret_field);      /* fields, metaparameters, children */
 int resource_add_child(Resource *parent, Resource *child);
+void resource_difference(Resource *r, Difference *d);   /* one that a kind elsewhere has found; takes the content of d */
 
 char *resource_id(const Resource *r);           /* "kind[name]" */
 

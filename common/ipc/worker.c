@@ -236,6 +236,8 @@ static void check_group(Worker *w, uint32_t id, uint32_t attempt, bool apply, bo
         root->refresh = refresh;
         root->step = 0;
         root->sum = CHECK_OK;
+        for (size_t i = 0; i < root->n_members; i++)
+                root->members[i]->resource->applies = apply;
         attempt_continue(root);
 }
 
@@ -338,6 +340,17 @@ static int host_send(Resource *r, const char *key, Value v) {
         return channel_send(w->channel, w->engine, &(Message) {
                         .type = MESSAGE_TASK_SEND,
                         .task_send = { .id = t->id, .key = (char *) key, .value = v },
+                });
+}
+
+static void host_differs(Resource *r, Difference *d) {
+        Task *t = r->vertex;
+
+        if (!t->registered)
+                return;
+        answer(t->worker, &(Message) {
+                        .type = MESSAGE_TASK_DIFFERS,
+                        .task_differs = { t->id, d->field, d->from, d->to, d->diff, d->flags },
                 });
 }
 
@@ -487,6 +500,7 @@ int worker_new(Worker **ret, sd_event *event, const ResourceType *const *types, 
                 .waiting = host_waiting,
                 .refresh = host_refresh,
                 .send = host_send,
+                .differs = host_differs,
                 .log = host_log,
                 .exit_requested = host_exit_requested,
         };

@@ -8,6 +8,7 @@
 #include "common/sd/log.h"
 #include "daemons/engine/arming.h"
 #include "daemons/engine/attempt.h"
+#include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/semaphore.h"
 
@@ -120,6 +121,13 @@ static bool has_owes(Vertex *root) {
 
 /* ---- received values ---- */
 
+/* What is kept from people's eyes at its sender is so at its receiver. */
+static void mark_secret(Resource *r, const FieldSpec *f, const FieldSpec *sent) {
+        uint64_t bit = UINT64_C(1) << (f - r->type->fields);
+
+        r->secret = sent && (sent->flags & FIELD_SECRET) ? r->secret | bit : r->secret & ~bit;
+}
+
 /* Returns 1 if the field is another than before. */
 static int store_value(Resource *r, const FieldSpec *f, Receive *in, const Value *value, Diag *reterr) {
         _cleanup_(value_done) Value now = VALUE_NIL;
@@ -149,6 +157,7 @@ static int receive_value(Vertex *v, Receive *in, Diag *reterr) {
 
         if (!f || (!sender && in->sender != VERTEX_NONE))
                 return resource_error(r, reterr, -EINVAL, "cannot receive into field '%s'", in->field);
+        mark_secret(r, f, sender ? field_find(sender->resource->type->sends, in->send_key) : NULL);
         if (in->sender == VERTEX_NONE)
                 return in->declared.kind == TYPE_NIL && !(f->flags & FIELD_OPTIONAL) ? 0 : store_value(r, f, in, &in->declared, reterr);
         if (!value || value->kind == TYPE_NIL)
@@ -160,12 +169,19 @@ static int receive_value(Vertex *v, Receive *in, Diag *reterr) {
         return k;
 }
 
+/* 1: under noop, some are not known yet. */
 static int receive_values(Vertex *v, Diag *reterr) {
-        bool any = false;
+        bool any = false, hidden = false;
+        int k;
 
         for (size_t i = v->n_receives; i > 0; i--) {
                 Receive *in = &v->receives[i - 1];
-                int k = receive_value(v, in, reterr);
+
+                if (drift_hides_value(v, in)) {
+                        hidden = true;
+                        continue;
+                }
+                k = receive_value(v, in, reterr);
                 if (k < 0)
                         return k;
                 any = any || k > 0;
@@ -174,7 +190,8 @@ static int receive_values(Vertex *v, Diag *reterr) {
                 receive_done(in);
                 *in = v->receives[--v->n_receives];
         }
-        return any ? resource_validate(v->resource, reterr) : 0;
+        k = any ? resource_validate(v->resource, reterr) : 0;
+        return k < 0 ? k : hidden;
 }
 
 /* ---- the attempt ---- */
@@ -208,9 +225,11 @@ static void attempt_succeeded(Scheduler *s, Vertex *v) {
                 if (v->changed) {
                         v->last_apply_usec = v->last_check_usec;
                         manager_repaired(v->manager, v);
+                        drift_applied(v);
                 }
                 journal_end(v);
-        }
+        } else
+                drift_noticed(v, changed);
 
         scheduler_set_state(s, v, noop && changed ? VERTEX_DRIFTED : VERTEX_OK);
         if (v->dirty)
@@ -229,6 +248,11 @@ static void cut_off(Vertex *v) {
 static void attempt_end(Scheduler *s, Vertex *v, int result, Diag *diag) {
         attempt_idle(s, v);
         if (result >= 0) {
+                attempt_succeeded(s, v);
+                return;
+        }
+        if (drift_excuses(v, result, diag)) {
+                v->changed = true;
                 attempt_succeeded(s, v);
                 return;
         }
@@ -304,7 +328,7 @@ static void attempt_step(Scheduler *s, Vertex *v) {
 
 void attempt_start(Scheduler *s, Vertex *v) {
         _cleanup_(diag_done) Diag diag = {};
-        bool noop = v->resource->meta.noop;
+        bool noop = v->resource->meta.noop, hidden = false;
         int r = 0;
 
         v->dirty = false;
@@ -313,9 +337,12 @@ void attempt_start(Scheduler *s, Vertex *v) {
         v->changed = false;
         v->attempt++;
         scheduler_set_state(s, v, VERTEX_RUNNING);
+        drift_begin(v);
 
-        for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++)
+        for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++) {
                 r = receive_values(vertex_member(v, i), &diag);
+                hidden = hidden || r > 0;
+        }
         if (r >= 0)
                 r = start_timeout(s, v);
         if (r < 0) {
@@ -325,6 +352,10 @@ void attempt_start(Scheduler *s, Vertex *v) {
 
         if (noop && scheduler_refresh(v, EDGE_PENDING)) {
                 v->changed = true;      /* it would act on the notification, which stays pending */
+                drift_add_notification(v);
+        }
+        if (hidden) {
+                v->changed = true;      /* nothing can be found out without what it is to receive */
                 attempt_end(s, v, 0, &diag);
                 return;
         }

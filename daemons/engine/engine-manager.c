@@ -7,8 +7,10 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/hash.h"
 #include "common/sd/log.h"
 #include "daemons/engine/autoedge.h"
+#include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/graph-hold.h"
 #include "daemons/engine/graph-link.h"
@@ -233,6 +235,22 @@ static void report_failure(Manager *m, const Vertex *v) {
         events_emit(m->events, EVENT_STATE, vertex_kind(v), vertex_name(v), priority, vertex_state_name(v->state), text);
 }
 
+/* The journal is read by more people than the events are: what is in files is not for all of them. */
+static void report_drift(Manager *m, Vertex *v) {
+        _cleanup_free_ char *brief = drift_text(v, false), *full = drift_text(v, true), *text = NULL;
+        uint64_t hash = full ? hash_bytes(full, strlen(full)) : 0;
+
+        if (v->told == VERTEX_DRIFTED && v->told_drift == hash)
+                return;
+        v->told = VERTEX_DRIFTED;
+        v->told_drift = hash;
+        if (asprintf(&text, "would change%s%s", full ? ": " : "", full ? full : "") < 0)
+                text = NULL;
+        (void) log_resource(LOG_NOTICE, vertex_kind(v), vertex_name(v), v->resource->pos, "would change%s%s", brief ? ": " : "",
+                            brief ? brief : "");
+        events_emit(m->events, EVENT_STATE, vertex_kind(v), vertex_name(v), LOG_NOTICE, vertex_state_name(v->state), text);
+}
+
 void manager_state_changed(Manager *m, Vertex *v, VertexState before) {
         const char *state = vertex_state_name(v->state);
 
@@ -249,10 +267,7 @@ void manager_state_changed(Manager *m, Vertex *v, VertexState before) {
                 events_emit(m->events, EVENT_STATE, vertex_kind(v), vertex_name(v), LOG_INFO, state, v->error.message);
                 break;
         case VERTEX_DRIFTED:
-                if (v->told == VERTEX_DRIFTED)
-                        break;
-                v->told = VERTEX_DRIFTED;
-                events_emit(m->events, EVENT_STATE, vertex_kind(v), vertex_name(v), LOG_NOTICE, state, "would be changed (noop)");
+                report_drift(m, v);
                 break;
         case VERTEX_OK:
                 if (v->told == VERTEX_OK)
@@ -272,7 +287,9 @@ void manager_state_changed(Manager *m, Vertex *v, VertexState before) {
 }
 
 void manager_repaired(Manager *m, Vertex *v) {
-        (void) log_resource(LOG_INFO, vertex_kind(v), vertex_name(v), v->resource->pos, "changed");
-        events_emit(m->events, EVENT_CHANGED, vertex_kind(v), vertex_name(v), LOG_NOTICE, NULL, NULL);
+        _cleanup_free_ char *text = drift_text(v, false);
+
+        (void) log_resource(LOG_INFO, vertex_kind(v), vertex_name(v), v->resource->pos, "changed%s%s", text ? ": " : "", text ? text : "");
+        events_emit(m->events, EVENT_CHANGED, vertex_kind(v), vertex_name(v), LOG_NOTICE, NULL, text);
         converger_activity(&m->converger);
 }

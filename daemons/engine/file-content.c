@@ -11,6 +11,7 @@
 
 #include "common/io.h"
 #include "common/strbuf.h"
+#include "common/text-diff.h"
 #include "daemons/engine/file-content.h"
 
 enum {
@@ -152,4 +153,30 @@ int file_content_write(int fd, const FileContent *c) {
                         return r;
                 at += n;
         }
+}
+
+/* NULL if it cannot be read, or is too long to be compared for eyes. */
+static char *read_text(int fd, size_t size) {
+        char *data = size <= TEXT_DIFF_INPUT_MAX ? malloc(size + 1) : NULL;
+
+        if (data && read_fully(fd, data, size, 0, size) != (ssize_t) size) {
+                free(data);
+                return NULL;
+        }
+        return data;
+}
+
+void file_content_differs(Resource *r, int fd, size_t size, const FileContent *c) {
+        _cleanup_free_ char *have = fd < 0 || r->applies ? NULL : read_text(fd, size);
+        _cleanup_free_ char *read = c->fd < 0 || r->applies ? NULL : read_text(c->fd, c->size);
+        const char *want = read ? read : c->data;
+        char from[32], to[32];
+
+        if (want && (have || fd < 0) && !r->applies) {
+                resource_differs_bytes(r, "content", have, have ? size : 0, want, c->size);
+                return;
+        }
+        (void) snprintf(from, sizeof(from), "%zu bytes", size);
+        (void) snprintf(to, sizeof(to), "%zu bytes", c->size);
+        resource_differs(r, "content", fd < 0 ? NULL : from, to);
 }

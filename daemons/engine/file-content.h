@@ -24,3 +24,6 @@ void file_content_done(FileContent *c);
 /* 1 if the file, which has the size of the content, has this content; 0 if not. */
 int file_content_matches(int fd, const FileContent *c);
 int file_content_write(int fd, const FileContent *c);
+
+/* Tells how the content shall change. fd: the file that is there, of this size, or negative. */
+void file_content_differs(Resource *r, int fd, size_t size, const FileContent *c);

@@ -483,6 +483,18 @@ static void exec_on_account(Account *a, int error, Diag *diag, void *userdata) {
                 resource_finish(&e->resource, r, diag);
 }
 
+/* What it prints is what it sends, and nobody knows it before. */
+static void tell_command(Exec *e) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+
+        strbuf_puts(&b, command_text(e, STEP_CMD));
+        for (char **arg = e->args; arg && *arg; arg++)
+                strbuf_printf(&b, " %s", *arg);
+        resource_differs(&e->resource, "cmd", NULL, b.data);
+        for (const FieldSpec *f = exec_sends; !e->apply && f->name; f++)
+                resource_send_unknown(&e->resource, f->name);
+}
+
 /* From the step on, until a command was started or all is done. */
 static int go_on(Exec *e, Step from, Diag *reterr) {
         struct stat st;
@@ -492,6 +504,7 @@ static int go_on(Exec *e, Step from, Diag *reterr) {
                 if (e->step == STEP_CMD) {
                         if (*e->creates && stat(e->creates, &st) >= 0 && from != STEP_CMD)
                                 return skip(e, reterr);
+                        tell_command(e);
                         if (!e->apply) {
                                 r = send_all(e, false);
                                 return r < 0 ? resource_error(&e->resource, reterr, r, "cannot send: %m") : CHECK_CHANGED;

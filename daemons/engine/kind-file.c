@@ -358,16 +358,57 @@ static int set_access(const File *f, int fd, const Access *a, Diag *reterr) {
         return 0;
 }
 
-static int check_access(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+/* As the program speaks of it: by number or by name. */
+static void owner_text(const char *wanted, uid_t uid, char *ret, size_t size) {
+        unsigned long n;
+        const struct passwd *p = parse_number(wanted, &n) ? NULL : getpwuid(uid);
+
+        if (p)
+                (void) snprintf(ret, size, "%s", p->pw_name);
+        else
+                (void) snprintf(ret, size, "%u", uid);
+}
+
+static void group_text(const char *wanted, gid_t gid, char *ret, size_t size) {
+        unsigned long n;
+        const struct group *g = parse_number(wanted, &n) ? NULL : getgrgid(gid);
+
+        if (g)
+                (void) snprintf(ret, size, "%s", g->gr_name);
+        else
+                (void) snprintf(ret, size, "%u", gid);
+}
+
+static void tell_access(File *f, const Found *x, const Access *a) {
+        char from[256], to[8];
+
+        if (*f->owner && (!x->exists || a->uid != x->st.st_uid)) {
+                owner_text(f->owner, x->st.st_uid, from, sizeof(from));
+                resource_differs(&f->resource, "owner", x->exists ? from : NULL, f->owner);
+        }
+        if (*f->group && (!x->exists || a->gid != x->st.st_gid)) {
+                group_text(f->group, x->st.st_gid, from, sizeof(from));
+                resource_differs(&f->resource, "group", x->exists ? from : NULL, f->group);
+        }
+        if (*f->mode && (!x->exists || a->mode != (x->st.st_mode & 07777))) {
+                (void) snprintf(from, sizeof(from), "%04o", x->st.st_mode & 07777);
+                (void) snprintf(to, sizeof(to), "%04o", a->mode & 07777);
+                resource_differs(&f->resource, "mode", x->exists ? from : NULL, to);
+        }
+}
+
+static int check_access(File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
         Access a;
         int r;
 
         if (x->renewed || (!*f->owner && !*f->group && !*f->mode))
                 return 0;
         if (!x->exists) {
-                if (!apply || *changed) {
-                        *changed = true;
-                        return 0;
+                if (*changed) {         /* it would be made */
+                        r = wanted_access(f, x, &a, reterr);
+                        if (r >= 0)
+                                tell_access(f, x, &a);
+                        return r;
                 }
                 return resource_error(&f->resource, reterr, -ENOENT, "'%s' is not there, and state is not 'exists'", f->target);
         }
@@ -378,6 +419,7 @@ static int check_access(const File *f, bool apply, Found *x, bool *changed, Diag
             (!a.has_mode || a.mode == (x->st.st_mode & 07777)))
                 return 0;
         *changed = true;
+        tell_access(f, x, &a);
         return apply ? set_access(f, x->fd, &a, reterr) : 0;
 }
 
@@ -450,7 +492,7 @@ static int write_in_place(const File *f, const Found *x, const FileContent *c, D
         return r < 0 ? resource_error(&f->resource, reterr, r, "cannot write '%s' in place: %m", f->target) : 0;
 }
 
-static int replace_content(const File *f, Found *x, const FileContent *c, Diag *reterr) {
+static int replace_content(File *f, Found *x, const FileContent *c, Diag *reterr) {
         char temporary[32];
         Access a;
         int r;
@@ -461,6 +503,7 @@ static int replace_content(const File *f, Found *x, const FileContent *c, Diag *
         r = new_access(f, x, c, &a, reterr);
         if (r < 0)
                 return r;
+        tell_access(f, x, &a);
 
         temporary_name(x->where.base, temporary, sizeof(temporary));
         _cleanup_close_ int fd = create_temporary(x->where.dir_fd, temporary);
@@ -485,13 +528,41 @@ static int replace_content(const File *f, Found *x, const FileContent *c, Diag *
         return r;
 }
 
-/* Something of another kind is in the way. */
+/* ---- what is in the way, or not there ---- */
+
+static const char *found_type(const Found *x) {
+        if (!x->exists)
+                return "absent";
+        return S_ISDIR(x->st.st_mode) ? "directory" : S_ISLNK(x->st.st_mode) ? "symbolic link" : S_ISREG(x->st.st_mode) ? "file" :
+               "special file";
+}
+
+static bool has_type(const Found *x, mode_t type) {
+        return x->exists && (x->st.st_mode & S_IFMT) == type;
+}
+
+/* There shall be something of this type: what stands for that now must be allowed to go. */
+static int tell_type(File *f, const Found *x, mode_t type, const char *word, Diag *reterr) {
+        if (has_type(x, type))
+                return 0;
+        resource_differs(&f->resource, "state", found_type(x), word);
+        if (x->exists && !f->force)
+                return resource_error(&f->resource, reterr, S_ISDIR(x->st.st_mode) ? -EISDIR : -EEXIST,
+                                      "'%s' is something else, and force is not set", f->target);
+        return 0;
+}
+
+/* It would be made: then at least its directory has to be there, or be made before. */
+static int check_place(const File *f, Found *x, Diag *reterr) {
+        if (x->exists || f->recurse)
+                return 0;
+        return found_where(f, x, reterr);
+}
+
+/* Something of another kind is in the way, and may go. */
 static int clear_way(const File *f, Found *x, Diag *reterr) {
         int r;
 
-        if (!f->force)
-                return resource_error(&f->resource, reterr, S_ISDIR(x->st.st_mode) ? -EISDIR : -EEXIST,
-                                      "'%s' is something else, and force is not set", f->target);
         r = found_where(f, x, reterr);
         if (r < 0)
                 return r;
@@ -507,7 +578,7 @@ static int clear_way(const File *f, Found *x, Diag *reterr) {
         return 0;
 }
 
-static int check_content(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+static int check_content(File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
         _cleanup_(file_content_done) FileContent c = FILE_CONTENT_INIT;
         int r;
 
@@ -526,8 +597,12 @@ static int check_content(const File *f, bool apply, Found *x, bool *changed, Dia
                 return resource_error(&f->resource, reterr, -EEXIST, "'%s' is neither a file nor a directory", f->target);
 
         *changed = true;
+        r = tell_type(f, x, S_IFREG, "file", reterr);
+        if (r < 0)
+                return r;
+        file_content_differs(&f->resource, has_type(x, S_IFREG) ? x->fd : -EBADF, (size_t) x->st.st_size, &c);
         if (!apply)
-                return 0;
+                return check_place(f, x, reterr);
         if (x->exists && S_ISDIR(x->st.st_mode)) {
                 r = clear_way(f, x, reterr);
                 if (r < 0)
@@ -569,15 +644,18 @@ static int make_it(const File *f, Found *x, mode_t mode, Diag *reterr) {
         return 0;
 }
 
-static int check_directory(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+static int check_directory(File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
         mode_t mode = 0777;
         int r;
 
         if (x->exists && S_ISDIR(x->st.st_mode))
                 return 0;
         *changed = true;
+        r = tell_type(f, x, S_IFDIR, "directory", reterr);
+        if (r < 0)
+                return r;
         if (!apply)
-                return 0;
+                return check_place(f, x, reterr);
         if (x->exists) {
                 r = clear_way(f, x, reterr);
                 if (r < 0)
@@ -589,16 +667,15 @@ static int check_directory(const File *f, bool apply, Found *x, bool *changed, D
         return r < 0 ? r : find(f, false, x, reterr);
 }
 
-static int check_empty(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+static int check_empty(File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
         int r;
 
         if (x->exists)
                 return 0;
         *changed = true;
-        if (!apply)
-                return 0;
+        resource_differs(&f->resource, "state", "absent", "file");
         r = found_where(f, x, reterr);
-        if (r < 0)
+        if (r < 0 || !apply)
                 return r;
         _cleanup_close_ int fd = openat(x->where.dir_fd, x->where.base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (fd < 0)
@@ -606,18 +683,23 @@ static int check_empty(const File *f, bool apply, Found *x, bool *changed, Diag 
         return find(f, false, x, reterr);
 }
 
-static int check_symlink(const File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
+static int check_symlink(File *f, bool apply, Found *x, bool *changed, Diag *reterr) {
         char text[PATH_MAX];
+        ssize_t n = -1;
         int r;
 
-        if (x->exists && S_ISLNK(x->st.st_mode)) {
-                ssize_t n = readlinkat(x->fd, "", text, sizeof(text) - 1);
+        if (has_type(x, S_IFLNK)) {
+                n = readlinkat(x->fd, "", text, sizeof(text) - 1);
                 if (n >= 0 && (size_t) n == strlen(f->source) && memcmp(text, f->source, (size_t) n) == 0)
                         return 0;
         }
         *changed = true;
+        r = tell_type(f, x, S_IFLNK, "symbolic link", reterr);
+        if (r < 0)
+                return r;
+        resource_differs_bytes(&f->resource, "source", n >= 0 ? text : NULL, (size_t) MAX(n, 0), f->source, strlen(f->source));
         if (!apply)
-                return 0;
+                return check_place(f, x, reterr);
         if (x->exists && !S_ISLNK(x->st.st_mode)) {
                 r = clear_way(f, x, reterr);
                 if (r < 0)
@@ -648,6 +730,8 @@ static int check_all(File *f, bool apply, Found *x, bool *changed, Diag *reterr)
                 return r;
         if (streq(f->state, "absent")) {
                 *changed = x->exists;
+                if (x->exists)
+                        resource_differs(&f->resource, "state", found_type(x), "absent");
                 return x->exists && apply ? remove_it(f, x, reterr) : 0;
         }
 

@@ -17,7 +17,7 @@ static const FieldSpec noop_fields[] = {
 };
 
 static int noop_check_apply(Resource *r, bool apply, Diag *reterr) {
-        if (resource_refresh(r))
+        if (apply && resource_refresh(r))
                 resource_log(r, LOG_NOTICE, "received a notification");
         return CHECK_OK;
 }

@@ -32,6 +32,7 @@ static int print_check_apply(Resource *r, bool apply, Diag *reterr) {
 
         if (!(p->refresh_only ? refresh : changed || refresh))
                 return CHECK_OK;
+        resource_differs(r, "msg", p->last, p->msg);
         if (!apply)
                 return CHECK_CHANGED;
 

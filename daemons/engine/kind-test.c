@@ -183,7 +183,7 @@ static int test_check_apply(Resource *r, bool apply, Diag *reterr) {
         _cleanup_(value_done) Value hello = VALUE_NIL;
         int k;
 
-        if (resource_refresh(r))
+        if (apply && resource_refresh(r))
                 resource_log(r, LOG_INFO, "received a notification");
         k = test_received(t, reterr);
         if (k < 0)

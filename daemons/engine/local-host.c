@@ -5,6 +5,7 @@
 #include "common/sd/log.h"
 #include "daemons/engine/arming.h"
 #include "daemons/engine/attempt.h"
+#include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/local-host.h"
 
@@ -64,6 +65,10 @@ static int host_send(Resource *r, const char *key, Value value) {
         return 0;
 }
 
+static void host_differs(Resource *r, Difference *d) {
+        drift_add(r->vertex, d);
+}
+
 static void host_log(Resource *r, int priority, const char *text) {
         Vertex *v = r->vertex;
 
@@ -92,6 +97,7 @@ void local_host_init(ResourceHost *host, Manager *m) {
                 .waiting = host_waiting,
                 .refresh = host_refresh,
                 .send = host_send,
+                .differs = host_differs,
                 .log = host_log,
                 .exit_requested = host_exit_requested,
         };

@@ -201,6 +201,20 @@ static void on_result(Proxy *p, Message *m) {
         resource_finish(&p->resource, result, &m->task_result.diag);
 }
 
+static void on_differs(Proxy *p, Message *m) {
+        Difference d = {
+                .field = TAKE_PTR(m->task_differs.field),
+                .from = TAKE_PTR(m->task_differs.from),
+                .to = TAKE_PTR(m->task_differs.to),
+                .diff = TAKE_PTR(m->task_differs.diff),
+                .flags = m->task_differs.flags & _DIFFERENCE_FLAGS,
+        };
+
+        if (d.field)
+                resource_difference(&p->resource, &d);
+        difference_done(&d);
+}
+
 /* A daemon speaks of its own resources only. */
 static Proxy *find(const Link *l, uint32_t id) {
         Proxy *p = map_get_n(l->proxies->by_id, &id, sizeof(id));
@@ -234,6 +248,10 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
                 if ((p = find(l, m->task_send.id)) && m->task_send.key && p->resource.type->sends &&
                     field_find(p->resource.type->sends, m->task_send.key))
                         (void) resource_send(&p->resource, m->task_send.key, m->task_send.value);
+                break;
+        case MESSAGE_TASK_DIFFERS:
+                if ((p = find(l, m->task_differs.id)))
+                        on_differs(p, m);
                 break;
         case MESSAGE_TASK_LOG:
                 if ((p = find(l, m->task_log.id)) && m->task_log.text)
@@ -627,6 +645,10 @@ Proxies *proxies_free(Proxies *ps) {
         sd_event_unref(ps->event);
         free(ps);
         return NULL;
+}
+
+bool proxies_waits_for_daemon(const Resource *r) {
+        return r->type->check_apply == proxy_check_apply && (!((const Proxy *) r)->link || !((const Proxy *) r)->link->connected);
 }
 
 unsigned proxies_n_connections(const Proxies *ps) {

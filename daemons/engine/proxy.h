@@ -23,4 +23,7 @@ DEFINE_CLEANUP(Proxies *, proxies_free)
 /* The type of a kind that lives in another daemon; NULL if there is none. It lives as long as p. */
 const ResourceType *proxies_type(Proxies *p, const char *kind);
 
+/* Whether the daemon that hosts this resource is not connected; false for what the engine hosts itself. */
+bool proxies_waits_for_daemon(const Resource *r);
+
 unsigned proxies_n_connections(const Proxies *p);

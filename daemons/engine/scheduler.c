@@ -12,6 +12,7 @@
 
 #include "daemons/engine/arming.h"
 #include "daemons/engine/attempt.h"
+#include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/scheduler.h"
 #include "daemons/engine/semaphore.h"
@@ -264,6 +265,8 @@ bool scheduler_is_coming(const Vertex *v) {
 }
 
 bool scheduler_refresh(const Vertex *v, EdgeFlags flags) {
+        if (v->resource->meta.noop)
+                return drift_would_notify(v);
         for (size_t k = 0; k < (v->group ? v->group->n_members : 1); k++) {
                 const Vertex *member = v->group ? v->group->members[k] : v;
                 if (!(member->resource->type->flags & RESOURCE_REFRESHABLE))

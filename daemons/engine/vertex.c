@@ -61,6 +61,10 @@ Vertex *vertex_free(Vertex *v) {
         free(v->sent);
         free(v->auto_edges);
         free(v->semaphores);
+        if (v->differences)
+                differences_done(v->differences);
+        free(v->differences);
+        free(v->last_change);
         diag_done(&v->error);
         resource_free(v->resource);
         free(v);

@@ -146,6 +146,13 @@ struct Vertex {
         bool plan_hit;          /* the group of this root changes */
         uint8_t plan_marks;
 
+        /* What attempts find wrong, see drift.h. */
+        Differences *differences;       /* owned; NULL: nothing */
+        char *last_change;      /* owned; what the last attempt that changed something has changed, NULL: none, or it did not say */
+        bool behind_drift;      /* root, noop: something before it would be changed, so what it comes to is a guess */
+        bool was_drifted, was_guess;    /* root, noop: as those behind it were told */
+        uint64_t told_drift;    /* hash of the text that was told last */
+
         uint64_t last_check_usec, last_apply_usec;      /* CLOCK_REALTIME; 0: never */
         Diag error;             /* of the last failure, until an attempt succeeds; or what it waits for */
 

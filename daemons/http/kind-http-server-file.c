@@ -184,11 +184,20 @@ static void http_server_file_unwatch(Resource *r) {
         f->watch = path_watch_free(f->watch);
 }
 
+static const char *text_of(Value v) {
+        return v.kind == TYPE_STR ? v.s->data : NULL;
+}
+
+static size_t size_of(Value v) {
+        return v.kind == TYPE_STR ? v.s->size : 0;
+}
+
 static int http_server_file_check_apply(Resource *r, bool apply, Diag *reterr) {
         HttpServerFile *f = (HttpServerFile *) r;
 
         if (value_equal(f->data, f->snapshot))
                 return CHECK_OK;
+        resource_differs_bytes(r, "data", text_of(f->snapshot), size_of(f->snapshot), text_of(f->data), size_of(f->data));
         if (apply) {
                 value_done(&f->snapshot);
                 f->snapshot = value_ref(f->data);

@@ -25,11 +25,50 @@ static void domain_done(Domain *d) {
         d->handle = NULL;
 }
 
+const char *domain_state_name(DomainState s) {
+        static const char *const words[_DOMAIN_STATE_MAX] = { "", "running", "paused", "shutoff" };
+
+        return words[s];
+}
+
+DomainState domain_state_from_name(const char *s) {
+        for (int i = 0; i < _DOMAIN_STATE_MAX; i++)
+                if (streq(domain_state_name((DomainState) i), s))
+                        return (DomainState) i;
+        return _DOMAIN_STATE_INVALID;
+}
+
 static bool refused_flags(void) {
         virErrorPtr e = virGetLastError();
 
         return e && (e->code == VIR_ERR_INVALID_ARG || e->code == VIR_ERR_NO_SUPPORT || e->code == VIR_ERR_ARGUMENT_UNSUPPORTED ||
                      e->code == VIR_ERR_OPERATION_UNSUPPORTED);
+}
+
+/* What is wrong, in the words of the fields. That it is told is worth nothing if memory is short. */
+static void differs(DomainTask *t, const char *field, const char *from, const char *to) {
+        Difference d;
+
+        if (difference_new(&d, field, from, from ? strlen(from) : 0, to, strlen(to), true) >= 0)
+                (void) differences_add(&t->differences, &d);
+}
+
+static void differs_number(DomainTask *t, const char *field, unsigned long long from, unsigned long long to) {
+        char a[24], b[24];
+
+        (void) snprintf(a, sizeof(a), "%llu", from);
+        (void) snprintf(b, sizeof(b), "%llu", to);
+        differs(t, field, a, b);
+}
+
+static void differs_new(DomainTask *t) {
+        char memory[24], cpus[24];
+
+        (void) snprintf(memory, sizeof(memory), "%llu", (unsigned long long) t->spec.memory_kib);
+        (void) snprintf(cpus, sizeof(cpus), "%u", t->spec.cpus);
+        differs(t, "state", "absent", t->state == DOMAIN_ANY ? "defined" : domain_state_name(t->state));
+        differs(t, "memory", NULL, memory);
+        differs(t, "cpus", NULL, cpus);
 }
 
 /* Reads the state anew. */
@@ -104,9 +143,10 @@ static int domain_create(virConnectPtr c, const DomainTask *t, Domain *ret, Diag
 }
 
 /* The definition goes or comes; a running domain goes on. After undefining one that does not run, there is none any more. */
-static int fix_persistence(virConnectPtr c, const DomainTask *t, Domain *d, Diag *reterr) {
+static int fix_persistence(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
         if (d->persistent == !t->transient)
                 return 0;
+        differs(t, "transient", d->persistent ? "false" : "true", t->transient ? "true" : "false");
         if (!t->apply)
                 return 1;
 
@@ -129,7 +169,7 @@ static int fix_persistence(virConnectPtr c, const DomainTask *t, Domain *d, Diag
         return r < 0 ? r : 1;
 }
 
-static int fix_autostart(const DomainTask *t, const Domain *d, Diag *reterr) {
+static int fix_autostart(DomainTask *t, const Domain *d, Diag *reterr) {
         int autostart;
 
         if (t->autostart < 0 || !d->persistent)
@@ -138,6 +178,7 @@ static int fix_autostart(const DomainTask *t, const Domain *d, Diag *reterr) {
                 return virt_error(reterr, "cannot read autostart of domain");
         if (!autostart == !t->autostart)
                 return 0;
+        differs(t, "startup", autostart ? "enabled" : "disabled", t->autostart ? "enabled" : "disabled");
         if (t->apply && virDomainSetAutostart(d->handle, t->autostart) < 0)
                 return virt_error(reterr, "cannot set autostart of domain");
         return 1;
@@ -151,7 +192,7 @@ static int set_memory(const DomainTask *t, const Domain *d, unsigned flags, Diag
         return 0;
 }
 
-static int fix_memory(const DomainTask *t, Domain *d, Diag *reterr) {
+static int fix_memory(DomainTask *t, Domain *d, Diag *reterr) {
         bool beyond = t->spec.memory_kib > d->info.maxMem;
         int r = 0;
 
@@ -159,6 +200,8 @@ static int fix_memory(const DomainTask *t, Domain *d, Diag *reterr) {
                 return 0;
         if (beyond && d->active)
                 d->restart_for = "memory";
+        if (!d->restart_for)
+                differs_number(t, "memory", d->info.memory, t->spec.memory_kib);
         if (!t->apply)
                 return !d->restart_for;
 
@@ -204,7 +247,7 @@ static int define_max_cpus(const DomainTask *t, const Domain *d, Diag *reterr) {
 }
 
 /* The number of slots. In a running domain it cannot change, but in its definition. */
-static int fix_max_cpus(const DomainTask *t, Domain *d, Diag *reterr) {
+static int fix_max_cpus(DomainTask *t, Domain *d, Diag *reterr) {
         int changed = 0, r;
 
         if (t->spec.cpus == 0)
@@ -214,6 +257,8 @@ static int fix_max_cpus(const DomainTask *t, Domain *d, Diag *reterr) {
                 if (r < 0)
                         return r;
                 changed = !is_right_maximum(t, r);
+                if (changed)
+                        differs_number(t, "maxcpus", (unsigned) r, t->spec.hotcpus ? t->spec.maxcpus : t->spec.cpus);
                 if (changed && t->apply) {
                         r = define_max_cpus(t, d, reterr);
                         if (r < 0)
@@ -231,18 +276,19 @@ static int fix_max_cpus(const DomainTask *t, Domain *d, Diag *reterr) {
 }
 
 /* In one of the two: what runs now, and the definition. */
-static int fix_cpus_of(const DomainTask *t, const Domain *d, unsigned scope, Diag *reterr) {
+static int fix_cpus_of(DomainTask *t, const Domain *d, unsigned scope, Diag *reterr) {
         int r = get_cpus(d, scope, reterr);
 
         if (r < 0 || (unsigned) r == t->spec.cpus)
                 return MIN(r, 0);
+        differs_number(t, "cpus", (unsigned) r, t->spec.cpus);
         if (!t->apply)
                 return 1;
         r = set_cpus(d, t->spec.cpus, scope | (t->spec.hotcpus ? VIR_DOMAIN_VCPU_HOTPLUGGABLE : 0), reterr);
         return r < 0 ? r : 1;
 }
 
-static int fix_cpus(const DomainTask *t, const Domain *d, Diag *reterr) {
+static int fix_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
         int changed = 0, r;
 
         if (t->spec.cpus == 0)
@@ -268,7 +314,7 @@ static int fix_cpus(const DomainTask *t, const Domain *d, Diag *reterr) {
 }
 
 /* Inside of the guest, as far as there is an agent to ask. */
-static int fix_online_cpus(const DomainTask *t, const Domain *d, Diag *reterr) {
+static int fix_online_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
         if (!t->spec.hotcpus || t->spec.cpus == 0 || d->info.state != VIR_DOMAIN_RUNNING)
                 return 0;
 
@@ -278,13 +324,14 @@ static int fix_online_cpus(const DomainTask *t, const Domain *d, Diag *reterr) {
         int n = get_cpus(d, VIR_DOMAIN_VCPU_GUEST, reterr);
         if (n < 0 || (unsigned) n == t->spec.cpus)
                 return MIN(n, 0);
+        differs_number(t, "cpus", (unsigned) n, t->spec.cpus);
         if (!t->apply)
                 return 1;
         n = set_cpus(d, t->spec.cpus, VIR_DOMAIN_VCPU_GUEST, reterr);
         return n < 0 ? n : 1;
 }
 
-static int fix_attributes(const DomainTask *t, Domain *d, Diag *reterr) {
+static int fix_attributes(DomainTask *t, Domain *d, Diag *reterr) {
         int changed = 0, r;
 
         d->restart_for = NULL;
@@ -343,7 +390,17 @@ static int domain_run(Domain *d, Diag *reterr) {
         return r < 0 ? virt_error(reterr, "cannot resume domain") : 1;
 }
 
-static int fix_state(const DomainTask *t, Domain *d, Diag *reterr) {
+static const char *state_text(const Domain *d) {
+        static const char *const words[] = {
+                [VIR_DOMAIN_NOSTATE] = "unknown", [VIR_DOMAIN_RUNNING] = "running", [VIR_DOMAIN_BLOCKED] = "running",
+                [VIR_DOMAIN_PAUSED] = "paused", [VIR_DOMAIN_SHUTDOWN] = "shutting down", [VIR_DOMAIN_SHUTOFF] = "shutoff",
+                [VIR_DOMAIN_CRASHED] = "crashed", [VIR_DOMAIN_PMSUSPENDED] = "suspended",
+        };
+
+        return d->info.state < ELEMENTSOF(words) ? words[d->info.state] : "unknown";
+}
+
+static int fix_state(DomainTask *t, Domain *d, Diag *reterr) {
         int state = d->info.state;
 
         /* "blocked" is a domain that runs and waits for something; only Xen ever says so */
@@ -352,6 +409,7 @@ static int fix_state(const DomainTask *t, Domain *d, Diag *reterr) {
             (t->state == DOMAIN_PAUSED && state == VIR_DOMAIN_PAUSED) ||
             (t->state == DOMAIN_SHUTOFF && !d->active))
                 return 0;
+        differs(t, "state", state_text(d), domain_state_name(t->state));
         if (!t->apply)
                 return 1;
 
@@ -372,6 +430,7 @@ static int fix_state(const DomainTask *t, Domain *d, Diag *reterr) {
 static int finish_restart(DomainTask *t, Domain *d, Diag *reterr) {
         int r;
 
+        differs(t, "restart", NULL, "to be finished");
         if (!t->apply)
                 return 1;
         if (d->active && !t->force)
@@ -397,10 +456,12 @@ static int fix_restart(DomainTask *t, Domain *d, Diag *reterr) {
 
         if (!d->active || t->state == DOMAIN_SHUTOFF || t->stopping || !(needed || t->restart_now))
                 return 0;
-        if (!t->apply)
-                return 1;
-        if (t->restart_now || t->restart == DOMAIN_RESTART_IFNEEDED)
-                return begin_restart(t, d, reterr);
+        if (t->restart_now || t->restart == DOMAIN_RESTART_IFNEEDED) {
+                char why[64];
+                (void) snprintf(why, sizeof(why), "because of %s", t->restart_now ? "a notification" : d->restart_for);
+                differs(t, "restart", NULL, why);
+                return t->apply ? begin_restart(t, d, reterr) : 1;
+        }
         return diag_set(reterr, (Pos) {}, -EBUSY, "%s can only change with a restart of the domain, which restartondiverge "
                         "does not allow", d->restart_for);
 }
@@ -464,6 +525,7 @@ int domain_check_apply(virConnectPtr c, DomainTask *t, Diag *reterr) {
                         t->stopping = false;
                         if (absent)
                                 return changed ? CHECK_CHANGED : CHECK_OK;
+                        differs_new(t);
                         if (!t->apply)
                                 return CHECK_CHANGED;
                         r = domain_create(c, t, &d, reterr);

@@ -7,6 +7,7 @@
 #include <libvirt/libvirt.h>
 
 #include "common/diag.h"
+#include "common/difference.h"
 #include "daemons/virt/domain-xml.h"
 
 typedef enum DomainState {
@@ -17,6 +18,9 @@ typedef enum DomainState {
         _DOMAIN_STATE_MAX,
         _DOMAIN_STATE_INVALID = -22 /* -EINVAL */
 } DomainState;
+
+const char *domain_state_name(DomainState s);           /* as the field says it */
+DomainState domain_state_from_name(const char *s);
 
 /* What to do where only a restart brings a running domain to what is wanted. */
 typedef enum DomainRestart {
@@ -36,6 +40,7 @@ typedef struct DomainTask {
         DomainRestart restart;
         bool restart_now;       /* wanted in any case */
         bool apply;
+        Differences differences;        /* out: what was found wrong; owned */
 
         /* A restart takes two attempts: one asks the guest to shut down, the next one, when it has, starts it again. */
         bool stopping;          /* in: asked before; out: is under way */

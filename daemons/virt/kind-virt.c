@@ -90,12 +90,6 @@ static int word_find(const char *const *words, int n, const char *s) {
         return -EINVAL;
 }
 
-static DomainState parse_state(const char *s) {
-        static const char *const words[_DOMAIN_STATE_MAX] = { "", "running", "paused", "shutoff" };
-
-        return (DomainState) word_find(words, _DOMAIN_STATE_MAX, s);
-}
-
 static DomainRestart parse_restart(const char *s) {
         static const char *const words[_DOMAIN_RESTART_MAX] = { "ignore", "ifneeded", "error" };
 
@@ -135,7 +129,7 @@ static bool is_boot_device(const char *s) {
 static int virt_validate(const Resource *r, Diag *reterr) {
         const Virt *v = (const Virt *) r;
 
-        if ((int) parse_state(v->state) < 0)
+        if ((int) domain_state_from_name(v->state) < 0)
                 return resource_error(r, reterr, -EINVAL, "state must be running, paused, shutoff or empty, got '%s'",
                                       v->state);
         if (v->startup[0] && !streq(v->startup, "enabled") && !streq(v->startup, "disabled"))
@@ -283,6 +277,7 @@ static VirtAttempt *attempt_free(VirtAttempt *a) {
         if (!a)
                 return NULL;
         domain_spec_done(&a->task.spec);
+        differences_done(&a->task.differences);
         diag_done(&a->call.diag);
         free(a);
         return NULL;
@@ -333,6 +328,8 @@ static void attempt_done(VirtCall *call) {
         if (!v)
                 return;
         v->attempt = NULL;
+        for (size_t i = 0; i < a->task.differences.n; i++)
+                resource_difference(&v->resource, &a->task.differences.items[i]);
         if (a->task.apply && result != -ECANCELED)
                 note_stopping(v, a->task.stopping);
         if (result == -EAGAIN)
@@ -354,7 +351,7 @@ static int virt_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot copy fields: %m");
         a->task.driver = parse_driver(v->uri);
-        a->task.state = parse_state(v->state);
+        a->task.state = domain_state_from_name(v->state);
         a->task.autostart = v->startup[0] ? streq(v->startup, "enabled") : -1;
         a->task.transient = v->transient;
         a->task.restart = parse_restart(v->restartondiverge);

@@ -198,6 +198,8 @@ static void on_read(const StoreReply *reply, void *userdata) {
                 return fail(kv, reply->error, "read");
         if (is_right(kv, reply->value))
                 return end(kv, CHECK_OK, NULL);
+        resource_differs_bytes(&kv->resource, "value", reply->value.kind == TYPE_NIL ? NULL : value_cstr(reply->value),
+                               reply->value.kind == TYPE_NIL ? 0 : reply->value.s->size, kv->value, kv->value ? strlen(kv->value) : 0);
         if (!kv->apply)
                 return end(kv, CHECK_CHANGED, NULL);
 

@@ -71,6 +71,7 @@ static void on_read(const StoreReply *reply, void *userdata) {
                 return fail(v, r, "read");
         if (r >= 0 && reply->value.kind == v->any.kind && value_equal(reply->value, v->any))
                 return finish(v, resource_received(&v->resource, "any") ? CHECK_CHANGED : CHECK_OK);
+        resource_differs_value(&v->resource, "any", r < 0 ? VALUE_NIL : reply->value, v->any);
         if (!v->apply)
                 return finish(v, CHECK_CHANGED);
         r = store_set(m->local, v->resource.name, NULL, v->any, NULL, on_written, v, &v->call);

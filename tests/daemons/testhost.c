@@ -60,6 +60,15 @@ static int on_send(Resource *r, const char *key, Value v) {
         return 0;
 }
 
+static void on_differs(Resource *r, Difference *d) {
+        TestHost *h = host_of(r);
+        _cleanup_free_ char *text = difference_text(d, true), *before = h->differences;
+
+        if (!text || asprintf(&h->differences, "%s%s\n", before ? before : "", text) < 0)
+                abort();
+        difference_done(d);
+}
+
 static void on_log(Resource *r, int priority, const char *text) {
         TestHost *h = host_of(r);
 
@@ -81,6 +90,7 @@ int testhost_init(TestHost *h, sd_event *event, void *manager, const char *state
                         .waiting = on_waiting,
                         .refresh = on_refresh,
                         .send = on_send,
+                        .differs = on_differs,
                         .log = on_log,
                 },
         };
@@ -91,6 +101,7 @@ void testhost_done(TestHost *h) {
         diag_done(&h->diag);
         free(h->reason);
         free(h->log);
+        free(h->differences);
         free(h->sent_key);
         value_done(&h->sent);
         h->host.event = sd_event_unref(h->host.event);
@@ -231,12 +242,14 @@ static bool is_finished(void *userdata) {
         return h->finished;
 }
 
-int testhost_check(TestHost *h, Resource *r, bool apply) {
+static int check_tree(TestHost *h, Resource *r, bool apply) {
         int sum = CHECK_OK, e;
+
+        r->applies = apply;
 
         if (!(r->type->flags & RESOURCE_RUNS_CHILDREN))
                 for (size_t i = 0; i < r->n_children; i++) {
-                        e = testhost_check(h, r->children[i], apply);
+                        e = check_tree(h, r->children[i], apply);
                         if (e < 0)
                                 return e;
                         sum = MAX(sum, e);
@@ -258,6 +271,11 @@ int testhost_check(TestHost *h, Resource *r, bool apply) {
                 return e;
         r->received = 0;
         return MAX(sum, e);
+}
+
+int testhost_check(TestHost *h, Resource *r, bool apply) {
+        free(TAKE_PTR(h->differences));
+        return check_tree(h, r, apply);
 }
 
 /* Parents first: what a kind's done() looks at is still there. */

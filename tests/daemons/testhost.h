@@ -21,6 +21,7 @@ typedef struct TestHost {
         char *reason;                   /* given to resource_waiting() last */
         char *log;                      /* the last line */
         bool refresh;                   /* what resource_refresh() answers */
+        char *differences;              /* what the last attempt said that is wrong, a line each; NULL: nothing */
         char *sent_key;
         Value sent;
 } TestHost;

@@ -80,6 +80,11 @@ static int fake_check_apply(Resource *r, bool apply, Diag *reterr) {
         f->n_checks++;
         strbuf_printf(&seen, "%s%s%s%s %s; ", apply ? "apply" : "check", resource_refresh(r) ? "+refresh" : "",
                       resource_received(r, "text") ? "+text" : "", r->n_children > 0 ? "+children" : "", r->name);
+        if (streq(f->how, "differ")) {
+                resource_differs(r, "text", "a", "b\n");
+                resource_differs(r, "how", NULL, apply == r->applies ? "right" : "wrong");
+                return CHECK_CHANGED;
+        }
         if (streq(f->how, "change"))
                 return CHECK_CHANGED;
         if (streq(f->how, "fail"))
@@ -182,6 +187,10 @@ static void hear(StrBuf *b, const Message *m) {
                 break;
         case MESSAGE_TASK_LOG:
                 strbuf_printf(b, "log %u %d %s; ", m->task_log.id, m->task_log.priority, m->task_log.text);
+                break;
+        case MESSAGE_TASK_DIFFERS:
+                strbuf_printf(b, "differs %u %s '%s' '%s' '%s' %u; ", m->task_differs.id, m->task_differs.field,
+                              m->task_differs.from ?: "-", m->task_differs.to ?: "-", m->task_differs.diff ?: "-", m->task_differs.flags);
                 break;
         default:
                 strbuf_printf(b, "%s; ", message_name(m->type));
@@ -383,6 +392,7 @@ TEST(results) {
                 { "wait",       "result 1/1 EAGAIN 'something that is not there yet'; " },
                 { "early",      "result 1/1 changed; " },
                 { "nonsense",   "result 1/1 EPROTO 'Protocol error'; " },
+                { "differ",     "differs 1 text '1 byte' '2 bytes' '-' 0; differs 1 how '-' 'right' '-' 0; result 1/1 changed; " },
                 { "send",       "send 1 out; log 1 5 sent 1; result 1/1 ok; " },
         };
         _cleanup_(stage_done) Stage s;
@@ -396,6 +406,16 @@ TEST(results) {
                 remove_task(&s, 1);
                 EXPECT(&s, "done a; ", "");
         }
+}
+
+TEST(what_would_be_changed_is_shown) {
+        _cleanup_(stage_done) Stage s;
+
+        stage_init(&s);
+        put(&s, 1, "a", "differ");
+        check(&s, 1, 1, false, false);
+        EXPECT(&s, "prepare a; check a; ", "welcome; differs 1 text '-' '-' '@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n' 0; "
+                   "differs 1 how '-' 'right' '-' 0; result 1/1 changed; ");
 }
 
 TEST(pending_attempts) {

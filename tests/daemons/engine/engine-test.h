@@ -122,6 +122,9 @@ static int probe_check_apply(Resource *r, bool apply, Diag *reterr) {
         }
         if (probe_has(r, "always") || (apply ? take(world.drift, r->name) : (uintptr_t) map_get(world.drift, r->name))) {
                 trace("%s%s%s", r->name, star, apply ? "+" : "");
+                resource_differs(r, "param", "drifted", p->param);
+                if (!apply && probe_has(r, "secretive"))
+                        resource_send_unknown(r, "n");
                 return CHECK_CHANGED;
         }
         trace("%s%s", r->name, star);

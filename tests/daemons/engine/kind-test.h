@@ -29,6 +29,7 @@ typedef struct Bench {
         bool refresh;
         Diag diag;
         StrBuf log, sent;               /* "key=text\n" */
+        StrBuf differences;             /* what was found wrong by the last attempt, a line each */
         char *reason;
 } Bench;
 
@@ -72,6 +73,13 @@ static int bench_send(Resource *r, const char *key, Value v) {
         return 0;
 }
 
+static void bench_differs(Resource *r, Difference *d) {
+        _cleanup_free_ char *text = difference_text(d, true);
+
+        strbuf_printf(&bench.differences, "%s\n", text);
+        difference_done(d);
+}
+
 static void bench_log(Resource *r, int priority, const char *text) {
         strbuf_printf(&bench.log, "%s\n", text);
 }
@@ -100,6 +108,7 @@ static int bench_begin(void) {
                 .waiting = bench_waiting,
                 .refresh = bench_refresh,
                 .send = bench_send,
+                .differs = bench_differs,
                 .log = bench_log,
         };
         return r;
@@ -114,6 +123,7 @@ static void bench_unmake(void) {
         diag_done(&bench.diag);
         strbuf_done(&bench.log);
         strbuf_done(&bench.sent);
+        strbuf_done(&bench.differences);
 }
 
 static void bench_end(void) {
@@ -206,6 +216,8 @@ static int bench_apply(bool apply) {
 
         diag_done(&bench.diag);
         bench.finished = NOT_FINISHED;
+        strbuf_done(&bench.differences);
+        bench.r->applies = apply;
         r = bench.r->type->check_apply(bench.r, apply, &bench.diag);
         if (r != CHECK_PENDING)
                 return r;
@@ -213,6 +225,9 @@ static int bench_apply(bool apply) {
                 (void) sd_event_run(bench.event, 2000);
         return bench.finished;
 }
+
+/* What the last attempt has said. */
+#define CHECK_DIFFERENCES(want) CHECK_STR(bench.differences.data ?: "", want)
 
 /* ---- files ---- */
 

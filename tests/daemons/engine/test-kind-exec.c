@@ -59,6 +59,17 @@ TEST(noop_runs_guards_only) {
         CHECK_INT(bench_apply(false), CHECK_CHANGED);
         CHECK_INT(bench_make(&exec_type, "x", FIELDS(field_in_dir("cmd", "no-such-thing"), "ifcmd=/bin/false")), 0);
         CHECK_INT(bench_apply(false), CHECK_OK);
+        CHECK_DIFFERENCES("");
+}
+
+TEST(what_it_runs_is_said) {
+        BENCH();
+
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("args=a b")), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_DIFFERENCES("cmd: /bin/true a b\noutput cannot be known yet\nstdout cannot be known yet\nstderr cannot be known yet\n");
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_DIFFERENCES("cmd: /bin/true a b\n");
 }
 
 TEST(output_is_sent_and_kept) {

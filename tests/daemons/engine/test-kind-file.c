@@ -254,6 +254,66 @@ TEST(attributes_stay_but_not_capabilities) {
                 CHECK(getxattr(in_dir("f"), "security.capability", value, sizeof(value)) < 0);
 }
 
+/* In both modes all that is wrong is said; only what is looked at for eyes is shown line by line. */
+TEST(what_is_wrong_is_said) {
+        BENCH();
+        put_file("there", "one\ntwo\n");
+        put_file("source", "from elsewhere\n");
+        CHECK_INT(chmod(in_dir("there"), 0644), 0);
+        CHECK_INT(mkdir(in_dir("folder"), 0755), 0);
+        CHECK_INT(symlink("old", in_dir("link")), 0);
+
+        const struct { const char *name; const char *const *fields; const char *want; } cases[] = {
+                { "there", FIELDS("state=exists", "content=one\n2\n", "mode=0600"),
+                  "content:\n@@ -1,2 +1,2 @@\n one\n-two\n+2\nmode: 0644 -> 0600\n" },
+                { "there", FIELDS("state=exists", "content=one\ntwo\n", "mode=0600"), "mode: 0644 -> 0600\n" },
+                { "there", FIELDS("state=exists", "content=one\ntwo\n", "mode=0644"), "" },
+                { "there", FIELDS("state=absent"), "state: file -> absent\n" },
+                { "new", FIELDS("state=exists", "content=a\nb", "mode=0600"),
+                  "state: absent -> file\ncontent:\n@@ -0,0 +1,2 @@\n+a\n+b\n\\ No newline at end of file\nmode: 0600\n" },
+                { "new", FIELDS("state=exists", field_in_dir("source", "source")),
+                  "state: absent -> file\ncontent:\n@@ -0,0 +1 @@\n+from elsewhere\n" },
+                { "new", FIELDS("state=exists", field_in_dir("fragments", "there")),
+                  "state: absent -> file\ncontent:\n@@ -0,0 +1,2 @@\n+one\n+two\n" },
+                { "new", FIELDS("state=exists"), "state: absent -> file\n" },
+                { "new/", FIELDS("state=exists"), "state: absent -> directory\n" },
+                { "new", FIELDS("state=exists", "symlink=true", "source=there"), "state: absent -> symbolic link\nsource: there\n" },
+                { "link", FIELDS("state=exists", "symlink=true", "source=there"), "source: old -> there\n" },
+                { "folder", FIELDS("state=exists", "content=x", "force=true"), "state: directory -> file\ncontent: x\n" },
+        };
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(bench_make(&file_type, in_dir(cases[i].name), cases[i].fields), 0);
+                CHECK_INT(bench_watch(), 0);
+                CHECK_INT(bench_apply(false), *cases[i].want ? CHECK_CHANGED : CHECK_OK);
+                CHECK_DIFFERENCES(cases[i].want);
+        }
+
+        CHECK_INT(bench_make(&file_type, in_dir("there"), cases[0].fields), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_DIFFERENCES("content: 8 bytes -> 6 bytes\nmode: 0644 -> 0600\n");
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_DIFFERENCES("");
+}
+
+/* What cannot be done is an error without being tried, too. */
+TEST(what_would_fail_fails) {
+        BENCH();
+        CHECK_INT(mkdir(in_dir("folder"), 0755), 0);
+
+        CHECK_INT(bench_make(&file_type, in_dir("folder"), FIELDS("state=exists", "content=x")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(false), -EISDIR);
+        CHECK_INT(bench_make(&file_type, in_dir("nowhere/x"), FIELDS("state=exists", "content=x")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(false), -ENOENT);
+        CHECK_DIFFERENCES("state: absent -> file\ncontent: x\n");
+        CHECK_INT(bench_make(&file_type, in_dir("nowhere/x/"), FIELDS("state=exists", "recurse=true")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(access(in_dir("nowhere"), F_OK), -1);
+}
+
 TEST(owner_and_group) {
         BENCH();
         struct stat st;

@@ -19,14 +19,17 @@ TEST(prints_what_is_new) {
         CHECK_INT(bench_make(&print_type, "p", FIELDS("msg=hello")), 0);
         CHECK_INT(bench_apply(false), CHECK_CHANGED);
         CHECK_LOG("");
+        CHECK_DIFFERENCES("msg: hello\n");
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: hello\n");
         CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_DIFFERENCES("");
         CHECK_INT(bench_apply(false), CHECK_OK);
         CHECK_LOG("");
         CHECK_INT(bench_set("msg="), 0);
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: <empty>\n");
+        CHECK_DIFFERENCES("msg: hello -> \n");
         bench.refresh = true;
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: <empty>\n");

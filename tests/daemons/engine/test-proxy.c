@@ -8,6 +8,7 @@
 
 #include "common/ipc/worker.h"
 #include "common/schema.h"
+#include "daemons/engine/drift.h"
 #include "tests/daemons/engine/engine-test.h"
 
 static const ResourceType remote_type = PROBE_TYPE("remote", RESOURCE_REFRESHABLE);
@@ -122,6 +123,38 @@ TEST(order_across_daemons) {
                 CHECK_TRACE(cases[i].trace);
                 CHECK_INT(b.e.m->scheduler.n_unsettled, 0);
         }
+}
+
+/* What is found wrong elsewhere, and what cannot be known, is known here. */
+TEST(differences_come_back) {
+        BOTH(b);
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+        set(world.drift, "a", 1);
+        set(world.drift, "d", 1);
+        set(world.failures, "c", 1);
+        CHECK_INT(swap(&b.e, true, "remote.a:secretive,noop b:noop remote.c:noop remote.d:right remote.a~>b remote.a>remote.c"), 0);
+        settle(&b);
+
+        _cleanup_free_ char *a = drift_text(find_vertex(&b.e, "remote.a"), true);
+        CHECK_STR(a, "param: drifted -> secretive\nn cannot be known yet");
+        _cleanup_free_ char *text = drift_text(find_vertex(&b.e, "b"), true);
+        CHECK_STR(text, "in cannot be known yet: remote[a] has to send it first");
+        _cleanup_free_ char *c = drift_text(find_vertex(&b.e, "remote.c"), true);
+        CHECK_STR(c, "cannot be known yet: told to fail");
+        CHECK_STR(find_vertex(&b.e, "remote.d")->last_change, "param: drifted -> right");
+        CHECK_INT(b.e.m->scheduler.n_unsettled, 0);
+}
+
+/* A daemon that is not there tells nothing, so nothing is guessed. */
+TEST(an_absent_daemon_is_no_excuse) {
+        BOTH(b);
+        set(world.drift, "a", 1);
+        CHECK_INT(swap(&b.e, true, "a:right,noop remote.b:noop a>remote.b"), 0);
+        settle(&b);
+        CHECK_STR(state_of(&b.e, "remote.b"), "waiting");
+        REQUIRE(remote_start(&b.remote, &b.e) >= 0);
+        settle(&b);
+        CHECK_STR(state_of(&b.e, "remote.b"), "ok");
 }
 
 TEST(failures_come_back_with_their_text) {

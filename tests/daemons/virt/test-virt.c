@@ -221,7 +221,11 @@ TEST(memory_cpus_and_autostart_are_adjusted) {
                 setup(&f);
                 Resource *r = VIRT(&f, "m", "state", states[i], "startup", "\"enabled\"");
                 CHECK_INT(testhost_watch(&f.host, r), 0);
+                CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
+                CHECK_STR(f.host.differences, i == 0 ? "state: absent -> running\nmemory: 1024\ncpus: 2\n" :
+                          "state: absent -> shutoff\nmemory: 1024\ncpus: 2\n");
                 check_repair(&f, r);
+                CHECK_STR(f.host.differences, NULL);
                 virDomainPtr d = domain_of(&f, "m");
                 REQUIRE(d);
                 CHECK(virDomainGetAutostart(d, &autostart) >= 0);
@@ -231,6 +235,9 @@ TEST(memory_cpus_and_autostart_are_adjusted) {
                 r = testhost_resource(&f.host, virt_kinds[0], "m", "uri", "\"" URI "\"", "state", states[i], "memory", "512", "cpus", "3",
                                       "maxcpus", "4", "startup", "\"disabled\"", NULL);
                 CHECK_INT(testhost_watch(&f.host, r), 0);
+                CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
+                CHECK_STR(f.host.differences, i == 0 ? "startup: enabled -> disabled\nmemory: 1024 -> 512\ncpus: 2 -> 3\ncpus: 2 -> 3\n" :
+                          "startup: enabled -> disabled\nmemory: 1024 -> 512\ncpus: 2 -> 3\n");
                 check_repair(&f, r);
                 CHECK(virDomainGetInfo(d, &info) >= 0);
                 CHECK_INT(info.memory, 512);
@@ -259,6 +266,7 @@ TEST(a_restart_happens_only_where_it_may) {
                           "maxcpus", "8", "restartondiverge", "\"" policy "\"", NULL)
         r = WIDER("error");
         CHECK_INT(testhost_watch(&f.host, r), 0);
+        CHECK_INT(testhost_check(&f.host, r, false), -EBUSY);
         CHECK_INT(testhost_check(&f.host, r, true), -EBUSY);
         CHECK(f.host.diag.message && strstr(f.host.diag.message, "restartondiverge does not allow"));
         testhost_free(r);
@@ -273,6 +281,7 @@ TEST(a_restart_happens_only_where_it_may) {
         CHECK_INT(testhost_watch(&f.host, r), 0);
         unsigned n = f.host.n_changed;
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        CHECK(f.host.differences && strstr(f.host.differences, "restart: because of maxcpus\n"));
         CHECK(testhost_until_changed(&f.host, n, 20000));        /* it has stopped */
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);

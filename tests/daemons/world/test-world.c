@@ -36,6 +36,7 @@ typedef struct World {
         int last_result;
         char last_text[256];
         Value last_sent;
+        char *last_difference;  /* field, from, to */
         uint64_t n_sent;
 
         unsigned n_deploys, n_added;
@@ -67,6 +68,11 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
                 w->last_attempt = m->task_result.attempt;
                 w->last_result = m->task_result.result;
                 snprintf(w->last_text, sizeof(w->last_text), "%s", m->task_result.diag.message ?: "");
+                break;
+        case MESSAGE_TASK_DIFFERS:
+                free(w->last_difference);
+                if (asprintf(&w->last_difference, "%s %s %s", m->task_differs.field, m->task_differs.from ?: "-", m->task_differs.to ?: "-") < 0)
+                        abort();
                 break;
         case MESSAGE_TASK_SEND:
                 w->n_sent++;
@@ -173,6 +179,7 @@ static void world_done(World *w) {
         (void) end_world(w, SIGKILL);
         sd_event_unref(w->event);
         value_done(&w->last_sent);
+        free(w->last_difference);
         value_done(&w->last_bundle);
         close(w->fd);
         (void) remove_tree(w->directory);
@@ -291,6 +298,7 @@ TEST(kv_writes_and_removes) {
         PUT(&w, 1, "kv", "greeting", STR_FIELD("value", "hello"));
         watch(&w, 1);
         CHECK_INT(check(&w, 1), CHANGED);
+        CHECK_STR(w.last_difference, "value - hello");
         CHECK_QUERY(&w, STRINGS, "");
         CHECK_INT(apply(&w, 1), CHANGED);
         CHECK_QUERY(&w, STRINGS, "greeting||hello");
@@ -302,6 +310,7 @@ TEST(kv_writes_and_removes) {
         PUT(&w, 3, "kv", "b", STR_FIELD("key", "second"), STR_FIELD("value", ""));
         PUT(&w, 4, "kv", "c", STR_FIELD("key", "greeting"), STR_FIELD("value", "mine"), BOOL_FIELD("mapped", true));
         CHECK_INT(apply(&w, 2), CHANGED);
+        CHECK_STR(w.last_difference, "value hello bye");
         CHECK_INT(apply(&w, 3), CHANGED);
         CHECK_INT(apply(&w, 4), CHANGED);
         CHECK_INT(apply(&w, 4), OK);
@@ -310,6 +319,7 @@ TEST(kv_writes_and_removes) {
         /* no value: gone; gone already */
         put(&w, 5, "kv", "greeting", NULL, 0);
         CHECK_INT(check(&w, 5), CHANGED);
+        CHECK_STR(w.last_difference, "value bye -");
         CHECK_INT(apply(&w, 5), CHANGED);
         CHECK_INT(apply(&w, 5), OK);
         PUT(&w, 6, "kv", "d", STR_FIELD("key", "greeting"), BOOL_FIELD("mapped", true));
@@ -416,6 +426,7 @@ TEST(value_stores_and_passes_on) {
         PUT(&w, 1, "value", "v", INT_FIELD("any", 42));
         watch(&w, 1);
         CHECK_INT(check(&w, 1), CHANGED);
+        CHECK_STR(w.last_difference, "any - 42");
         CHECK_INT(w.n_sent, 1);
         CHECK(value_equal(w.last_sent, VALUE_INT(42)));
         CHECK_INT(apply(&w, 1), CHANGED);
@@ -425,6 +436,7 @@ TEST(value_stores_and_passes_on) {
         /* received: once a change, then as any other; of another type */
         send_message(&w, &(Message) { .type = MESSAGE_TASK_SET, .task_set = { .id = 1, .field = (char *) "any", .value = list } });
         CHECK_INT(apply(&w, 1), CHANGED);
+        CHECK_STR(w.last_difference, "any 42 [1, 2]");
         CHECK(value_equal(w.last_sent, list));
         CHECK_INT(apply(&w, 1), OK);
 
