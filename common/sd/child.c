@@ -39,6 +39,7 @@ struct Child {
         sd_event_source *grace_source;  /* of a released one: until SIGKILL */
         Stream streams[_CHILD_STREAM_MAX];
         size_t output_max;
+        bool whole_group;
         ChildResult result;
         bool reaped;
         bool left_to_loop;              /* freed by its user, not reaped yet */
@@ -310,6 +311,8 @@ static bool reap(Child *c) {
 static int on_exit_of_child(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         Child *c = userdata;
 
+        if (c->whole_group)             /* its number is the group's as long as it is not reaped */
+                (void) child_kill(c, SIGKILL);
         if (!reap(c))
                 return 0;
         if (c->left_to_loop) {
@@ -331,6 +334,11 @@ int child_kill(Child *c, int signal) {
         if (c->reaped)
                 return -ESRCH;
         return kill(-c->pid, signal) < 0 ? -errno : 0;
+}
+
+void child_hold_output(Child *c, ChildStream stream, bool hold) {
+        if (c->streams[stream].source)
+                (void) sd_event_source_set_enabled(c->streams[stream].source, hold ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
 pid_t child_pid(const Child *c) {
@@ -475,6 +483,7 @@ int child_start(Child **ret, sd_event *event, const ChildSpec *spec, child_callb
         c->pidfd = c->streams[CHILD_STDOUT].fd = c->streams[CHILD_STDERR].fd = -EBADF;
         c->reaped = true;               /* nothing to reap so far */
         c->output_max = spec->output_max;
+        c->whole_group = spec->whole_group;
         c->output = spec->output;
         c->callback = callback;
         c->userdata = userdata;

@@ -29,6 +29,7 @@ typedef struct ChildSpec {
         uid_t uid;              /* (uid_t) -1: ours. Zero is root: set both, also where nothing is to change */
         gid_t gid;              /* if uid or gid differ from ours, the supplementary groups become empty */
         size_t output_max;      /* bytes kept per stream; more is read and dropped */
+        bool whole_group;       /* what it left behind in its group is killed when it ends; else that may go on */
 
         /* Every piece of output as it arrives, for those who follow a child while it runs; it is kept as well, up to output_max.
          * May free the child. NULL: nobody does. */
@@ -51,6 +52,9 @@ typedef void (*child_callback_t)(Child *c, ChildResult *result, void *userdata);
 int child_start(Child **ret, sd_event *event, const ChildSpec *spec, child_callback_t callback, void *userdata, Diag *reterr);
 
 int child_kill(Child *c, int signal);   /* to the whole group; -ESRCH after it was reaped */
+
+/* Nothing of the stream is read meanwhile, so a child that writes a lot has to wait. What it wrote before its end comes anyway. */
+void child_hold_output(Child *c, ChildStream stream, bool hold);
 pid_t child_pid(const Child *c);        /* also after it was reaped, when the number may be somebody else's */
 
 /* Kills the group (SIGKILL) if it still runs; the callback is not called any more. Does not wait: the loop reaps it. */
