@@ -37,7 +37,8 @@ typedef struct LangHost {
         const SourceType *(*source)(void *userdata, const char *function);
         SourceHost *source_host;
 
-        /* A source has said something: lang_step() has work to do. Not called while lang_start() or lang_step() runs. */
+        /* A source has said something: lang_step() has work to do, again if this is called by lang_start() or lang_step(), which
+         * happens when they tell sources that a value was taken. */
         void (*due)(void *userdata);
 } LangHost;
 

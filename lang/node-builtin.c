@@ -253,10 +253,12 @@ static const NodeType source_node_type = {
         .name = "from outside", .size = sizeof(SourceNode), .run = source_run, .done = source_node_done, .manual = true,
 };
 
+/* What they say next is for the next wave, and is taken after that: so they are told from a list of their own. */
 void sources_taken(FuncGraph *g) {
-        while (g->spoken) {
-                SourceNode *s = g->spoken;
-                g->spoken = s->next_spoken;
+        SourceNode *next;
+
+        for (SourceNode *s = TAKE_PTR(g->spoken); s; s = next) {
+                next = s->next_spoken;
                 s->spoke = false;
                 if (s->source)
                         s->like.type->taken(s->source);
