@@ -2,6 +2,7 @@
 
 /* A build directory works without installation because everything that is looked up stands beside the programs. */
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -78,4 +79,35 @@ char *path_state_dir(const char *daemon) {
         if (given)      /* systemd joins several with colons: ours is the first */
                 return strndup(given, strcspn(given, ":"));
         return asprintf(&path, "/var/lib/mgmt/%s", daemon) < 0 ? NULL : path;
+}
+
+size_t path_clean(const char *s, size_t size, char *ret) {
+        bool rooted = size > 0 && s[0] == '/';
+        size_t n = 0, keep = rooted;    /* what .. does not remove */
+
+        if (rooted)
+                ret[n++] = '/';
+        for (size_t i = rooted; i < size;) {
+                const char *slash = memchr(s + i, '/', size - i);
+                size_t length = slash ? (size_t) (slash - s) - i : size - i;
+
+                if (length == 2 && s[i] == '.' && s[i + 1] == '.' && n > keep) {
+                        while (n > keep && ret[n - 1] != '/')
+                                n--;
+                        if (n > keep)
+                                n--;    /* the slash before it */
+                } else if (length > 0 && !(length == 1 && s[i] == '.') &&
+                           !(length == 2 && s[i] == '.' && s[i + 1] == '.' && rooted)) {
+                        if (n > rooted)
+                                ret[n++] = '/';
+                        memcpy(ret + n, s + i, length);
+                        n += length;
+                        if (length == 2 && s[i] == '.' && s[i + 1] == '.')
+                                keep = n;
+                }
+                i += length + 1;
+        }
+        if (n == 0)
+                ret[n++] = '.';
+        return n;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* Where things are, for an installed system, for mgmtctl run, and in a build directory. */
+/* Where things are, for an installed system, for mgmtctl run, and in a build directory; and paths as texts. */
+
+#include <stddef.h>
 
 /* kinds.json and programs: beside the running executable if they are there (a build directory), else where they were
  * installed. Owned by the caller. NULL if out of memory. */
@@ -14,3 +16,7 @@ char *path_socket(const char *daemon);
 
 /* $STATE_DIRECTORY (set by systemd and by mgmtctl run), else /var/lib/mgmt/<daemon>. */
 char *path_state_dir(const char *daemon);
+
+/* The shortest path that means the same, if none of its directories is a symbolic link ("" is "."). At most as long as s; ret has
+ * room for size + 2 bytes, and no NUL is added. Returns its length. */
+size_t path_clean(const char *s, size_t size, char *ret);

@@ -5,46 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/paths.h"
 #include "common/strbuf.h"
 #include "common/utf8.h"
 #include "lang/builtins.h"
 
-/* The shortest path that means the same. At most as long as s; ret has room for size + 2 bytes. Returns its length. */
-static size_t clean(const char *s, size_t size, char *ret) {
-        bool rooted = size > 0 && s[0] == '/';
-        size_t n = 0, keep = rooted;    /* what .. does not remove */
-
-        if (rooted)
-                ret[n++] = '/';
-        for (size_t i = rooted; i < size;) {
-                const char *slash = memchr(s + i, '/', size - i);
-                size_t length = slash ? (size_t) (slash - s) - i : size - i;
-
-                if (length == 2 && s[i] == '.' && s[i + 1] == '.' && n > keep) {
-                        while (n > keep && ret[n - 1] != '/')
-                                n--;
-                        if (n > keep)
-                                n--;    /* the slash before it */
-                } else if (length > 0 && !(length == 1 && s[i] == '.') &&
-                           !(length == 2 && s[i] == '.' && s[i + 1] == '.' && rooted)) {
-                        if (n > rooted)
-                                ret[n++] = '/';
-                        memcpy(ret + n, s + i, length);
-                        n += length;
-                        if (length == 2 && s[i] == '.' && s[i + 1] == '.')
-                                keep = n;
-                }
-                i += length + 1;
-        }
-        if (n == 0)
-                ret[n++] = '.';
-        return n;
-}
-
 static int give_clean(const char *s, size_t size, Value *ret) {
         _cleanup_free_ char *text = malloc(size + 2);
 
-        return text ? value_str(ret, text, clean(s, size, text)) : -ENOMEM;
+        return text ? value_str(ret, text, path_clean(s, size, text)) : -ENOMEM;
 }
 
 static int eval_clean(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
@@ -122,7 +91,7 @@ static int eval_is_local(const BuiltinCall *call, const Value *args, size_t n, V
 
         if (!text)
                 return -ENOMEM;
-        size_t size = clean(s->data, s->size, text);
+        size_t size = path_clean(s->data, s->size, text);
         *ret = VALUE_BOOL(s->size > 0 && text[0] != '/' && !(size == 2 && memcmp(text, "..", 2) == 0) &&
                           !(size > 2 && memcmp(text, "../", 3) == 0));
         return 0;
@@ -160,7 +129,7 @@ static int eval_rel(const BuiltinCall *call, const Value *args, size_t n, Value 
 
         if (!base || !target)
                 return -ENOMEM;
-        size_t base_size = clean(from->data, from->size, base), target_size = clean(to->data, to->size, target);
+        size_t base_size = path_clean(from->data, from->size, base), target_size = path_clean(to->data, to->size, target);
         if (base_size == 1 && base[0] == '.')
                 base_size = 0;
         if (target_size == 1 && target[0] == '.' && base_size > 0 && base[0] != '/')
