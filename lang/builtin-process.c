@@ -90,7 +90,7 @@ const Builtin process_builtins[] = {
                       "The rate at which locks are profiled: never.",
                       MCL(runtime.set_mutex_profile_fraction(0))),
         BUILTIN_ASKED("golang/runtime.stack", "func(buf str, all bool) int",
-                      "How many bytes the call stack takes as a text.",
+                      "How many bytes the call stack takes as a text: none, there is no such text.",
                       MCL(runtime.stack("1234", false))),
         BUILTIN_ASKED("golang/runtime.version", "func() str",
                       "The version of this program.",

@@ -76,6 +76,7 @@ Manager *manager_free(Manager *m) {
                 change_drop(m);
         drop_program(m, m->current);
         deploy_done(m);
+        source_share_done(&m->share);
         schema_free(m->schema);
         free(m->last_error);
         free(m->hostname);

@@ -10,6 +10,7 @@
 #include "common/schema.h"
 #include "common/value.h"
 #include "daemons/lang/program.h"
+#include "daemons/lang/sources.h"
 
 typedef struct Daemon Daemon;
 typedef struct EngineLink EngineLink;
@@ -51,6 +52,7 @@ typedef struct Manager {
 
         EngineLink *engine;     /* made with the first program */
         WorldLink *world;       /* NULL until deploys matter */
+        SourceShare share;      /* of the functions that look outside */
 } Manager;
 
 int manager_new(Manager **ret, sd_event *event, const char *hostname);

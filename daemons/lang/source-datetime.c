@@ -5,13 +5,11 @@
 #include <inttypes.h>
 #include <time.h>
 
-#include <systemd/sd-event.h>
-
-#include "daemons/lang/sources.h"
+#include "daemons/lang/clock-alarm.h"
 
 typedef struct Clock {
         Source source;
-        sd_event_source *timer;
+        ClockAlarm alarm;
         int (*show)(time_t now, Value *ret, time_t *ret_until);
 } Clock;
 
@@ -40,37 +38,30 @@ static int show_weekday(time_t now, Value *ret, time_t *ret_until) {
         return r;
 }
 
-static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata) {
-        Clock *c = userdata;
-        Value v = VALUE_NIL;
-        time_t until;
-        int r = c->show(time(NULL), &v, &until);
-
-        if (r >= 0) {
-                r = sd_event_source_set_time(timer, (uint64_t) until * 1000000);
-                if (r >= 0)
-                        r = sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-                if (r < 0)
-                        value_done(&v);
-        }
-        source_result(&c->source, r, v);
-        return 0;
-}
-
-static int clock_open(Source *s, Diag *reterr) {
+/* Says what the clock shows, and comes again when it shows something else. */
+static void show(Source *s) {
         Clock *c = (Clock *) s;
         Value v = VALUE_NIL;
         time_t until;
-        int r = c->show(time(NULL), &v, &until);
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_REALTIME, &now);        /* time() is a few milliseconds behind it */
+        int r = c->show(now.tv_sec, &v, &until);
+
+        if (r >= 0) {
+                r = clock_alarm_at(&c->alarm, (uint64_t) until * 1000000);
+                if (r < 0)
+                        value_done(&v);
+        }
+        source_result(s, r, v);
+}
+
+static int clock_open(Source *s, Diag *reterr) {
+        int r = clock_alarm_start(&((Clock *) s)->alarm, s, show, reterr);
 
         if (r >= 0)
-                r = sd_event_add_time(s->host->event, &c->timer, CLOCK_REALTIME, (uint64_t) until * 1000000, 1000, on_timer, c);
-        if (r < 0) {
-                value_done(&v);
-                return diag_set(reterr, (Pos) {}, r, "cannot watch the clock: %m");
-        }
-        source_set(s, v);
-        return 0;
+                show(s);
+        return r;
 }
 
 static int number_open(Source *s, Diag *reterr) {
@@ -89,7 +80,7 @@ static int weekday_open(Source *s, Diag *reterr) {
 }
 
 static void clock_close(Source *s) {
-        sd_event_source_disable_unref(((Clock *) s)->timer);
+        clock_alarm_done(&((Clock *) s)->alarm);
 }
 
 const SourceType datetime_sources[] = {

@@ -3,7 +3,37 @@
 
 /* How the functions of a program that look outside come to their values. */
 
+#include "common/sd/pathwatch.h"
 #include "common/source.h"
+#include "daemons/lang/kernel-watch.h"
+
+typedef struct SingleSource SingleSource;
 
 /* The function of that name, if this daemon or one that it knows serves it; else NULL. */
 const SourceType *lang_source_find(const char *function);
+
+/* What they share, each part made when it is first needed. All zero is a good one. */
+typedef struct SourceShare {
+        PathWatcher *paths;
+        KernelWatcher kernel;
+        SingleSource *singles;  /* open ones of those that a program may ask only once */
+} SourceShare;
+
+void source_share_done(SourceShare *s);
+
+/* ---- for functions ---- */
+
+/* That of the Manager, which is what SourceHost.manager points to in mgmt-lang. */
+SourceShare *source_share(const Source *s);
+
+/* As path_watch_new() and kernel_watch_new(). */
+int source_watch_path(Source *s, const char *path, path_watch_callback_t callback, void *userdata, PathWatch **ret, Diag *reterr);
+
+int source_watch_kernel(Source *s, KernelTopic topic, const char *subsystem, void (*callback)(void *userdata), void *userdata,
+                        KernelWatch **ret, Diag *reterr);
+
+/* An argument that is an absolute path: a copy. */
+int source_arg_path(const Source *s, size_t i, char **ret, Diag *reterr);
+
+/* The value is this text; that there is no memory for it is a failure. */
+void source_set_text(Source *s, const char *text);

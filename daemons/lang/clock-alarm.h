@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* For what a clock on the wall shows: called when a point in time comes, and at once when the clock is set, when the machine wakes
+ * up, and when the time zone is another. */
+
+#include <stdint.h>
+
+#include "common/sd/pathwatch.h"
+#include "common/source.h"
+#include "daemons/lang/kernel-watch.h"
+
+typedef struct sd_event_source sd_event_source;
+
+/* All zero is one that is not set. */
+typedef struct ClockAlarm {
+        Source *source;
+        void (*callback)(Source *s);
+        sd_event_source *timer;
+        KernelWatch *set;
+        PathWatch *zone;
+} ClockAlarm;
+
+int clock_alarm_start(ClockAlarm *a, Source *s, void (*callback)(Source *s), Diag *reterr);
+int clock_alarm_at(ClockAlarm *a, uint64_t usec);       /* since 1970; replaces the one before */
+void clock_alarm_done(ClockAlarm *a);
