@@ -31,7 +31,11 @@ static int print_page(DocPage *p) {
                 return -ENOMEM;
         }
         fputs(text, stdout);
-        return fflush(stdout) == 0 ? 0 : -EIO;
+        if (fflush(stdout) != 0) {
+                output_error("cannot write: %m");
+                return -EIO;
+        }
+        return 0;
 }
 
 static int print_json(const Manual *m, const Topic *t) {

@@ -2,9 +2,6 @@
 
 /* What the manual says of each topic, as a page. */
 
-#include <ctype.h>
-#include <stdio.h>
-
 #include "daemons/mgmtctl/doc-manual.h"
 
 /* ---- functions ---- */
