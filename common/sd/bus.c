@@ -22,6 +22,10 @@ static const char *bus_address(void) {
 }
 
 int bus_open(sd_bus **ret, sd_event *event, const char *description) {
+        return bus_open_address(ret, event, description, bus_address());
+}
+
+int bus_open_address(sd_bus **ret, sd_event *event, const char *description, const char *address) {
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         int r;
 
@@ -29,7 +33,7 @@ int bus_open(sd_bus **ret, sd_event *event, const char *description) {
         if (r < 0)
                 return r;
         (void) sd_bus_set_description(bus, description);
-        r = sd_bus_set_address(bus, bus_address());
+        r = sd_bus_set_address(bus, address);
         if (r < 0)
                 return r;
         r = sd_bus_set_bus_client(bus, true);

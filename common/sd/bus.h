@@ -11,6 +11,7 @@
 /* The bus we live on: $MGMT_BUS_ADDRESS (mgmtctl run), else the system bus. With an event loop it is attached to it and connects
  * asynchronously, also later, when the bus appears. -EINVAL: the address is none. */
 int bus_open(sd_bus **ret, sd_event *event, const char *description);
+int bus_open_address(sd_bus **ret, sd_event *event, const char *description, const char *address);     /* any other one */
 
 /* The property Version, which every daemon's Manager has: the program's. One row of its vtable. */
 int bus_get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
