@@ -115,6 +115,8 @@ Manager *manager_free(Manager *m) {
                 graph_clear(m);
         m->proxies = proxies_free(m->proxies);
         m->names = names_free(m->names);
+        for (HostBusType i = 0; i < _HOST_BUS_MAX; i++)
+                m->buses[i] = host_bus_free(m->buses[i]);
         m->paths = path_watcher_free(m->paths);
         converger_done(&m->converger);
         scheduler_done(&m->scheduler);

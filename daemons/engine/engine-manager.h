@@ -15,6 +15,7 @@
 #include "common/sd/pathwatch.h"
 #include "daemons/engine/converger.h"
 #include "daemons/engine/events.h"
+#include "daemons/engine/host-bus.h"
 #include "daemons/engine/notify-journal.h"
 #include "daemons/engine/proxy.h"
 #include "daemons/engine/scheduler.h"
@@ -49,6 +50,7 @@ struct Manager {
         const ResourceType *const *types;       /* the kinds of this daemon */
         PathWatcher *paths;
         Names *names;
+        HostBus *buses[_HOST_BUS_MAX];  /* NULL until a kind needs it */
 
         Graph *graph;
         Vertex **vertices;              /* by id; NULL where there is none */

@@ -126,3 +126,11 @@ void local_host_path_changed(PathWatch *w, int error, void *userdata) {
         (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
         resource_watch_failed(r, error, &diag);
 }
+
+int local_host_bus(const Resource *r, HostBusType type, HostBus **ret) {
+        Manager *m = r->host->manager;
+        int k = m->buses[type] ? 0 : host_bus_new(&m->buses[type], r->host->event, type);
+
+        *ret = m->buses[type];
+        return k;
+}

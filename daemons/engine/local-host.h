@@ -4,6 +4,7 @@
 /* The engine's side of the resource contract (common/resource.h): what a kind reports, brought to its vertex. */
 
 #include "common/resource.h"
+#include "daemons/engine/host-bus.h"
 
 typedef struct Manager Manager;
 typedef struct Names Names;
@@ -20,3 +21,6 @@ Names *local_host_names(const Resource *r);
 
 /* What their watches on paths call; userdata is the Resource. */
 void local_host_path_changed(PathWatch *w, int error, void *userdata);
+
+/* A bus of this host, see host-bus.h, which is what calls this. */
+int local_host_bus(const Resource *r, HostBusType type, HostBus **ret);

@@ -129,6 +129,8 @@ static void bench_unmake(void) {
 static void bench_end(void) {
         bench_unmake();
         free(bench.reason);
+        for (HostBusType i = 0; i < _HOST_BUS_MAX; i++)
+                host_bus_free(bench.manager.buses[i]);
         path_watcher_free(bench.manager.paths);
         names_free(bench.manager.names);
         sd_event_unref(bench.event);
