@@ -68,6 +68,11 @@ static size_t text_size(const char *s) {
         return s ? strlen(s) : 0;
 }
 
+/* Of the empty text nothing would be seen. */
+static const char *shown(const char *text) {
+        return *text ? text : "\"\"";
+}
+
 char *difference_text(const Difference *d, bool with_diff) {
         StrBuf b = {};
 
@@ -78,11 +83,11 @@ char *difference_text(const Difference *d, bool with_diff) {
         else if (d->diff && with_diff)
                 strbuf_printf(&b, "%s:\n%.*s", d->field, (int) (strlen(d->diff) - endswith(d->diff, "\n")), d->diff);
         else if (d->from && d->to)
-                strbuf_printf(&b, "%s: %s -> %s", d->field, d->from, d->to);
+                strbuf_printf(&b, "%s: %s -> %s", d->field, shown(d->from), shown(d->to));
         else if (d->from)
-                strbuf_printf(&b, "%s: %s -> nothing", d->field, d->from);
+                strbuf_printf(&b, "%s: %s -> nothing", d->field, shown(d->from));
         else if (d->to)
-                strbuf_printf(&b, "%s: %s", d->field, d->to);
+                strbuf_printf(&b, "%s: %s", d->field, shown(d->to));
         else
                 strbuf_puts(&b, d->field);
         return strbuf_take(&b);
@@ -116,13 +121,18 @@ void differences_done(Differences *list) {
         *list = (Differences) {};
 }
 
+bool difference_is_for_people(const Difference *d) {
+        return !(d->flags & DIFFERENCE_UNKNOWN) || d->to;
+}
+
 char *differences_text(const Differences *list, bool with_diffs) {
         StrBuf b = {};
 
         for (size_t i = 0; i < list->n; i++) {
+                if (!difference_is_for_people(&list->items[i]))
+                        continue;
                 _cleanup_free_ char *text = difference_text(&list->items[i], with_diffs);
-
-                strbuf_puts(&b, i == 0 ? "" : with_diffs ? "\n" : ", ");
+                strbuf_puts(&b, b.size == 0 ? "" : with_diffs ? "\n" : ", ");
                 strbuf_puts(&b, text ? text : "out of memory");
         }
         return strbuf_take(&b);

@@ -11,7 +11,8 @@
 
 typedef enum DifferenceFlags {
         DIFFERENCE_SECRET       = 1 << 0,       /* there are no texts, because nobody shall see them */
-        DIFFERENCE_UNKNOWN      = 1 << 1,       /* what it will be cannot be known before other things are done; to says why */
+        DIFFERENCE_UNKNOWN      = 1 << 1,       /* what it will be cannot be known before other things are done; to says why, unless it is
+                                                 * only a value to be sent, which is for receivers to know */
         _DIFFERENCE_FLAGS       = DIFFERENCE_SECRET | DIFFERENCE_UNKNOWN,
 } DifferenceFlags;
 
@@ -45,5 +46,7 @@ enum {
 int differences_add(Differences *list, Difference *d);  /* takes the content of d, also on failure */
 void differences_done(Differences *list);
 
-/* One after another: separated by newlines, or, without diffs, by ", ". */
+bool difference_is_for_people(const Difference *d);
+
+/* Those for people, one after another: separated by newlines, or, without diffs, by ", ". */
 char *differences_text(const Differences *list, bool with_diffs);

@@ -86,6 +86,7 @@ struct ResourceHost {
         void *manager;          /* the daemon's Manager, for what its kinds share (a store, a connection) */
         const char *hostname;   /* this host's name in the cluster */
         const char *state_dir;  /* where this daemon may keep state, without trailing slash */
+        bool only_looks;        /* no attempt applies, and what is in state_dir belongs to somebody else: it is only read */
 
         void (*changed)(Resource *r);
         void (*armed)(Resource *r);
@@ -201,7 +202,7 @@ void resource_log(Resource *r, int priority, const char *format, ...) _printf_(3
 #define resource_error(r, reterr, error, ...) diag_set((reterr), (r)->pos, (error), __VA_ARGS__)
 
 /* The directory where this one resource may keep state, created on demand (mode 0700), with a trailing slash; it survives
- * restarts. Owned by the caller. */
+ * restarts. Owned by the caller. With ResourceHost.only_looks it may not be there. */
 int resource_state_dir(const Resource *r, char **ret);
 
 /* ---- for hosts ---- */

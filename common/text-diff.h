@@ -8,7 +8,7 @@
 
 enum {
         TEXT_DIFF_INPUT_MAX = 1024 * 1024,      /* bytes of either text */
-        TEXT_DIFF_MAX = 32 * 1024,              /* bytes that come out; a last line says how much is left out */
+        TEXT_DIFF_MAX = 15 * 1024,              /* bytes that come out; a last line says how much is left out */
 };
 
 /* The empty string for equal texts. -EFBIG: one is too long; -EINVAL: one is no text, because there is a NUL in it; -ENOMEM. */

@@ -107,6 +107,8 @@ bool arming_limit(Scheduler *s, Vertex *v) {
 /* ---- poll ---- */
 
 static int32_t poll_sec(const Vertex *v) {
+        if (v->manager->options.plan)
+                return -1;
         return v->polled ? FALLBACK_POLL_SEC : v->resource->meta.poll;
 }
 

@@ -121,11 +121,15 @@ void drift_add_notification(Vertex *root) {
 bool drift_excuses(Vertex *root, int error, const Diag *diag) {
         const char *why = diag->message ? diag->message : root->error.message;
 
-        if (!root->resource->meta.noop || !root->behind_drift)
+        bool waits = error == -EAGAIN && root->manager->options.plan;
+
+        if (!root->resource->meta.noop || !(root->behind_drift || waits))
                 return false;
         if (error == -EAGAIN && proxies_waits_for_daemon(root->resource))
                 return false;
-        add(root, "", strdup(why ? why : strerrordesc_np(-error)), DIFFERENCE_UNKNOWN);
+        /* One that has said what it would do needs no other excuse. */
+        if (!root->differences || root->differences->n == 0)
+                add(root, "", strdup(why ? why : strerrordesc_np(-error)), DIFFERENCE_UNKNOWN);
         return true;
 }
 

@@ -8,6 +8,7 @@
 #include "common/sd/daemon.h"
 #include "common/sd/log.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/graph-bus.h"
 #include "daemons/engine/id-pattern.h"
 #include "daemons/engine/resource-bus.h"
 
@@ -175,6 +176,8 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_RESULT("a(sssttss)", resources), method_list_resources, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetErrors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssttss)", resources), method_get_errors,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListDifferences", SD_BUS_ARGS("u", offset, "u", limit),
+                                SD_BUS_RESULT("a(sssssaa{sv})", resources), graph_bus_list_differences, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetResource", SD_BUS_ARGS("s", kind, "s", name), SD_BUS_RESULT("o", path), method_get_resource,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("s", kind, "s", name), SD_BUS_NO_RESULT, method_check, 0),

@@ -30,6 +30,9 @@ typedef struct UidIndex UidIndex;
 /* From the command line. */
 typedef struct EngineOptions {
         bool noop;                      /* for every resource */
+        bool plan;                      /* with noop: find out what would be changed, once: no watches, no retries, no waiting for what
+                                         * does not come by itself */
+        const char *state_of;           /* with plan: the directory of the engine whose place this one takes; NULL: our own */
         uint32_t sema;                  /* at most so many attempts at once; 0: no limit */
         int converger_timeout;          /* seconds; negative: instant, and no status file */
         const char *status_file;

@@ -16,6 +16,8 @@ enum {
         ARG_CONVERGER_TIMEOUT = 256,
         ARG_CONVERGER_STATUS_FILE,
         ARG_NOOP,
+        ARG_PLAN,
+        ARG_STATE_OF,
         ARG_SEMA,
 };
 
@@ -23,7 +25,9 @@ static const struct option options[] = {
         { "converger-timeout", required_argument, NULL, ARG_CONVERGER_TIMEOUT },
         { "converger-status-file", required_argument, NULL, ARG_CONVERGER_STATUS_FILE },
         { "noop", no_argument, NULL, ARG_NOOP },
+        { "plan", no_argument, NULL, ARG_PLAN },
         { "sema", required_argument, NULL, ARG_SEMA },
+        { "state-of", required_argument, NULL, ARG_STATE_OF },
         {}
 };
 
@@ -55,6 +59,12 @@ static int engine_option(Daemon *d, int value, const char *argument) {
                 return 0;
         case ARG_NOOP:
                 arg_options.noop = true;
+                return 0;
+        case ARG_PLAN:
+                arg_options.noop = arg_options.plan = true;
+                return 0;
+        case ARG_STATE_OF:
+                arg_options.state_of = argument;
                 return 0;
         case ARG_SEMA:
                 r = parse_int(argument, -1, INT_MAX, &n);
@@ -105,7 +115,9 @@ int main(int argc, char *argv[]) {
                         "  --converger-timeout=S       converged means: nothing happened for S seconds (-1: no waiting)\n"
                         "  --converger-status-file=F   append true or false to F whenever that changes\n"
                         "  --noop                      change nothing, only look\n"
-                        "  --sema=N                    at most N resources at once\n",
+                        "  --plan                      the same, once: without watching and without waiting\n"
+                        "  --sema=N                    at most N resources at once\n"
+                        "  --state-of=DIR              with --plan: where resources have kept what they look at\n",
                 .option = engine_option,
                 .start = engine_start,
                 .stop = engine_stop,

@@ -99,6 +99,8 @@ static int build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Dia
                 (void) diag_prefix(reterr, "%s[%s]", spec->kind, spec->name);
                 return k;
         }
+        if (m->options.plan)
+                r->meta.retry = 0;
         *ret = TAKE_PTR(r);
         return 0;
 }

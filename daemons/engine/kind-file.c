@@ -552,7 +552,7 @@ static int tell_type(File *f, const Found *x, mode_t type, const char *word, Dia
         return 0;
 }
 
-/* It would be made: then at least its directory has to be there, or be made before. */
+/* If it would be made, its directory has to be there, or be made before. */
 static int check_place(const File *f, Found *x, Diag *reterr) {
         if (x->exists || f->recurse)
                 return 0;
@@ -602,7 +602,7 @@ static int check_content(File *f, bool apply, Found *x, bool *changed, Diag *ret
                 return r;
         file_content_differs(&f->resource, has_type(x, S_IFREG) ? x->fd : -EBADF, (size_t) x->st.st_size, &c);
         if (!apply)
-                return check_place(f, x, reterr);
+                return 0;
         if (x->exists && S_ISDIR(x->st.st_mode)) {
                 r = clear_way(f, x, reterr);
                 if (r < 0)
@@ -655,7 +655,7 @@ static int check_directory(File *f, bool apply, Found *x, bool *changed, Diag *r
         if (r < 0)
                 return r;
         if (!apply)
-                return check_place(f, x, reterr);
+                return 0;
         if (x->exists) {
                 r = clear_way(f, x, reterr);
                 if (r < 0)
@@ -674,8 +674,10 @@ static int check_empty(File *f, bool apply, Found *x, bool *changed, Diag *reter
                 return 0;
         *changed = true;
         resource_differs(&f->resource, "state", "absent", "file");
+        if (!apply)
+                return 0;
         r = found_where(f, x, reterr);
-        if (r < 0 || !apply)
+        if (r < 0)
                 return r;
         _cleanup_close_ int fd = openat(x->where.dir_fd, x->where.base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (fd < 0)
@@ -699,7 +701,7 @@ static int check_symlink(File *f, bool apply, Found *x, bool *changed, Diag *ret
                 return r;
         resource_differs_bytes(&f->resource, "source", n >= 0 ? text : NULL, (size_t) MAX(n, 0), f->source, strlen(f->source));
         if (!apply)
-                return check_place(f, x, reterr);
+                return 0;
         if (x->exists && !S_ISLNK(x->st.st_mode)) {
                 r = clear_way(f, x, reterr);
                 if (r < 0)
@@ -743,7 +745,9 @@ static int check_all(File *f, bool apply, Found *x, bool *changed, Diag *reterr)
                 r = exists ? check_directory(f, apply, x, changed, reterr) : 0;
         else
                 r = exists ? check_empty(f, apply, x, changed, reterr) : 0;
-        return r < 0 ? r : check_access(f, apply, x, changed, reterr);
+        if (r >= 0)
+                r = check_access(f, apply, x, changed, reterr);
+        return r < 0 || apply || !*changed ? r : check_place(f, x, reterr);
 }
 
 static int file_check_apply(Resource *r, bool apply, Diag *reterr) {

@@ -95,3 +95,19 @@ int address_resolve(const char *address, struct sockaddr_storage *ret, socklen_t
         freeaddrinfo(list);
         return 0;
 }
+
+int address_try(const char *address) {
+        struct sockaddr_storage a;
+        int yes = 1, no = 0, r;
+        socklen_t size;
+
+        r = address_resolve(address, &a, &size);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0)
+                return -errno;
+        if (a.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)) < 0)
+                return -errno;
+        return bind(fd, (const struct sockaddr *) &a, size) < 0 ? -errno : 0;
+}

@@ -12,3 +12,6 @@
 int address_validate(const char *address, Pos pos, Diag *reterr);
 
 int address_resolve(const char *address, struct sockaddr_storage *ret, socklen_t *ret_size);
+
+/* 0 if one could listen there; -EADDRINUSE if somebody does, or why else not. Nobody can connect meanwhile. */
+int address_try(const char *address);

@@ -24,6 +24,8 @@ typedef struct HttpServer {
         Value write_timeout;
         Value shutdown_timeout;
         char *root;
+
+        bool listens;
 } HttpServer;
 
 static const FieldSpec http_server_fields[] = {
@@ -127,9 +129,14 @@ static int http_server_watch(Resource *r, Diag *reterr) {
         _cleanup_(diag_done) Diag diag = {};
         int k;
 
+        if (r->meta.noop) {
+                resource_armed(r);
+                return 0;
+        }
         k = http_manager_listen(r->host->manager, r->name, address_of(s), &serving, &diag);
         if (k < 0)
                 return resource_error(r, reterr, k, "%s", diag.message ? diag.message : "out of memory");
+        s->listens = true;
         resource_armed(r);
         return 0;
 }
@@ -137,11 +144,25 @@ static int http_server_watch(Resource *r, Diag *reterr) {
 static void http_server_unwatch(Resource *r) {
         HttpServer *s = (HttpServer *) r;
 
-        http_manager_release(r->host->manager, s, timeout_usec(s, s->shutdown_timeout));
+        if (s->listens)
+                http_manager_release(r->host->manager, s, timeout_usec(s, s->shutdown_timeout));
+        s->listens = false;
+}
+
+/* Under noop nobody listens. If another process does, it is most likely the mgmt-http of the program that is in force. */
+static int would_listen(HttpServer *s, Diag *reterr) {
+        int k = address_try(address_of(s));
+
+        if (k == -EADDRINUSE)
+                return CHECK_OK;
+        if (k < 0)
+                return resource_error(&s->resource, reterr, k, "cannot listen on '%s': %m", address_of(s));
+        resource_differs(&s->resource, "address", NULL, address_of(s));
+        return CHECK_CHANGED;
 }
 
 static int http_server_check_apply(Resource *r, bool apply, Diag *reterr) {
-        const HttpServer *s = (const HttpServer *) r;
+        HttpServer *s = (HttpServer *) r;
         struct stat st;
 
         if (s->root[0]) {
@@ -150,7 +171,7 @@ static int http_server_check_apply(Resource *r, bool apply, Diag *reterr) {
                 if (!S_ISDIR(st.st_mode))
                         return resource_error(r, reterr, -ENOTDIR, "root must be a directory, '%s' is not", s->root);
         }
-        return CHECK_OK;
+        return apply || s->listens ? CHECK_OK : would_listen(s, reterr);
 }
 
 const ResourceType http_server_type = {

@@ -194,6 +194,14 @@ void output_error(const char *format, ...) {
         }
 }
 
+void output_parts(const OutputPart *parts, size_t n) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+
+        for (size_t i = 0; i < n; i++)
+                add_colored(&b, color_out, parts[i].color, parts[i].text);
+        print_line(stdout, &b);
+}
+
 static void print_diag(const char *severity, const Diag *d, const char *source, size_t source_size) {
         if (!arg_json) {
                 _cleanup_free_ char *text = diag_render(d, source, source_size, color_err);
@@ -238,8 +246,9 @@ static const struct {
         { "changed", OUTPUT_GREEN },
         { "ok", OUTPUT_GREEN },
         { "failed", OUTPUT_RED },
+        { "retrying", OUTPUT_YELLOW },
         { "waiting", OUTPUT_YELLOW },
-        { "would-change", OUTPUT_YELLOW },
+        { "drifted", OUTPUT_YELLOW },
         { "true", OUTPUT_GREEN },
 };
 

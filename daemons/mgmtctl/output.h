@@ -40,6 +40,15 @@ void output_json_str(struct json_object *j, const char *key, const char *text);
 void output_progress(const char *format, ...) _printf_(1, 2);
 void output_progress_clear(void);
 
+/* A line on stdout, put together from coloured parts. */
+typedef struct OutputPart {
+        const char *color;      /* one of below, or NULL */
+        const char *text;
+} OutputPart;
+
+void output_parts(const OutputPart *parts, size_t n);
+#define output_line(...) output_parts((const OutputPart[]) { __VA_ARGS__ }, ELEMENTSOF(((const OutputPart[]) { __VA_ARGS__ })))
+
 /* A table for people: columns as wide as they need, the last one cut at the terminal's edge. */
 typedef struct OutputCell {
         char *text;             /* owned */

@@ -93,6 +93,18 @@ void program_done(Program *p) {
         *p = (Program) { .fd = -EBADF };
 }
 
+char *program_place(const Program *p, const char *text) {
+        const char *colon = text[0] == '/' ? strchr(text, ':') : NULL;
+        char *place;
+
+        if (!colon)
+                return NULL;
+        _cleanup_free_ char *bundle_path = strndup(text, (size_t) (colon - text));
+        _cleanup_free_ char *path = bundle_path ? input_from_bundle(&p->input, bundle_path) : NULL;
+        _cleanup_free_ char *shown = path ? input_display(&p->input, path) : NULL;
+        return shown && asprintf(&place, "%s%s", shown, colon) >= 0 ? place : NULL;
+}
+
 /* "FILE:LINE:COLUMN: TEXT". false if the line does not look so. */
 static bool parse_place(const Program *p, const char *line, Diag *ret) {
         const char *colon = line[0] == '/' ? strchr(line, ':') : NULL;

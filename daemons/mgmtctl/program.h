@@ -35,6 +35,9 @@ void program_done(Program *p);
 /* Files are named as the user sees them, and the line is shown. d loses the names that it had. */
 void program_print_diag(const Input *i, Diag *d);
 
+/* "FILE:LINE:COLUMN" of the bundle, with the file as the user sees it. The caller's; NULL if it is no place. */
+char *program_place(const Program *p, const char *text);
+
 /* What a daemon says of the program: its lines that begin with a place in the bundle are shown with the text there. */
 void program_print_error(const Program *p, const char *text);
 

@@ -13,6 +13,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/io.h"
 #include "common/map.h"
 #include "common/sd/log.h"
 #include "common/wire.h"
@@ -22,6 +23,7 @@ enum {
         SCHEMA_VERSION = 1,
         JOBS_PER_TURN = 256,
         BUSY_TRIES = 500,
+        COPY_TRIES = 20,
 };
 
 #define BUSY_USEC (UINT64_C(10) * 1000)
@@ -490,6 +492,60 @@ int database_open(Database **ret, sd_event *event, const char *path, Diag *reter
 
         *ret = TAKE_PTR(d);
         return 0;
+}
+
+/* ---- copies ---- */
+
+static int copy_file(const char *from, const char *to, struct stat *ret) {
+        _cleanup_close_ int in = open(from, O_RDONLY|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK), out = -EBADF;
+        char buffer[65536];
+        ssize_t n;
+
+        *ret = (struct stat) {};
+        (void) unlink(to);
+        if (in < 0)
+                return errno == ENOENT ? 0 : -errno;
+        out = open(to, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC|O_NOFOLLOW, 0600);
+        if (out < 0)
+                return -errno;
+        while ((n = read(in, buffer, sizeof(buffer))) > 0) {
+                int r = write_all(out, buffer, (size_t) n);
+                if (r < 0)
+                        return r;
+        }
+        return n < 0 || fstat(in, ret) < 0 ? -errno : 1;
+}
+
+static bool is_same(const char *path, const struct stat *before) {
+        struct stat now = {};
+
+        if (stat(path, &now) < 0 && errno != ENOENT)
+                return false;
+        return now.st_ino == before->st_ino && now.st_size == before->st_size &&
+                now.st_mtim.tv_sec == before->st_mtim.tv_sec && now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+}
+
+/* The database and its log belong together, so neither may change while the other is copied. SQLite itself could do this, but not
+ * without making files beside the original. */
+int database_copy(const char *from, const char *to) {
+        _cleanup_free_ char *log = NULL, *log_copy = NULL;
+
+        if (asprintf(&log, "%s-wal", from) < 0)
+                log = NULL;
+        if (asprintf(&log_copy, "%s-wal", to) < 0)
+                log_copy = NULL;
+        if (!log || !log_copy)
+                return -ENOMEM;
+        for (int attempt = 0; attempt < COPY_TRIES; attempt++) {
+                struct stat data, lines;
+                int r = copy_file(from, to, &data), k = r > 0 ? copy_file(log, log_copy, &lines) : 0;
+
+                if (r <= 0 || k < 0)
+                        return r < 0 ? r : k;
+                if (is_same(from, &data) && is_same(log, &lines))
+                        return 0;
+        }
+        return -EBUSY;
 }
 
 Database *database_free(Database *d) {

@@ -30,6 +30,10 @@ struct DatabaseJob {
 
 /* Opens the database, or makes it. path is absolute. */
 int database_open(Database **ret, sd_event *event, const char *path, Diag *reterr);
+
+/* Makes a file of a database that somebody else may be writing, without touching theirs. 0 also if there is none. */
+int database_copy(const char *from, const char *to);
+
 Database *database_free(Database *d);   /* jobs that wait end with -ECANCELED */
 DEFINE_CLEANUP(Database *, database_free)
 

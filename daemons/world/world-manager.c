@@ -170,6 +170,28 @@ static void on_others(void *userdata) {
         store_changed(m->local);
 }
 
+static const char *arg_copy_of = NULL;
+
+int world_option(Daemon *d, int value, const char *argument) {
+        if (value != WORLD_OPTION_COPY_OF)
+                return -EINVAL;
+        arg_copy_of = argument;
+        return 0;
+}
+
+static int copy_database(const char *path, Diag *reterr) {
+        _cleanup_free_ char *from = NULL;
+
+        if (!arg_copy_of)
+                return 0;
+        if (asprintf(&from, "%s/world.sqlite", arg_copy_of) < 0) {
+                from = NULL;
+                return -ENOMEM;
+        }
+        int r = database_copy(from, path);
+        return r < 0 ? diag_set(reterr, (Pos) {}, r, "cannot copy '%s': %m", from) : 0;
+}
+
 static int open_stores(WorldManager *m) {
         _cleanup_(diag_done) Diag diag = {};
         _cleanup_free_ char *path = NULL;
@@ -183,7 +205,9 @@ static int open_stores(WorldManager *m) {
                 m->store_uri = NULL;
                 return -ENOMEM;
         }
-        r = database_open(&m->database, m->daemon->event, path, &diag);
+        r = copy_database(path, &diag);
+        if (r >= 0)
+                r = database_open(&m->database, m->daemon->event, path, &diag);
         if (r >= 0)
                 r = deploys_open(&m->deploys, m->database, &diag);
         if (r < 0 && diag.error < 0) {

@@ -27,7 +27,10 @@ typedef struct WorldManager {
 
 extern const ResourceType *const world_kinds[];
 
+enum { WORLD_OPTION_COPY_OF = 256 };    /* begin with a copy of the database in this directory */
+
 /* As DaemonSpec wants them; d->manager is the WorldManager. */
+int world_option(Daemon *d, int value, const char *argument);
 int world_manager_start(Daemon *d);
 void world_manager_stop(Daemon *d);
 

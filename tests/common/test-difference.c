@@ -150,7 +150,7 @@ TEST(as_text) {
                 { NULL, "b", false, true, "f: b" },
                 { "a", NULL, false, true, "f: a -> nothing" },
                 { NULL, NULL, false, true, "f" },
-                { "", "b", false, true, "f:  -> b" },
+                { "", "b", false, true, "f: \"\" -> b" },
                 { "a\n", "b\n", false, true, "f:\n@@ -1 +1 @@\n-a\n+b" },
                 { "a\n", "b\n", false, false, "f" },
                 { "a\n", "b\nc\n", true, true, "f: 2 bytes -> 4 bytes" },

@@ -134,7 +134,7 @@ TEST(values_that_are_not_there_yet) {
         run(&e);
         CHECK_TRACE("a");                                       /* to look at b would tell nothing */
         CHECK_STR(state_of(&e, "b"), "drifted");
-        CHECK_DRIFT("a", "param: drifted -> secretive\nn cannot be known yet");
+        CHECK_DRIFT("a", "param: drifted -> secretive");
         CHECK_DRIFT("b", "in cannot be known yet: probe[a] has to send it first");
 
         set(world.drift, "a", 0);
@@ -142,6 +142,32 @@ TEST(values_that_are_not_there_yet) {
         run(&e);
         CHECK_TRACE("a b<5 b");
         CHECK_STR(state_of(&e, "b"), "ok");
+}
+
+/* A plan looks once: it watches nothing, tries nothing again and does not wait. */
+TEST(a_plan) {
+        static const EngineOptions plan = { .converger_timeout = 0, .noop = true, .plan = true, .state_of = "/nowhere" };
+        __attribute__((__cleanup__(engine_end))) Engine e;
+        REQUIRE(engine_begin_with(&e, probe_types, &plan) >= 0);
+        e.options.noop = true;
+
+        set(world.drift, "a", 1);
+        set(world.failures, "b", 5);
+        CHECK_INT(swap(&e, true, "a:right+quiet b:retry=3,delay=1000 c:need d c>d x:late y:nowatch"), 0);
+        run(&e);
+        CHECK_TRACE("a b! c~ d x y");
+        CHECK_DRIFT("a", "param: drifted -> right+quiet");
+        CHECK_STR(state_of(&e, "b"), "failed");
+        CHECK_DRIFT("c", "cannot be known yet: told to wait");
+        CHECK_STR(state_of(&e, "d"), "ok");
+        CHECK_STR(state_of(&e, "x"), "ok");
+        CHECK_STR(state_of(&e, "y"), "ok");
+        CHECK(e.m->converger.converged);
+
+        _cleanup_free_ char *dir = NULL;
+        CHECK_INT(resource_state_dir(find_vertex(&e, "a")->resource, &dir), 0);
+        CHECK(startswith(dir, "/nowhere/"));
+        CHECK_INT(access(dir, F_OK), -1);
 }
 
 TEST_MAIN()

@@ -29,7 +29,7 @@ TEST(prints_what_is_new) {
         CHECK_INT(bench_set("msg="), 0);
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: <empty>\n");
-        CHECK_DIFFERENCES("msg: hello -> \n");
+        CHECK_DIFFERENCES("msg: hello -> \"\"\n");
         bench.refresh = true;
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: <empty>\n");

@@ -486,6 +486,37 @@ TEST(database_is_private_and_comes_back) {
         CHECK_VALUE(&p, p.shared, "k", NULL, "\"x\"");
 }
 
+/* Taken while somebody writes: whole, and without a trace at the original. */
+TEST(copies) {
+        _cleanup_(place_done) Place p;
+        char copy[128], wal[128];
+        struct stat before, after;
+
+        place_init(&p);
+        snprintf(copy, sizeof(copy), "%s/copy.sqlite", p.directory);
+        snprintf(wal, sizeof(wal), "%s-wal", p.path);
+        CHECK(set_str(&p, "k", NULL, "x"));
+        CHECK_INT(stat(wal, &before), 0);
+        CHECK(before.st_size > 0);      /* not in the file itself yet */
+        CHECK_INT(database_copy(p.path, copy), 0);
+        CHECK_INT(stat(wal, &after), 0);
+        CHECK(before.st_size == after.st_size && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec);
+
+        CHECK(set_str(&p, "k", NULL, "y"));
+        place_close(&p);
+        memcpy(p.path, copy, sizeof(p.path));
+        CHECK_INT(place_open(&p, NULL), 0);
+        CHECK_VALUE(&p, p.shared, "k", NULL, "\"x\"");
+
+        /* again over the one that is there; of one that is not there; of one that may not be read */
+        snprintf(copy, sizeof(copy), "%s/again.sqlite", p.directory);
+        CHECK_INT(database_copy(p.path, copy), 0);
+        CHECK_INT(database_copy(p.path, copy), 0);
+        CHECK_INT(database_copy("/no/such/file", copy), 0);
+        CHECK_INT(access(copy, F_OK), -1);
+        CHECK_INT(database_copy(p.directory, copy), -EISDIR);
+}
+
 /* What a start that was cut off left behind is not taken for a database, nor for a part of the new one. */
 TEST(drafts_are_removed) {
         static const char *const suffixes[] = { ".new", ".new-wal", ".new-journal", ".new-shm" };
