@@ -257,6 +257,38 @@ static bool str_equal(const ValueStr *a, const ValueStr *b) {
         return a == b || (a->size == b->size && memcmp(a->data, b->data, a->size) == 0);
 }
 
+bool value_same_deep(Value a, Value b) {
+        switch (a.kind) {
+        case TYPE_NIL:
+                return true;
+        case TYPE_LIST:
+                if (a.l->n != b.l->n)
+                        return false;
+                for (uint32_t i = 0; i < a.l->n; i++)
+                        if (!value_same(a.l->items[i], b.l->items[i]))
+                                return false;
+                return true;
+        case TYPE_MAP:
+                if (a.m->n != b.m->n)
+                        return false;
+                for (uint32_t i = 0; i < a.m->n; i++)
+                        if (!value_same(a.m->items[i].key, b.m->items[i].key) ||
+                            !value_same(a.m->items[i].value, b.m->items[i].value))
+                                return false;
+                return true;
+        case TYPE_STRUCT:
+                if (a.st->n != b.st->n)
+                        return false;
+                for (uint32_t i = 0; i < a.st->n; i++)
+                        if (!str_equal(a.st->fields[i].name, b.st->fields[i].name) ||
+                            !value_same(a.st->fields[i].value, b.st->fields[i].value))
+                                return false;
+                return true;
+        default:
+                return value_equal(a, b);
+        }
+}
+
 bool value_equal(Value a, Value b) {
         if (a.kind != b.kind)
                 return false;

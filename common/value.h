@@ -137,6 +137,15 @@ const Value *value_struct_get(Value st, const char *name);      /* NULL if absen
 /* ---- comparing ---- */
 
 bool value_equal(Value a, Value b);             /* deep; functions by identity; NaN differs from itself */
+/* Whether nobody could tell them apart. What both share is not looked into, and NaN is the same as itself. */
+bool value_same_deep(Value a, Value b);
+static inline bool value_same(Value a, Value b) {
+        if (a.kind != b.kind)
+                return false;
+        if (a.kind == TYPE_INT || (a.kind != TYPE_BOOL && a.i == b.i))
+                return a.i == b.i;
+        return value_same_deep(a, b);
+}
 int value_compare(Value a, Value b);            /* the internal order that printing uses: total, total even over kinds */
 uint64_t value_hash(Value v);
 

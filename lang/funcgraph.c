@@ -98,12 +98,20 @@ static Node *take_lowest(FuncGraph *g) {
 /* ---- nodes ---- */
 
 Node *node_new(FuncGraph *g, const NodeType *type, Pos pos) {
+        return node_new_with(g, type, 0, pos);
+}
+
+Node *node_new_with(FuncGraph *g, const NodeType *type, size_t extra, Pos pos) {
         if (buckets_grow(g, 0) < 0)
                 return NULL;
 
-        Node *n = calloc(1, type->size);
+        Node *n = calloc(1, type->size + extra);
         if (!n)
                 return NULL;
+        n->in = n->in_place;
+        n->capacity_in = NODE_INPUTS_IN_PLACE;
+        n->out = n->out_place;
+        n->capacity_out = NODE_OUTPUTS_IN_PLACE;
         n->type = type;
         n->pos = pos;
         n->next = g->nodes;
@@ -112,6 +120,34 @@ Node *node_new(FuncGraph *g, const NodeType *type, Pos pos) {
         g->nodes = n;
         g->n_nodes++;
         return n;
+}
+
+/* Room for one more in an array that begins in the node itself. */
+#define GROW_FROM(array, count, capacity, in_place) \
+        ({ \
+                int _k = 0; \
+                if ((count) >= (capacity)) { \
+                        size_t _want = (size_t) (capacity) * 2 + 2; \
+                        void *_moved = reallocarray((array) == (in_place) ? NULL : (array), _want, sizeof(*(array))); \
+                        if (!_moved) \
+                                _k = -ENOMEM; \
+                        else { \
+                                if ((array) == (in_place)) \
+                                        memcpy(_moved, (in_place), sizeof(in_place)); \
+                                (array) = _moved; \
+                                (capacity) = (uint32_t) _want; \
+                        } \
+                } \
+                _k; \
+        })
+
+static void free_links(Node *n) {
+        if (n->in != n->in_place)
+                free(n->in);
+        if (n->out != n->out_place)
+                free(n->out);
+        n->in = NULL;
+        n->out = NULL;
 }
 
 static void remove_output(Node *from, uint32_t at) {
@@ -155,10 +191,7 @@ static void collect(FuncGraph *g, Node *n) {
                 Node *dying = todo;
                 if (dying->n_in == 0) {
                         todo = dying->next;
-                        free(dying->in);
-                        free(dying->out);
-                        dying->in = NULL;
-                        dying->out = NULL;
+                        free_links(dying);
                         if (!dying->queued)
                                 free(dying);
                         n = NULL;
@@ -214,7 +247,7 @@ int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from) {
         if (before == from)
                 return 0;
         if (from) {
-                if (GROW(from->out, from->n_out, from->capacity_out) < 0 || node_raise(g, n, from->height + 1) < 0)
+                if (GROW_FROM(from->out, from->n_out, from->capacity_out, from->out_place) < 0 || node_raise(g, n, from->height + 1) < 0)
                         return -ENOMEM;
                 uint32_t at = n->in[i].at;
                 n->in[i] = (NodeInput) { from, from->n_out };
@@ -232,7 +265,7 @@ int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from) {
 }
 
 int node_add_input(FuncGraph *g, Node *n, Node *from) {
-        if (GROW(n->in, n->n_in, n->capacity_in) < 0)
+        if (GROW_FROM(n->in, n->n_in, n->capacity_in, n->in_place) < 0)
                 return -ENOMEM;
         n->in[n->n_in++] = (NodeInput) {};
         return from ? node_set_input(g, n, n->n_in - 1, from) : 0;
@@ -244,11 +277,12 @@ static void queue_outputs(FuncGraph *g, Node *n) {
 }
 
 void node_set(FuncGraph *g, Node *n, Value v) {
-        if (n->set && !n->failure && value_equal(n->value, v)) {
+        if (n->set && !n->failure && value_same(n->value, v)) {
                 value_done(&v);
                 return;
         }
-        n->failure = failure_unref(n->failure);
+        if (n->failure)
+                n->failure = failure_unref(n->failure);
         value_done(&n->value);
         n->value = v;
         n->set = true;
@@ -281,15 +315,15 @@ Node *node_source(FuncGraph *g, Value v) {
 }
 
 int node_freeze(FuncGraph *g, Node *n) {
+        if (n->type->done)
+                n->type->done(g, n);
+        n->type = &source_type;
         while (n->n_in > 0) {
                 int r = node_set_input(g, n, n->n_in - 1, NULL);
                 if (r < 0)
                         return r;
                 n->n_in--;
         }
-        if (n->type->done)
-                n->type->done(g, n);
-        n->type = &source_type;
         n->constant = true;
         return 0;
 }

@@ -41,22 +41,27 @@ typedef struct NodeOutput {
         uint32_t input;         /* place among to's inputs */
 } NodeOutput;
 
+/* Most nodes have one or two inputs and one output: those stand in the node itself. What a wave touches comes first. */
+enum { NODE_INPUTS_IN_PLACE = 2, NODE_OUTPUTS_IN_PLACE = 1 };
+
 struct Node {
-        const NodeType *type;
         Value value;
         Failure *failure;
+        const NodeType *type;
+        Node *queue_next;
+        uint32_t height;
         bool set;               /* has a value (nil counts) or a failure */
         bool queued, dead, constant;
-        uint32_t height;
-        uint32_t n_in, capacity_in;
-        uint32_t n_out, capacity_out;
+        uint32_t n_in, n_out;
+        NodeInput *in;          /* in_place, or owned */
+        NodeOutput *out;        /* likewise */
+        NodeInput in_place[NODE_INPUTS_IN_PLACE];
+        NodeOutput out_place[NODE_OUTPUTS_IN_PLACE];
+        uint32_t capacity_in, capacity_out;
         uint32_t n_hold;        /* who keeps it besides its outputs */
         uint32_t slot;          /* where env remembers it */
-        NodeInput *in;
-        NodeOutput *out;
         Env *env;               /* or NULL */
         Pos pos;
-        Node *queue_next;
         Node *prev, *next;      /* of all nodes */
 };
 
@@ -103,6 +108,8 @@ struct FuncGraph {
         StmtNode *problems;
         Output *output;
 
+        Diag error;             /* empty, but while a node is failing: so that nodes need not prepare one each time */
+
         bool running;           /* a wave is under way */
         size_t n_waiting;       /* sources whose value is still to come */
         struct SourceNode *spoken;      /* sources that said something and want to know that it was taken */
@@ -118,6 +125,7 @@ const Failure *funcgraph_problem(const FuncGraph *g);   /* the first in the prog
 /* ---- nodes ---- */
 
 Node *node_new(FuncGraph *g, const NodeType *type, Pos pos);
+Node *node_new_with(FuncGraph *g, const NodeType *type, size_t extra, Pos pos);         /* with that many bytes after its struct */
 int node_add_input(FuncGraph *g, Node *n, Node *from);  /* 0 or -ENOMEM */
 int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from);      /* from may be NULL */
 void node_hold(Node *n);

@@ -10,14 +10,16 @@
 
 /* ---- arguments ---- */
 
-#define ARG_KNOWN UINT32_MAX
-
-/* Those that are known stand in values for good; the others are taken from the inputs each time, and are only borrowed. */
+/* Those that are known stand in their places for good; the others are taken from the inputs each time, and are only borrowed. */
 typedef struct Args {
-        Value *values;          /* owned */
-        uint32_t *input;        /* owned; of each argument, ARG_KNOWN for those that are known */
+        Value *values;          /* n of them; in the node, as is the next */
+        uint32_t *of_input;     /* which argument each input is */
         uint32_t n;
 } Args;
+
+static size_t args_size(uint32_t n) {
+        return n * (sizeof(Value) + sizeof(uint32_t));
+}
 
 static int build_arg(FuncGraph *g, Node *n, Args *a, uint32_t i, Expr *e, Env *env) {
         const Value *known = known_value(g->program, e);
@@ -35,59 +37,69 @@ static int build_arg(FuncGraph *g, Node *n, Args *a, uint32_t i, Expr *e, Env *e
                 a->values[i] = value_ref(part->value);  /* the node is left over */
                 return 0;
         }
-        a->input[i] = n->n_in;
+        a->of_input[n->n_in] = i;
         return node_add_input(g, n, part);
 }
 
-static int build_args(FuncGraph *g, Node *n, Args *a, const Expr *e, Env *env) {
-        uint32_t n_args = e->call.args.n;
+/* room is that many bytes as args_size() says, zeroed. */
+static int build_args(FuncGraph *g, Node *n, Args *a, void *room, const Expr *e, Env *env) {
         int r = 0;
 
-        a->values = calloc((size_t) n_args + 1, sizeof(Value));
-        a->input = malloc(((size_t) n_args + 1) * sizeof(uint32_t));
-        if (!a->values || !a->input)
-                return -ENOMEM;
-        memset(a->input, 0xff, n_args * sizeof(uint32_t));
-        a->n = n_args;
-        for (uint32_t i = 0; i < n_args && r >= 0; i++)
+        a->n = e->call.args.n;
+        a->values = room;
+        a->of_input = (uint32_t *) (a->values + a->n);
+        for (uint32_t i = 0; i < a->n && r >= 0; i++)
                 r = build_arg(g, n, a, i, e->call.args.items[i], env);
         return r;
 }
 
-static void args_take(Args *a, const Node *n) {
-        for (uint32_t i = 0; i < a->n; i++)
-                if (a->input[i] != ARG_KNOWN)
-                        a->values[i] = n->in[a->input[i]].from->value;
+/* False: one has no value. *ret_failure is why, or NULL if it is only not there yet. */
+static inline bool args_take(Args *a, const Node *n, Failure **ret_failure) {
+        for (uint32_t i = 0; i < n->n_in; i++) {
+                const Node *from = n->in[i].from;
+                if (!from->set || from->failure) {
+                        *ret_failure = NULL;
+                        for (uint32_t k = 0; k < n->n_in; k++)
+                                if (!n->in[k].from->set)
+                                        return false;
+                        *ret_failure = from->failure;
+                        return false;
+                }
+                a->values[a->of_input[i]] = from->value;
+        }
+        return true;
 }
 
-static void args_done(Args *a) {
-        for (uint32_t i = 0; a->values && a->input && i < a->n; i++)
-                if (a->input[i] == ARG_KNOWN)
-                        value_done(&a->values[i]);
-        free(a->values);
-        free(a->input);
+static bool is_known(const Args *a, const Node *n, uint32_t i) {
+        for (uint32_t k = 0; k < n->n_in; k++)
+                if (a->of_input[k] == i)
+                        return false;
+        return true;
+}
+
+/* The inputs of the node are still there. */
+static void args_done(Args *a, const Node *n) {
+        for (uint32_t k = 0; k < n->n_in; k++)
+                a->values[a->of_input[k]] = VALUE_NIL;
+        for (uint32_t i = 0; i < a->n; i++)
+                value_done(&a->values[i]);
+        a->n = 0;
 }
 
 /* ---- functions that are computed ---- */
 
 typedef struct BuiltinNode {
         Node node;
-        BuiltinCall call;
         BuiltinEval *eval;
         Args args;
+        BuiltinCall call;
+        Value room[];
 } BuiltinNode;
 
-static int builtin_run(FuncGraph *g, Node *n) {
-        BuiltinNode *b = (BuiltinNode *) n;
+static int builtin_error(FuncGraph *g, Node *n, int r) {
         _cleanup_(diag_done) Diag error = {};
-        Value v = VALUE_NIL;
 
-        args_take(&b->args, n);
-        int r = b->eval(&b->call, b->args.values, b->args.n, &v, &error);
-        if (r == 0) {
-                node_set(g, n, v);
-                return 0;
-        }
+        diag_move(&error, &g->error);
         if (r == -ENOMEM)
                 return r;
         if (error.error == 0 && r == -E2BIG)
@@ -95,28 +107,45 @@ static int builtin_run(FuncGraph *g, Node *n) {
         return node_fail_with(g, n, &error, r == BUILTIN_CATCHABLE);
 }
 
+static int builtin_run(FuncGraph *g, Node *n) {
+        BuiltinNode *b = (BuiltinNode *) n;
+        Value v = VALUE_NIL;
+        Failure *failure;
+
+        if (!args_take(&b->args, n, &failure)) {
+                if (failure)
+                        node_fail(g, n, failure_ref(failure));
+                return 0;
+        }
+        int r = b->eval(&b->call, b->args.values, b->args.n, &v, &g->error);
+        if (r != 0)
+                return builtin_error(g, n, r);
+        node_set(g, n, v);
+        return 0;
+}
+
 static void builtin_done(FuncGraph *g, Node *n) {
-        args_done(&((BuiltinNode *) n)->args);
+        args_done(&((BuiltinNode *) n)->args, n);
 }
 
 static const NodeType builtin_node_type = {
-        .name = "builtin", .size = sizeof(BuiltinNode), .run = builtin_run, .done = builtin_done,
+        .name = "builtin", .size = sizeof(BuiltinNode), .run = builtin_run, .done = builtin_done, .manual = true,
 };
 
 static int build_computed(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         const Expr *callee = e->call.callee;
-        BuiltinNode *b = (BuiltinNode *) node_new(g, &builtin_node_type, e->pos);
+        BuiltinNode *b = (BuiltinNode *) node_new_with(g, &builtin_node_type, args_size(e->call.args.n), e->pos);
         int r;
 
         if (!b)
                 return -ENOMEM;
         b->call = (BuiltinCall) { .builtin = callee->builtin, .type = callee->type, .field = callee->field, .base = callee->base,
                                   .host = &g->program->host };
-        r = build_args(g, &b->node, &b->args, e, env);
+        r = build_args(g, &b->node, &b->args, b->room, e, env);
         if (r < 0)
                 return r;
         b->eval = callee->builtin->eval;
-        if (callee->builtin->choose && b->args.n > 0 && b->args.input[0] == ARG_KNOWN)
+        if (callee->builtin->choose && b->args.n > 0 && is_known(&b->args, &b->node, 0))
                 b->eval = callee->builtin->choose(b->args.values[0]) ?: b->eval;
         node_queue(g, &b->node);
         *ret = &b->node;
@@ -141,6 +170,7 @@ typedef struct SourceNode {
         bool waiting;           /* for its first value, or the first one with other arguments */
         bool spoke;             /* since the last change set; the graph lists it */
         struct SourceNode *next_spoken;
+        Value room[];
 } SourceNode;
 
 static void set_waiting(FuncGraph *g, SourceNode *s, bool waiting) {
@@ -198,18 +228,16 @@ static bool args_as_given(const SourceNode *s) {
 static int source_run(FuncGraph *g, Node *n) {
         SourceNode *s = (SourceNode *) n;
         _cleanup_(diag_done) Diag error = {};
+        Failure *failure;
         int r;
 
-        for (uint32_t i = 0; i < n->n_in; i++) {
-                if (!n->in[i].from->set)
-                        return 0;
-                if (n->in[i].from->failure) {
+        if (!args_take(&s->args, n, &failure)) {
+                if (failure) {
                         source_end(g, s);
-                        node_fail(g, n, failure_ref(n->in[i].from->failure));
-                        return 0;
+                        node_fail(g, n, failure_ref(failure));
                 }
+                return 0;
         }
-        args_take(&s->args, n);
         if (s->source && args_as_given(s))
                 return 0;
 
@@ -246,7 +274,7 @@ static void source_node_done(FuncGraph *g, Node *n) {
                         }
         source_end(g, s);
         free(s->given);
-        args_done(&s->args);
+        args_done(&s->args, n);
 }
 
 static const NodeType source_node_type = {
@@ -276,7 +304,7 @@ static int build_source(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         const Expr *callee = e->call.callee;
         const Builtin *b = callee->builtin;
         const LangHost *host = &g->program->host;
-        SourceNode *s = (SourceNode *) node_new(g, &source_node_type, e->pos);
+        SourceNode *s = (SourceNode *) node_new_with(g, &source_node_type, args_size(e->call.args.n), e->pos);
         int r;
 
         if (!s)
@@ -285,7 +313,7 @@ static int build_source(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         s->graph = g;
         s->like = (Source) { .type = host->source ? host->source(host->userdata, b->name) : NULL, .host = host->source_host,
                              .function = b->name, .result = callee->type->element, .base = callee->base, .sink = &sink, .owner = s };
-        r = build_args(g, &s->node, &s->args, e, env);
+        r = build_args(g, &s->node, &s->args, s->room, e, env);
         if (r < 0)
                 return r;
         s->given = calloc((size_t) s->args.n + 1, sizeof(Value));
