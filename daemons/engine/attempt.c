@@ -40,7 +40,7 @@ static void journal_begin(Vertex *root) {
 static void journal_end(Vertex *root) {
         for (size_t i = 0; i < vertex_n_members(root); i++) {
                 Vertex *v = vertex_member(root, i);
-                if (!v->acting)
+                if (!v->acting && !notify_journal_is_open(v->manager->journal, journal_vertex(v)))
                         continue;
                 v->acting = false;
                 check_journal(v->manager, notify_journal_end(v->manager->journal, journal_vertex(v)));

@@ -247,8 +247,12 @@ int notify_journal_end(NotifyJournal *j, JournalVertex source) {
         return 0;
 }
 
+bool notify_journal_is_open(const NotifyJournal *j, JournalVertex source) {
+        return contains(j->recovered, OP_BEGIN, source, NULL);
+}
+
 bool notify_journal_is_pending(const NotifyJournal *j, JournalVertex source, JournalVertex target) {
-        return contains(j->open, OP_PEND, source, &target) || contains(j->recovered, OP_BEGIN, source, NULL);
+        return contains(j->open, OP_PEND, source, &target) || notify_journal_is_open(j, source);
 }
 
 int notify_journal_prune(NotifyJournal *j, bool (*keep)(JournalVertex source, JournalVertex target, void *userdata), void *userdata) {

@@ -29,5 +29,8 @@ int notify_journal_consume(NotifyJournal *j, JournalVertex source, JournalVertex
 /* Whether it was pending, or its source was in the middle of an attempt, when an earlier engine ended. */
 bool notify_journal_is_pending(const NotifyJournal *j, JournalVertex source, JournalVertex target);
 
+/* Whether an earlier engine ended in the middle of an attempt of it, and none of ours has ended since. */
+bool notify_journal_is_open(const NotifyJournal *j, JournalVertex source);
+
 /* Forgets everything for which keep() is false; called when a whole graph was taken over. target is empty for an attempt. */
 int notify_journal_prune(NotifyJournal *j, bool (*keep)(JournalVertex source, JournalVertex target, void *userdata), void *userdata);

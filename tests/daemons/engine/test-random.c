@@ -26,16 +26,22 @@ static unsigned pick(unsigned n) {
 
 /* ---- changes of the graph ---- */
 
+/* What it does, and now and then something that keeps it from doing so, or from doing it alone. */
 static void add_random_put(StrBuf *b, unsigned i) {
-        static const char *const options[] = {
-                "always", "always", "always", "pending", "pending", "slow", "slow", "late", "service", "service", "need", "nowatch", "full", "group=1", "group=1",
-                "group=f", "sema=x", "sema=x,sema=y:2", "noop", "hidden", "retry=2", "retry=-1", "retry=-1", "noautogroup", "reset",
-                "rewatch", "retryreset", "limit=1000,burst=5", "poll=-1", "timeout=1", "delay=1,retry=5",
+        static const char *const acts[] = { "always", "pending", "pending", "slow", "slow" };
+        static const char *const groups[] = { "group=1", "group=1", "group=f", "noautogroup" };
+        static const char *const traps[] = { "+late", "+service", "+need", "+nowatch", "+full", ",noop", ",hidden", ",limit=1000,burst=5", ",timeout=1" };
+        static const char *const metas[] = {
+                "sema=x", "sema=x,sema=y:2", "retry=2", "retry=-1", "retry=-1", "delay=1,retry=5", "reset", "rewatch", "retryreset", "poll=-1",
         };
 
-        strbuf_printf(b, "%s:", model_ids[i]);
-        for (unsigned n = pick(3); n > 0; n--)
-                strbuf_printf(b, "%s,", options[pick(ELEMENTSOF(options))]);
+        strbuf_printf(b, "%s:%s", model_ids[i], pick(2) > 0 ? acts[pick(ELEMENTSOF(acts))] : "");
+        if (pick(6) == 0)
+                strbuf_puts(b, traps[pick(ELEMENTSOF(traps))]);
+        if (pick(4) == 0)
+                strbuf_printf(b, ",%s", groups[pick(ELEMENTSOF(groups))]);
+        if (pick(2) > 0)
+                strbuf_printf(b, ",%s", metas[pick(ELEMENTSOF(metas))]);
         strbuf_putc(b, ' ');
 }
 
@@ -44,12 +50,16 @@ static void add_random_edge(StrBuf *b, unsigned present) {
         static const char *const arrows[] = { ">", "=>", "=>", "~>" };
         unsigned x = pick(LETTERS), y = pick(LETTERS);
 
-        if (x > y && pick(8) > 0) {
+        for (unsigned n = 0; n < LETTERS && !(present >> x & 1); n++)
+                x = (x + 1) % LETTERS;
+        for (unsigned n = 0; n < LETTERS && (!(present >> y & 1) || x == y); n++)
+                y = (y + 1) % LETTERS;
+        if (x > y && pick(15) > 0) {
                 unsigned t = x;
                 x = y;
                 y = t;
         }
-        if ((present >> x & present >> y & 1) || pick(20) == 0)
+        if ((present >> x & present >> y & 1 && x != y) || pick(20) == 0)
                 strbuf_printf(b, "%s%s%s ", model_ids[x], arrows[pick(ELEMENTSOF(arrows))], model_ids[y]);
 }
 
@@ -108,7 +118,7 @@ static bool random_swap(Engine *e, bool full) {
         for (unsigned i = 0; i < LETTERS; i++) {
                 bool here = !full && actors[i].here;
 
-                if (pick(full ? 2 : 8) == 0) {
+                if (full ? pick(3) > 0 : pick(8) == 0) {
                         add_random_put(&b, i);
                         here = true;
                 } else if (here && pick(10) == 0) {
@@ -138,6 +148,14 @@ static void happen(Vertex *v) {
         resource_changed(v->resource);
 }
 
+static void finish_random(const Vertex *root) {
+        if (!root || !root->pending || pick(3) == 0)
+                return;
+        bool fails = pick(5) == 0;
+        TELL("%s is done, and %s\n", vertex_name(root->pending), fails ? "failed" : "well");
+        model_finish(root->pending, fails);
+}
+
 static void random_step(Engine *e) {
         unsigned x = pick(LETTERS);
         Vertex *v = random_vertex(e), *root = v ? vertex_root(v) : NULL;
@@ -165,11 +183,8 @@ static void random_step(Engine *e) {
                 break;
         case 6:
         case 7:
-                if (!root || !root->pending)
-                        break;
-                bool fails = pick(4) == 0;
-                TELL("%s is done, and %s\n", vertex_name(root->pending), fails ? "failed" : "well");
-                model_finish(root->pending, fails);
+                for (VertexId id = 0; id < graph_id_limit(e->m->graph) && !crash.happened; id++)
+                        finish_random(manager_vertex(e->m, id));
                 break;
         case 8:
                 if (root && root->watching && pick(4) == 0) {
