@@ -294,6 +294,21 @@ TEST(a_pending_notification_survives_the_engine) {
         CHECK_TRACE("a b");             /* it was consumed */
 }
 
+/* As kill -9 leaves it: what is written while it is taken apart does not count. */
+static int kill_engine(Engine *e) {
+        char path[128];
+        _cleanup_free_ char *journal = NULL;
+        size_t size;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "%s/notify-journal", e->dir);
+        r = read_file_at(AT_FDCWD, path, 10000, &journal, &size);
+        engine_stop(e);
+        if (r >= 0)
+                r = write_file_atomic_at(AT_FDCWD, path, journal, size, 0600, false);
+        return r < 0 ? r : engine_begin_in(e, probe_types, &no_options);
+}
+
 /* Killed in the middle of an attempt that may have changed something already. */
 TEST(an_attempt_that_was_cut_off_notifies) {
         ENGINE(e);
@@ -301,20 +316,83 @@ TEST(an_attempt_that_was_cut_off_notifies) {
         CHECK_INT(swap(&e, true, "a:pending b a=>b"), 0);
         run(&e);
         CHECK_TRACE("a?");
-        char path[128];
-        _cleanup_free_ char *journal = NULL;
-        size_t size;
-        (void) snprintf(path, sizeof(path), "%s/notify-journal", e.dir);
-        REQUIRE(read_file_at(AT_FDCWD, path, 10000, &journal, &size) >= 0);
-        engine_stop(&e);
-        REQUIRE(write_file_atomic_at(AT_FDCWD, path, journal, size, 0600, false) >= 0);        /* as kill -9 leaves it */
-        REQUIRE(engine_begin_in(&e, probe_types, &no_options) >= 0);
+        REQUIRE(kill_engine(&e) >= 0);
         CHECK_INT(swap(&e, true, "a b a=>b"), 0);
         run(&e);
         CHECK_TRACE("a b*");
         touch(&e, "a");
         run(&e);
         CHECK_TRACE("a");
+}
+
+TEST(an_attempt_that_may_notify_only_since_it_began) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending b"), 0);
+        run(&e);
+        CHECK_INT(swap(&e, false, "a=>b"), 0);
+        run(&e);
+        CHECK_TRACE("a? b");
+        REQUIRE(kill_engine(&e) >= 0);
+        CHECK_INT(swap(&e, true, "a b a=>b"), 0);
+        run(&e);
+        CHECK_TRACE("a b*");
+}
+
+/* Whoever notifies no more makes up for the attempt that was cut off as well. */
+TEST(an_attempt_that_was_cut_off_is_made_up_for) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending b a=>b"), 0);
+        run(&e);
+        REQUIRE(kill_engine(&e) >= 0);
+        CHECK_INT(swap(&e, true, "a:late b a=>b"), 0);
+        CHECK_INT(swap(&e, false, "a !a>b"), 0);
+        run(&e);
+        CHECK_TRACE("a b");
+        CHECK_INT(swap(&e, false, "b:out=1 a=>b"), 0);
+        run(&e);
+        CHECK_TRACE("b");
+}
+
+/* It is running already, and was told of nothing: it must be told in its next attempt. */
+TEST(a_notification_that_comes_during_an_attempt) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a b:pending a=>b"), 0);
+        run(&e);
+        set(world.drift, "a", 1);
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a b? a+");
+        finish(&e, "b", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("b*?");
+        set(world.drift, "a", 1);
+        touch(&e, "a");
+        run(&e);
+        finish(&e, "b", CHECK_OK);
+        run(&e);
+        CHECK_TRACE("a+ b*?");
+        finish(&e, "b", CHECK_OK);
+        run(&e);
+        touch(&e, "b");
+        run(&e);
+        CHECK_TRACE("b?");
+}
+
+/* One member was repaired, another failed: what the first did is told when the group is right, or has fallen apart. */
+TEST(half_a_group_was_repaired) {
+        ENGINE(e);
+
+        set(world.drift, "a", 1);
+        set(world.failures, "b", 1);
+        CHECK_INT(swap(&e, true, "a:group=1 b:group=1 c a=>c"), 0);
+        run(&e);
+        CHECK_TRACE("a+ b!");
+        CHECK_INT(swap(&e, false, "b:group=2"), 0);
+        run(&e);
+        CHECK_TRACE("b a c*");
 }
 
 TEST(a_cancelled_attempt_notifies_as_well) {
