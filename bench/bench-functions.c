@@ -426,7 +426,7 @@ static void say_grown(Running *r, int i) {
 static void bench_growth(size_t n) {
         Value full = numbered(n + ROUNDS);
         Running r;
-        char what[64];
+        char what[80];
 
         for (size_t i = 0; i < ROUNDS; i++) {
                 size_t size = n + i + 1;
