@@ -3,6 +3,8 @@
 /* How our programs get onto the bus. A daemon connects without waiting: a bus whose socket is not there yet is watched for by
  * sd-bus (inotify), and what is sent meanwhile goes out when it comes. A command-line tool wants to know at once. */
 
+#include <sys/stat.h>
+
 #include <systemd/sd-bus.h>
 
 #include "common/sd/bus.h"
@@ -10,15 +12,16 @@
 
 #define SYSTEM_BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"
 
-static const char *bus_address(void) {
-        static const char *const variables[] = { "MGMT_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS" };
+const char *bus_system_address(void) {
+        const char *address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
 
-        for (size_t i = 0; i < ELEMENTSOF(variables); i++) {
-                const char *address = getenv(variables[i]);
-                if (address && *address)
-                        return address;
-        }
-        return SYSTEM_BUS_ADDRESS;
+        return address && *address ? address : SYSTEM_BUS_ADDRESS;
+}
+
+static const char *bus_address(void) {
+        const char *address = getenv("MGMT_BUS_ADDRESS");
+
+        return address && *address ? address : bus_system_address();
 }
 
 int bus_open(sd_bus **ret, sd_event *event, const char *description) {
@@ -79,6 +82,14 @@ int bus_error_from_diag(sd_bus_error *reterr, const Diag *d) {
         }
         (void) sd_bus_error_set(reterr, name, b.failed ? strerrordesc_np(-error) : b.data);
         return error;
+}
+
+/* sd-bus has no socket while it waits for one to appear. */
+bool bus_is_awaited(sd_bus *bus) {
+        struct stat st;
+        int fd = bus ? sd_bus_get_fd(bus) : -ENOTCONN;
+
+        return fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode);
 }
 
 int bus_get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,

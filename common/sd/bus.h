@@ -4,6 +4,8 @@
 /* sd-bus conventions of all daemons: names org.mgmt.<daemon>1, paths /org/mgmt/<daemon>1, interface
  * org.mgmt.<daemon>1.Manager. */
 
+#include <stdbool.h>
+
 #include <systemd/sd-bus.h>
 
 #include "common/diag.h"
@@ -12,6 +14,8 @@
  * asynchronously, also later, when the bus appears. -EINVAL: the address is none. */
 int bus_open(sd_bus **ret, sd_event *event, const char *description);
 int bus_open_address(sd_bus **ret, sd_event *event, const char *description, const char *address);     /* any other one */
+const char *bus_system_address(void);           /* that of the system bus, also where we live on another one */
+bool bus_is_awaited(sd_bus *bus);               /* there is no bus at all yet, or no connection (NULL) */
 
 /* The property Version, which every daemon's Manager has: the program's. One row of its vtable. */
 int bus_get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,

@@ -5,10 +5,10 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <sys/stat.h>
 
 #include "common/map.h"
 #include "common/sd/bus-connection.h"
+#include "common/sd/bus.h"
 #include "common/sd/log.h"
 #include "daemons/engine/host-bus.h"
 #include "daemons/engine/local-host.h"
@@ -48,14 +48,6 @@ struct HostBus {
 };
 
 /* ---- clients ---- */
-
-/* sd-bus has no socket while it waits for one to appear. */
-static bool is_absent(const HostBus *b) {
-        struct stat st;
-        int fd = b->bus ? sd_bus_get_fd(b->bus) : -ENOTCONN;
-
-        return fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode);
-}
 
 static bool hears(const BusClient *c) {
         for (size_t i = 0; i < c->n_listenings; i++)
@@ -357,7 +349,7 @@ int bus_client_open(BusClient *c, Resource *r, HostBusType type, const char *ser
 
 int bus_client_watch(BusClient *c) {
         c->watching = true;
-        c->stale = is_absent(c->bus);
+        c->stale = bus_is_awaited(c->bus->bus);
         if (c->stale)
                 arm(c);
         else
@@ -406,7 +398,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
 }
 
 int bus_new_call(BusClient *c, sd_bus_message **ret, const char *path, const char *interface, const char *member) {
-        if (is_absent(c->bus))
+        if (bus_is_awaited(c->bus->bus))
                 return absent(c);
         return sd_bus_message_new_method_call(c->bus->bus, ret, c->service, path, interface, member);
 }
@@ -514,15 +506,9 @@ static char *user_bus_address(void) {
         return asprintf(&text, "unix:path=/run/user/%u/bus", getuid()) < 0 ? NULL : text;
 }
 
-static char *system_bus_address(void) {
-        const char *address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
-
-        return strdup(address && *address ? address : "unix:path=/run/dbus/system_bus_socket");
-}
-
 int host_bus_new(HostBus **ret, sd_event *event, HostBusType type) {
         _cleanup_(host_bus_freep) HostBus *b = calloc(1, sizeof(*b));
-        _cleanup_free_ char *address = type == HOST_BUS_USER ? user_bus_address() : system_bus_address();
+        _cleanup_free_ char *address = type == HOST_BUS_USER ? user_bus_address() : strdup(bus_system_address());
         int r;
 
         if (!b)
