@@ -188,18 +188,22 @@ static int remove_children(int fd /* taken over */) {
         return first_error;
 }
 
-int remove_tree(const char *path) {
-        int fd = open(path, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
+int remove_tree_at(int dir_fd, const char *path) {
+        int fd = openat(dir_fd, path, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
         if (fd < 0) {
                 if (errno == ENOENT)
                         return 0;
                 if (errno != ENOTDIR && errno != ELOOP)
                         return -errno;
-                return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+                return unlinkat(dir_fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
         }
 
         int r = remove_children(fd);
         if (r < 0)
                 return r;
-        return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
+        return unlinkat(dir_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int remove_tree(const char *path) {
+        return remove_tree_at(AT_FDCWD, path);
 }

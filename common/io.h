@@ -14,4 +14,5 @@ int write_file_atomic_at(int dir_fd, const char *path, const void *data, size_t 
 
 int make_directories(const char *path, mode_t mode);            /* as mkdir -p; 0 also if it exists */
 int remove_tree(const char *path);                              /* as rm -rf, without following links; 0 if absent */
+int remove_tree_at(int dir_fd, const char *path);
 int write_all(int fd, const void *data, size_t size);

@@ -75,6 +75,33 @@ static int file_exists(const BuiltinCall *call, const Value *args, size_t n, Val
         return 0;
 }
 
+/* A part of a path that leads nowhere else than down. */
+static bool is_name(const char *s, size_t size) {
+        return size > 0 && !(size == 1 && s[0] == '.') && !(size == 2 && s[0] == '.' && s[1] == '.');
+}
+
+static int directory(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const LangHost *host = call->host;
+        const ValueStr *name = args[0].s;
+        _cleanup_free_ char *path = NULL, *copy = NULL;
+        int r;
+
+        r = below_base(call, args[0], "directory", &path, reterr);
+        if (r < 0)
+                return r;
+        if (name->data[name->size - 1] != '/')
+                return diag_set(reterr, (Pos) {}, -EINVAL, "directory path must be a dir");
+        for (const char *p = path + 1; *p; p += strcspn(p, "/") + 1)
+                if (!is_name(p, strcspn(p, "/")))
+                        return diag_set(reterr, (Pos) {}, -EINVAL, "directory has no plain path, got: `%s`", name->data);
+        if (!host->copy_directory)
+                return diag_set(reterr, (Pos) {}, -ENOSYS, "function `%s` has no value here", call->builtin->name);
+        r = host->copy_directory(host->userdata, path, &copy, reterr);
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, r, "can't copy directory `%s` (%s): %m", name->data, path);
+        return value_strz(ret, copy);
+}
+
 /* What this program needs of a distribution: its own libraries, by the names of their packages. */
 static int bootstrap_packages(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         static const char *const debian[] = { "libaugeas-dev", "libvirt-dev", "packagekit-tools", NULL };
@@ -94,6 +121,10 @@ const Builtin deploy_builtins[] = {
         { .name = "deploy.bootstrap_packages", .signature = "func(str) []str", .eval = bootstrap_packages, .flags = BUILTIN_PURE,
           .doc = "The packages that a distribution needs for building and running mgmt.",
           .example = MCL(deploy.bootstrap_packages("debian")), .gives = MCL(["libaugeas-dev", "libvirt-dev", "packagekit-tools"]) },
+        { .name = "deploy.directory", .signature = "func(directory str) str", .eval = directory,
+          .doc = "Where on this host an exact copy of a directory of this module is, which is made when a program asks; directory begins "
+                 "and ends with a slash.",
+          .example = MCL(deploy.directory("/files/")) },
         { .name = "deploy.file_exists", .signature = "func(filename str) bool", .eval = file_exists,
           .doc = "Whether this module has that file; filename begins with a slash.",
           .example = MCL(deploy.file_exists("/files/motd")), .gives = MCL(true) },
@@ -106,9 +137,5 @@ const Builtin deploy_builtins[] = {
         BUILTIN_ASKED("deploy.binary_path", "func() str",
                       "The path of the program that runs this one, without symbolic links.",
                       MCL(deploy.binary_path())),
-        BUILTIN_ASKED("deploy.directory", "func(directory str) str",
-                      "Where on this host a copy of a directory of this module is, which is made and kept exact; directory "
-                      "begins and ends with a slash.",
-                      MCL(deploy.directory("/files/"))),
         {}
 };

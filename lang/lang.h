@@ -33,6 +33,10 @@ typedef struct LangHost {
 
         /* ---- for programs that run; may be left out where they are only compiled ---- */
 
+        /* Puts an exact copy of a directory of the program's files (with trailing slash) on this host. *ret is where it stands, with
+         * trailing slash, owned by the caller. */
+        int (*copy_directory)(void *userdata, const char *directory, char **ret, Diag *reterr);
+
         /* How the function of that name (BUILTIN_SOURCE) comes to its values; NULL: not here. */
         const SourceType *(*source)(void *userdata, const char *function);
         SourceHost *source_host;

@@ -30,8 +30,14 @@ static int read_file(void *userdata, const char *path, char **ret, size_t *ret_s
         return *ret ? 0 : -ENOMEM;
 }
 
+static int copy_directory(void *userdata, const char *directory, char **ret, Diag *reterr) {
+        if (streq(directory, "/mod/none/"))
+                return -ENOENT;
+        return asprintf(ret, "/copies%s", directory) < 0 ? -ENOMEM : 0;
+}
+
 static char *call_case(const Case *c) {
-        static const LangHost host = { .read_file = read_file };
+        static const LangHost host = { .read_file = read_file, .copy_directory = copy_directory };
         const Builtin *b = builtin_find(c->name);
         _cleanup_(diag_done) Diag error = {};
         Value args[ARGS_MAX] = {}, result = VALUE_NIL;
@@ -88,6 +94,15 @@ TEST(deploy_looks_below_its_module) {
                     { "deploy.file_exists", { "\"/files/a\"" }, "true" },
                     { "deploy.file_exists", { "\"/files/b\"" }, "false" },
                     { "deploy.file_exists", { "\"/\"" }, "true" },
+                    { "deploy.directory", { "\"/files/\"" }, "\"/copies/mod/files/\"" },
+                    { "deploy.directory", { "\"/\"" }, "\"/copies/mod/\"" },
+                    { "deploy.directory", { "\"/none/\"" }, "!!can't copy directory `/none/` (/mod/none/): No such file or directory" },
+                    { "deploy.directory", { "\"files/\"" }, "!!directory was not absolute, got: `files/`" },
+                    { "deploy.directory", { "\"\"" }, "!!directory was not absolute, got: ``" },
+                    { "deploy.directory", { "\"/files\"" }, "!!directory path must be a dir" },
+                    { "deploy.directory", { "\"/../../files/\"" }, "!!directory has no plain path, got: `/../../files/`" },
+                    { "deploy.directory", { "\"/./\"" }, "!!directory has no plain path, got: `/./`" },
+                    { "deploy.directory", { "\"//\"" }, "!!directory has no plain path, got: `//`" },
                     { "deploy.bootstrap_packages", { "\"plan9\"" }, "!!missing distro" });
 }
 
