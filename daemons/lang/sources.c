@@ -33,6 +33,7 @@ SourceShare *source_share(const Source *s) {
 void source_share_done(SourceShare *s) {
         s->paths = path_watcher_free(s->paths);
         kernel_watcher_done(&s->kernel);
+        s->names = names_free(s->names);
 }
 
 int source_watch_path(Source *s, const char *path, path_watch_callback_t callback, void *userdata, PathWatch **ret, Diag *reterr) {
@@ -49,6 +50,14 @@ int source_watch_kernel(Source *s, KernelTopic topic, const char *subsystem, voi
         int r = kernel_watch_new(ret, &source_share(s)->kernel, s->host->event, topic, subsystem, callback, userdata);
 
         return r < 0 ? diag_set(reterr, (Pos) {}, r, "cannot watch %s: %m", kernel_topic_name(topic)) : 0;
+}
+
+int source_names(const Source *s, Names **ret) {
+        SourceShare *share = source_share(s);
+        int r = share->names ? 0 : names_new(&share->names, s->host->event, share->etc ?: "/etc");
+
+        *ret = share->names;
+        return r;
 }
 
 /* ---- arguments and values ---- */

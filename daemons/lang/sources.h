@@ -3,10 +3,12 @@
 
 /* How the functions of a program that look outside come to their values. */
 
+#include "common/sd/names.h"
 #include "common/sd/pathwatch.h"
 #include "common/source.h"
 #include "daemons/lang/kernel-watch.h"
 
+typedef struct Firmware Firmware;
 typedef struct SingleSource SingleSource;
 
 /* The function of that name, if this daemon or one that it knows serves it; else NULL. */
@@ -16,6 +18,9 @@ const SourceType *lang_source_find(const char *function);
 typedef struct SourceShare {
         PathWatcher *paths;
         KernelWatcher kernel;
+        Names *names;
+        const char *etc;        /* where passwd is; NULL: /etc */
+        Firmware *firmware;     /* NULL while nobody asks, see source-fwupd.c */
         SingleSource *singles;  /* open ones of those that a program may ask only once */
 } SourceShare;
 
@@ -31,6 +36,8 @@ int source_watch_path(Source *s, const char *path, path_watch_callback_t callbac
 
 int source_watch_kernel(Source *s, KernelTopic topic, const char *subsystem, void (*callback)(void *userdata), void *userdata,
                         KernelWatch **ret, Diag *reterr);
+
+int source_names(const Source *s, Names **ret);
 
 /* An argument that is an absolute path: a copy. */
 int source_arg_path(const Source *s, size_t i, char **ret, Diag *reterr);

@@ -14,12 +14,8 @@
 #include "tests/daemons/lang/source-test.h"
 
 TEST(every_function_is_served) {
-        /* By other daemons, and those that are still to be written. */
-        static const char *const elsewhere[] = {
-                "local.", "net/http.response", "value.", "world.", "world/collect.",
-                "deploy.directory", "example.", "history", "net.", "os.expand_home", "os.home", "os.uid", "os.user_exists", "sys/fwupd.",
-                "util.",
-        };
+        /* By other daemons. */
+        static const char *const elsewhere[] = { "local.", "net/http.response", "value.", "world.", "world/collect." };
 
         for (size_t i = 0; builtin_at(i); i++) {
                 const Builtin *b = builtin_at(i);
@@ -518,7 +514,7 @@ TEST(functions_for_tests) {
 TEST(what_takes_five_seconds) {
         size_t fds = count_fds();
         Stage stage;
-        Call slow = {}, list = {}, map = {}, load = {};
+        Call slow = {}, list = {}, map = {}, load = {}, flip = {};
         struct sysinfo info;
         int64_t start = now_msec();
 
@@ -527,6 +523,8 @@ TEST(what_takes_five_seconds) {
         CHECK_INT(call_open(&stage, &list, "test.forloop", NULL), 0);
         CHECK_INT(call_open(&stage, &map, "test.forkvloop", NULL), 0);
         CHECK_INT(call_open(&stage, &load, "sys.load", NULL), 0);
+        CHECK_INT(call_open(&stage, &flip, "example.flipflop", NULL), 0);
+        CHECK_STR(flip.text, "true");
         CHECK_INT(slow.n_said, 0);
         CHECK_INT(load.n_said, 1);
         CHECK(startswith(load.text, "struct{x1: "));
@@ -535,6 +533,7 @@ TEST(what_takes_five_seconds) {
         CHECK_SAYS(&list, "[\"bar\"]");
         CHECK(call_until(&map, 2));
         CHECK_STR(map.text, "{\"foo\": \"bar\"}");
+        CHECK_SAYS(&flip, "false");
         CHECK(call_until(&load, 2));
         CHECK_INT(sysinfo(&info), 0);
         CHECK(fabs(value_struct_get(load.history[1], "x1")->f - (double) info.loads[0] / 65536) < 1);
@@ -542,6 +541,54 @@ TEST(what_takes_five_seconds) {
         call_close(&list);
         call_close(&map);
         call_close(&load);
+        call_close(&flip);
+        stage_end(&stage);
+        CHECK_INT(count_fds(), fds);
+}
+
+/* rec is a script here: there is neither sox nor a microphone. */
+TEST(loudness_is_drawn) {
+        static const struct { const char *rec, *symbol, *multiplier, *want; } cases[] = {
+                { "echo 'Maximum amplitude:     0.500000' >&2", "\"#\"", "10", "\"(0.500000):\\n#####\\n#####\"" },
+                { "echo 'Samples read: 1' >&2; echo 'Maximum amplitude: 0.95' >&2", "\"ab\"", "2",
+                  "\"(0.950000):\\nabab PEAK!!!\\nabab PEAK!!!\"" },
+                { "echo 'Maximum amplitude: 0' >&2", "\"#\"", "10", "\"(0.000000):\\n#\\n#\"" },
+                { "echo 'Maximum amplitude: 0.5' >&2", "\"#\"", "-10", "\"(0.500000):\\n#\\n#\"" },
+                { "echo 'Maximum amplitude: 1.5' >&2", "\"#\"", "10", "error: invalid ratio of 1.500000" },
+                { "echo 'Maximum amplitude: nan' >&2", "\"#\"", "10", NULL },
+                { "echo hello", "\"#\"", "10", "error: rec does not say how loud it is" },
+                { "echo no microphone >&2; exit 2", "\"#\"", "10", "error: rec failed with status 2: no microphone\n" },
+                { "echo 'Maximum amplitude: 1' >&2", "\"#\"", "9223372036854775807", NULL },
+        };
+        size_t fds = count_fds();
+        Stage stage;
+        Call c = {};
+
+        stage_start(&stage);
+        (void) setenv("PATH", in_stage(&stage, "$D:/usr/bin:/bin"), 1);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char script[256];
+
+                (void) snprintf(script, sizeof(script), "#!/bin/sh\ntest \"$*\" = '-q -n trim 0 1 stat' || exit 9\n%s\n", cases[i].rec);
+                put(&stage, "script", script);
+                CHECK_INT(chmod(stage_path(&stage, "script"), 0755), 0);
+                CHECK_INT(rename(in_stage(&stage, "$D/script"), stage_path(&stage, "rec")), 0);
+                CHECK_INT(call_open(&stage, &c, "example.vumeter", cases[i].symbol, cases[i].multiplier, "0.9", NULL), 0);
+                CHECK(call_until(&c, 1));
+                if (cases[i].want)
+                        CHECK_STR(c.text, cases[i].want);
+                else
+                        CHECK(c.text && startswith(c.text, "error: "));
+                if (i == 0)
+                        CHECK(call_until(&c, 2));       /* a second later */
+                call_close(&c);
+        }
+        CHECK_INT(unlink(stage_path(&stage, "rec")), 0);
+        (void) setenv("PATH", stage.directory, 1);
+        CHECK(call_open(&stage, &c, "example.vumeter", "\"#\"", "10", "0.9", NULL) < 0);
+        CHECK_STR(c.text, "error: cannot run 'rec': No such file or directory");
+        call_close(&c);
+        (void) setenv("PATH", "/usr/bin:/bin", 1);
         stage_end(&stage);
         CHECK_INT(count_fds(), fds);
 }
