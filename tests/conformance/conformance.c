@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Compiles the program in a directory, runs its first wave, and says as JSON what came of it. Archives are taken apart and results
+/* Compiles the program in a directory, runs it until it has a graph, and says as JSON what came of it. Archives are taken apart and results
  * are compared by tests/conformance/run.
  *
  *         conformance [--compile] KINDS.json ROOT
@@ -12,12 +12,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
 
 #include "common/io.h"
+#include "daemons/lang/lang-manager.h"
 #include "lang/format.h"
-#include "lang/lang.h"
 
-enum { FILE_MAX = 16 * 1024 * 1024 };
+enum { FILE_MAX = 16 * 1024 * 1024, PATIENCE_USEC = 10 * 1000 * 1000 };
+
+/* What the program is run with: its files, and as much of mgmt-lang as its functions need that look outside. */
+typedef struct World {
+        const char *root;
+        Manager manager;
+        SourceHost sources;
+        bool due;               /* one of them has said something */
+} World;
 
 static const char *const stage_names[_LANG_STAGE_MAX] = {
         [LANG_STAGE_PARSE] = "errLexParse",       [LANG_STAGE_INIT] = "errInit",     [LANG_STAGE_INTERPOLATE] = "errInterpolate",
@@ -29,7 +40,7 @@ static int read_file(void *userdata, const char *path, char **ret, size_t *ret_s
         char full[PATH_MAX];
         struct stat st;
 
-        if (snprintf(full, sizeof(full), "%s%s", (const char *) userdata, path) >= (int) sizeof(full))
+        if (snprintf(full, sizeof(full), "%s%s", ((const World *) userdata)->root, path) >= (int) sizeof(full))
                 return -ENAMETOOLONG;
         if (stat(full, &st) < 0)
                 return -errno;
@@ -38,13 +49,26 @@ static int read_file(void *userdata, const char *path, char **ret, size_t *ret_s
         return read_file_at(AT_FDCWD, full, FILE_MAX, ret, ret_size);
 }
 
+/* The files are on this host anyway. */
+static int copy_directory(void *userdata, const char *directory, char **ret, Diag *reterr) {
+        return asprintf(ret, "%s%s", ((const World *) userdata)->root, directory) < 0 ? -ENOMEM : 0;
+}
+
+static const SourceType *find_source(void *userdata, const char *function) {
+        return lang_source_find(function);
+}
+
+static void on_due(void *userdata) {
+        ((World *) userdata)->due = true;
+}
+
 /* The line of the error with carets under it, as the archives have it. */
-static char *highlight(const Diag *d, const char *root) {
+static char *highlight(const Diag *d, World *w) {
         _cleanup_free_ char *text = lang_error_text(d), *source = NULL;
         size_t size = 0;
         char *out = NULL;
 
-        if (d->pos.line == 0 || !d->pos.file || read_file((void *) root, d->pos.file, &source, &size) < 0)
+        if (d->pos.line == 0 || !d->pos.file || read_file(w, d->pos.file, &source, &size) < 0)
                 return text ? strdup(text) : NULL;
         const char *line = source;
         for (unsigned i = 1; i < d->pos.line && line; i++) {
@@ -77,8 +101,8 @@ static char *highlight(const Diag *d, const char *root) {
                         "", last_length, last, last_indent, last, last_spaces, "") < 0 ? NULL : out;
 }
 
-static void add_error(struct json_object *result, const Diag *d, const char *root) {
-        _cleanup_free_ char *text = lang_error_text(d), *log = highlight(d, root);
+static void add_error(struct json_object *result, const Diag *d, World *w) {
+        _cleanup_free_ char *text = lang_error_text(d), *log = highlight(d, w);
         struct json_object *notes = json_object_new_array();
 
         json_object_object_add(result, "error", json_object_new_string(text ? text : ""));
@@ -109,7 +133,31 @@ static void add_graph(struct json_object *result, const ChangeSet *c) {
         json_object_object_add(result, "graph", lines);
 }
 
-static int run(const Schema *schema, const char *root, bool only_compile, struct json_object *result) {
+static uint64_t now_usec(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
+/* Until there is a graph, or an error. */
+static int run_program(World *w, Lang *l, ChangeSet *ret, Diag *reterr) {
+        uint64_t end = now_usec() + PATIENCE_USEC, now;
+        int r = lang_start(l, ret, reterr);
+
+        while (r >= 0 && !lang_is_running(l) && (now = now_usec()) < end) {
+                if (!w->due)
+                        (void) sd_event_run(w->manager.event, end - now);
+                if (!w->due)
+                        continue;
+                w->due = false;
+                change_set_done(ret);
+                r = lang_step(l, ret, reterr);
+        }
+        return r < 0 || lang_is_running(l) ? r : diag_set(reterr, (Pos) {}, -ETIMEDOUT, "no graph in time");
+}
+
+static void run(World *w, const Schema *schema, bool only_compile, struct json_object *result) {
         _cleanup_(lang_freep) Lang *l = NULL;
         _cleanup_(diags_done) Diags errors = {};
         _cleanup_(diag_done) Diag error = {};
@@ -118,24 +166,23 @@ static int run(const Schema *schema, const char *root, bool only_compile, struct
         char path[PATH_MAX];
         struct stat st;
 
-        (void) snprintf(path, sizeof(path), "%s/metadata.yaml", root);
+        (void) snprintf(path, sizeof(path), "%s/metadata.yaml", w->root);
         LangOptions options = { .entry = stat(path, &st) >= 0 ? "/metadata.yaml" : "/main.mcl", .reterr_stage = &stage };
-        LangHost host = { .userdata = (void *) root, .schema = schema, .hostname = "", .module_path = "/modules/",
-                          .read_file = read_file };
+        LangHost host = { .userdata = w, .schema = schema, .hostname = "", .module_path = "/modules/", .read_file = read_file,
+                          .copy_directory = copy_directory, .source = find_source, .source_host = &w->sources, .due = on_due };
         if (lang_compile(&l, &host, &options, &errors) < 0) {
                 json_object_object_add(result, "stage", json_object_new_string(stage_names[stage]));
                 if (errors.n > 0)
-                        add_error(result, &errors.items[0], root);
-                return 0;
+                        add_error(result, &errors.items[0], w);
+                return;
         }
         if (only_compile)
-                return 0;
-        if (lang_start(l, &changes, &error) < 0) {
+                return;
+        if (run_program(w, l, &changes, &error) < 0) {
                 json_object_object_add(result, "stage", json_object_new_string(stage_names[lang_stage(l)]));
-                add_error(result, &error, root);
+                add_error(result, &error, w);
         } else
                 add_graph(result, &changes);
-        return 0;
 }
 
 static int format(const char *path) {
@@ -166,9 +213,15 @@ int main(int argc, char *argv[]) {
                 fprintf(stderr, "%s\n", error.message);
                 return 2;
         }
+        World w = { .root = argv[2 + only_compile] };
+        if (sd_event_new(&w.manager.event) < 0)
+                return 2;
+        w.sources = (SourceHost) { .event = w.manager.event, .manager = &w.manager, .hostname = "" };
         struct json_object *result = json_object_new_object();
-        int r = run(schema, argv[2 + only_compile], only_compile, result);
+        run(&w, schema, only_compile, result);
         printf("%s\n", json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
         json_object_put(result);
-        return r < 0;
+        source_share_done(&w.manager.share);
+        sd_event_unref(w.manager.event);
+        return 0;
 }
