@@ -339,7 +339,7 @@ static void bench_shapes(void) {
         for (size_t i = 0; i < ELEMENTSOF(layers); i++) {
                 size_t width = layers[i].width, first;
                 Shape s = {};
-                char what[64];
+                char what[80];
 
                 x = shape_source(&s);
                 first = shape_add(&s, x, x);
@@ -380,7 +380,7 @@ static void count_on(Running *r, int i) {
 static void bench_sparse(size_t n) {
         StrBuf text = {};
         Running r;
-        char what[64];
+        char what[80];
 
         strbuf_puts(&text, "import \"local\"\n");
         for (size_t i = 0; i < n; i++)
@@ -456,7 +456,7 @@ static void flip(Running *r, int i) {
 static void bench_flip(size_t n) {
         StrBuf text = {};
         Running r;
-        char what[64];
+        char what[80];
 
         strbuf_puts(&text, "import \"local\"\n$x = local.pool(\"n\", \"0\")\n$y0 = local.pool(\"n\", \"1\")\n");
         for (size_t i = 0; i < 1000; i++)
