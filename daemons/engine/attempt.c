@@ -77,6 +77,7 @@ static void notify_successors(Scheduler *s, Vertex *root) {
 
                         if (!(data & EDGE_NOTIFY) || !(target->resource->type->flags & RESOURCE_REFRESHABLE))
                                 continue;
+                        metrics_notified(target);
                         if (!(data & EDGE_PENDING))
                                 check_journal(m, notify_journal_pend(m->journal, journal_vertex(v), journal_vertex(target)));
                         if ((data & (EDGE_PENDING | EDGE_TOLD)) != EDGE_PENDING)
@@ -246,6 +247,7 @@ static void cut_off(Vertex *v) {
 }
 
 static void attempt_end(Scheduler *s, Vertex *v, int result, Diag *diag) {
+        metrics_attempt_ends(v);
         attempt_idle(s, v);
         if (result >= 0) {
                 attempt_succeeded(s, v);
@@ -280,6 +282,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
 
         if (!v->pending)
                 return 0;
+        metrics_checked(v->pending, -ETIMEDOUT);
         cut_off(v);
         int r = diag_set(&diag, v->resource->pos, -ETIMEDOUT, "timeout after %g seconds",
                          (double) v->resource->meta.timeout / 1000);
@@ -316,6 +319,7 @@ static void attempt_step(Scheduler *s, Vertex *v) {
                 r = resource->type->check_apply(resource, !v->resource->meta.noop, &diag);
                 if (r == CHECK_PENDING)
                         return;
+                metrics_checked(member, r);
                 if (r < 0) {
                         attempt_end(s, v, r, &diag);
                         return;
@@ -337,6 +341,7 @@ void attempt_start(Scheduler *s, Vertex *v) {
         v->changed = false;
         v->attempt++;
         scheduler_set_state(s, v, VERTEX_RUNNING);
+        metrics_attempt_begins(v);
         drift_begin(v);
 
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++) {
@@ -379,6 +384,7 @@ void attempt_finished(Scheduler *s, Vertex *member, int result, Diag *diag) {
 
         if (v->pending != member)
                 return;
+        metrics_checked(member, result);
         if (result < 0) {
                 attempt_end(s, v, result, diag);
                 return;

@@ -110,6 +110,12 @@ static int method_list_resources(sd_bus_message *message, void *userdata, sd_bus
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
+static int method_get_metrics(sd_bus_message *message, void *userdata, sd_bus_error *reterr) {
+        _cleanup_free_ char *text = metrics_text(userdata);
+
+        return text ? sd_bus_reply_method_return(message, "s", text) : -ENOMEM;
+}
+
 static int method_get_errors(sd_bus_message *message, void *userdata, sd_bus_error *reterr) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
@@ -174,6 +180,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("DeployId", "t", get_deploy_id, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("ListResources", SD_BUS_ARGS("s", pattern, "u", offset, "u", limit),
                                 SD_BUS_RESULT("a(sssttss)", resources), method_list_resources, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMetrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_get_metrics, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetErrors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssttss)", resources), method_get_errors,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListDifferences", SD_BUS_ARGS("u", offset, "u", limit),

@@ -21,6 +21,7 @@
 static void on_converged(Converger *c, bool converged, void *userdata) {
         Manager *m = userdata;
 
+        m->metrics.converged += converged;
         events_emit(m->events, EVENT_CONVERGED, NULL, NULL, LOG_INFO, converged ? "true" : "false", NULL);
         manager_emit_converged_changed(m);
 }
@@ -58,6 +59,7 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
         m->types = types;
         m->options = *options;
         m->state_dir = strdup(state_dir);
+        metrics_init(&m->metrics);
         m->graph = graph_new();
         m->kinds = map_new();
         if (!m->state_dir || !m->graph || !m->kinds)
@@ -207,6 +209,7 @@ int manager_index(Manager *m, Vertex *v) {
                 return r;
         }
         v->id = id;
+        v->kind = k;
         m->vertices[id] = v;
         return 0;
 }
@@ -260,6 +263,7 @@ void manager_state_changed(Manager *m, Vertex *v, VertexState before) {
         case VERTEX_RETRYING:
         case VERTEX_FAILED:
                 v->told = v->state;
+                metrics_failed(v);
                 report_failure(m, v);
                 break;
         case VERTEX_WAITING:

@@ -16,6 +16,7 @@
 #include "daemons/engine/converger.h"
 #include "daemons/engine/events.h"
 #include "daemons/engine/host-bus.h"
+#include "daemons/engine/metrics.h"
 #include "daemons/engine/notify-journal.h"
 #include "daemons/engine/proxy.h"
 #include "daemons/engine/scheduler.h"
@@ -39,10 +40,11 @@ typedef struct EngineOptions {
 } EngineOptions;
 
 /* All vertices of one kind. */
-typedef struct KindSet {
+struct KindSet {
         const ResourceType *type;
         Map *by_name;                   /* → Vertex */
-} KindSet;
+        KindMetrics metrics;
+};
 
 struct Manager {
         Daemon *daemon;                 /* NULL in tests */
@@ -65,6 +67,7 @@ struct Manager {
         bool has_graph;
         uint64_t generation, deploy;
 
+        Metrics metrics;
         Scheduler scheduler;
         Converger converger;
         Events *events;

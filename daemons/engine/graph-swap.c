@@ -642,7 +642,7 @@ static int find_holder(const Swap *s, const Vertex **ret_holder, Diag *reterr) {
         return 0;
 }
 
-int graph_swap_unless_held(Manager *m, const ChangeSet *set, const SwapOptions *options, const Vertex **ret_holder, Diag *reterr) {
+static int take_over(Manager *m, const ChangeSet *set, const SwapOptions *options, const Vertex **ret_holder, Diag *reterr) {
         _cleanup_(swap_done) Swap s = { .manager = m, .options = options };
         int r;
 
@@ -668,6 +668,15 @@ int graph_swap_unless_held(Manager *m, const ChangeSet *set, const SwapOptions *
         converger_update(&m->converger, m->scheduler.n_unsettled);
         converger_start(&m->converger);
         return 0;
+}
+
+int graph_swap_unless_held(Manager *m, const ChangeSet *set, const SwapOptions *options, const Vertex **ret_holder, Diag *reterr) {
+        uint64_t begin = metrics_now();
+        int r = take_over(m, set, options, ret_holder, reterr);
+
+        if (r >= 0 || !ret_holder || !*ret_holder)
+                metrics_swapped(m, r >= 0, begin);
+        return r;
 }
 
 int graph_swap(Manager *m, const ChangeSet *set, const SwapOptions *options, Diag *reterr) {

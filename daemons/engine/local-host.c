@@ -12,6 +12,7 @@
 static void host_changed(Resource *r) {
         Vertex *v = vertex_root(r->vertex);
 
+        metrics_event(v);
         scheduler_event(&v->manager->scheduler, v);
 }
 

@@ -15,6 +15,7 @@
 #include "common/graph.h"
 #include "common/resource.h"
 
+typedef struct KindSet KindSet;
 typedef struct Manager Manager;
 typedef struct Vertex Vertex;
 typedef struct Semaphore Semaphore;
@@ -75,6 +76,7 @@ typedef struct Group {
 
 struct Vertex {
         Manager *manager;
+        KindSet *kind;          /* while it is in the table */
         Resource *resource;     /* owned */
         VertexId id;
         uint32_t serial;        /* of this vertex: ids are used again, serials are not */
@@ -104,6 +106,7 @@ struct Vertex {
         uint32_t attempt;       /* counts attempts; late results of proxies are known by it */
 
         /* The attempt under way. */
+        uint64_t attempt_usec;  /* CLOCK_MONOTONIC: when it began */
         size_t step;            /* which member */
         Vertex *pending;        /* the member whose check_apply has yet to finish */
         bool changed;           /* some member was wrong */

@@ -96,6 +96,15 @@ int address_resolve(const char *address, struct sockaddr_storage *ret, socklen_t
         return 0;
 }
 
+bool address_is_loopback(const struct sockaddr *a) {
+        if (a->sa_family == AF_INET)
+                return ntohl(((const struct sockaddr_in *) a)->sin_addr.s_addr) >> 24 == 127;
+        if (a->sa_family != AF_INET6)
+                return false;
+        const struct in6_addr *six = &((const struct sockaddr_in6 *) a)->sin6_addr;
+        return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
+}
+
 int address_try(const char *address) {
         struct sockaddr_storage a;
         int yes = 1, no = 0, r;

@@ -9,6 +9,8 @@
  * leaves stays open for a moment, in which requests wait; the new one takes it over, with all connections, and clients notice
  * nothing. */
 
+#include <systemd/sd-bus.h>
+
 #include "common/sd/pathwatch.h"
 #include "daemons/http/mhd.h"
 
@@ -19,6 +21,7 @@ struct HttpManager {
         sd_event *event;
         PathWatcher *paths;
         HttpPort *ports;                /* a list */
+        sd_bus *const *bus;             /* the daemon's connection of the moment, which may be NULL; NULL: none at all */
 
         /* the list of ports has changed; for the bus object. May be NULL. */
         void (*ports_changed)(HttpManager *m, void *userdata);

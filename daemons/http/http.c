@@ -17,6 +17,7 @@ static int httpd_start(Daemon *d) {
         r = http_manager_init(&h->manager, d->event);
         if (r < 0)
                 return r;
+        h->manager.bus = &d->bus;
         r = worker_serve(&h->worker, d, http_kinds, &h->manager);
         if (r < 0)
                 return r;

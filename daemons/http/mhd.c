@@ -21,6 +21,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "daemons/http/address.h"
 #include "daemons/http/mhd.h"
 #include "daemons/http/url.h"
 
@@ -288,6 +289,12 @@ void http_holds_end(HttpHolds *holds) {
                 holds->first->ended = true;
                 request_release(holds->first);
         }
+}
+
+bool http_request_is_local(const HttpRequest *q) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(q->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+        return info && info->client_addr && address_is_loopback(info->client_addr);
 }
 
 const char *http_request_method(const HttpRequest *q) {

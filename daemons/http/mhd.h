@@ -60,6 +60,7 @@ unsigned http_listener_n_connections(const HttpListener *l);
 const char *http_request_method(const HttpRequest *q);
 const char *http_request_path(const HttpRequest *q);    /* decoded and clean: absolute, without "//" and "/../" */
 const char *http_request_header(const HttpRequest *q, const char *name);        /* NULL if absent */
+bool http_request_is_local(const HttpRequest *q);       /* it comes from this machine, over loopback */
 bool http_request_is_woken(const HttpRequest *q);       /* it was held back before, and woken */
 
 void http_request_reply(HttpRequest *q, HttpReply *reply);      /* takes the reply over */
