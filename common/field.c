@@ -251,6 +251,10 @@ int field_set(const FieldSpec *f, void *object, Value v, Diag *reterr) {
         case FIELD_FLOAT64:
                 return set_float(f, p, v.f, reterr);
         case FIELD_STRV:
+                if (v.l->n == 0 && !(f->flags & FIELD_OPTIONAL)) {
+                        clear(f, object);       /* [] is the same as saying nothing */
+                        return 0;
+                }
                 return set_strv(p, v, reterr);
         case FIELD_VALUE: {
                 if (holds_func(v))

@@ -177,6 +177,13 @@ static void put_file_name(StrBuf *b, const char *name) {
         }
 }
 
+char *resource_file_name(const char *id) {
+        StrBuf b = {};
+
+        put_file_name(&b, id);
+        return strbuf_take(&b);
+}
+
 int resource_state_dir(const Resource *r, char **ret) {
         StrBuf b = {};
 
@@ -215,6 +222,37 @@ int resource_new(Resource **ret, const ResourceType *type, ResourceHost *host, c
         if (error < 0)
                 return error;
         *ret = TAKE_PTR(r);
+        return 0;
+}
+
+static int copy_fields(Resource *to, const Resource *from) {
+        for (const FieldSpec *f = from->type->fields; f && f->name; f++) {
+                _cleanup_(value_done) Value v = VALUE_NIL;
+                int r;
+
+                if (f->flags & FIELD_HIDDEN)
+                        continue;
+                r = field_get(f, from, &v);
+                if (r >= 0 && (v.kind != TYPE_NIL || (f->flags & FIELD_OPTIONAL)))
+                        r = field_set(f, to, v, NULL);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int resource_copy(Resource **ret, const Resource *r) {
+        _cleanup_(resource_freep) Resource *copy = NULL;
+        int k;
+
+        k = resource_new(&copy, r->type, r->host, r->name, r->pos);
+        if (k >= 0)
+                k = meta_copy(&copy->meta, &r->meta);
+        if (k >= 0)
+                k = copy_fields(copy, r);
+        if (k < 0)
+                return k;
+        *ret = TAKE_PTR(copy);
         return 0;
 }
 

@@ -159,8 +159,9 @@ struct ResourceType {
         int (*wants)(const Resource *r, unsigned batch, ResourceUids *ret);
         bool first_match_ends;
 
-        /* The resource that would undo this one, with its fields set from the state of the machine now; *ret NULL if there is
-         * none. Only with Meta:reverse. */
+        /* The resource of the same kind and name that would undo this one, with its fields set from the state of the machine
+         * now; *ret NULL if there is nothing to undo yet. Called right before an attempt that may change something, as long as
+         * there is none. Only with Meta:reverse; a combination of fields that cannot be undone is a matter of validate. */
         int (*reverse)(const Resource *r, Resource **ret, Diag *reterr);
 };
 
@@ -205,6 +206,9 @@ void resource_log(Resource *r, int priority, const char *format, ...) _printf_(3
  * restarts. Owned by the caller. With ResourceHost.only_looks it may not be there. */
 int resource_state_dir(const Resource *r, char **ret);
 
+/* A resource of the same kind, name, fields and metaparameters: what reverse() may begin with. */
+int resource_copy(Resource **ret, const Resource *r);
+
 /* ---- for hosts ---- */
 
 /* Creates a resource of the type, with defaults; fields come next. pos.file is copied. */
@@ -219,6 +223,7 @@ int resource_add_child(Resource *parent, Resource *child);
 void resource_difference(Resource *r, Difference *d);   /* one that a kind elsewhere has found; takes the content of d */
 
 char *resource_id(const Resource *r);           /* "kind[name]" */
+char *resource_file_name(const char *id);       /* readable, different for different ids, short enough; owned by the caller */
 
 /* The kind of this name in a NULL-terminated array, or NULL. */
 const ResourceType *resource_type_find(const ResourceType *const *types, const char *kind);

@@ -10,6 +10,7 @@
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/reversals.h"
 #include "daemons/engine/semaphore.h"
 
 static void attempt_step(Scheduler *s, Vertex *v);
@@ -229,6 +230,8 @@ static void attempt_succeeded(Scheduler *s, Vertex *v) {
                         drift_applied(v);
                 }
                 journal_end(v);
+                if (v->reversal)
+                        reversals_done(v->manager->reversals, v);
         } else
                 drift_noticed(v, changed);
 
@@ -348,6 +351,8 @@ void attempt_start(Scheduler *s, Vertex *v) {
                 r = receive_values(vertex_member(v, i), &diag);
                 hidden = hidden || r > 0;
         }
+        for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && !noop && !v->resource->meta.hidden; i++)
+                r = reversals_keep(v->manager->reversals, vertex_member(v, i), &diag);
         if (r >= 0)
                 r = start_timeout(s, v);
         if (r < 0) {

@@ -17,6 +17,7 @@
 #include "daemons/engine/graph-swap.h"
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/resource-bus.h"
+#include "daemons/engine/reversals.h"
 
 static void on_converged(Converger *c, bool converged, void *userdata) {
         Manager *m = userdata;
@@ -45,6 +46,17 @@ static int open_journal(Manager *m) {
         }
         int r = notify_journal_open(&m->journal, path);
         return r < 0 ? log_error(r, "cannot open the journal of notifications '%s': %m", path) : 0;
+}
+
+static int open_reversals(Manager *m) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/reversals", m->state_dir) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        int r = reversals_open(&m->reversals, m, path);
+        return r < 0 ? log_error(r, "cannot read the reversals in '%s': %m", path) : 0;
 }
 
 int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types, const char *state_dir,
@@ -94,6 +106,9 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
                         (void) log_warning(r, "kinds of other daemons are not known: %s, ignoring",
                                            diag.message ? diag.message : "out of memory");
         }
+        r = open_reversals(m);
+        if (r < 0)
+                return r;
         local_host_init(&m->host, m);
         *ret = TAKE_PTR(m);
         return 0;
@@ -123,6 +138,7 @@ Manager *manager_free(Manager *m) {
         converger_done(&m->converger);
         scheduler_done(&m->scheduler);
         m->journal = notify_journal_free(m->journal);
+        m->reversals = reversals_free(m->reversals);
         m->uids = uid_index_free(m->uids);
         m->events = events_free(m->events);
         map_free_with(m->kinds, kind_set_free);

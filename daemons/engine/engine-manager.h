@@ -15,6 +15,7 @@
 #include "common/sd/pathwatch.h"
 #include "daemons/engine/converger.h"
 #include "daemons/engine/events.h"
+#include "daemons/engine/graph-swap.h"
 #include "daemons/engine/host-bus.h"
 #include "daemons/engine/metrics.h"
 #include "daemons/engine/notify-journal.h"
@@ -26,6 +27,7 @@ typedef struct Daemon Daemon;
 typedef struct GraphHold GraphHold;
 typedef struct GraphLink GraphLink;
 typedef struct ResourceBus ResourceBus;
+typedef struct Reversals Reversals;
 typedef struct UidIndex UidIndex;
 
 /* From the command line. */
@@ -66,6 +68,7 @@ struct Manager {
 
         bool has_graph;
         uint64_t generation, deploy;
+        SwapOptions swap_options;       /* of the last change of the graph */
 
         Metrics metrics;
         Scheduler scheduler;
@@ -73,6 +76,7 @@ struct Manager {
         Events *events;
         NotifyJournal *journal;
         bool journal_fails;             /* and somebody was told */
+        Reversals *reversals;
         Proxies *proxies;               /* NULL if the kinds of other daemons are not known */
         GraphLink *link;                /* NULL in tests */
         GraphHold *hold;                /* of the link, or of a test; may be NULL */

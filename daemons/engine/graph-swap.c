@@ -12,7 +12,9 @@
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/graph-swap.h"
 #include "daemons/engine/resource-bus.h"
+#include "daemons/engine/reversals.h"
 #include "daemons/engine/swap-edges.h"
+#include "daemons/engine/swap-reversals.h"
 
 SwapEntry *swap_entry(Swap *s, Vertex *v) {
         if (v->swap)
@@ -23,6 +25,7 @@ SwapEntry *swap_entry(Swap *s, Vertex *v) {
         if (!e)
                 return NULL;
         e->vertex = v;
+        e->reversal = v->reversal;
         v->swap = e;
         s->entries[s->n_entries++] = e;
         return e;
@@ -82,7 +85,7 @@ static int build_fields(Resource *r, const ResourceSpec *spec, const SwapOptions
         return resource_validate(r, reterr);
 }
 
-static int build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Diag *reterr) {
+int swap_build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Diag *reterr) {
         Manager *m = s->manager;
         _cleanup_(resource_freep) Resource *r = NULL;
         int k;
@@ -169,7 +172,7 @@ static bool wants_rewatch(Vertex *root) {
         return false;
 }
 
-static int put_new(Swap *s, Resource *r) {
+int swap_put_new(Swap *s, Resource *r) {
         Manager *m = s->manager;
         Vertex *v;
         int k;
@@ -200,13 +203,13 @@ static int put(Swap *s, const ResourceSpec *spec, Diag *reterr) {
         _cleanup_(resource_freep) Resource *r = NULL;
         int k;
 
-        k = build_resource(s, spec, &r, reterr);
+        k = swap_build_resource(s, spec, &r, reterr);
         if (k < 0)
                 return k;
 
         Vertex *v = manager_find(s->manager, spec->kind, spec->name);
         if (!v)
-                return put_new(s, TAKE_PTR(r));
+                return swap_put_new(s, TAKE_PTR(r));
         if (v->swap && v->swap->named)
                 return diag_set(reterr, spec->pos, -EEXIST, "resource %s[%s] is there twice", spec->kind, spec->name);
 
@@ -214,6 +217,7 @@ static int put(Swap *s, const ResourceSpec *spec, Diag *reterr) {
         if (!e)
                 return -ENOMEM;
         e->named = true;
+        e->reversal = false;
         e->replacement = TAKE_PTR(r);
         return 0;
 }
@@ -251,6 +255,8 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
                 Vertex *v = manager_vertex(m, id);
                 if (!v || (v->swap && v->swap->named))
                         continue;
+                if (v->reversal && reversals_find(m->reversals, vertex_kind(v), vertex_name(v)))
+                        continue;       /* it is not done yet */
                 r = mark_removed(s, v);
                 if (r < 0)
                         return r;
@@ -553,6 +559,8 @@ static int commit(Swap *s) {
                 SwapEntry *e = s->entries[i];
                 Vertex *v = e->vertex;
 
+                v->fresh = v->fresh || v->reversal != e->reversal;
+                v->reversal = e->reversal;
                 if (e->replacement && e->restart)
                         set_resource(v, TAKE_PTR(e->replacement));
                 else if (e->replacement)
@@ -569,6 +577,7 @@ static int commit(Swap *s) {
         r = regroup(s);
         for (size_t i = 0; i < s->n_entries; i++)
                 s->entries[i]->vertex->swap = NULL;
+        swap_settle_reversals(s);
         start_vertices(s);
         for (size_t i = 0; i < s->n_entries; i++)
                 if (s->entries[i]->removed)
@@ -608,7 +617,13 @@ static int build(Swap *s, const ChangeSet *set, Diag *reterr) {
         r = build_vertices(s, set, reterr);
         if (r < 0)
                 return r;
+        r = swap_add_reversals(s, set);
+        if (r < 0)
+                return r;
         r = swap_build_edges(s, set, reterr);
+        if (r < 0)
+                return r;
+        r = swap_order_reversals(s);
         if (r < 0)
                 return r;
         r = find_restarts(s, reterr);
@@ -659,6 +674,7 @@ static int take_over(Manager *m, const ChangeSet *set, const SwapOptions *option
 
         m->generation = set->generation;
         m->deploy = options->deploy;
+        m->swap_options = *options;
         m->has_graph = true;
         if (set->full) {
                 r = notify_journal_prune(m->journal, journal_keep, m);

@@ -28,13 +28,14 @@ bool graph_holds(const Vertex *v);
 /* Stops and frees every vertex; for shutdown. */
 void graph_clear(Manager *m);
 
-/* ---- between graph-swap.c, autoedge.c and autogroup.c ---- */
+/* ---- between graph-swap.c, swap-edges.c, swap-reversals.c, autoedge.c and autogroup.c ---- */
 
 /* What is to become of one vertex. */
 typedef struct SwapEntry {
         Vertex *vertex;
         Resource *replacement;  /* owned until it is put in place; NULL: the one it has stays */
         bool added, removed, named;     /* named: the set speaks of it */
+        bool reversal;          /* it is, or will be, one: see swap-reversals.h */
         bool restart;           /* must be stopped and started although it is the same */
         bool touched;           /* edges into it are others */
         bool source;            /* edges out of it are others */
@@ -71,6 +72,12 @@ typedef struct Swap {
 
 /* The entry of a vertex, made on demand; NULL if out of memory. */
 SwapEntry *swap_entry(Swap *s, Vertex *v);
+
+/* Makes what the spec says and validates it, as part of the deploy (noop, the semaphore of all). */
+int swap_build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Diag *reterr);
+
+/* Enters a vertex that was not there; takes the resource. Its entry is the last one then. */
+int swap_put_new(Swap *s, Resource *r);
 
 /* The resource a vertex will have. */
 static inline Resource *swap_resource(const Vertex *v) {

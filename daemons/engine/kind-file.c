@@ -155,6 +155,8 @@ static int validate_target(const Resource *r, const char *target, Diag *reterr) 
         if (*f->mode && file_mode_parse(f->mode, 0, &mode) < 0)
                 return resource_error(r, reterr, -EINVAL, "mode must be octal ('0644') or symbolic with '=' ('u=rw,go=r'), got '%s'",
                                       f->mode);
+        if (r->meta.reverse && (directory || *f->source || f->symlink))
+                return resource_error(r, reterr, -EINVAL, "Meta:reverse works with neither directories nor links nor source");
         return validate_fragments(r, target, reterr);
 }
 
@@ -802,6 +804,97 @@ static int file_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         return k;
 }
 
+/* ---- reversal ---- */
+
+enum { UNDO_MAX = 16 * 1024 * 1024 };   /* bytes of content that are kept */
+
+static int undo_str(Resource *undo, const char *field, const char *s, Diag *reterr) {
+        _cleanup_(value_done) Value v = VALUE_NIL;
+        int r = value_strz(&v, s);
+
+        return r < 0 ? r : resource_set(undo, field, v, reterr);
+}
+
+/* What is in the file now; nothing if it is not there. */
+static int undo_content(const File *f, Resource *undo, Diag *reterr) {
+        _cleanup_close_ int fd = safe_open(f->target, O_RDONLY);
+        _cleanup_(value_done) Value v = VALUE_NIL;
+        _cleanup_free_ char *text = NULL;
+        char proc[64];
+        size_t size;
+        struct stat st;
+        int r;
+
+        if (is_missing(fd))
+                return 0;
+        if (fd < 0)
+                return resource_error(&f->resource, reterr, fd, "cannot open '%s': %m", f->target);
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+                return resource_error(&f->resource, reterr, -EINVAL, "'%s' is no file, and cannot be kept for Meta:reverse", f->target);
+        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+        r = read_file_at(AT_FDCWD, proc, UNDO_MAX, &text, &size);
+        if (r == -E2BIG)
+                return resource_error(&f->resource, reterr, r, "'%s' is too large to be kept: more than %d bytes", f->target, UNDO_MAX);
+        if (r >= 0)
+                r = value_str(&v, text, size);
+        if (r < 0)
+                return resource_error(&f->resource, reterr, r, "cannot read '%s': %m", f->target);
+        return resource_set(undo, "content", v, reterr);
+}
+
+/* Owner and mode as they are, as far as they were asked for. */
+static int undo_access(const File *f, const struct stat *st, Resource *undo, Diag *reterr) {
+        char owner[16] = "", group[16] = "", mode[16] = "";
+        int r;
+
+        if (st && *f->owner)
+                (void) snprintf(owner, sizeof(owner), "%u", st->st_uid);
+        if (st && *f->group)
+                (void) snprintf(group, sizeof(group), "%u", st->st_gid);
+        if (st && *f->mode)
+                (void) snprintf(mode, sizeof(mode), "%04o", st->st_mode & 07777U);
+        r = undo_str(undo, "owner", owner, reterr);
+        if (r >= 0)
+                r = undo_str(undo, "group", group, reterr);
+        return r < 0 ? r : undo_str(undo, "mode", mode, reterr);
+}
+
+/* What was to exist shall not, and what was to be absent shall be as it is now. */
+static int file_reverse(const Resource *r, Resource **ret, Diag *reterr) {
+        const File *f = (const File *) r;
+        bool exists = streq(f->state, "exists"), absent = streq(f->state, "absent");
+        _cleanup_(resource_freep) Resource *undo = NULL;
+        _cleanup_(found_done) Found x = FOUND_INIT;
+        int k;
+
+        k = find(f, false, &x, reterr);
+        if (k < 0)
+                return k;
+        if (!exists && !x.exists)
+                return 0;
+        k = resource_copy(&undo, r);
+        if (k >= 0)
+                k = resource_set(undo, "content", VALUE_NIL, reterr);
+        if (k >= 0)
+                k = undo_str(undo, "source", "", reterr);
+        if (k >= 0) {
+                _cleanup_(value_done) Value none = VALUE_NIL;
+                k = value_list_from_strv(&none, NULL);
+                if (k >= 0)
+                        k = resource_set(undo, "fragments", none, reterr);
+        }
+        if (k >= 0)
+                k = undo_str(undo, "state", exists ? "absent" : absent ? "exists" : "", reterr);
+        if (k >= 0)
+                k = undo_access(f, exists ? NULL : &x.st, undo, reterr);
+        if (k >= 0 && !f->symlink && (absent || (!exists && wants_content(f))))
+                k = undo_content(f, undo, reterr);
+        if (k < 0)
+                return k;
+        *ret = TAKE_PTR(undo);
+        return 0;
+}
+
 static void file_done(Resource *r) {
         File *f = (File *) r;
 
@@ -829,4 +922,5 @@ const ResourceType file_type = {
         .uids = file_uids,
         .wants = file_wants,
         .first_match_ends = true,
+        .reverse = file_reverse,
 };

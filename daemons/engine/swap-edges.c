@@ -5,6 +5,7 @@
 
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/swap-edges.h"
+#include "daemons/engine/swap-reversals.h"
 
 int swap_edge(Swap *s, VertexId a, VertexId b, uint32_t data) {
         Graph *g = s->manager->graph;
@@ -105,13 +106,25 @@ static void drop_receive(SwapEntry *e, Receive *r) {
         *r = e->receives[--e->n_receives];
 }
 
+static int forget_receives(Swap *s, Vertex *v) {
+        SwapEntry *e;
+        int r;
+
+        r = swap_open_receives(s, v, true, &e);
+        if (r < 0)
+                return r;
+        while (e->n_receives > 0)
+                receive_done(&e->receives[--e->n_receives]);
+        return 0;
+}
+
 static int edge_ends(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **ret_to, Diag *reterr) {
         Vertex *from = manager_find(s->manager, spec->from_kind, spec->from_name);
         Vertex *to = manager_find(s->manager, spec->to_kind, spec->to_name);
 
-        if (!from || (from->swap && from->swap->removed))
+        if (!from || !swap_is_declared(from))
                 return diag_set(reterr, spec->pos, -ENOENT, "edge from unknown resource %s[%s]", spec->from_kind, spec->from_name);
-        if (!to || (to->swap && to->swap->removed))
+        if (!to || !swap_is_declared(to))
                 return diag_set(reterr, spec->pos, -ENOENT, "edge to unknown resource %s[%s]", spec->to_kind, spec->to_name);
         if (from == to)
                 return diag_set(reterr, spec->pos, -ELOOP, "%s[%s] cannot come before itself", spec->to_kind, spec->to_name);
@@ -196,7 +209,7 @@ static int add_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
 
 static bool is_removed(Swap *s, const char *kind, const char *name) {
         const Vertex *v = manager_find(s->manager, kind, name);
-        return v && v->swap && v->swap->removed;
+        return v && !swap_is_declared(v);
 }
 
 static int cut_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
@@ -307,12 +320,14 @@ int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
                         return r;
         }
         for (size_t i = 0; i < s->n_entries; i++) {
-                if (!s->entries[i]->removed)
+                e = s->entries[i];
+                if (!e->removed && e->reversal == e->vertex->reversal)
                         continue;
-                r = drop_receives(s, s->entries[i]->vertex);
-                if (r < 0)
-                        return r;
-                r = strip_edges(s, s->entries[i]->vertex, UINT32_MAX, true);
+                r = drop_receives(s, e->vertex);
+                if (r >= 0)
+                        r = strip_edges(s, e->vertex, UINT32_MAX, true);
+                if (r >= 0 && e->reversal)
+                        r = forget_receives(s, e->vertex);
                 if (r < 0)
                         return r;
         }

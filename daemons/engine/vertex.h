@@ -35,7 +35,7 @@ typedef enum VertexState {
 
 const char *vertex_state_name(VertexState s);
 
-/* The data of a graph edge: why it is there. It goes when none of the first three is left. */
+/* The data of a graph edge: why it is there. It goes when none of EDGE_REASONS is left. */
 typedef enum EdgeFlags {
         EDGE_DECLARED   = 1 << 0,       /* by the program */
         EDGE_AUTO       = 1 << 1,       /* found by autoedge */
@@ -44,7 +44,8 @@ typedef enum EdgeFlags {
         EDGE_PENDING    = 1 << 4,       /* a notification that the target has not acted upon yet */
         EDGE_DECLARED_NOTIFY = 1 << 5,  /* NOTIFY comes from the declared edge, not (only) from a transfer */
         EDGE_TOLD       = 1 << 6,       /* the target's attempt under way (or its last) was told of the one that is pending */
-        EDGE_REASONS    = EDGE_DECLARED | EDGE_AUTO | EDGE_TRANSFER,
+        EDGE_REVERSAL   = 1 << 7,       /* both ends are reversals: what came later is undone first */
+        EDGE_REASONS    = EDGE_DECLARED | EDGE_AUTO | EDGE_TRANSFER | EDGE_REVERSAL,
 } EdgeFlags;
 
 /* One value that comes in from another vertex. */
@@ -85,6 +86,7 @@ struct Vertex {
         VertexState told;       /* the last one that was an event; a new vertex need not say that it is ok */
         bool counted;           /* it is in the scheduler's hands */
         bool fresh;             /* new, so its retry budget is full */
+        bool reversal;          /* it is not in the program: it undoes what was, and then goes */
         bool realized;          /* this resource has been right once */
         bool dirty;             /* must be checked: something may have changed since the last attempt began */
         bool watching;          /* root: its members are watched, or about to be */

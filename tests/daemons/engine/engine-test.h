@@ -98,7 +98,7 @@ static void probe_unwatch(Resource *r) {
                 trace("unwatch:%s", r->name);
 }
 
-/* The trace says: name, then "*" if it was notified, "+" if it repaired, "!" if it failed, "?" if it began to wait for
+/* The trace says: name, then "*" if it was notified, "+" if it repaired, "-" if it undid, "!" if it failed, "?" if it began to wait for
  * resource_finish(), "~" if what it needs is not there. */
 static int probe_check_apply(Resource *r, bool apply, Diag *reterr) {
         Probe *p = (Probe *) r;
@@ -111,6 +111,10 @@ static int probe_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (take(world.failures, r->name)) {
                 trace("%s%s!", r->name, star);
                 return resource_error(r, reterr, -EIO, "told to fail");
+        }
+        if (probe_has(r, "undo")) {
+                trace("%s%s", r->name, apply ? "-" : "");
+                return CHECK_CHANGED;
         }
         if (probe_has(r, "need") && !take(world.pending, r->name)) {
                 trace("%s%s~", r->name, star);
@@ -147,6 +151,25 @@ static bool probe_groups(const Resource *parent, const Resource *child) {
 
 static int probe_uids(const Resource *r, ResourceUids *ret) {
         return r->name[0] == '/' ? resource_uids_add(ret, "path", r->name, false) : 0;
+}
+
+/* There is nothing to undo while the world has not drifted from it. */
+static int probe_reverse(const Resource *r, Resource **ret, Diag *reterr) {
+        _cleanup_(resource_freep) Resource *undo = NULL;
+        _cleanup_(value_done) Value param = VALUE_NIL;
+        int k;
+
+        if (!map_get(world.drift, r->name) && !probe_has(r, "always"))
+                return 0;
+        k = resource_copy(&undo, r);
+        if (k >= 0)
+                k = value_strz(&param, probe_has(r, "stuck") ? "undo+late" : "undo");
+        if (k >= 0)
+                k = resource_set(undo, "param", param, reterr);
+        if (k < 0)
+                return k;
+        *ret = TAKE_PTR(undo);
+        return 0;
 }
 
 /* "/a/b" wants "/a", then "/". */
@@ -186,7 +209,7 @@ static const FieldSpec probe_sends[] = {
                 .uids = probe_uids, .wants = probe_wants, .first_match_ends = true, ##__VA_ARGS__ \
         }
 
-static const ResourceType probe_type = PROBE_TYPE("probe", RESOURCE_REFRESHABLE, .groups = probe_groups);
+static const ResourceType probe_type = PROBE_TYPE("probe", RESOURCE_REFRESHABLE, .groups = probe_groups, .reverse = probe_reverse);
 static const ResourceType plain_type = PROBE_TYPE("plain", 0);
 static const ResourceType box_type = PROBE_TYPE("box", 0);
 static const ResourceType item_type = PROBE_TYPE("box:item", 0, .parent_field = "group");

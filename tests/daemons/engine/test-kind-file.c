@@ -396,6 +396,7 @@ TEST(validate) {
                         TEST_FAIL("%s with %s and %s is taken", cases[i].name, cases[i].a, cases[i].b);
         }
         CHECK_INT(bench_make(&file_type, "/dd/f", FIELDS("fragments=/d")), 0);
+        CHECK_INT(bench_make(&file_type, "/dd/f", FIELDS("content=x", "fragments=")), 0);      /* none */
 }
 
 TEST(modes) {
@@ -499,6 +500,92 @@ TEST(what_it_wants_before_it) {
                 _cleanup_free_ char *text = strbuf_take(&b);
                 CHECK_STR(text, cases[i].wants);
         }
+}
+
+/* before and after: the content, NULL if the file is not there. */
+TEST(reversal) {
+        static const struct {
+                const char *fields[5], *before, *after;
+                bool nothing;           /* to undo */
+        } cases[] = {
+                { { "state=exists", "content=new" }, NULL, NULL },
+                { { "state=exists", "content=new" }, "old", NULL },     /* what it was to be, it shall not be */
+                { { "state=exists", "content=new", "mode=0600" }, "old", NULL },
+                { { "state=exists" }, NULL, NULL },
+                { { "content=new" }, "old", "old" },
+                { { "content=new" }, "", "" },
+                { { "content=new" }, "\x01\xff\n", "\x01\xff\n" },
+                { { "content=new" }, NULL, NULL, .nothing = true },
+                { { "state=absent" }, "old", "old" },
+                { { "state=absent" }, "", "" },
+                { { "state=absent" }, NULL, NULL, .nothing = true },
+                { { "state=absent", "recurse=true" }, "old", "old" },
+                { { "mode=0600" }, "old", "old" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                BENCH();
+                if (cases[i].before)
+                        put_file("f", cases[i].before);
+                CHECK_INT(bench_make(&file_type, in_dir("f"), cases[i].fields), 0);
+                CHECK_INT(bench_watch(), 0);
+                Resource *undoes = NULL;
+                CHECK_INT(file_type.reverse(bench.r, &undoes, &bench.diag), 0);
+                CHECK_INT(!undoes, cases[i].nothing);
+                if (!undoes)
+                        continue;
+                CHECK_INT(bench_apply(true), CHECK_CHANGED);
+                bench_unmake();
+                bench.r = undoes;
+                CHECK_INT(resource_validate(undoes, &bench.diag), 0);
+                CHECK_INT(bench_watch(), 0);
+                CHECK_INT(bench_apply(true), CHECK_CHANGED);
+                CHECK_INT(bench_apply(true), CHECK_OK);
+                check_file("f", cases[i].after);
+                if (cases[i].after)
+                        CHECK_INT(mode_of("f"), 0644);
+        }
+}
+
+TEST(reversal_of_access_and_fragments) {
+        BENCH();
+
+        put_file("f", "old");
+        put_file("a", "x");
+        CHECK_INT(chmod(in_dir("f"), 0604), 0);
+        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS(field_in_dir("fragments", "a"), "mode=u=rw,go=")), 0);
+        CHECK_INT(bench_watch(), 0);
+        Resource *undoes = NULL;
+        CHECK_INT(file_type.reverse(bench.r, &undoes, &bench.diag), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("f", "x");
+        CHECK_INT(mode_of("f"), 0600);
+        REQUIRE(undoes);
+        bench_unmake();
+        bench.r = undoes;
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("f", "old");
+        CHECK_INT(mode_of("f"), 0604);
+}
+
+TEST(no_reversal) {
+        BENCH();
+        static const char *const fields[][3] = { { "state=exists" }, { "state=exists", "source=/etc/passwd" },
+                                                 { "symlink=true", "source=x" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+                CHECK_INT(bench_make(&file_type, in_dir(i == 0 ? "d/" : "f"), fields[i]), 0);
+                bench.r->meta.reverse = true;
+                CHECK_INT(resource_validate(bench.r, &bench.diag), -EINVAL);
+        }
+        CHECK_INT(mkdir(in_dir("tree"), 0755), 0);
+        CHECK_INT(bench_make(&file_type, in_dir("tree"), FIELDS("state=absent", "recurse=true")), 0);
+        CHECK_INT(bench_watch(), 0);
+        Resource *undoes = NULL;
+        CHECK_INT(file_type.reverse(bench.r, &undoes, &bench.diag), -EINVAL);
+        CHECK(!undoes && bench.diag.message);
+        CHECK(exists("tree"));
 }
 
 TEST(walking) {

@@ -17,6 +17,8 @@ static const struct {
         { "a:group=1 b:group=1 c:group=1 d", "e:group=1 -b c>d", false },
         { "box.a box_item.b box_item.c", "box.a:out=1 box_item.d -box_item.b", false },
         { "a:pending b c a>b", "b c:always c=>b", true },
+        { "a:always,reverse b:always,reverse c a>b", "c:out=1", true },
+        { "a:always,reverse b c a~>c", "-a b:always,reverse", false },
 };
 
 static const char after[] = "a b:group=1 c:group=1 d:always plain.e box.f box_item.g /a /a/b a>b c=>d a~>box.f";
@@ -69,7 +71,7 @@ TEST(changes) {
 TEST(attempts) {
         for (uint64_t n = 1;; n++) {
                 ENGINE(e);
-                CHECK_INT(swap(&e, true, "a:always,out=1,retry=3 b:retry=3 c:retry=3 /d /d/e f:need a=>b a~>c"), 0);
+                CHECK_INT(swap(&e, true, "a:always,out=1,retry=3,reverse b:retry=3 c:retry=3 /d /d/e f:need g:service a=>b a~>c"), 0);
                 Resource *a = find_vertex(&e, "a")->resource, *f = find_vertex(&e, "f")->resource;
                 alloc_fail_at(n);
                 run(&e);
