@@ -205,7 +205,7 @@ static void expect_refresh(const Vertex *root, const Vertex *v) {
                 }
         }
         n_notified += refresh;
-        if (refresh && due == DUE_NO)
+        if (refresh && due == DUE_NO && !root->resource->meta.noop)     /* under noop: of what would have been done */
                 TEST_FAIL("%s is notified of nothing", vertex_name(v));
         if (!refresh && due == DUE_MUST)
                 TEST_FAIL("%s is not notified", vertex_name(v));
