@@ -339,7 +339,7 @@ static void bench_shapes(void) {
         for (size_t i = 0; i < ELEMENTSOF(layers); i++) {
                 size_t width = layers[i].width, first;
                 Shape s = {};
-                char what[80];
+                char what[96];
 
                 x = shape_source(&s);
                 first = shape_add(&s, x, x);
@@ -380,7 +380,7 @@ static void count_on(Running *r, int i) {
 static void bench_sparse(size_t n) {
         StrBuf text = {};
         Running r;
-        char what[80];
+        char what[96];
 
         strbuf_puts(&text, "import \"local\"\n");
         for (size_t i = 0; i < n; i++)
@@ -416,17 +416,17 @@ static Value numbered(size_t n) {
         return v;
 }
 
-/* Lists are made beforehand: what they cost is the business of whoever makes them. */
+/* Lists are made beforehand and freed afterwards: what they cost is the business of whoever makes them. */
 static Value grown[ROUNDS];
 
 static void say_grown(Running *r, int i) {
-        running_say_list(r, value_take(&grown[i]));
+        running_say_list(r, value_ref(grown[i]));
 }
 
 static void bench_growth(size_t n) {
         Value full = numbered(n + ROUNDS);
         Running r;
-        char what[80];
+        char what[96];
 
         for (size_t i = 0; i < ROUNDS; i++) {
                 size_t size = n + i + 1;
@@ -446,6 +446,8 @@ static void bench_growth(size_t n) {
         printf("%-56s %9.2f us\n", what, (double) median_step(&r, say_grown, 1) / 1e3);
         running_done(&r);
         value_done(&full);
+        for (size_t i = 0; i < ROUNDS; i++)
+                value_done(&grown[i]);
 }
 
 static void flip(Running *r, int i) {
@@ -456,7 +458,7 @@ static void flip(Running *r, int i) {
 static void bench_flip(size_t n) {
         StrBuf text = {};
         Running r;
-        char what[80];
+        char what[96];
 
         strbuf_puts(&text, "import \"local\"\n$x = local.pool(\"n\", \"0\")\n$y0 = local.pool(\"n\", \"1\")\n");
         for (size_t i = 0; i < 1000; i++)

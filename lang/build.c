@@ -560,6 +560,7 @@ typedef struct LoopNode {
         Env *env;
         Turn *turns;            /* by index; those of a map in the order of its keys */
         size_t n, capacity;
+        Node *elements;         /* held; NULL until it ran */
 } LoopNode;
 
 static void turn_done(FuncGraph *g, Turn *t) {
@@ -579,7 +580,7 @@ static int make_turn(FuncGraph *g, LoopNode *l, uint32_t index, const Value *key
         if (r < 0)
                 return r;
         env_hold(env, first);
-        r = make_element(g, l->stmt.node.in[0].from, index, key, s->loop.second.pos, &second);
+        r = make_element(g, l->elements, index, s->loop.second.pos, &second);
         if (r < 0)
                 return r;
         env_hold(env, second);
@@ -636,10 +637,19 @@ static int loop_map(FuncGraph *g, LoopNode *l, const ValueMap *m) {
 
 static int loop_run(FuncGraph *g, Node *n) {
         LoopNode *l = (LoopNode *) n;
+        Node *elements = NULL;
+        int r;
 
         if (!stmt_node_ready(g, &l->stmt))
                 return 0;
         stmt_node_problem(g, &l->stmt, NULL);
+        r = l->elements ? elements_sync(g, l->elements) : make_elements(g, n->in[0].from, l->stmt.stmt->pos, &elements);
+        if (r < 0)
+                return r;
+        if (elements) {
+                node_hold(elements);
+                l->elements = elements;
+        }
         Value v = n->in[0].from->value;
         return v.kind == TYPE_MAP ? loop_map(g, l, v.m) : loop_list(g, l, v.l->n);
 }
@@ -650,6 +660,7 @@ static void loop_done(FuncGraph *g, Node *n) {
         while (l->n > 0)
                 turn_done(g, &l->turns[--l->n]);
         free(l->turns);
+        node_drop(g, l->elements);
         l->env = env_unref(l->env);
         stmt_node_problem(g, &l->stmt, NULL);
 }

@@ -34,5 +34,9 @@ int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret);
 
 /* node-each.c */
 int build_each(FuncGraph *g, Expr *e, Env *env, Node **ret);
-/* Element index of a list, or the one with that key of a map, whatever it is at the time. */
-int make_element(FuncGraph *g, Node *all, uint32_t index, const Value *key, Pos pos, Node **ret);
+
+/* What an owner takes the elements of a list or map from, which must have a value; the owner holds it. */
+int make_elements(FuncGraph *g, Node *list, Pos pos, Node **ret);
+int elements_sync(FuncGraph *g, Node *elements);        /* takes in how the list is now, before elements come or go */
+/* The element at that position of the list, or of the map in the order of its keys; it follows the key. One of each position. */
+int make_element(FuncGraph *g, Node *elements, uint32_t position, Pos pos, Node **ret);

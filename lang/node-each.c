@@ -10,44 +10,210 @@
 
 /* ---- elements ---- */
 
-/* An element of a list, or a value of a map, as it is now. Where there is none any more nothing happens: whoever made this node
- * is about to drop it. */
+/* An element of a list, or the value of a key of a map. It is set by the node below, which sees what changed; it runs only when it
+ * is new, or when the list has failed. Where there is none any more it keeps what it was: whoever made it is about to drop it. */
 typedef struct ElementNode {
         Node node;
-        uint32_t index;
-        Value key;              /* of a map, or nil */
+        uint32_t position;      /* in the list, or in the map as it is now; NOWHERE once its key is gone */
 } ElementNode;
 
-static int element_run(FuncGraph *g, Node *n) {
-        const ElementNode *e = (ElementNode *) n;
-        Value all = n->in[0].from->value;
+#define NOWHERE UINT32_MAX
 
-        if (all.kind == TYPE_MAP) {
-                const Value *v = value_map_get(all, e->key);
-                if (v)
-                        node_set(g, n, value_ref(*v));
-        } else if (e->index < all.l->n)
-                node_set(g, n, value_ref(all.l->items[e->index]));
+/* All elements that one owner has of one list or map. What changes costs one comparison of the list before with the list now, not
+ * a visit to every element. */
+typedef struct ElementsNode {
+        Node node;
+        Value now;
+        ElementNode **items;    /* owned; by position, NULL where nobody asked */
+        uint32_t n, capacity;
+} ElementsNode;
+
+static Value value_at(const ElementsNode *all, uint32_t position) {
+        return all->now.kind == TYPE_MAP ? all->now.m->items[position].value : all->now.l->items[position];
+}
+
+static void touch(FuncGraph *g, const ElementsNode *all, uint32_t position) {
+        if (all->items[position] && all->items[position]->node.set)
+                node_set(g, &all->items[position]->node, value_ref(value_at(all, position)));
+}
+
+static int room_for(ElementsNode *all, uint32_t n) {
+        if (n > all->capacity) {
+                uint32_t capacity = MAX(n, all->capacity * 2);
+                ElementNode **items = reallocarray(all->items, capacity, sizeof(ElementNode *));
+                if (!items)
+                        return -ENOMEM;
+                memset(items + all->capacity, 0, (capacity - all->capacity) * sizeof(ElementNode *));
+                all->items = items;
+                all->capacity = capacity;
+        }
+        all->n = MAX(all->n, n);
+        return 0;
+}
+
+/* The first position from i on where the two differ. Most is equal to the byte, which is asked in pieces. */
+static uint32_t next_difference(const ValueList *a, const ValueList *b, uint32_t i, uint32_t n) {
+        enum { PIECE = 32 };
+
+        while (i < n) {
+                if (i + PIECE <= n && memcmp(&a->items[i], &b->items[i], PIECE * sizeof(Value)) == 0) {
+                        i += PIECE;
+                        continue;
+                }
+                for (uint32_t end = MIN(i + PIECE, n); i < end; i++)
+                        if (!value_same(a->items[i], b->items[i]))
+                                return i;
+        }
+        return n;
+}
+
+static int sync_list(FuncGraph *g, ElementsNode *all, Value now) {
+        uint32_t both = all->now.kind == TYPE_LIST ? MIN(all->now.l->n, now.l->n) : 0;
+        Value old = all->now;
+        int r = room_for(all, now.l->n);
+
+        if (r < 0)
+                return r;
+        all->now = value_ref(now);
+        for (uint32_t i = 0; (i = next_difference(old.l, now.l, i, both)) < both; i++)
+                touch(g, all, i);
+        for (uint32_t i = both; i < now.l->n; i++)
+                touch(g, all, i);
+        value_done(&old);
+        return 0;
+}
+
+static bool same_keys(const ValueMap *a, const ValueMap *b) {
+        if (a->n != b->n)
+                return false;
+        for (uint32_t i = 0; i < a->n; i++)
+                if (!value_same(a->items[i].key, b->items[i].key))
+                        return false;
+        return true;
+}
+
+/* Both maps are sorted by key: one pass tells where each element is now. */
+static int move_elements(ElementsNode *all, const ValueMap *old, const ValueMap *now) {
+        ElementNode **items = calloc((size_t) now->n + 1, sizeof(ElementNode *));
+        uint32_t k = 0;
+
+        if (!items)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < now->n; i++) {
+                while (k < old->n && value_compare(old->items[k].key, now->items[i].key) < 0) {
+                        if (all->items[k])
+                                all->items[k]->position = NOWHERE;
+                        k++;
+                }
+                if (k < old->n && value_compare(old->items[k].key, now->items[i].key) == 0) {
+                        items[i] = all->items[k++];
+                        if (items[i])
+                                items[i]->position = i;
+                }
+        }
+        for (; k < old->n; k++)
+                if (all->items[k])
+                        all->items[k]->position = NOWHERE;
+        free(all->items);
+        all->items = items;
+        all->n = now->n;
+        all->capacity = now->n + 1;
+        return 0;
+}
+
+static int sync_map(FuncGraph *g, ElementsNode *all, Value now) {
+        Value old = all->now;
+        int r = 0;
+
+        if (old.kind != TYPE_MAP)
+                r = room_for(all, now.m->n);
+        else if (!same_keys(old.m, now.m))
+                r = move_elements(all, old.m, now.m);
+        if (r < 0)
+                return r;
+        all->now = value_ref(now);
+        for (uint32_t i = 0; i < now.m->n; i++)
+                if (old.kind != TYPE_MAP || old.m->n != now.m->n || !value_same(old.m->items[i].value, now.m->items[i].value))
+                        touch(g, all, i);
+        value_done(&old);
+        return 0;
+}
+
+int elements_sync(FuncGraph *g, Node *n) {
+        ElementsNode *all = (ElementsNode *) n;
+        Value now = n->in[0].from->value;
+
+        if (all->now.kind == now.kind && all->now.l == now.l)
+                return 0;
+        return now.kind == TYPE_MAP ? sync_map(g, all, now) : sync_list(g, all, now);
+}
+
+static int elements_run(FuncGraph *g, Node *n) {
+        int r = elements_sync(g, n);
+
+        if (r >= 0)
+                node_set(g, n, VALUE_NIL);
+        return r;
+}
+
+static void elements_done(FuncGraph *g, Node *n) {
+        ElementsNode *all = (ElementsNode *) n;
+
+        value_done(&all->now);
+        free(all->items);
+}
+
+static const NodeType elements_type = {
+        .name = "elements", .size = sizeof(ElementsNode), .run = elements_run, .done = elements_done,
+};
+
+int make_elements(FuncGraph *g, Node *list, Pos pos, Node **ret) {
+        Node *n = node_new(g, &elements_type, pos);
+        if (!n)
+                return -ENOMEM;
+
+        int r = node_add_input(g, n, list);
+        *ret = n;
+        return r < 0 ? r : elements_run(g, n);
+}
+
+static int element_run(FuncGraph *g, Node *n) {
+        const ElementsNode *all = (ElementsNode *) n->in[0].from;
+        uint32_t position = ((ElementNode *) n)->position;
+
+        if (position != NOWHERE && position < (all->now.kind == TYPE_MAP ? all->now.m->n : all->now.l->n))
+                node_set(g, n, value_ref(value_at(all, position)));
         return 0;
 }
 
 static void element_done(FuncGraph *g, Node *n) {
-        value_done(&((ElementNode *) n)->key);
+        uint32_t position = ((ElementNode *) n)->position;
+
+        if (position == NOWHERE)
+                return;
+        ElementNode **item = &((ElementsNode *) n->in[0].from)->items[position];
+        if (*item == (ElementNode *) n)         /* a reduction is built anew before the old one goes */
+                *item = NULL;
 }
 
 static const NodeType element_type = {
         .name = "element", .size = sizeof(ElementNode), .run = element_run, .done = element_done,
 };
 
-int make_element(FuncGraph *g, Node *all, uint32_t index, const Value *key, Pos pos, Node **ret) {
+int make_element(FuncGraph *g, Node *elements, uint32_t position, Pos pos, Node **ret) {
+        ElementsNode *all = (ElementsNode *) elements;
         ElementNode *e = (ElementNode *) node_new(g, &element_type, pos);
         if (!e)
                 return -ENOMEM;
-        e->index = index;
-        if (key)
-                e->key = value_ref(*key);
+
+        e->position = NOWHERE;
+        int r = node_add_input(g, &e->node, elements);
+        if (r < 0)
+                return r;
+        e->position = position;
+        all->items[position] = e;
         *ret = &e->node;
-        return node_add_input(g, &e->node, all);
+        return 0;
 }
 
 /* iter.map and its relatives. Inputs: the lists (one or two) and the function, an initial value where there is one, then one per
@@ -59,6 +225,7 @@ typedef struct EachNode {
         int initial;            /* place, or -1 */
         uint32_t n_bodies;      /* how many elements there are bodies for */
         Value built_with;
+        Node *elements[2];      /* of each list; held, NULL until there is one */
 } EachNode;
 
 static uint32_t each_length(const EachNode *e) {
@@ -77,7 +244,7 @@ static int each_body(FuncGraph *g, EachNode *e, uint32_t index, Node *accumulate
         if (accumulated)
                 args[n_args++] = accumulated;
         for (uint32_t i = 0; i < e->n_lists; i++) {
-                int r = make_element(g, e->node.in[e->function - e->n_lists + i].from, index, NULL, e->node.pos, &args[n_args++]);
+                int r = make_element(g, e->elements[i], index, e->node.pos, &args[n_args++]);
                 if (r < 0)
                         return r;
         }
@@ -117,7 +284,7 @@ static int each_chain(FuncGraph *g, EachNode *e, uint32_t n) {
         if (e->n_bodies == n && e->node.n_in > e->first)
                 return 0;
         if (!at)
-                r = make_element(g, e->node.in[e->function - 1].from, i++, NULL, e->node.pos, &at);
+                r = make_element(g, e->elements[0], i++, e->node.pos, &at);
         for (; i < n && r >= 0; i++)
                 r = each_body(g, e, i, at, &at);
         if (r < 0)
@@ -145,6 +312,23 @@ static int each_value(const EachNode *e, Value *ret) {
         return value_list(ret, items, k);
 }
 
+/* What the bodies take their elements from, as the lists are now. */
+static int each_elements(FuncGraph *g, EachNode *e) {
+        int r = 0;
+
+        for (uint32_t i = 0; i < e->n_lists && r >= 0; i++)
+                if (e->elements[i])
+                        r = elements_sync(g, e->elements[i]);
+                else {
+                        r = make_elements(g, e->node.in[e->function - e->n_lists + i].from, e->node.pos, &e->elements[i]);
+                        if (r >= 0)
+                                node_hold(e->elements[i]);
+                        else
+                                e->elements[i] = NULL;
+                }
+        return r;
+}
+
 static int each_fail(FuncGraph *g, EachNode *e, const char *message) {
         _cleanup_(diag_done) Diag error = {};
 
@@ -164,6 +348,9 @@ static int each_run(FuncGraph *g, Node *n) {
                         return 0;
                 }
         }
+        r = each_elements(g, e);
+        if (r < 0)
+                return r;
         Value function = n->in[e->function].from->value;
         uint32_t length = each_length(e);
         bool reduce = e->each == BUILTIN_EACH_REDUCE;
@@ -210,7 +397,11 @@ static int each_run(FuncGraph *g, Node *n) {
 }
 
 static void each_done(FuncGraph *g, Node *n) {
-        value_done(&((EachNode *) n)->built_with);
+        EachNode *e = (EachNode *) n;
+
+        value_done(&e->built_with);
+        for (uint32_t i = 0; i < ELEMENTSOF(e->elements); i++)
+                node_drop(g, e->elements[i]);
 }
 
 static const NodeType each_type = { .name = "each", .size = sizeof(EachNode), .run = each_run, .done = each_done, .manual = true };

@@ -64,6 +64,13 @@ static int step(Running *r, int64_t n) {
                 CHECK_INT((r)->changes.n_cut, cut); \
         } while (0)
 
+static bool puts_name(const Running *r, const char *name) {
+        for (size_t i = 0; i < r->changes.n_put; i++)
+                if (streq(r->changes.put[i].name, name))
+                        return true;
+        return false;
+}
+
 TEST(one_change_changes_one_resource) {
         _cleanup_(running_done) Running r = {};
 
@@ -134,6 +141,51 @@ TEST(a_longer_list_builds_one_element) {
         CHECK_INT(step(&r, 42), 0);
         CHECK_CHANGES(&r, 84, 0, 42, 0);
         CHECK_INT(r.lang->graph->n_nodes, n_nodes);
+}
+
+TEST(elements_that_stay_are_not_visited) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$l = iter.map(iter.range(1000), func($x) { if $x == 500 { $n } else { $x } })\n"
+                          "for $i, $v in $l {\n\ttest [fmt.printf(\"%d\", $i)] {\n\t\tint64 => $v,\n\t}\n}\n"));
+        CHECK_CHANGES(&r, 1000, 0, 0, 0);
+        CHECK_INT(step(&r, 7), 0);
+        CHECK_CHANGES(&r, 1, 0, 0, 0);
+        CHECK(r.n_runs < 20);
+}
+
+TEST(elements_of_lists_that_shrink_and_grow_are_right) {
+        _cleanup_(running_done) Running r = {};
+
+        /* The function fails for some lengths, so that the elements stay for a while where the list has none. */
+        REQUIRE(start(&r, "$l = iter.map(iter.range($n), func($x) { $x + $n })\n$k = [1, 2, 3]\n"
+                          "$f = if $k[math.mod($n, 4)] > 0 { func($x) { $x * 2 } } else { func($x) { $x } }\n"
+                          "$out = iter.map($l, $f)\ntest \"x\" {\n\tint64 => $out[len($out) - 1],\n\tint32 => len($out),\n}\n"));
+        for (int64_t i = 0, n = 5; i < 200; i++, n = 1 + (n * 7 + i) % 13) {
+                int k = step(&r, n);
+                if (n % 4 == 3) {
+                        CHECK(k < 0);
+                        continue;
+                }
+                CHECK_INT(k, 0);
+                if (r.changes.n_put > 0) {
+                        CHECK_INT(r.changes.put[0].fields[0].value.i, 2 * (n - 1 + n));
+                        CHECK_INT(r.changes.put[0].fields[1].value.i, n);
+                }
+        }
+}
+
+TEST(a_reduction_follows_its_elements_after_it_was_built_anew) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$l = iter.map(iter.range(1 + math.mod($n, 3)), func($x) { $x + $n })\n"
+                          "$sum = iter.reduce($l, func($a, $b) { $a + $b })\ntest \"x\" {\n\tint64 => $sum,\n}\n"));
+        for (int64_t n = 0; n < 40; n += n % 2 == 0 ? 3 : 1) {
+                int64_t length = 1 + n % 3;
+                CHECK_INT(step(&r, n), 0);
+                REQUIRE(r.changes.n_put == 1);
+                CHECK_INT(r.changes.put[0].fields[0].value.i, length * n + length * (length - 1) / 2);
+        }
 }
 
 TEST(a_map_keeps_the_bodies_of_its_keys) {
@@ -219,8 +271,7 @@ TEST(function_values_change) {
                           "$g = func($x) { fmt.printf(\"%s%d\", $x, $n) }\n$out = iter.map([\"a\", \"b\"], $f)\ntest $out {}\n"
                           "print [$f($g(\"c\"))] {}\n"));
         CHECK_CHANGES(&r, 3, 0, 0, 0);
-        CHECK_STR(r.changes.put[0].name, "a!");
-        CHECK_STR(r.changes.put[2].name, "c42!");
+        CHECK(puts_name(&r, "a!") && puts_name(&r, "b!") && puts_name(&r, "c42!"));
         size_t n_nodes = r.lang->graph->n_nodes;
         CHECK_INT(step(&r, 1), 0);
         CHECK_CHANGES(&r, 3, 3, 0, 0);
