@@ -82,7 +82,7 @@ static int build_fields(Resource *r, const ResourceSpec *spec, const SwapOptions
                 if (k < 0)
                         return k;
         }
-        return resource_validate(r, reterr);
+        return 0;
 }
 
 int swap_build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Diag *reterr) {
@@ -100,6 +100,12 @@ int swap_build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Diag 
         if (k < 0) {
                 (void) diag_set(reterr, spec->pos, k, "invalid: %m");
                 (void) diag_prefix(reterr, "%s[%s]", spec->kind, spec->name);
+                return k;
+        }
+        k = resource_validate(r, reterr);
+        if (k < 0) {
+                (void) diag_set(reterr, spec->pos, k, "%m");
+                (void) diag_prefix(reterr, "%s[%s] did not Validate", spec->kind, spec->name);
                 return k;
         }
         if (m->options.plan)

@@ -116,7 +116,7 @@ static int validate_fragments(const Resource *r, const char *target, Diag *reter
                 if (**s != '/')
                         return resource_error(r, reterr, -EINVAL, "fragment must be an absolute path, got '%s'", *s);
                 if (is_inside(target, *s))
-                        return resource_error(r, reterr, -EINVAL, "fragment '%s' contains the file itself", *s);
+                        return resource_error(r, reterr, -EINVAL, "inside a frag (`%s`)", *s);
         }
         return 0;
 }

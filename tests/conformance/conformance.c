@@ -3,8 +3,10 @@
 /* Compiles the program in a directory, runs it until it has a graph, and says as JSON what came of it. Archives are taken apart and results
  * are compared by tests/conformance/run.
  *
- *         conformance [--compile] KINDS.json ROOT
- *         conformance --format FILE            prints it formatted */
+ *         conformance [--compile] KINDS.json ROOT [GRAPH]
+ *         conformance --format FILE            prints it formatted
+ *
+ * Into the file GRAPH it writes the graph as messages, for conformance-engine. */
 
 #include <fcntl.h>
 #include <json.h>
@@ -17,6 +19,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/io.h"
+#include "common/message.h"
 #include "daemons/lang/lang-manager.h"
 #include "lang/format.h"
 
@@ -25,6 +28,7 @@ enum { FILE_MAX = 16 * 1024 * 1024, PATIENCE_USEC = 10 * 1000 * 1000 };
 /* What the program is run with: its files, and as much of mgmt-lang as its functions need that look outside. */
 typedef struct World {
         const char *root;
+        const char *graph;      /* where to write it, or NULL */
         Manager manager;
         SourceHost sources;
         bool due;               /* one of them has said something */
@@ -133,6 +137,18 @@ static void add_graph(struct json_object *result, const ChangeSet *c) {
         json_object_object_add(result, "graph", lines);
 }
 
+/* As mgmt-lang would send it. */
+static int save_graph(const char *path, const ChangeSet *c) {
+        _cleanup_(wire_writer_done) WireWriter w = {};
+        int r = 0;
+
+        for (size_t i = 0; i < c->n_put && r >= 0; i++)
+                r = message_encode(&w, &(Message) { .type = MESSAGE_GRAPH_PUT, .graph_put.resource = c->put[i] });
+        for (size_t i = 0; i < c->n_edges && r >= 0; i++)
+                r = message_encode(&w, &(Message) { .type = MESSAGE_GRAPH_EDGE, .graph_edge.edge = c->edges[i] });
+        return r < 0 ? r : write_file_atomic_at(AT_FDCWD, path, w.data, w.size, 0600, false);
+}
+
 static uint64_t now_usec(void) {
         struct timespec t;
 
@@ -157,7 +173,7 @@ static int run_program(World *w, Lang *l, ChangeSet *ret, Diag *reterr) {
         return r < 0 || lang_is_running(l) ? r : diag_set(reterr, (Pos) {}, -ETIMEDOUT, "no graph in time");
 }
 
-static void run(World *w, const Schema *schema, bool only_compile, struct json_object *result) {
+static int run(World *w, const Schema *schema, bool only_compile, struct json_object *result) {
         _cleanup_(lang_freep) Lang *l = NULL;
         _cleanup_(diags_done) Diags errors = {};
         _cleanup_(diag_done) Diag error = {};
@@ -174,15 +190,17 @@ static void run(World *w, const Schema *schema, bool only_compile, struct json_o
                 json_object_object_add(result, "stage", json_object_new_string(stage_names[stage]));
                 if (errors.n > 0)
                         add_error(result, &errors.items[0], w);
-                return;
+                return 0;
         }
         if (only_compile)
-                return;
+                return 0;
         if (run_program(w, l, &changes, &error) < 0) {
                 json_object_object_add(result, "stage", json_object_new_string(stage_names[lang_stage(l)]));
                 add_error(result, &error, w);
-        } else
-                add_graph(result, &changes);
+                return 0;
+        }
+        add_graph(result, &changes);
+        return w->graph ? save_graph(w->graph, &changes) : 0;
 }
 
 static int format(const char *path) {
@@ -205,23 +223,25 @@ int main(int argc, char *argv[]) {
 
         if (argc == 3 && streq(argv[1], "--format"))
                 return format(argv[2]);
-        if (argc != 3 + only_compile) {
-                fprintf(stderr, "usage: conformance [--compile] KINDS.json ROOT\n");
+        if (argc != 3 + only_compile && (only_compile || argc != 4)) {
+                fprintf(stderr, "usage: conformance [--compile] KINDS.json ROOT [GRAPH]\n");
                 return 2;
         }
         if (schema_load(&schema, argv[1 + only_compile], &error) < 0) {
                 fprintf(stderr, "%s\n", error.message);
                 return 2;
         }
-        World w = { .root = argv[2 + only_compile] };
+        World w = { .root = argv[2 + only_compile], .graph = argc == 4 && !only_compile ? argv[3] : NULL };
         if (sd_event_new(&w.manager.event) < 0)
                 return 2;
         w.sources = (SourceHost) { .event = w.manager.event, .manager = &w.manager, .hostname = "" };
         struct json_object *result = json_object_new_object();
-        run(&w, schema, only_compile, result);
+        int r = run(&w, schema, only_compile, result);
+        if (r < 0)
+                fprintf(stderr, "cannot write the graph: %s\n", strerrordesc_np(-r));
         printf("%s\n", json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
         json_object_put(result);
         source_share_done(&w.manager.share);
         sd_event_unref(w.manager.event);
-        return 0;
+        return r < 0 ? 2 : 0;
 }

@@ -219,7 +219,7 @@ TEST(what_is_wrong_is_rejected_and_the_graph_before_stays) {
         tell_put(&c, "probe", "b", (const char *const[]) { "param", "invalid", NULL });
         tell_commit(&c, 4);
         wait_answers(&e, &c, 4);
-        CHECK_STR(c.rejection, "site.mcl:7:1: probe[b]: told to be invalid");
+        CHECK_STR(c.rejection, "site.mcl:7:1: probe[b] did not Validate: told to be invalid");
 
         tell_put(&c, "probe", "b", (const char *const[]) { NULL });     /* not between begin and commit */
         tell_begin(&c, 5, true);

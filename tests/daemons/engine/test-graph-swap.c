@@ -60,7 +60,7 @@ TEST(rejected_as_a_whole) {
                 { "a>a", "probe[a] cannot come before itself", -ELOOP },
                 { "x x>y", "edge to unknown resource probe[y]", -ENOENT },
                 { "-c b>c", "edge to unknown resource probe[c]", -ENOENT },
-                { "x:invalid -a", "probe[x]: told to be invalid", -EINVAL },
+                { "x:invalid -a", "probe[x] did not Validate: told to be invalid", -EINVAL },
                 { "-y", "cannot remove probe[y]: there is no such resource", -ENOENT },
                 { "!a>c", "cannot cut probe[a] -> probe[c]: there is no such edge", -ENOENT },
                 { "x x", "resource probe[x] is there twice", -EEXIST },
