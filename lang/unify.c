@@ -1026,6 +1026,22 @@ static int solve(Unify *u) {
         return r;
 }
 
+/* What is known of the field that a call names, in a struct of which some is known: NULL if it is no such call, or nothing is. */
+static const Type *late_field(Unify *u, const LateCall *late) {
+        const Expr *call = late->call;
+        const Type *st = late->wanted->fields[0].type;
+
+        if (!(call->call.callee->builtin->flags & BUILTIN_TAKES_FIELD) || late->wanted->n_fields != 2)
+                return NULL;
+        while (st && st->kind == TYPE_UNKNOWN)
+                st = u->variables[find(u, st->variable)].binding;
+        const Value *name = known_value(u->program, call->call.args.items[1]);
+        for (uint32_t i = 0; st && name && st->kind == TYPE_STRUCT && i < st->n_fields; i++)
+                if (streq(st->fields[i].name, value_cstr(*name)))
+                        return st->fields[i].type;
+        return NULL;
+}
+
 /* Asks for the signatures of calls again, now that the types of their arguments are known. Each answer may help others. */
 static int infer_late(Unify *u) {
         for (bool again = true; again && u->n_late > 0;) {
@@ -1043,6 +1059,13 @@ static int infer_late(Unify *u) {
 
                         if (!args)
                                 return program_oom(u->program);
+                        const Type *field = late_field(u, &late);
+                        if (field) {
+                                u->late[i--] = u->late[--u->n_late];
+                                (void) unify(u, late.wanted->element, field, 0, &error);        /* the builtin's check has the words */
+                                again = true;
+                                continue;
+                        }
                         (void) resolve(u, late.wanted->element, 0, &known, &measure);
                         if (known)
                                 continue;       /* its use said what it is */
