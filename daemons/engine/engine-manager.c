@@ -27,9 +27,13 @@ static void on_converged(Converger *c, bool converged, void *userdata) {
         manager_emit_converged_changed(m);
 }
 
-static int own_hostname(char **ret) {
+static int own_hostname(const char *given, char **ret) {
         char name[256];
 
+        if (given) {
+                *ret = strdup(given);
+                return *ret ? 0 : -ENOMEM;
+        }
         if (gethostname(name, sizeof(name)) < 0)
                 return -errno;
         name[sizeof(name) - 1] = '\0';
@@ -76,7 +80,7 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
         m->kinds = map_new();
         if (!m->state_dir || !m->graph || !m->kinds)
                 return -ENOMEM;
-        r = own_hostname(&m->hostname);
+        r = own_hostname(options->hostname, &m->hostname);
         if (r < 0)
                 return r;
         r = events_new(&m->events);

@@ -39,6 +39,7 @@ typedef struct EngineOptions {
         uint32_t sema;                  /* at most so many attempts at once; 0: no limit */
         int converger_timeout;          /* seconds; negative: instant, and no status file */
         const char *status_file;
+        const char *hostname;           /* in the cluster; NULL: that of the machine */
 } EngineOptions;
 
 /* All vertices of one kind. */

@@ -15,6 +15,7 @@
 enum {
         ARG_CONVERGER_TIMEOUT = 256,
         ARG_CONVERGER_STATUS_FILE,
+        ARG_HOSTNAME,
         ARG_NOOP,
         ARG_PLAN,
         ARG_STATE_OF,
@@ -24,6 +25,7 @@ enum {
 static const struct option options[] = {
         { "converger-timeout", required_argument, NULL, ARG_CONVERGER_TIMEOUT },
         { "converger-status-file", required_argument, NULL, ARG_CONVERGER_STATUS_FILE },
+        { "hostname", required_argument, NULL, ARG_HOSTNAME },
         { "noop", no_argument, NULL, ARG_NOOP },
         { "plan", no_argument, NULL, ARG_PLAN },
         { "sema", required_argument, NULL, ARG_SEMA },
@@ -57,6 +59,9 @@ static int engine_option(Daemon *d, int value, const char *argument) {
         case ARG_CONVERGER_STATUS_FILE:
                 arg_options.status_file = argument;
                 return 0;
+        case ARG_HOSTNAME:
+                arg_options.hostname = argument;
+                return *argument ? 0 : -EINVAL;
         case ARG_NOOP:
                 arg_options.noop = true;
                 return 0;
@@ -114,6 +119,7 @@ int main(int argc, char *argv[]) {
                 .options_help =
                         "  --converger-timeout=S       converged means: nothing happened for S seconds (-1: no waiting)\n"
                         "  --converger-status-file=F   append true or false to F whenever that changes\n"
+                        "  --hostname=NAME             the name of this host in the cluster\n"
                         "  --noop                      change nothing, only look\n"
                         "  --plan                      the same, once: without watching and without waiting\n"
                         "  --sema=N                    at most N resources at once\n"
