@@ -11,6 +11,17 @@
 
 /* ---- for functions ---- */
 
+int source_name(const Source *s, size_t i, const char *what, char **ret, Diag *reterr) {
+        const ValueStr *text = s->args[i].s;
+
+        if (text->size == 0)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "can't use an empty %s", what);
+        if (memchr(text->data, 0, text->size))
+                return diag_set(reterr, (Pos) {}, -EINVAL, "can't use a %s with a NUL byte", what);
+        *ret = strdup(text->data);
+        return *ret ? 0 : diag_set(reterr, (Pos) {}, -ENOMEM, "out of memory");
+}
+
 void source_set(Source *s, Value v) {
         s->sink->set(s, v);
 }

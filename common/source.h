@@ -78,6 +78,9 @@ struct SourceSink {
 
 /* ---- for functions ---- */
 
+/* A copy of argument i, a text that names something: it is not empty. what is how the error calls it. */
+int source_name(const Source *s, size_t i, const char *what, char **ret, Diag *reterr);
+
 /* There is a new value: takes the reference. Equal ones are cut off by the function graph. */
 void source_set(Source *s, Value v);
 

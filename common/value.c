@@ -225,6 +225,47 @@ int value_struct(Value *ret, const char *const *names, Value *values, size_t n) 
         return 0;
 }
 
+static int zero_struct(Value *ret, const Type *type) {
+        _cleanup_free_ const char **names = calloc((size_t) type->n_fields + 1, sizeof(char *));
+        _cleanup_free_ Value *values = calloc((size_t) type->n_fields + 1, sizeof(Value));
+
+        if (!names || !values)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < type->n_fields; i++) {
+                int r = value_zero(&values[i], type->fields[i].type);
+                if (r < 0) {
+                        done_all(values, i);
+                        return r;
+                }
+                names[i] = type->fields[i].name;
+        }
+        return value_struct(ret, names, values, type->n_fields);
+}
+
+int value_zero(Value *ret, const Type *type) {
+        switch (type->kind) {
+        case TYPE_BOOL:
+                *ret = VALUE_BOOL(false);
+                return 0;
+        case TYPE_INT:
+                *ret = VALUE_INT(0);
+                return 0;
+        case TYPE_FLOAT:
+                *ret = VALUE_FLOAT(0);
+                return 0;
+        case TYPE_STR:
+                return value_str(ret, "", 0);
+        case TYPE_LIST:
+                return value_list(ret, NULL, 0);
+        case TYPE_MAP:
+                return value_map(ret, NULL, 0);
+        case TYPE_STRUCT:
+                return zero_struct(ret, type);
+        default:
+                return -EINVAL;
+        }
+}
+
 /* ---- reading ---- */
 
 const Value *value_map_get(Value map, Value key) {

@@ -128,6 +128,9 @@ int value_map(Value *ret, Value *items, size_t n_pairs);
 /* names are borrowed and copied, values moved as above. */
 int value_struct(Value *ret, const char *const *names, Value *values, size_t n);
 
+/* The value of a type where nothing has a say: false, 0, nothing in it. -EINVAL for types that have none, such as functions. */
+int value_zero(Value *ret, const Type *type);
+
 /* ---- reading ---- */
 
 static inline const char *value_cstr(Value v) { return v.s->data; }

@@ -16,6 +16,7 @@
 #define NO_PARENT UINT32_MAX
 
 typedef struct Task Task;
+typedef struct SourceServer SourceServer;
 typedef struct Worker Worker;
 
 /* What a field said before something was received into it. */
@@ -72,6 +73,7 @@ struct Worker {
         char *hostname, *state_dir;
         Channel *channel;       /* of the engine, NULL before it came */
         Channel *listener;      /* its own, by worker_serve(); else NULL */
+        SourceServer *sources;  /* the same */
         PeerId engine;
         Map *by_id;
         Map *by_key;            /* "kind[name]" → Task: the settled roots. Those that are not registered are orphans */

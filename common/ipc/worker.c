@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "common/ipc/session.h"
+#include "common/ipc/source-server.h"
 #include "common/ipc/task.h"
 #include "common/ipc/worker.h"
 #include "common/sd/daemon.h"
@@ -510,16 +511,35 @@ int worker_new(Worker **ret, sd_event *event, const ResourceType *const *types, 
 }
 
 static void on_served(Channel *c, PeerId peer, Message *m, void *userdata) {
-        if (!worker_message(userdata, c, peer, m))
-                session_refuse(c, peer, -EPROTO, "only an engine is served here");
+        Worker *w = userdata;
+
+        if (!worker_message(w, c, peer, m) && !(w->sources && source_server_message(w->sources, c, peer, m)))
+                session_refuse(c, peer, -EPROTO, "nothing of that kind is served here");
 }
 
-int worker_serve(Worker **ret, Daemon *d, const ResourceType *const *types, void *manager) {
-        static const ChannelOps ops = { .message = on_served };
+static void on_gone(Channel *c, PeerId peer, void *userdata) {
+        Worker *w = userdata;
+
+        if (w->sources)
+                source_server_gone(w->sources, peer);
+}
+
+static void on_room(Channel *c, PeerId peer, void *userdata) {
+        Worker *w = userdata;
+
+        if (w->sources)
+                source_server_room(w->sources, peer);
+}
+
+int worker_serve(Worker **ret, Daemon *d, const ResourceType *const *types, const SourceType *const *functions, void *manager) {
+        static const ChannelOps ops = { .message = on_served, .gone = on_gone, .room = on_room };
         _cleanup_(worker_freep) Worker *w = NULL;
         int r;
 
         r = worker_new(&w, d->event, types, d->state_dir, manager);
+        if (r >= 0 && functions)
+                r = source_server_new(&w->sources, functions,
+                                      &(SourceHost) { .event = d->event, .manager = manager, .state_dir = d->state_dir });
         if (r < 0)
                 return r;
         if (d->listen_fd >= 0) {
@@ -539,6 +559,7 @@ Worker *worker_free(Worker *w) {
         if (!w)
                 return NULL;
         w->channel = NULL;      /* nobody is told of the end */
+        source_server_free(w->sources);
         while ((t = w->unsettled ?: w->roots))
                 group_free(t);
         while (map_next(w->by_key, &i, NULL, &orphan))

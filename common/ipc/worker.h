@@ -15,6 +15,7 @@
 
 #include "common/ipc/channel.h"
 #include "common/resource.h"
+#include "common/source.h"
 
 typedef struct Daemon Daemon;
 typedef struct Worker Worker;
@@ -22,9 +23,10 @@ typedef struct Worker Worker;
 /* types is NULL-terminated and lives for ever; manager is handed to the kinds as ResourceHost.manager. */
 int worker_new(Worker **ret, sd_event *event, const ResourceType *const *types, const char *state_dir, void *manager);
 
-/* The whole of a daemon that does nothing else: a worker on the socket that the daemon inherited. Whoever is not the engine is
- * told so. worker_free() ends the channel as well. */
-int worker_serve(Worker **ret, Daemon *d, const ResourceType *const *types, void *manager);
+/* The whole of a daemon that does nothing else: a worker on the socket that the daemon inherited, and a SourceServer beside it where
+ * there are functions (tables as for source_server_new(), or NULL). Whoever wants something else is told so. worker_free() ends
+ * them and the channel as well. */
+int worker_serve(Worker **ret, Daemon *d, const ResourceType *const *types, const SourceType *const *functions, void *manager);
 
 Worker *worker_free(Worker *w);
 DEFINE_CLEANUP(Worker *, worker_free)

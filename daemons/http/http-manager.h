@@ -16,11 +16,13 @@
 
 typedef struct HttpManager HttpManager;
 typedef struct HttpPort HttpPort;       /* a listening socket and who has it */
+typedef struct Map Map;
 
 struct HttpManager {
         sd_event *event;
         PathWatcher *paths;
         HttpPort *ports;                /* a list */
+        Map *responses;                 /* see response.h; NULL if there are none */
         sd_bus *const *bus;             /* the daemon's connection of the moment, which may be NULL; NULL: none at all */
 
         /* the list of ports has changed; for the bus object. May be NULL. */

@@ -5,6 +5,7 @@
 
 #include "daemons/http/kinds.h"
 #include "daemons/http/http.h"
+#include "daemons/http/response.h"
 
 static int httpd_start(Daemon *d) {
         Httpd *h = calloc(1, sizeof(*h));
@@ -18,7 +19,7 @@ static int httpd_start(Daemon *d) {
         if (r < 0)
                 return r;
         h->manager.bus = &d->bus;
-        r = worker_serve(&h->worker, d, http_kinds, &h->manager);
+        r = worker_serve(&h->worker, d, http_kinds, http_functions, &h->manager);
         if (r < 0)
                 return r;
         return httpd_export(h);

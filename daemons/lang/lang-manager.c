@@ -13,6 +13,7 @@
 #include "common/sd/log.h"
 #include "daemons/lang/engine-link.h"
 #include "daemons/lang/lang-manager.h"
+#include "daemons/lang/remote.h"
 #include "daemons/lang/sources.h"
 #include "daemons/lang/world-link.h"
 
@@ -70,11 +71,12 @@ static void deploy_done(Manager *m) {
 Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
-        engine_link_free(m->engine);
-        world_link_free(m->world);
         if (m->change.done)
                 change_drop(m);
         drop_program(m, m->current);
+        engine_link_free(m->engine);
+        world_link_free(m->world);
+        remote_free(m->http);
         deploy_done(m);
         source_share_done(&m->share);
         schema_free(m->schema);
@@ -178,6 +180,23 @@ int manager_change(Manager *m, Value bundle, ProgramOptions *options, uint64_t d
 
 int manager_watch_deploys(Manager *m) {
         return world_link_new(&m->world, m, true);
+}
+
+int manager_remote(Manager *m, const char *daemon, Remote **ret) {
+        int r = 0;
+
+        if (streq(daemon, "world")) {
+                if (!m->world)
+                        r = world_link_new(&m->world, m, false);
+                if (r >= 0)
+                        *ret = world_link_remote(m->world);
+                return r;
+        }
+        if (!m->http)
+                r = remote_connect(&m->http, m, daemon);
+        if (r >= 0)
+                *ret = m->http;
+        return r;
 }
 
 /* ---- waves ---- */

@@ -14,6 +14,7 @@
 
 typedef struct Daemon Daemon;
 typedef struct EngineLink EngineLink;
+typedef struct Remote Remote;
 typedef struct WorldLink WorldLink;
 typedef struct sd_event sd_event;
 
@@ -51,7 +52,8 @@ typedef struct Manager {
         const Program *sent;    /* whose it was; NULL if that program is gone */
 
         EngineLink *engine;     /* made with the first program */
-        WorldLink *world;       /* NULL until deploys matter */
+        WorldLink *world;       /* NULL until deploys or its functions matter */
+        Remote *http;           /* NULL until its functions matter */
         SourceShare share;      /* of the functions that look outside */
 } Manager;
 
@@ -81,6 +83,9 @@ void manager_accepted(Manager *m, uint64_t generation);
 void manager_rejected(Manager *m, uint64_t generation, Diag *d);
 void manager_stored(Manager *m, uint64_t deploy, Diag *d);      /* deploy 0: it failed */
 void manager_deployed(Manager *m, uint64_t deploy, Value bundle, Value options);        /* another one appeared; borrowed */
+
+/* What is asked of that daemon (a literal); connects to it if need be. */
+int manager_remote(Manager *m, const char *daemon, Remote **ret);
 
 /* ---- the bus face (lang-bus.c) ---- */
 

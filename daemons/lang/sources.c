@@ -3,6 +3,7 @@
 /* Reads sources.def; so does meson.build. And what functions have in common. */
 
 #include "daemons/lang/lang-manager.h"
+#include "daemons/lang/remote.h"
 #include "daemons/lang/sources.h"
 
 #define SOURCES(s) extern const SourceType s##_sources[];
@@ -21,7 +22,7 @@ const SourceType *lang_source_find(const char *function) {
                 if (t)
                         return t;
         }
-        return NULL;
+        return remote_find(function);
 }
 
 /* ---- what they share ---- */

@@ -7,11 +7,13 @@
 #include "common/paths.h"
 #include "common/sd/log.h"
 #include "daemons/lang/lang-manager.h"
+#include "daemons/lang/remote.h"
 #include "daemons/lang/world-link.h"
 
 struct WorldLink {
         Manager *manager;
         Channel *channel;
+        Remote *remote;
         bool watch;
         uint64_t request;       /* number of the last one */
         bool storing;           /* it is not answered yet */
@@ -73,11 +75,22 @@ static void on_connected(Channel *c, void *userdata) {
                 r = send_store(l);
         if (r < 0 && r != -ENOTCONN)
                 fail_store(l, r, strerrordesc_np(-r));
+        remote_connected(l->remote, c);
+}
+
+static void on_disconnected(Channel *c, void *userdata) {
+        remote_disconnected(((WorldLink *) userdata)->remote);
+}
+
+static void on_room(Channel *c, PeerId peer, void *userdata) {
+        remote_room(((WorldLink *) userdata)->remote);
 }
 
 static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
         WorldLink *l = userdata;
 
+        if (remote_message(l->remote, m))
+                return;
         switch (m->type) {
         case MESSAGE_WELCOME:
                 break;
@@ -99,7 +112,9 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
         }
 }
 
-static const ChannelOps link_ops = { .message = on_message, .connected = on_connected };
+static const ChannelOps link_ops = {
+        .message = on_message, .connected = on_connected, .disconnected = on_disconnected, .room = on_room,
+};
 
 int world_link_new(WorldLink **ret, Manager *m, bool watch) {
         _cleanup_free_ char *socket = path_socket("world");
@@ -109,6 +124,9 @@ int world_link_new(WorldLink **ret, Manager *m, bool watch) {
         if (!l || !socket)
                 return -ENOMEM;
         *l = (WorldLink) { .manager = m, .watch = watch };
+        r = remote_new(&l->remote, "world");
+        if (r < 0)
+                return r;
         r = channel_connect(&l->channel, m->event, socket, &link_ops, l);
         if (r < 0)
                 return r;
@@ -120,7 +138,12 @@ WorldLink *world_link_free(WorldLink *l) {
         if (!l)
                 return NULL;
         channel_free(l->channel);
+        remote_free(l->remote);
         store_done(l);
         free(l);
         return NULL;
+}
+
+Remote *world_link_remote(WorldLink *l) {
+        return l->remote;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* mgmt-lang's session with mgmt-world: the deploys. */
+/* mgmt-lang's session with mgmt-world: the deploys, and the functions that it serves. */
 
 #include <stdbool.h>
 
@@ -9,12 +9,15 @@
 
 typedef struct Manager Manager;
 typedef struct Program Program;
+typedef struct Remote Remote;
 typedef struct WorldLink WorldLink;
 
 /* watch: the newest deploy is wanted now, and every later one. Connecting starts mgmt-world. */
 int world_link_new(WorldLink **ret, Manager *m, bool watch);
 WorldLink *world_link_free(WorldLink *l);
 DEFINE_CLEANUP(WorldLink *, world_link_free)
+
+Remote *world_link_remote(WorldLink *l);
 
 /* Keeps the program; manager_stored() follows. One at a time. */
 int world_link_store(WorldLink *l, const Program *p);

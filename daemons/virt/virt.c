@@ -17,7 +17,7 @@ static int virtd_start(Daemon *d) {
         r = virt_manager_init(&v->manager, d->event);
         if (r < 0)
                 return r;
-        r = worker_serve(&v->worker, d, virt_kinds, &v->manager);
+        r = worker_serve(&v->worker, d, virt_kinds, NULL, &v->manager);
         if (r < 0)
                 return r;
         return virtd_export(v);

@@ -20,7 +20,7 @@
 #include "daemons/world/database.h"
 
 enum {
-        SCHEMA_VERSION = 1,
+        SCHEMA_VERSION = 2,
         JOBS_PER_TURN = 256,
         BUSY_TRIES = 500,
         COPY_TRIES = 20,
@@ -38,6 +38,10 @@ static const char *const migrations[SCHEMA_VERSION] = {
         "CREATE TABLE deploys ("
         "  id INTEGER PRIMARY KEY AUTOINCREMENT, time_usec INTEGER NOT NULL, n_files INTEGER NOT NULL,"
         "  bundle BLOB NOT NULL, options BLOB NOT NULL);",
+
+        "CREATE TABLE pool ("           /* numbers of this host, for ever */
+        "  namespace TEXT NOT NULL, uid TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (namespace, uid),"
+        "  UNIQUE (namespace, number)) WITHOUT ROWID;",
 };
 
 struct Database {

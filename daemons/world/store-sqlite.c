@@ -12,7 +12,7 @@
 #include "daemons/world/store.h"
 
 typedef struct StoreTable {
-        const char *get, *put, *remove;
+        const char *get, *get_map, *put, *remove;
         int (*bind)(sqlite3_stmt *s, int i, Value v);
         int (*column)(sqlite3_stmt *s, int i, Value *ret);
 } StoreTable;
@@ -23,12 +23,19 @@ struct Store {
         Map *watches;           /* key → the first StoreWatch of it */
 };
 
+typedef enum StoreWork {
+        STORE_GET,
+        STORE_GET_MAP,
+        STORE_SET,
+} StoreWork;
+
 struct StoreCall {
         DatabaseJob job;        /* must be first */
         Store *store;
         char *key, *host;
-        bool set, changed;
-        Value value;            /* set: what is wanted; get: what is there */
+        StoreWork work;
+        bool changed;
+        Value value;            /* set: what is wanted; otherwise: what is there */
         const StoreWatch *except;       /* only compared: it may be gone */
         store_callback_t callback;      /* NULL: cancelled */
         void *userdata;
@@ -58,6 +65,7 @@ static int column_text(sqlite3_stmt *s, int i, Value *ret) {
 
 #define TABLE(name) \
         .get = "SELECT value FROM " name " WHERE key = ?1 AND host = ?2", \
+        .get_map = "SELECT value, host FROM " name " WHERE key = ?1 AND host <> ''", \
         .put = "INSERT INTO " name " VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", \
         .remove = "DELETE FROM " name " WHERE key = ?1 AND host = ?2"
 
@@ -91,16 +99,55 @@ static int read_value(StoreCall *c, Database *d, Value *ret) {
         return c->store->table->column(s, 0, ret);
 }
 
-static int call_run(DatabaseJob *j, Database *d) {
-        StoreCall *c = container_of(j, StoreCall, job);
-        _cleanup_(value_done) Value before = {};
+/* Pairs of host and value. */
+typedef struct Parts {
+        Value *items;
+        size_t n, capacity;     /* values */
+} Parts;
+
+static void parts_done(Parts *p) {
+        for (size_t i = 0; i < p->n; i++)
+                value_done(&p->items[i]);
+        free(p->items);
+}
+
+static int read_part(StoreCall *c, sqlite3_stmt *s, Parts *p) {
+        const char *host = (const char *) sqlite3_column_text(s, 1);
+        int r;
+
+        for (size_t i = 0; i < 2; i++) {
+                r = GROW(p->items, p->n, p->capacity);
+                if (r < 0)
+                        return r;
+                r = i == 0 ? value_strz(&p->items[p->n], host ?: "") : c->store->table->column(s, 0, &p->items[p->n]);
+                if (r < 0)
+                        return r;
+                p->n++;
+        }
+        return 0;
+}
+
+static int read_map(StoreCall *c, Database *d, Value *ret) {
+        _cleanup_(parts_done) Parts p = {};
         sqlite3_stmt *s;
         int r;
 
-        if (!c->set) {
-                value_done(&c->value);
-                return read_value(c, d, &c->value);
-        }
+        r = database_statement(d, c->store->table->get_map, &s);
+        if (r >= 0)
+                r = database_bind_str(s, 1, c->key);
+        while (r >= 0 && (r = database_step(d, s)) > 0)
+                r = read_part(c, s, &p);
+        if (r < 0)
+                return r;
+        size_t n = p.n;
+        p.n = 0;                /* they are moved */
+        return value_map(ret, p.items, n / 2);
+}
+
+static int write_value(StoreCall *c, Database *d) {
+        _cleanup_(value_done) Value before = {};
+        sqlite3_stmt *s;
+        int r;
 
         c->changed = false;
         r = read_value(c, d, &before);
@@ -124,6 +171,15 @@ static int call_run(DatabaseJob *j, Database *d) {
         return r;
 }
 
+static int call_run(DatabaseJob *j, Database *d) {
+        StoreCall *c = container_of(j, StoreCall, job);
+
+        if (c->work == STORE_SET)
+                return write_value(c, d);
+        value_done(&c->value);
+        return c->work == STORE_GET ? read_value(c, d, &c->value) : read_map(c, d, &c->value);
+}
+
 static void call_free(StoreCall *c) {
         value_done(&c->value);
         free(c->key);
@@ -144,7 +200,7 @@ static void call_done(DatabaseJob *j, int error) {
         StoreCall *c = container_of(j, StoreCall, job);
         StoreReply reply = { .error = error };
 
-        if (error >= 0 && c->set)
+        if (error >= 0 && c->work == STORE_SET)
                 reply.changed = c->changed;
         else if (error >= 0)
                 reply.value = c->value;
@@ -187,6 +243,17 @@ int store_get(Store *s, const char *key, const char *host, store_callback_t call
         return 0;
 }
 
+int store_get_map(Store *s, const char *key, store_callback_t callback, void *userdata, StoreCall **ret) {
+        int r;
+
+        r = call_start(s, key, NULL, callback, userdata, ret);
+        if (r < 0)
+                return r;
+        (*ret)->work = STORE_GET_MAP;
+        database_queue(s->database, &(*ret)->job);
+        return 0;
+}
+
 int store_set(Store *s, const char *key, const char *host, Value v, const StoreWatch *except,
               store_callback_t callback, void *userdata, StoreCall **ret) {
         int r;
@@ -194,7 +261,7 @@ int store_set(Store *s, const char *key, const char *host, Value v, const StoreW
         r = call_start(s, key, host, callback, userdata, ret);
         if (r < 0)
                 return r;
-        (*ret)->set = true;
+        (*ret)->work = STORE_SET;
         (*ret)->value = value_ref(v);
         (*ret)->except = except;
         database_queue(s->database, &(*ret)->job);

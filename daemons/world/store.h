@@ -26,7 +26,7 @@ DEFINE_CLEANUP(Store *, store_free)
 
 typedef struct StoreReply {
         int error;              /* 0 or negative errno */
-        Value value;            /* get: what is there, nil if nothing; borrowed */
+        Value value;            /* get: what is there, nil if nothing; get_map: map, host → value; borrowed */
         bool changed;           /* set: whether anything had to be written */
 } StoreReply;
 
@@ -34,6 +34,9 @@ typedef struct StoreReply {
 typedef void (*store_callback_t)(const StoreReply *reply, void *userdata);
 
 int store_get(Store *s, const char *key, const char *host, store_callback_t callback, void *userdata, StoreCall **ret);
+
+/* The parts of all hosts. Values that cannot be read, because another version wrote them, are an error. */
+int store_get_map(Store *s, const char *key, store_callback_t callback, void *userdata, StoreCall **ret);
 
 /* A nil value deletes. Compares and writes in one transaction: a write of what is there already changes nothing and is told to
  * nobody. When the callback reports success, the value is on the disk. except is not told, whoever else watches is. */

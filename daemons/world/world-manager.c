@@ -128,7 +128,7 @@ static void deploy_add(WorldManager *m, PeerId peer, Message *message) {
 static void on_message(Channel *c, PeerId peer, Message *message, void *userdata) {
         WorldManager *m = userdata;
 
-        if (worker_message(m->worker, c, peer, message))
+        if (worker_message(m->worker, c, peer, message) || source_server_message(m->sources, c, peer, message))
                 return;
 
         switch (message->type) {
@@ -155,10 +155,17 @@ static void on_message(Channel *c, PeerId peer, Message *message, void *userdata
 }
 
 static void on_gone(Channel *c, PeerId peer, void *userdata) {
-        watcher_remove(userdata, peer);
+        WorldManager *m = userdata;
+
+        watcher_remove(m, peer);
+        source_server_gone(m->sources, peer);
 }
 
-static const ChannelOps channel_ops = { .message = on_message, .gone = on_gone };
+static void on_room(Channel *c, PeerId peer, void *userdata) {
+        source_server_room(((WorldManager *) userdata)->sources, peer);
+}
+
+static const ChannelOps channel_ops = { .message = on_message, .gone = on_gone, .room = on_room };
 
 /* ---- the whole ---- */
 
@@ -241,6 +248,10 @@ int world_manager_start(Daemon *d) {
         r = worker_new(&m->worker, d->event, world_kinds, d->state_dir, m);
         if (r < 0)
                 return r;
+        r = source_server_new(&m->sources, world_functions,
+                              &(SourceHost) { .event = d->event, .manager = m, .state_dir = d->state_dir });
+        if (r < 0)
+                return r;
         r = world_bus_export(m);
         if (r < 0)
                 return r;
@@ -255,6 +266,7 @@ void world_manager_stop(Daemon *d) {
         if (!m)
                 return;
         worker_free(m->worker);
+        source_server_free(m->sources);
         database_free(m->database);     /* ends calls that wait; nobody is left to hear of it but who asked by the bus */
         channel_free(m->channel);
         deploys_free(m->deploys);

@@ -4,6 +4,7 @@
 /* The state of mgmt-world. Kinds find it in ResourceHost.manager. */
 
 #include "common/ipc/channel.h"
+#include "common/ipc/source-server.h"
 #include "common/ipc/worker.h"
 #include "common/sd/daemon.h"
 #include "daemons/world/database.h"
@@ -20,12 +21,14 @@ typedef struct WorldManager {
         Deploys *deploys;
         Channel *channel;       /* NULL if nobody passed a socket */
         Worker *worker;
+        SourceServer *sources;
         PeerId watchers[DEPLOY_WATCHERS_MAX];   /* who sent DEPLOY_WATCH, oldest first */
         size_t n_watchers;
         char *store_uri;
 } WorldManager;
 
 extern const ResourceType *const world_kinds[];
+extern const SourceType *const world_functions[];
 
 enum { WORLD_OPTION_COPY_OF = 256 };    /* begin with a copy of the database in this directory */
 

@@ -27,6 +27,10 @@ class Failed(Exception):
     pass
 
 
+class Skipped(Exception):
+    """What the case needs is not here."""
+
+
 def check(condition, text):
     if not condition:
         raise Failed(text)
@@ -223,11 +227,13 @@ def main(*cases):
     cases = [c for c in cases if not wanted or any(fnmatch.fnmatch(c.__name__, w) for w in wanted)]
     n_failed = 0
     for n, case in enumerate(cases, 1):
-        problem = None
+        problem, skipped = None, ""
         with Scratch() as scratch:
             start = time.monotonic()
             try:
                 case(scratch)
+            except Skipped as e:
+                skipped = f" # SKIP {e}"
             except (Failed, subprocess.TimeoutExpired) as e:
                 problem = str(e)
             except Exception:
@@ -239,6 +245,6 @@ def main(*cases):
                 print("# " + problem.rstrip().replace("\n", "\n# "))
                 if stderr:
                     print("# stderr: " + stderr.rstrip()[-2000:].replace("\n", "\n#   "))
-        print(f"{'not ok' if problem else 'ok'} {n} - {case.__doc__.rstrip('.')} ({seconds:.2f} s)", flush=True)
+        print(f"{'not ok' if problem else 'ok'} {n} - {case.__doc__.rstrip('.')} ({seconds:.2f} s){skipped}", flush=True)
     print(f"1..{len(cases)}")
     sys.exit(1 if n_failed else 0)
