@@ -9,6 +9,9 @@
 #include <systemd/sd-event.h>
 
 #include "common/resource.h"
+#include "common/sd/pathwatch.h"
+#include "daemons/engine/local-host.h"
+#include "daemons/engine/stage.h"
 
 typedef struct Test {
         Resource resource;
@@ -43,8 +46,12 @@ typedef struct Test {
         char **onlyshow;
         int64_t waitforerror;
         char *comment;
+        char *stage;
+        int64_t wait;
 
+        PathWatch *watches[2];
         sd_event_source *timer;
+        bool apply;             /* of the attempt under way */
 } Test;
 
 static const FieldSpec test_fields[] = {
@@ -88,6 +95,9 @@ static const FieldSpec test_fields[] = {
         FIELD(Test, onlyshow, FIELD_STRV, 0, "Names of the fields to log; all of them if empty.", .native = "OnlyShow"),
         FIELD(Test, waitforerror, FIELD_INT64, 0, "Milliseconds after which it fails; 0: it does not.", .native = "WaitForError"),
         FIELD(Test, comment, FIELD_STR, 0, "Says what it is there for."),
+        FIELD(Test, stage, FIELD_STR, 0, "A directory with files that direct it: 'NAME.wrong' is what it repairs, with 'NAME.fails' it fails; "
+              "and in 'log' it writes what it is asked."),
+        FIELD(Test, wait, FIELD_INT64, 0, "Milliseconds that an attempt takes."),
         {}
 };
 
@@ -113,6 +123,10 @@ static int test_validate(const Resource *r, Diag *reterr) {
                 return resource_error(r, reterr, -EINVAL, "the validate param was set to true");
         if (*t->validateerror)
                 return resource_error(r, reterr, -EINVAL, "the validate error param was set to: %s", t->validateerror);
+        if (*t->stage && (*t->stage != '/' || strchr(r->name, '/')))
+                return resource_error(r, reterr, -EINVAL, "a stage must be an absolute path, and on it there are no names with a slash");
+        if (t->wait < 0 || t->wait > INT32_MAX)
+                return resource_error(r, reterr, -ERANGE, "wait must be from 0 to %d, got %" PRId64, INT32_MAX, t->wait);
         for (size_t i = 0; i < ELEMENTSOF(narrow_fields); i++) {
                 const Value *v = (const Value *) ((const char *) t + narrow_fields[i].offset);
                 if (v->kind == TYPE_INT && (v->i < narrow_fields[i].min || v->i > narrow_fields[i].max))
@@ -168,44 +182,100 @@ static int test_received(Test *t, Diag *reterr) {
         return 0;
 }
 
+static int test_send(Test *t, Diag *reterr) {
+        _cleanup_(value_done) Value hello = VALUE_NIL;
+        int r;
+
+        r = value_strz(&hello, t->sendvalue);
+        if (r >= 0)
+                r = resource_send(&t->resource, "hello", hello);
+        if (r >= 0)
+                r = resource_send(&t->resource, "answer", VALUE_INT(42));
+        return r < 0 ? resource_error(&t->resource, reterr, r, "cannot send: %m") : 0;
+}
+
+/* What is left after the waiting. */
+static int test_act(Test *t, Diag *reterr) {
+        int r = CHECK_OK, k;
+
+        if (t->waitforerror > 0)
+                return resource_error(&t->resource, reterr, -EIO, "failed after %" PRId64 " milliseconds, as it was told to",
+                                      t->waitforerror);
+        if (*t->stage)
+                r = stage_act(&t->resource, t->stage, t->apply, reterr);
+        if (r >= 0 && (k = test_send(t, reterr)) < 0)
+                r = k;
+        if (*t->stage)
+                stage_log(&t->resource, t->stage, "end", r == CHECK_CHANGED ? "changed" : r < 0 ? "failed" : "ok");
+        return r;
+}
+
 static int test_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Test *t = userdata;
         _cleanup_(diag_done) Diag diag = {};
 
         t->timer = sd_event_source_disable_unref(t->timer);
-        int r = resource_error(&t->resource, &diag, -EIO, "failed after %" PRId64 " milliseconds, as it was told to", t->waitforerror);
-        resource_finish(&t->resource, r, &diag);
+        resource_finish(&t->resource, test_act(t, &diag), &diag);
         return 0;
 }
 
 static int test_check_apply(Resource *r, bool apply, Diag *reterr) {
         Test *t = (Test *) r;
-        _cleanup_(value_done) Value hello = VALUE_NIL;
+        int64_t msec = t->waitforerror > 0 ? t->waitforerror : t->wait;
+        bool refresh = resource_refresh(r);
         int k;
 
-        if (apply && resource_refresh(r))
+        t->apply = apply;
+        if (refresh)
                 resource_log(r, LOG_INFO, "received a notification");
+        if (*t->stage)
+                stage_log(r, t->stage, refresh ? "begin-notified" : "begin", t->anotherstr);
         k = test_received(t, reterr);
         if (k < 0)
                 return k;
-        if (t->waitforerror > 0) {
-                k = sd_event_add_time_relative(r->host->event, &t->timer, CLOCK_MONOTONIC, (uint64_t) t->waitforerror * 1000, 0,
-                                               test_on_timer, t);
-                return k < 0 ? resource_error(r, reterr, k, "cannot wait: %m") : CHECK_PENDING;
-        }
-
-        log_fields(t);
-        k = value_strz(&hello, t->sendvalue);
-        if (k >= 0)
-                k = resource_send(r, "hello", hello);
-        if (k >= 0)
-                k = resource_send(r, "answer", VALUE_INT(42));
-        return k < 0 ? resource_error(r, reterr, k, "cannot send: %m") : CHECK_OK;
+        if (t->waitforerror <= 0)
+                log_fields(t);
+        if (msec <= 0)
+                return test_act(t, reterr);
+        k = sd_event_add_time_relative(r->host->event, &t->timer, CLOCK_MONOTONIC, (uint64_t) msec * 1000, 0, test_on_timer, t);
+        return k < 0 ? resource_error(r, reterr, k, "cannot wait: %m") : CHECK_PENDING;
 }
 
 static void test_cancel(Resource *r) {
         Test *t = (Test *) r;
 
+        t->timer = sd_event_source_disable_unref(t->timer);
+        if (*t->stage)
+                stage_log(r, t->stage, "end", "cancelled");
+}
+
+/* ---- what is on the stage ---- */
+
+static void test_unwatch(Resource *r) {
+        Test *t = (Test *) r;
+
+        for (size_t i = 0; i < ELEMENTSOF(t->watches); i++)
+                t->watches[i] = path_watch_free(t->watches[i]);
+}
+
+static int test_watch(Resource *r, Diag *reterr) {
+        static const char *const suffixes[] = { "wrong", "fails" };
+        Test *t = (Test *) r;
+
+        for (size_t i = 0; i < ELEMENTSOF(t->watches) && *t->stage; i++) {
+                _cleanup_free_ char *path = stage_path(r, t->stage, suffixes[i]);
+                int k = path ? path_watch_new(&t->watches[i], local_host_paths(r), path, 0, local_host_path_changed, r) : -ENOMEM;
+                if (k < 0)
+                        return resource_error(r, reterr, k, "cannot watch the stage: %m");
+        }
+        resource_armed(r);
+        return 0;
+}
+
+static void test_done(Resource *r) {
+        Test *t = (Test *) r;
+
+        test_unwatch(r);
         t->timer = sd_event_source_disable_unref(t->timer);
 }
 
@@ -234,8 +304,10 @@ const ResourceType test_type = {
         .fields = test_fields,
         .sends = test_sends,
         .groups = test_groups,
-        .done = test_cancel,
+        .done = test_done,
         .validate = test_validate,
+        .watch = test_watch,
+        .unwatch = test_unwatch,
         .check_apply = test_check_apply,
         .cancel = test_cancel,
         .equal = test_equal,
