@@ -8,6 +8,7 @@
 
 enum {
         ITEMS_MAX = 10000,              /* in one answer */
+        EDGES_MAX = 100000,             /* after which no further vertex begins */
         TEXTS_MAX = 4 * 1024 * 1024,    /* bytes of differences in one answer, but for the last item */
 };
 
@@ -25,6 +26,78 @@ static int append_source(sd_bus_message *m, Pos pos) {
                 return -ENOMEM;
         }
         return append_text(m, source);
+}
+
+/* ---- the graph ---- */
+
+enum { EDGE_SHOWN = EDGE_DECLARED | EDGE_AUTO | EDGE_TRANSFER | EDGE_NOTIFY | EDGE_PENDING };
+
+static int append_vertex(sd_bus_message *m, Vertex *v) {
+        const Vertex *root = vertex_root(v);
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "ussusbttss");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ussus", v->id, vertex_kind(v), vertex_name(v), v->parent ? v->parent->id : VERTEX_NONE,
+                                          vertex_state_name(root->state));
+        if (r >= 0)
+                r = sd_bus_message_append(m, "btt", root->resource->meta.noop, root->last_check_usec, root->last_apply_usec);
+        if (r >= 0)
+                r = append_text(m, root->error.message);
+        if (r >= 0)
+                r = append_source(m, v->resource->pos);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_edges(sd_bus_message *m, const Vertex *v) {
+        const GraphAdjacency *out = graph_successors(v->manager->graph, v->id);
+        int r = 0;
+
+        for (uint32_t i = 0; i < out->n && r >= 0; i++)
+                r = sd_bus_message_append(m, "(uuu)", v->id, out->items[i].peer, out->items[i].data & EDGE_SHOWN);
+        return r;
+}
+
+int graph_bus_get_graph(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Manager *m = userdata;
+        uint32_t first, limit, n = 0, n_edges = 0;
+        VertexId end;
+        int r;
+
+        r = sd_bus_message_read(call, "uu", &first, &limit);
+        if (r < 0)
+                return r;
+        if (limit == 0 || limit > ITEMS_MAX)
+                limit = ITEMS_MAX;
+        for (end = first; end < graph_id_limit(m->graph) && n < limit && n_edges < EDGES_MAX; end++) {
+                if (!manager_vertex(m, end))
+                        continue;
+                n++;
+                n_edges += graph_successors(m->graph, end)->n;
+        }
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "tu", m->generation, end < graph_id_limit(m->graph) ? end : UINT32_C(0));
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(ussusbttss)");
+        for (VertexId id = first; r >= 0 && id < end; id++) {
+                Vertex *v = manager_vertex(m, id);
+                if (v)
+                        r = append_vertex(reply, v);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(uuu)");
+        for (VertexId id = first; r >= 0 && id < end; id++) {
+                const Vertex *v = manager_vertex(m, id);
+                if (v)
+                        r = append_edges(reply, v);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
 /* ---- differences ---- */

@@ -6,4 +6,5 @@
 
 #include <systemd/sd-bus.h>
 
+int graph_bus_get_graph(sd_bus_message *call, void *userdata, sd_bus_error *reterr);
 int graph_bus_list_differences(sd_bus_message *call, void *userdata, sd_bus_error *reterr);
