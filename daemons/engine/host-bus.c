@@ -225,15 +225,19 @@ static bool is_news(const BusClient *c, const char *service) {
 }
 
 /* The service is there anew; or, if NULL, one that was missing may be there now. */
-static void tell(HostBus *b, const char *service) {
+static void tell_come(HostBus *b, const char *service) {
         FOREACH_CLIENT(c, b) {
                 if (!is_news(c, service) || c->call)    /* if it called, it has started the service itself */
                         continue;
                 c->missing = false;
-                if (c->signal)
-                        c->signal(c, NULL);
                 bus_client_changed(c);
         }
+}
+
+static void tell_gone(HostBus *b, const char *service) {
+        FOREACH_CLIENT(c, b)
+                if (streq(c->service, service) && c->signal)
+                        c->signal(c, NULL);
 }
 
 static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
@@ -241,18 +245,22 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
         const char *name, *before, *after;
 
         int r = sd_bus_message_read(m, "sss", &name, &before, &after);
-        if (r < 0 || !*after)
+        if (r < 0)
+                return 0;
+        if (*before)
+                tell_gone(b, name);
+        if (!*after)
                 return 0;
         if (streq(name, "org.freedesktop.systemd1")) {
                 b->greeted = false;
                 greet(b);
         }
-        tell(b, name);
+        tell_come(b, name);
         return 0;
 }
 
 static int on_maybe(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
-        tell(userdata, NULL);
+        tell_come(userdata, NULL);
         return 0;
 }
 
@@ -436,6 +444,20 @@ int bus_call(BusClient *c, const char *path, const char *interface, const char *
 void bus_cancel(BusClient *c) {
         c->call = sd_bus_slot_unref(c->call);
         c->reply = NULL;
+}
+
+void bus_tell(BusClient *c, const char *path, const char *interface, const char *member, const char *types, ...) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        va_list ap;
+        int r;
+
+        if (bus_is_awaited(c->bus->bus) || sd_bus_message_new_method_call(c->bus->bus, &m, c->service, path, interface, member) < 0)
+                return;
+        va_start(ap, types);
+        r = types ? sd_bus_message_appendv(m, types, ap) : 0;
+        va_end(ap);
+        if (r >= 0 && sd_bus_message_set_expect_reply(m, false) >= 0)
+                (void) sd_bus_send(c->bus->bus, m, NULL);
 }
 
 static int service_missing(BusClient *c, const sd_bus_error *e) {

@@ -32,7 +32,7 @@ typedef struct BusListening BusListening;
 /* Goes on from the reply, which may be an error: what check_apply would return, CHECK_PENDING after it made another call. */
 typedef int (*bus_reply_t)(BusClient *c, sd_bus_message *m, Diag *reterr);
 
-/* A signal that the client listens to; NULL: signals may have been lost, and the service may be another. */
+/* A signal that the client listens to; NULL: the service, or the bus, is gone, and what was under way there with it. */
 typedef void (*bus_signal_t)(BusClient *c, sd_bus_message *m);
 
 struct BusClient {
@@ -71,6 +71,9 @@ int bus_call(BusClient *c, const char *path, const char *interface, const char *
 int bus_new_call(BusClient *c, sd_bus_message **ret, const char *path, const char *interface, const char *member);
 int bus_send_call(BusClient *c, sd_bus_message *m, bus_reply_t reply, Diag *reterr);
 void bus_cancel(BusClient *c);
+
+/* A call whose answer nobody waits for; nothing happens if there is no bus. */
+void bus_tell(BusClient *c, const char *path, const char *interface, const char *member, const char *types, ...);
 
 /* For an error reply: -EAGAIN if there is no service to answer, else an error that says "what: the service's words". */
 int bus_failed(BusClient *c, sd_bus_message *m, Diag *reterr, const char *format, ...) _printf_(4, 5);

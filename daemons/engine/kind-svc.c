@@ -185,6 +185,10 @@ static int found(Resource *r, Diag *reterr) {
                                       s->unit.name, now->file);
         if (state_is_right(s) && startup_is_right(s) && !s->refresh)
                 return CHECK_OK;
+        if (!state_is_right(s))
+                resource_differs(r, "state", *now->active ? now->active : "inactive", s->state);
+        if (!startup_is_right(s))
+                resource_differs(r, "startup", now->file, s->startup);
         if (!s->apply)
                 return CHECK_CHANGED;
         if (now->has_job)
