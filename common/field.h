@@ -40,6 +40,10 @@ typedef struct FieldSpec {
         const char *mcl_type;   /* FIELD_VALUE: canonical text, e.g. "map{str: str}", or "variant" for any */
         const char *initial;    /* default as mcl literal, where it is not the zero value; NULL otherwise */
         const char *doc;        /* one sentence, or a few */
+
+        /* STR only: words, with blanks between them, on which several declarations of one resource need not agree; the one that comes
+         * last in here counts. NULL: as all fields, they must say the same. */
+        const char *merges;
 } FieldSpec;
 
 /* FIELD(File, path, FIELD_STR, FIELD_IS_NAME, "Absolute path.") : member and field have the same name.

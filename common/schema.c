@@ -89,6 +89,7 @@ static struct json_object *describe_field(Writer *w, const FieldSpec *f) {
         add_string(w, j, "mcl", text);
         add_flags(w, j, f->flags, field_flags);
         add_string(w, j, "initial", f->initial);
+        add_string(w, j, "merges", f->merges);
         add_string(w, j, "doc", f->doc);
         return j;
 }
@@ -200,6 +201,7 @@ static int read_field(Reader *r, struct json_object *j, SchemaField *f) {
                 return bad(r, "a field is not an object");
         if ((e = get_string(r, j, "name", true, &f->name)) < 0 || (e = get_string(r, j, "native", true, &f->native)) < 0 ||
             (e = get_string(r, j, "doc", true, &f->doc)) < 0 || (e = get_string(r, j, "initial", false, &f->initial)) < 0 ||
+            (e = get_string(r, j, "merges", false, &f->merges)) < 0 ||
             (e = get_string(r, j, "type", true, &type)) < 0 || (e = get_string(r, j, "mcl", true, &mcl)) < 0 ||
             (e = get_flags(r, j, field_flags, &f->flags)) < 0)
                 return e;

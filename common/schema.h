@@ -13,7 +13,7 @@
 #include "common/resource.h"
 
 typedef struct SchemaField {
-        char *name, *native, *doc, *initial;
+        char *name, *native, *doc, *initial, *merges;
         FieldType type;         /* so that ranges can be checked early */
         const Type *mcl_type;
         unsigned flags;         /* FieldFlags */

@@ -22,8 +22,9 @@ typedef struct Declared {
         uint32_t n_ref;
         ResourceSpec spec;
         uint64_t sequence;      /* of the statement */
+        int rank;               /* which one counts, of several that differ in a field that merges; see FieldSpec.merges */
         ResourceEntry *entry;
-        struct Declared *next;  /* of the same resource, by sequence */
+        struct Declared *next;  /* of the same resource, the higher ranks first, and then by sequence */
 } Declared;
 
 struct ResourceEntry {
@@ -209,8 +210,42 @@ static void take_back(Output *o, Contribution *c) {
         *c = (Contribution) {};
 }
 
+/* The field of this kind that merges, or NULL. */
+static const SchemaField *merging_field(const Program *p, const char *kind) {
+        const SchemaKind *k = schema_kind(p->host.schema, kind);
+
+        for (size_t i = 0; k && i < k->n_fields; i++)
+                if (k->fields[i].merges)
+                        return &k->fields[i];
+        return NULL;
+}
+
+/* Which of the words it is that merge, or -1. A field that is not given is what it is from the beginning: a literal in quotes. */
+static int merge_rank(const SchemaField *f, const ResourceSpec *s) {
+        const char *word = f->initial ? f->initial + 1 : "", *merges = f->merges;
+        size_t size = f->initial ? strlen(f->initial) - 2 : 0;
+
+        for (size_t i = 0; i < s->n_fields; i++)
+                if (streq(s->fields[i].name, f->name)) {
+                        if (s->fields[i].value.kind != TYPE_STR)
+                                return -1;
+                        word = value_cstr(s->fields[i].value);
+                        size = strlen(word);
+                }
+        for (int rank = 0; *merges; rank++) {
+                size_t n = strcspn(merges, " ");
+                if (n == size && memcmp(merges, word, n) == 0)
+                        return rank;
+                merges += n + (merges[n] == ' ');
+        }
+        return -1;
+}
+
 /* Takes the content of spec. */
-static int declare(Output *o, Contribution *c, ResourceSpec *spec, uint64_t sequence) {
+static int declare(FuncGraph *g, Contribution *c, ResourceSpec *spec, uint64_t sequence) {
+        Output *o = g->output;
+        const SchemaField *f = merging_field(g->program, spec->kind);
+        int rank = f ? merge_rank(f, spec) : -1;
         ResourceEntry *e = resource_entry(o, spec->kind, spec->name);
         Declared *d = e ? calloc(1, sizeof(Declared)) : NULL;
 
@@ -219,10 +254,10 @@ static int declare(Output *o, Contribution *c, ResourceSpec *spec, uint64_t sequ
                 resource_spec_done(spec);
                 return -ENOMEM;
         }
-        *d = (Declared) { .n_ref = 1, .spec = *spec, .sequence = sequence, .entry = e };
+        *d = (Declared) { .n_ref = 1, .spec = *spec, .sequence = sequence, .rank = rank, .entry = e };
         *spec = (ResourceSpec) {};
         Declared **at = &e->declared;
-        while (*at && (*at)->sequence <= sequence)
+        while (*at && ((*at)->rank > rank || ((*at)->rank == rank && (*at)->sequence <= sequence)))
                 at = &(*at)->next;
         d->next = *at;
         *at = d;
@@ -477,7 +512,7 @@ static int declare_all(FuncGraph *g, const ResourceNode *n, Contribution *c, Dia
                         resource_spec_done(&spec);
                         return r;
                 }
-                r = declare(g->output, c, &spec, n->stmt.sequence);
+                r = declare(g, c, &spec, n->stmt.sequence);
                 if (r >= 0)
                         r = declare_item_edges(g, n, names.items[i], c, reterr);
         }
@@ -683,16 +718,57 @@ static char *difference(const Program *p, const ResourceSpec *a, const ResourceS
         return asprintf(&text, contents ? "the contents of %s differ" : "the %s differs", name) < 0 ? NULL : text;
 }
 
-/* Several statements may say the same; they must not contradict each other. */
+/* The same without one field: borrows everything but the array. */
+static int without_field(ResourceSpec *to, const ResourceSpec *from, const char *field) {
+        *to = *from;
+        to->n_fields = 0;
+        to->fields = calloc(from->n_fields + 1, sizeof(*to->fields));
+        if (!to->fields)
+                return -ENOMEM;
+        for (size_t i = 0; i < from->n_fields; i++)
+                if (!streq(from->fields[i].name, field))
+                        to->fields[to->n_fields++] = from->fields[i];
+        return 0;
+}
+
+/* 1 if both say the same, or what differs merges; 0 and a field if not. */
+static int agree(const Declared *a, const Declared *b, const SchemaField *merging, const char **ret_field) {
+        ResourceSpec x, y;
+        int r;
+
+        *ret_field = NULL;
+        if (resource_spec_equal(&a->spec, &b->spec, ret_field))
+                return 1;
+        if (!merging || a->rank < 0 || b->rank < 0)
+                return 0;
+        r = without_field(&x, &a->spec, merging->name);
+        if (r < 0)
+                return r;
+        r = without_field(&y, &b->spec, merging->name);
+        if (r >= 0) {
+                r = resource_spec_equal(&x, &y, ret_field);
+                free(y.fields);
+        }
+        free(x.fields);
+        return r;
+}
+
+/* Several statements may say the same; they must not contradict each other. Whoever stands later in the program is to blame. */
 static int check_duplicates(FuncGraph *g, const ResourceEntry *e, Diag *reterr) {
+        const SchemaField *merging = e->declared && e->declared->next ? merging_field(g->program, e->declared->spec.kind) : NULL;
+
         for (const Declared *d = e->declared; d && d->next; d = d->next) {
-                const ResourceSpec *a = &d->spec, *b = &d->next->spec;
-                const char *field = NULL;
-                if (resource_spec_equal(a, b, &field))
+                const char *field;
+                int r = agree(d, d->next, merging, &field);
+                if (r > 0)
                         continue;
+                if (r < 0)
+                        return r;
+                bool swapped = d->sequence > d->next->sequence;
+                const ResourceSpec *a = swapped ? &d->next->spec : &d->spec, *b = swapped ? &d->spec : &d->next->spec;
                 _cleanup_free_ char *text = difference(g->program, a, b, field ?: "field");
-                int r = diag_set(reterr, b->pos, -EEXIST, "inequivalent duplicate resource `%s[%s]` found: %s", a->kind, a->name,
-                                 text ?: "they differ");
+                r = diag_set(reterr, b->pos, -EEXIST, "%s duplicate resource `%s[%s]` found: %s",
+                             merging ? "incompatible" : "inequivalent", a->kind, a->name, text ?: "they differ");
                 (void) diag_note(reterr, a->pos, "note: it is declared here already");
                 return r;
         }

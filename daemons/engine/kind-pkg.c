@@ -39,11 +39,11 @@ typedef struct Pkg {
 
 static const FieldSpec pkg_fields[] = {
         FIELD(Pkg, state, FIELD_STR, 0, "'installed', 'uninstalled', 'newest', or the version that shall be installed.",
-              .initial = "\"installed\""),
-        FIELD(Pkg, allowdowngrade, FIELD_BOOL, 0, "A version may be lower than the one that is installed."),
-        FIELD(Pkg, allowuntrusted, FIELD_BOOL, 0, "It need not be signed by somebody who is trusted."),
-        FIELD(Pkg, allownonfree, FIELD_BOOL, 0, "It may come from where packages are not free."),
-        FIELD(Pkg, allowunsupported, FIELD_BOOL, 0, "It may come from where the distribution gives no support."),
+              .initial = "\"installed\"", .merges = "installed newest"),
+        FIELD(Pkg, allowdowngrade, FIELD_BOOL, 0, "A version may be lower than the one that is installed.", .native = "AllowDowngrade"),
+        FIELD(Pkg, allowuntrusted, FIELD_BOOL, 0, "It need not be signed by somebody who is trusted.", .native = "AllowUntrusted"),
+        FIELD(Pkg, allownonfree, FIELD_BOOL, 0, "It may come from where packages are not free.", .native = "AllowNonFree"),
+        FIELD(Pkg, allowunsupported, FIELD_BOOL, 0, "It may come from where the distribution gives no support.", .native = "AllowUnsupported"),
         {}
 };
 
