@@ -58,6 +58,7 @@ struct Manager {
         const ResourceType *const *types;       /* the kinds of this daemon */
         PathWatcher *paths;
         Names *names;
+        const char *etc;                /* where they look; NULL: /etc */
         HostBus *buses[_HOST_BUS_MAX];  /* NULL until a kind needs it */
 
         Graph *graph;

@@ -136,3 +136,9 @@ int local_host_bus(const Resource *r, HostBusType type, HostBus **ret) {
         *ret = m->buses[type];
         return k;
 }
+
+const char *local_host_etc(const Resource *r) {
+        const Manager *m = r->host->manager;
+
+        return m->etc ? m->etc : "/etc";
+}

@@ -24,3 +24,6 @@ void local_host_path_changed(PathWatch *w, int error, void *userdata);
 
 /* A bus of this host, see host-bus.h, which is what calls this. */
 int local_host_bus(const Resource *r, HostBusType type, HostBus **ret);
+
+/* The directory of passwd and group: "/etc", but for tests. */
+const char *local_host_etc(const Resource *r);
