@@ -27,9 +27,10 @@ int manager_new(Manager **ret, sd_event *event, const char *hostname) {
         _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(*m));
         if (!m || uname(&host) < 0)
                 return -ENOMEM;
-        *m = (Manager) { .event = event, .hostname = strdup(hostname ?: host.nodename) };
+        *m = (Manager) { .event = event, .hostname = strdup(hostname ?: host.nodename),
+                        .state_dir = path_state_dir("lang") };
         _cleanup_free_ char *kinds = path_data("kinds.json");
-        if (!m->hostname || !kinds)
+        if (!m->hostname || !m->state_dir || !kinds)
                 return -ENOMEM;
         r = schema_load(&m->schema, kinds, &d);
         if (r < 0) {
@@ -38,7 +39,7 @@ int manager_new(Manager **ret, sd_event *event, const char *hostname) {
         }
         m->programs = (ProgramWorld) {
                 .schema = m->schema,
-                .sources = { .event = event, .hostname = m->hostname, .manager = m },
+                .sources = { .event = event, .hostname = m->hostname, .manager = m, .state_dir = m->state_dir },
                 .source = lang_source_find,
                 .wave = manager_wave,
                 .userdata = m,
@@ -82,6 +83,7 @@ Manager *manager_free(Manager *m) {
         schema_free(m->schema);
         free(m->last_error);
         free(m->hostname);
+        free(m->state_dir);
         free(m);
         return NULL;
 }

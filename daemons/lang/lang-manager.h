@@ -41,7 +41,7 @@ typedef struct Manager {
         Daemon *daemon;         /* NULL in tests */
         sd_event *event;
         Schema *schema;
-        char *hostname;
+        char *hostname, *state_dir;
         ProgramWorld programs;
 
         Program *current;       /* in force; NULL if there is none */

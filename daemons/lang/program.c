@@ -3,9 +3,12 @@
 /* The compiler's world is the bundle: a program of a deploy reads nothing else while it is compiled, so it means the same on
  * every host and after every reboot. */
 
+#include <stdio.h>
+
 #include <systemd/sd-event.h>
 
 #include "common/strbuf.h"
+#include "daemons/lang/mirror.h"
 #include "daemons/lang/program.h"
 
 const FieldSpec program_options_fields[] = {
@@ -100,6 +103,23 @@ static int join_diags(Diags *diags, int error, Diag *reterr) {
         return diag_set(reterr, (Pos) {}, error, "%s", b.data);
 }
 
+static int host_copy_directory(void *userdata, const char *directory, char **ret, Diag *reterr) {
+        const Program *p = userdata;
+        _cleanup_free_ char *name = NULL;
+        int r;
+
+        if (!p->sources.state_dir)
+                return -ENOSYS;
+        if (asprintf(&name, "directory%s", directory) < 0) {
+                name = NULL;
+                return -ENOMEM;
+        }
+        r = mirror_files(p->sources.state_dir, name, p->bundle, directory, reterr);
+        if (r >= 0 && asprintf(ret, "%s/%s", p->sources.state_dir, name) < 0)
+                r = -ENOMEM;
+        return r;
+}
+
 static const SourceType *host_source(void *userdata, const char *function) {
         const Program *p = userdata;
 
@@ -149,6 +169,7 @@ int program_compile(Program **ret, Value bundle, ProgramOptions *options, const 
                 .hostname = world->sources.hostname,
                 .module_path = "/modules/",
                 .read_file = host_read_file,
+                .copy_directory = host_copy_directory,
                 .source = host_source,
                 .source_host = &p->sources,
                 .due = host_due,

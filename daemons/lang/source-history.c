@@ -38,6 +38,8 @@ static uint64_t now_usec(void) {
 }
 
 static void forget(History *h, size_t n) {
+        if (n == 0)
+                return;
         for (size_t i = 0; i < n; i++)
                 value_done(&h->samples[i].value);
         h->n -= n;

@@ -136,12 +136,13 @@ static void describe_end(const ChildResult *result, char *ret, size_t size) {
 
 static void system_ended(Child *c, ChildResult *result, void *userdata) {
         System *y = userdata;
+        bool failed = result->signal != 0 || result->status != 0;
         char end[64];
         int r = 0;
 
         describe_end(result, end, sizeof(end));
         y->child = child_free(c);
-        if (result->signal != 0 || result->status != 0)
+        if (failed)
                 (void) log_warning(0, "command `%s`: %s", y->command, end);
         else
                 log_debug("command `%s`: %s", y->command, end);
