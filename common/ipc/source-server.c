@@ -391,5 +391,5 @@ SourceServer *source_server_free(SourceServer *s) {
 }
 
 unsigned source_server_n_sources(const SourceServer *s) {
-        return s->n_served;
+        return s ? s->n_served : 0;
 }

@@ -26,4 +26,4 @@ bool source_server_message(SourceServer *s, Channel *c, PeerId peer, Message *m)
 void source_server_gone(SourceServer *s, PeerId peer);
 void source_server_room(SourceServer *s, PeerId peer);
 
-unsigned source_server_n_sources(const SourceServer *s);
+unsigned source_server_n_sources(const SourceServer *s);        /* 0 for NULL */

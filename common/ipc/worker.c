@@ -576,3 +576,7 @@ Worker *worker_free(Worker *w) {
 unsigned worker_n_resources(const Worker *w) {
         return w->n_tasks;
 }
+
+unsigned worker_n_calls(const Worker *w) {
+        return source_server_n_sources(w->sources);
+}

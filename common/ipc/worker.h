@@ -36,3 +36,4 @@ DEFINE_CLEANUP(Worker *, worker_free)
 bool worker_message(Worker *w, Channel *c, PeerId peer, Message *m);
 
 unsigned worker_n_resources(const Worker *w);
+unsigned worker_n_calls(const Worker *w);       /* of functions, that programs have open */

@@ -17,6 +17,13 @@ static int property_resource_count(sd_bus *bus, const char *path, const char *in
         return sd_bus_message_append(reply, "u", worker_n_resources(h->worker));
 }
 
+static int property_call_count(sd_bus *bus, const char *path, const char *interface, const char *property,
+                               sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
+        const Httpd *h = userdata;
+
+        return sd_bus_message_append(reply, "u", worker_n_calls(h->worker));
+}
+
 static int property_servers(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
                             void *userdata, sd_bus_error *reterr) {
         const Httpd *h = userdata;
@@ -49,6 +56,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         BUS_PROPERTY_VERSION,
         SD_BUS_PROPERTY("ResourceCount", "u", property_resource_count, 0, 0),
+        SD_BUS_PROPERTY("CallCount", "u", property_call_count, 0, 0),
         SD_BUS_PROPERTY("Servers", "a(ss)", property_servers, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Connections", "u", property_connections, 0, 0),
         SD_BUS_VTABLE_END

@@ -28,6 +28,13 @@ static int get_resource_count(sd_bus *bus, const char *path, const char *interfa
         return sd_bus_message_append(reply, "u", worker_n_resources(m->worker));
 }
 
+static int get_call_count(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                          void *userdata, sd_bus_error *reterr) {
+        WorldManager *m = userdata;
+
+        return sd_bus_message_append(reply, "u", source_server_n_sources(m->sources));
+}
+
 /* ---- strings ---- */
 
 /* The callbacks own the call; StoreCall itself needs no further care. */
@@ -142,6 +149,7 @@ static const sd_bus_vtable manager_vtable[] = {
         BUS_PROPERTY_VERSION,
         SD_BUS_PROPERTY("DeployId", "t", get_deploy_id, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("ResourceCount", "u", get_resource_count, 0, 0),
+        SD_BUS_PROPERTY("CallCount", "u", get_call_count, 0, 0),
         SD_BUS_PROPERTY("StoreUri", "s", NULL, offsetof(WorldManager, store_uri), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_METHOD_WITH_ARGS("GetString", SD_BUS_ARGS("s", key), SD_BUS_RESULT("b", found, "s", value), method_get_string, 0),
         SD_BUS_METHOD_WITH_ARGS("SetString", SD_BUS_ARGS("s", key, "s", value), SD_BUS_NO_RESULT, method_set_string, 0),

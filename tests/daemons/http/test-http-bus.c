@@ -38,6 +38,7 @@ TEST(properties) {
         CHECK(sd_bus_message_read(s.answer, "s", &text) > 0);
         CHECK_STR(text, MGMT_VERSION);
         CHECK_INT(get_number(&s, "ResourceCount"), 0);
+        CHECK_INT(get_number(&s, "CallCount"), 0);
         CHECK_INT(get_number(&s, "Connections"), 0);
         CHECK(busstage_get(&s, OBJECT, INTERFACE, "Servers", "a(ss)") >= 0);
         CHECK(sd_bus_message_enter_container(s.answer, 'a', "(ss)") >= 0);

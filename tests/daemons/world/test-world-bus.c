@@ -207,6 +207,8 @@ TEST(properties_and_deploys) {
         CHECK(startswith(text, "sqlite:/tmp/test-world-"));
         CHECK(on_property(&s, "ResourceCount", "u", &count) > 0);
         CHECK_INT(count, 0);
+        CHECK(on_property(&s, "CallCount", "u", &count) > 0);
+        CHECK_INT(count, 0);
         CHECK(on_property(&s, "DeployId", "t", &id) > 0);
         CHECK_INT(id, 0);
         call(&s, "ListDeploys", NULL);
