@@ -8,24 +8,16 @@
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/timex.h>
 
 #include "daemons/lang/module-list.h"
 #include "daemons/lang/os-release.h"
 #include "tests/daemons/lang/source-test.h"
 
 TEST(every_function_is_served) {
-        /* By other daemons. */
-        static const char *const elsewhere[] = { "local.", "net/http.response", "value.", "world.", "world/collect." };
-
-        for (size_t i = 0; builtin_at(i); i++) {
-                const Builtin *b = builtin_at(i);
-                bool other = false;
-
-                for (size_t k = 0; k < ELEMENTSOF(elsewhere); k++)
-                        other = other || startswith(b->name, elsewhere[k]);
-                if (b->flags & BUILTIN_SOURCE && !other && !lang_source_find(b->name))
-                        TEST_FAIL("%s is served by nobody", b->name);
-        }
+        for (size_t i = 0; builtin_at(i); i++)
+                if (builtin_at(i)->flags & BUILTIN_SOURCE && !lang_source_find(builtin_at(i)->name))
+                        TEST_FAIL("%s is served by nobody", builtin_at(i)->name);
 }
 
 /* ---- asked once ---- */
@@ -361,9 +353,9 @@ TEST(clocks_tick_with_the_second) {
         CHECK_INT(count_fds(), fds);
 }
 
-/* To the time that it shows anyway: that is setting it as well. */
+/* By a nanosecond, so that nobody else is disturbed. The kernel takes it for set when the seconds of the difference are not 0. */
 TEST(clocks_notice_that_the_clock_is_set) {
-        struct timespec now;
+        struct timex back = { .modes = ADJ_SETOFFSET | ADJ_NANO, .time = { .tv_sec = -1, .tv_usec = 999999999 } };
         Stage stage;
         Call day = {};
 
@@ -371,8 +363,7 @@ TEST(clocks_notice_that_the_clock_is_set) {
         CHECK_INT(call_open(&stage, &day, "datetime.weekday_fast", NULL), 0);
         stage_run(&stage, 20);
         CHECK_INT(day.n_said, 1);
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        if (clock_settime(CLOCK_REALTIME, &now) < 0)
+        if (clock_adjtime(CLOCK_REALTIME, &back) < 0)
                 test_skipped = "may not set the clock";
         else
                 CHECK(call_until(&day, 2));
