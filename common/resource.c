@@ -498,6 +498,29 @@ static int check_type(const ResourceType *t, Diag *reterr) {
         return check_fields(t, reterr);
 }
 
+/* The kind that t can be grouped into by name: a for "a:b". */
+static bool is_parent_kind(const ResourceType *parent, const ResourceType *t) {
+        size_t n = strlen(parent->kind);
+
+        return strncmp(t->kind, parent->kind, n) == 0 && t->kind[n] == ':' && !strchr(t->kind + n + 1, ':');
+}
+
+/* Being groupable cannot be claimed but by the hooks that do it, groups and parent_field. What is left to go wrong: a parent that is
+ * not there, because a group lives in one daemon, and one that says it runs children that nobody can be. */
+static int check_grouping(const ResourceType *const *types, const ResourceType *t, Diag *reterr) {
+        bool has_parent = false, has_children = t->groups;
+
+        for (const ResourceType *const *other = types; *other; other++) {
+                has_parent = has_parent || is_parent_kind(*other, t);
+                has_children = has_children || ((*other)->parent_field && is_parent_kind(t, *other));
+        }
+        if (t->parent_field && !has_parent)
+                return BROKEN(t, reterr, "a parent field, but the parent kind is not among those of this daemon");
+        if ((t->flags & RESOURCE_RUNS_CHILDREN) && !has_children)
+                return BROKEN(t, reterr, "runs children, but no kind can be grouped into it");
+        return 0;
+}
+
 int resource_types_check(const ResourceType *const *types, Diag *reterr) {
         for (const ResourceType *const *t = types; t && *t; t++) {
                 int r = check_type(*t, reterr);
@@ -505,6 +528,11 @@ int resource_types_check(const ResourceType *const *types, Diag *reterr) {
                         return r;
                 if (resource_type_find(types, (*t)->kind) != *t)
                         return BROKEN(*t, reterr, "two kinds of this name");
+        }
+        for (const ResourceType *const *t = types; t && *t; t++) {
+                int r = check_grouping(types, *t, reterr);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }

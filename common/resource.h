@@ -109,8 +109,8 @@ struct ResourceType {
         const FieldSpec *fields;        /* ends with an empty row */
         const FieldSpec *sends;         /* what it sends: name, type, doc; offsets unused. NULL: cannot send */
 
-        /* Grouping. A resource of kind "a:b:c" can be grouped into one of kind "a:b" if the field named here is empty or
-         * equals the parent's name. */
+        /* Grouping. A resource of kind "a:b:c" can be grouped into one of kind "a:b", of the same daemon, if the field named here
+         * is empty or equals the parent's name. */
         const char *parent_field;
         /* Grouping of equals: whether child may be grouped into parent, both of this very kind. */
         bool (*groups)(const Resource *parent, const Resource *child);
@@ -228,6 +228,6 @@ char *resource_file_name(const char *id);       /* readable, different for diffe
 /* The kind of this name in a NULL-terminated array, or NULL. */
 const ResourceType *resource_type_find(const ResourceType *const *types, const char *kind);
 
-/* Refuses tables that break the contract (no doc, a pending check without cancel, a parent field that does not exist, two
- * fields of one name): called once by each daemon at start and by a test. */
+/* Refuses tables that break the contract (no doc, a parent field or a parent kind that does not exist, children that nobody can be,
+ * two fields of one name). Every daemon begins with it, also when the build asks what kinds it has. */
 int resource_types_check(const ResourceType *const *types, Diag *reterr);

@@ -315,9 +315,22 @@ static void print_help(const Running *run) {
                run->program, run->spec->doc, run->spec->options_help ? run->spec->options_help : "");
 }
 
+static int check_kinds(const Running *run) {
+        _cleanup_(diag_done) Diag d = {};
+
+        if (run->spec->kinds && resource_types_check(run->spec->kinds, &d) < 0)
+                return log_diag(LOG_ERR, &d);
+        return 0;
+}
+
+/* The build asks for this, so a table that breaks the contract does not build. */
 static int describe_kinds(const Running *run) {
         static const ResourceType *const none[] = { NULL };
-        int r = schema_describe(stdout, run->spec->name, run->spec->kinds ? run->spec->kinds : none);
+        int r = check_kinds(run);
+
+        if (r < 0)
+                return r;
+        r = schema_describe(stdout, run->spec->name, run->spec->kinds ? run->spec->kinds : none);
 
         if (r >= 0 && fflush(stdout) != 0)
                 r = -errno;
@@ -383,14 +396,6 @@ static int parse_options(Running *run, int argc, char *argv[]) {
 }
 
 /* ---- the life ---- */
-
-static int check_kinds(const Running *run) {
-        _cleanup_(diag_done) Diag d = {};
-
-        if (run->spec->kinds && resource_types_check(run->spec->kinds, &d) < 0)
-                return log_diag(LOG_ERR, &d);
-        return 0;
-}
 
 /* Everything that comes before the daemon's own. Failures are logged here. */
 static int prepare(Running *run) {

@@ -109,7 +109,15 @@ static const ResourceType polled_type = {
         .check_apply = sample_check_apply,
 };
 
-static const ResourceType *const types[] = { &sample_type, &polled_type, NULL };
+static const ResourceType whole_type = {
+        .kind = "sample",
+        .doc = "What samples are grouped into.",
+        .size = sizeof(Resource),
+        .flags = RESOURCE_RUNS_CHILDREN,
+        .check_apply = sample_check_apply,
+};
+
+static const ResourceType *const types[] = { &whole_type, &sample_type, &polled_type, NULL };
 static ResourceHost host = {};
 
 static Sample *new_sample(const char *name) {
@@ -333,7 +341,7 @@ TEST(resource_life) {
         CHECK_INT(samples_done, 2);
         CHECK(!resource_free(NULL));
         CHECK(resource_type_find(types, "polled") == &polled_type);
-        CHECK(!resource_type_find(types, "sample"));
+        CHECK(!resource_type_find(types, "simple"));
         CHECK(!resource_type_find(NULL, "sample"));
 }
 
@@ -458,6 +466,9 @@ TEST(broken_tables_are_refused) {
                 { TYPE(.first_match_ends = true), "kind 'x': first_match_ends without wants" },
                 { TYPE(.parent_field = "p"), "kind 'x': parent field 'p' is not a str field" },
                 { TYPE(.parent_field = "str", .fields = sample_fields), "kind 'x': a parent field, but no parent kind in the name" },
+                { TYPE(.kind = "a:x", .parent_field = "str", .fields = sample_fields),
+                  "kind 'a:x': a parent field, but the parent kind is not among those of this daemon" },
+                { TYPE(.flags = RESOURCE_RUNS_CHILDREN), "kind 'x': runs children, but no kind can be grouped into it" },
                 { TYPE(.flags = RESOURCE_NEEDS_POLL | RESOURCE_REFUSES_POLL), "kind 'x': needs and refuses Meta:poll" },
                 { TYPE(.fields = no_doc), "kind 'x': field 'a' has no doc" },
                 { TYPE(.sends = no_doc), "kind 'x': field 'a' has no doc" },
@@ -646,11 +657,11 @@ TEST(schema_round_trip) {
         CHECK_INT(schema_parse(&s, text, size, &d), 0);
         CHECK_STR(d.message, NULL);
         REQUIRE(s);
-        CHECK_INT(schema_count(s), 2);
+        CHECK_INT(schema_count(s), 3);
         CHECK_STR(schema_at(s, 0)->kind, "polled");
-        CHECK(!schema_kind(s, "sample"));
+        CHECK(!schema_kind(s, "simple"));
         const SchemaKind *k = schema_kind(s, "sample:one");
-        REQUIRE(k && k == schema_at(s, 1));
+        REQUIRE(k && k == schema_at(s, 2));
         CHECK_STR(k->daemon, "engine");
         CHECK_STR(k->doc, sample_type.doc);
         CHECK_STR(k->example, sample_type.example);
@@ -681,7 +692,7 @@ TEST(schema_round_trip) {
         _cleanup_(schema_freep) Schema *sum = NULL;
         REQUIRE(asprintf(&nested, "[%s, []]", text) > 0);
         CHECK_INT(schema_parse(&sum, nested, strlen(nested), NULL), 0);
-        CHECK(sum && schema_count(sum) == 2);
+        CHECK(sum && schema_count(sum) == 3);
         free(nested);
 
         /* Every beginning of it is refused without harm. */
