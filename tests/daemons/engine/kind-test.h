@@ -172,7 +172,7 @@ static int bench_set(const char *text) {
                 for (char *w = strtok_r(copy, " ", &state); w && n < 15; w = strtok_r(NULL, " ", &state))
                         words[n++] = w;
                 (void) value_list_from_strv(&v, words);
-        } else if (f->type >= FIELD_INT8 && f->type <= FIELD_UINT64)
+        } else if ((f->type >= FIELD_INT8 && f->type <= FIELD_UINT64) || (f->type == FIELD_VALUE && streq_ptr(f->mcl_type, "int")))
                 v = VALUE_INT(atoll(equal + 1));
         else
                 (void) value_strz(&v, equal + 1);

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* user and group with files of the test's own, and programs that only write down how they were called. */
+
+#include "tests/daemons/engine/kind-test.h"
+
+extern const ResourceType user_type, group_type;
+
+static const char *const programs[] = { "useradd", "usermod", "userdel", "groupadd", "groupmod", "groupdel" };
+
+/* PATH leads to the recorders, etc to passwd and group. */
+static int accounts_begin(void) {
+        static const char recorder[] = "#!/bin/sh\necho \"${0##*/} $*\" >>\"${0%/*}/calls\"\ntest ! -e \"${0%/*}/refuse\" || { echo no >&2; exit 8; }\n";
+
+        for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
+                put_file(programs[i], recorder);
+                if (chmod(in_dir(programs[i]), 0755) < 0)
+                        return -errno;
+        }
+        put_file("passwd", "root:x:0:0:root:/root:/bin/bash\n"
+                           "jane:x:1000:1000::/users/jane:/bin/sh\n"
+                           "slash:x:1001:1001::/users/slash/:/bin/sh\n");
+        put_file("group", "root:x:0:\njane:x:1000:jane\ncrew:x:50:jane,root\ngames:x:60:jane\nempty:x:70:\njoe:x:80:\n");
+        names_free(bench.manager.names);
+        bench.manager.etc = bench.dir;
+        return names_new(&bench.manager.names, bench.event, bench.dir);
+}
+
+#define ACCOUNTS() \
+        BENCH(); \
+        REQUIRE(accounts_begin() >= 0); \
+        (void) setenv("PATH", bench.dir, 1)
+
+typedef struct AccountCase {
+        const char *name, *fields[4];
+        int result;
+        const char *calls;      /* NULL: none; or the message of an error */
+} AccountCase;
+
+static void check_cases(const ResourceType *type, const AccountCase *cases, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                const AccountCase *c = &cases[i];
+                const char *const fields[] = { c->fields[0], c->fields[1], c->fields[2], c->fields[3], NULL };
+                _cleanup_free_ char *calls = NULL;
+
+                (void) unlink(in_dir("calls"));
+                CHECK_INT(bench_make(type, c->name, fields), 0);
+                int r = bench_apply(false);
+                struct stat st;
+                if (r != c->result || stat(in_dir("calls"), &st) >= 0)
+                        TEST_FAIL("case %zu, noop: %d (%s)", i, r, bench.diag.message);
+                r = bench_apply(true);
+                if (read_file_at(AT_FDCWD, in_dir("calls"), 65536, &calls, NULL) < 0)
+                        calls = NULL;
+                const char *got = r < 0 ? bench.diag.message : calls;
+                if (r != c->result || !streq_ptr(got, c->calls))
+                        TEST_FAIL("case %zu: %d, '%s', not '%s'", i, r, got, c->calls);
+        }
+}
+
+TEST(what_users_need) {
+        static const AccountCase cases[] = {
+                { "jane", { "state=exists" }, CHECK_OK, NULL },
+                { "nobody1", { "state=absent" }, CHECK_OK, NULL },
+                { "jane", { "state=absent" }, CHECK_CHANGED, "userdel jane\n" },
+                { "bob", { "state=exists" }, CHECK_CHANGED, "useradd --no-create-home bob\n" },
+                { "bob", { "state=exists", "uid=5", "homedir=/x//y/", "shell=/bin/sh" }, CHECK_CHANGED,
+                  "useradd --no-create-home --uid 5 --home /x/y --shell /bin/sh bob\n" },
+                { "bob", { "state=exists", "gid=50" }, CHECK_CHANGED, "useradd --no-create-home --gid 50 bob\n" },
+                { "bob", { "state=exists", "group=crew", "groups=games empty" }, CHECK_CHANGED,
+                  "useradd --no-create-home --gid crew --groups empty,games bob\n" },
+                { "joe", { "state=exists" }, CHECK_CHANGED, "useradd --no-create-home --gid joe joe\n" },    /* there is a group joe */
+                { "jane", { "state=exists", "uid=1000", "gid=1000", "shell=/bin/sh" }, CHECK_OK, NULL },
+                { "jane", { "state=exists", "uid=1000", "shell=/bin/bash" }, CHECK_CHANGED, "usermod --shell /bin/bash jane\n" },
+                { "jane", { "state=exists", "homedir=/users/jane/" }, CHECK_OK, NULL },
+                { "slash", { "state=exists", "homedir=/users/slash/" }, CHECK_OK, NULL },
+                { "jane", { "state=exists", "homedir=/srv/" }, CHECK_CHANGED, "usermod --home /srv jane\n" },
+                { "jane", { "state=exists", "homedir=/" }, CHECK_CHANGED, "usermod --home / jane\n" },
+                { "jane", { "state=exists", "group=jane" }, CHECK_OK, NULL },
+                { "jane", { "state=exists", "group=crew" }, CHECK_CHANGED, "usermod --gid crew jane\n" },
+                { "jane", { "state=exists", "groups=games crew" }, CHECK_OK, NULL },
+                { "jane", { "state=exists", "groups=crew empty" }, CHECK_CHANGED, "usermod --groups crew,empty jane\n" },
+                { "jane", { "state=exists", "groups=" }, CHECK_CHANGED, "usermod --groups  jane\n" },
+                { "slash", { "state=exists", "groups=" }, CHECK_OK, NULL },
+                { "bob", { "state=exists", "uid=1000" }, -EEXIST, "uid 1000 belongs to user 'jane'" },
+                { "bob", { "state=exists", "uid=1000", "allowduplicateuid=true" }, CHECK_CHANGED,
+                  "useradd --no-create-home --non-unique --uid 1000 bob\n" },
+                { "bob", { "state=absent", "uid=1000" }, CHECK_OK, NULL },
+                { "jane", { "state=exists", "uid=7" }, CHECK_CHANGED, "usermod --uid 7 jane\n" },
+        };
+        ACCOUNTS();
+
+        check_cases(&user_type, cases, ELEMENTSOF(cases));
+}
+
+TEST(what_groups_need) {
+        static const AccountCase cases[] = {
+                { "crew", { "state=exists" }, CHECK_OK, NULL },
+                { "crew", { "state=exists", "gid=50" }, CHECK_OK, NULL },
+                { "crew", { "state=exists", "gid=51" }, CHECK_CHANGED, "groupmod -g 51 crew\n" },
+                { "crew", { "state=exists", "gid=60" }, -EEXIST, "gid 60 belongs to group 'games'" },
+                { "new", { "state=exists" }, CHECK_CHANGED, "groupadd new\n" },
+                { "new", { "state=exists", "gid=61" }, CHECK_CHANGED, "groupadd -g 61 new\n" },
+                { "new", { "state=exists", "gid=60" }, -EEXIST, "gid 60 belongs to group 'games'" },
+                { "crew", { "state=absent", "gid=60" }, CHECK_CHANGED, "groupdel crew\n" },
+                { "new", { "state=absent", "gid=60" }, CHECK_OK, NULL },
+        };
+        ACCOUNTS();
+
+        check_cases(&group_type, cases, ELEMENTSOF(cases));
+}
+
+TEST(what_the_program_says_is_the_error) {
+        ACCOUNTS();
+
+        put_file("refuse", "");
+        CHECK_INT(bench_make(&user_type, "jane", FIELDS("state=exists", "uid=7")), 0);
+        CHECK_INT(bench_apply(true), -EPROTO);
+        CHECK_STR(bench.diag.message, "usermod failed with status 8: no");
+        CHECK_INT(unlink(in_dir("userdel")), 0);
+        CHECK_INT(bench_make(&user_type, "jane", FIELDS("state=absent")), 0);
+        CHECK_INT(bench_apply(true), -ENOENT);
+}
+
+TEST(files_are_watched) {
+        ACCOUNTS();
+
+        CHECK_INT(bench_make(&user_type, "jane", FIELDS("state=exists")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench.n_armed, 1);
+        put_file("passwd", "root:x:0:0:root:/root:/bin/bash\n");
+        bench_run(50000);
+        CHECK(bench.n_changed > 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+}
+
+TEST(validate) {
+        static const struct {
+                const ResourceType *type;
+                const char *name, *a, *b, *message;
+        } cases[] = {
+                { &user_type, "x", "state=yes", NULL, "state must be 'exists' or 'absent', got 'yes'" },
+                { &user_type, "1x", "state=exists", NULL, "name must be letters, digits, '_' and '-', at most 31, got '1x'" },
+                { &user_type, "x", "state=exists", "homedir=/users/x", "homedir must begin and end with a slash, got '/users/x'" },
+                { &user_type, "x", "state=exists", "shell=sh", "shell must be an absolute path, got 'sh'" },
+                { &user_type, "x", "state=exists", "uid=-1", "uid must be from 0 to 4294967294, got -1" },
+                { &user_type, "x", "state=exists", "gid=4294967295", "gid must be from 0 to 4294967294, got 4294967295" },
+                { &user_type, "x", "state=exists", "groups=x y", "groups must not have the primary group in it, got 'x'" },
+                { &user_type, "x", "state=exists", "groups=a: y", "groups must be names of groups, got 'a:'" },
+                { &user_type, "x", "state=exists", "group=", "group must be the name of a group, got ''" },
+                { &group_type, "x", "state=", NULL, "field 'state' is required" },
+                { &group_type, "x y", "state=exists", NULL, "name must be letters, digits, '_' and '-', at most 31, got 'x y'" },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(bench_make(cases[i].type, cases[i].name, FIELDS(cases[i].a, cases[i].b)), -EINVAL + (strstr(cases[i].message, "from 0") ? EINVAL - ERANGE : 0));
+                CHECK_STR(bench.diag.message, cases[i].message);
+        }
+        CHECK_INT(bench_make(&user_type, "x", FIELDS("state=exists", "group=a", "gid=1")), -EINVAL);
+        CHECK_STR(bench.diag.message, "only one of group and gid can be given");
+}
+
+TEST(groups_come_first) {
+        BENCH();
+        _cleanup_(resource_uids_done) ResourceUids wants = {}, gone = {};
+
+        CHECK_INT(bench_make(&user_type, "x", FIELDS("state=exists", "group=a", "groups=b")), 0);
+        CHECK_INT(user_type.wants(bench.r, 0, &wants), 0);
+        REQUIRE(wants.n == 2);
+        CHECK_STR(wants.items[0].key, "a");
+        CHECK_STR(wants.items[1].key, "b");
+        CHECK(!wants.items[0].after && !wants.items[1].after);
+        CHECK_INT(bench_make(&user_type, "x", FIELDS("state=absent", "gid=5")), 0);
+        CHECK_INT(user_type.wants(bench.r, 0, &gone), 0);
+        REQUIRE(gone.n == 2);
+        CHECK_STR(gone.items[0].key, "5");
+        CHECK(gone.items[0].after && gone.items[1].after);
+}
+
+TEST_MAIN()
