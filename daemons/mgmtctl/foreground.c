@@ -23,6 +23,7 @@ struct Foreground {
         Supervisor *supervisor;
         sd_bus *bus;
         Stream *stream;
+        char *program_error;    /* the last one that was told, NULL if the program has a graph */
         char *lang;             /* the connection of the mgmt-lang that got the program; NULL: none yet */
         bool ending;
         int code;
@@ -87,6 +88,36 @@ static void send_program(Foreground *f, const char *owner) {
         }
 }
 
+/* Why the program in force gives no graph, each reason once. */
+static void tell_program_error(Foreground *f, const char *text) {
+        if (*text && !f->ending && !streq_ptr(f->program_error, text))
+                program_print_error(&f->program, text);
+        free(f->program_error);
+        f->program_error = *text ? strdup(text) : NULL;
+}
+
+/* Of mgmt-lang: interface, what has changed, what has only become stale. */
+static int on_lang_properties(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
+        const char *key, *text;
+        int r;
+
+        r = sd_bus_message_skip(m, "s");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &key);
+                if (r >= 0 && streq(key, "ProgramError")) {
+                        r = sd_bus_message_read(m, "v", "s", &text);
+                        if (r >= 0)
+                                tell_program_error(userdata, text);
+                } else if (r >= 0)
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return 0;
+}
+
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
         Foreground *f = userdata;
         const char *name, *old_owner, *new_owner;
@@ -139,6 +170,10 @@ static int connect_bus(Foreground *f) {
                 return r;
         r = sd_bus_match_signal_async(f->bus, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
                                       "Disconnected", on_bus_lost, NULL, f);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal_async(f->bus, NULL, "org.mgmt.lang1", "/org/mgmt/lang1", "org.freedesktop.DBus.Properties",
+                                      "PropertiesChanged", on_lang_properties, NULL, f);
         if (r < 0)
                 return r;
         return sd_bus_add_match_async(f->bus, NULL,
@@ -311,6 +346,7 @@ static void foreground_done(Foreground *f) {
         supervisor_free(f->supervisor);
         program_done(&f->program);
         free(f->lang);
+        free(f->program_error);
         sd_event_unref(f->event);
 }
 

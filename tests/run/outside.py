@@ -53,15 +53,16 @@ def fallback(s):
 def error(s):
     """What cannot be caught leaves the last good graph in force; the next value is taken."""
     program = s.program('import "os"\n$x = os.readfile("$SCRATCH/in") <|> "default"\n' + OUT)
-    with Run(s, *QUICK, program, MGMT_LOG_LEVEL="info") as run:
+    with Run(s, *QUICK, program) as run:
         run.wait_converged()
         put(s.at("in"), "good")
         wait_out(s, "good")
         os.unlink(s.at("in"))
         wait_out(s, "default")
         os.mkdir(s.at("in"))
-        wait_until(lambda: "Is a directory" in run.stderr(), "the error is reported")
-        check("main.mcl:2:6" in run.stderr(), f"no place in: {run.stderr()}")
+        e = run.wait_event("the error is told", type="error")
+        check_equal((e["file"], e["line"], e["column"]), ("main.mcl", 2, 6), "its place")
+        check(e["message"].endswith("Is a directory"), f"it says {e['message']}")
         write(s.at("out"), "drift")
         wait_out(s, "default")                  # still kept so
         os.rmdir(s.at("in"))
