@@ -18,6 +18,8 @@ with socket.socket() as free:
     PORT = free.getsockname()[1]
 
 PROGRAM = f"""\
+import "world"
+
 file "$SCRATCH/a" {{
         state => "exists",
         content => "a\\n",
@@ -45,6 +47,10 @@ http:server:file "/page" {{
 kv "key" {{
         value => "value",
 }}
+file "$SCRATCH/value" {{
+        state => "exists",
+        content => world.getval("key")->value,
+}}
 virt "guest" {{
         uri => "test:///default",
         state => "running",
@@ -68,6 +74,7 @@ def check_state(s):
     wait_until(lambda: read(s.at("a")) == "a\n", "the file is right")
     wait_until(lambda: read(s.at("copy")) == "a\n", "the command ran")
     wait_until(lambda: page() == b"page\n", "the page is served")
+    wait_until(lambda: read(s.at("value")) == "value", "the value is in its file")
 
 
 def start(s):
@@ -86,6 +93,7 @@ def each_daemon(s):
                 old = run.pid_of(daemon)
                 write(s.at("a"), "drift\n")
                 os.unlink(s.at("copy"))
+                os.unlink(s.at("value"))
                 kill(old, signal.SIGKILL)
                 write(s.at("a"), "more drift\n")
                 check_state(s)
@@ -100,6 +108,7 @@ def all_at_once(s):
         for n in range(5):
             write(s.at("a"), f"drift {n}\n")
             os.unlink(s.at("copy"))
+            os.unlink(s.at("value"))
             for pid in s.processes("mgmt-*"):
                 kill(pid, signal.SIGKILL)
             check_state(s)
@@ -125,7 +134,7 @@ def the_bus(s):
 def while_starting(s):
     """At every moment of the start."""
     for milliseconds in (2, 5, 8, 12, 16, 20, 25, 30, 40, 60):
-        for name in ("a", "copy"):
+        for name in ("a", "copy", "value"):
             if os.path.exists(s.at(name)):
                 os.unlink(s.at(name))
         with Run(s, "--tmp-prefix", "--converger-timeout=0", s.program(PROGRAM)) as run:
