@@ -4,31 +4,34 @@
 
 #include "tests/daemons/lang/source-test.h"
 
-/* What it said and when, in steps of 100 ms since the start: "a@0 b@3". */
+/* When each of the values "a", "b", … was given and first said. */
 typedef struct Timeline {
-        int64_t start;
-        StrBuf text;
-        unsigned n_seen;
+        int64_t given[8], said[8];
+        char order[9];          /* of the values that were said, one behind the other */
 } Timeline;
 
 static void look(Timeline *t, const Call *c) {
-        static char last[64];
+        size_t n = strlen(t->order);
 
-        if (c->n_said == t->n_seen)
+        if (n > 0 && t->order[n - 1] == c->text[1])
                 return;
-        t->n_seen = c->n_said;
-        if (t->text.size > 0 && streq(last, c->text))
-                return;
-        (void) snprintf(last, sizeof(last), "%s", c->text);
-        strbuf_printf(&t->text, "%s%.*s@%d", t->text.size > 0 ? " " : "", (int) strlen(c->text) - 2, c->text + 1,
-                      (int) ((now_msec() - t->start + 20) / 100));
+        t->order[n] = c->text[1];
+        t->said[c->text[1] - 'a'] = now_msec();
 }
 
-static void run_until(Stage *stage, Timeline *t, const Call *c, int64_t msec) {
-        while (now_msec() - t->start < msec) {
+static void run_for(Stage *stage, Timeline *t, const Call *c, int64_t msec) {
+        int64_t end = now_msec() + msec;
+
+        while (now_msec() < end) {
                 (void) sd_event_run(stage->event, TURN_USEC);
                 look(t, c);
         }
+}
+
+static void give(Timeline *t, Call *c, const char *value) {
+        t->given[value[1] - 'a'] = now_msec();
+        CHECK_INT(call_change(c, value, "300", NULL), 0);
+        look(t, c);
 }
 
 TEST(values_come_when_they_are_old_enough) {
@@ -38,19 +41,21 @@ TEST(values_come_when_they_are_old_enough) {
         Call c = {};
 
         stage_start(&stage);
-        t.start = now_msec();
         CHECK_INT(call_open(&stage, &c, "history", "\"a\"", "300", NULL), 0);
         look(&t, &c);
-        run_until(&stage, &t, &c, 100);
-        CHECK_INT(call_change(&c, "\"b\"", "300", NULL), 0);
-        run_until(&stage, &t, &c, 200);
-        CHECK_INT(call_change(&c, "\"c\"", "300", NULL), 0);
-        run_until(&stage, &t, &c, 600);
-        CHECK_INT(call_change(&c, "\"d\"", "300", NULL), 0);
-        run_until(&stage, &t, &c, 1000);
-        CHECK_STR(t.text.data, "a@0 b@4 c@5 d@9");
+        run_for(&stage, &t, &c, 100);
+        give(&t, &c, "\"b\"");
+        run_for(&stage, &t, &c, 100);
+        give(&t, &c, "\"c\"");
+        run_for(&stage, &t, &c, 400);
+        give(&t, &c, "\"d\"");
+        CHECK_SAYS(&c, "\"d\"");
+        look(&t, &c);
+        CHECK_STR(t.order, "abcd");
+        for (int i = 1; i < 4; i++)
+                if (t.said[i] - t.given[i] < 299 || t.said[i] - t.given[i] > 2000)
+                        TEST_FAIL("%c came after %d ms", 'a' + i, (int) (t.said[i] - t.given[i]));
         CHECK(c.n_said <= 7);           /* four values, and an answer to each of three changes: no ticks in between */
-        strbuf_done(&t.text);
         call_close(&c);
         stage_end(&stage);
         CHECK_INT(count_fds(), fds);
@@ -82,7 +87,7 @@ TEST(another_time_begins_anew) {
         stage_end(&stage);
 }
 
-/* A quarter of a million changes within the time: only some thousand of them are kept, and yet the value follows. */
+/* Far more changes within the time than are kept; the value follows nevertheless. */
 TEST(fast_changes_are_kept_as_one) {
         Stage stage;
         Call c = {};
@@ -102,8 +107,8 @@ TEST(fast_changes_are_kept_as_one) {
                                 value_done(&c.history[--c.n_history]);
         }
         int64_t age = now_msec() - start - atoll(c.text);
-        CHECK(n > 1000);
-        CHECK(age >= 195 && age < 300);
+        CHECK(n > 300);
+        CHECK(age >= 195 && age < 2000);
         call_close(&c);
         stage_end(&stage);
 }

@@ -4,6 +4,7 @@
  * closed. */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <sched.h>
 #include <sys/stat.h>
@@ -329,22 +330,27 @@ TEST(clocks_tick_with_the_second) {
         Stage stage;
         Call number = {}, text = {}, day = {};
         struct timespec now;
+        long earliest = LONG_MAX;
 
         stage_start(&stage);
         CHECK_INT(call_open(&stage, &number, "datetime.now", NULL), 0);
         CHECK_INT(call_open(&stage, &text, "datetime.str_now", NULL), 0);
         CHECK_INT(call_open(&stage, &day, "datetime.weekday_fast", NULL), 0);
         CHECK_INT(number.n_said, 1);
-        for (unsigned i = 2; i <= 3; i++) {
-                CHECK(call_until(&number, i));
+        while (number.n_said < 20 && number.history[number.n_said - 1].i < number.history[0].i + 2) {
+                int64_t before = number.history[number.n_said - 1].i;
+
+                CHECK(call_until(&number, number.n_said + 1));
                 (void) clock_gettime(CLOCK_REALTIME, &now);
-                CHECK_INT(number.history[i - 1].i, number.history[i - 2].i + 1);
-                CHECK_INT(number.history[i - 1].i, now.tv_sec);
-                CHECK(now.tv_nsec < 500 * 1000 * 1000);
+                int64_t after = number.history[number.n_said - 1].i;
+                CHECK(after >= before && after <= now.tv_sec);  /* the same again when somebody sets the clock */
+                if (after > before)
+                        earliest = MIN(earliest, now.tv_nsec);
         }
-        CHECK(call_until(&text, 3));
-        CHECK_INT(atoll(text.text + 1), number.history[2].i);
-        CHECK_INT(day.n_said, 1);
+        CHECK(number.n_said < 20);
+        CHECK(earliest < 500 * 1000 * 1000);
+        CHECK(call_until(&text, 2));
+        CHECK(atoll(text.text + 1) >= number.history[0].i);
         CHECK(strstr(day.text, "day\""));
         call_close(&number);
         call_close(&text);
@@ -362,11 +368,11 @@ TEST(clocks_notice_that_the_clock_is_set) {
         stage_start(&stage);
         CHECK_INT(call_open(&stage, &day, "datetime.weekday_fast", NULL), 0);
         stage_run(&stage, 20);
-        CHECK_INT(day.n_said, 1);
+        unsigned n = day.n_said;
         if (clock_adjtime(CLOCK_REALTIME, &back) < 0)
                 test_skipped = "may not set the clock";
         else
-                CHECK(call_until(&day, 2));
+                CHECK(call_until(&day, n + 1));
         call_close(&day);
         stage_end(&stage);
 }
@@ -381,9 +387,8 @@ TEST(uptime_goes_with_the_second) {
         CHECK_INT(call_open(&stage, &uptime, "sys.uptime", NULL), 0);
         CHECK(call_until(&uptime, 3));
         CHECK_INT(sysinfo(&info), 0);
-        CHECK_INT(uptime.history[1].i, uptime.history[0].i + 1);
-        CHECK_INT(uptime.history[2].i, uptime.history[1].i + 1);
-        CHECK(info.uptime - uptime.history[2].i <= 1);
+        CHECK(uptime.history[1].i > uptime.history[0].i && uptime.history[2].i > uptime.history[1].i);
+        CHECK(uptime.history[2].i <= info.uptime);
         call_close(&uptime);
         stage_end(&stage);
         CHECK_INT(count_fds(), fds);
@@ -520,7 +525,7 @@ TEST(what_takes_five_seconds) {
         CHECK_INT(load.n_said, 1);
         CHECK(startswith(load.text, "struct{x1: "));
         CHECK_SAYS(&slow, "\"five seconds has elapsed\"");
-        CHECK(now_msec() - start >= 5000 && now_msec() - start < 8000);
+        CHECK(now_msec() - start >= 5000 && now_msec() - start < PATIENCE_MSEC);
         CHECK_SAYS(&list, "[\"bar\"]");
         CHECK(call_until(&map, 2));
         CHECK_STR(map.text, "{\"foo\": \"bar\"}");
