@@ -79,6 +79,9 @@ static void notify_successors(Scheduler *s, Vertex *root) {
                         if (!(data & EDGE_NOTIFY) || !(target->resource->type->flags & RESOURCE_REFRESHABLE))
                                 continue;
                         metrics_notified(target);
+                        target->notified_by = v->id;
+                        target->notified_by_serial = v->serial;
+                        target->notified_usec = root->last_check_usec;
                         if (!(data & EDGE_PENDING))
                                 check_journal(m, notify_journal_pend(m->journal, journal_vertex(v), journal_vertex(target)));
                         if ((data & (EDGE_PENDING | EDGE_TOLD)) != EDGE_PENDING)

@@ -5,8 +5,6 @@
 #include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
 
-enum { LAST_CHANGE_MAX = 1000 };
-
 static void forget(Vertex *v) {
         if (!v->differences)
                 return;
@@ -135,15 +133,23 @@ bool drift_excuses(Vertex *root, int error, const Diag *diag) {
 
 /* ---- the end of an attempt ---- */
 
+/* "content, mode" */
+static char *fields_text(const Differences *list) {
+        StrBuf b = {};
+
+        for (size_t i = 0; i < list->n; i++)
+                if (i == 0 || !streq(list->items[i].field, list->items[i - 1].field))
+                        strbuf_printf(&b, "%s%s", i > 0 ? ", " : "", list->items[i].field);
+        return strbuf_take(&b);
+}
+
 void drift_applied(Vertex *root) {
         for (size_t i = 0; i < vertex_n_members(root); i++) {
                 Vertex *v = vertex_member(root, i);
-                _cleanup_free_ char *text = v->differences ? differences_text(v->differences, false) : NULL;
+                _cleanup_free_ char *text = v->differences ? fields_text(v->differences) : NULL;
 
                 if (!v->differences && v != root)
                         continue;
-                if (text && strlen(text) > LAST_CHANGE_MAX)
-                        text[LAST_CHANGE_MAX] = '\0';
                 free(v->last_change);
                 v->last_change = clean_text(text);
                 forget(v);

@@ -2,7 +2,7 @@
 #pragma once
 
 /* What attempts find wrong. It is collected at the members of a group while an attempt is under way; when that has changed something,
- * one line of it is kept as the last change; under noop all of it stays, as what would be changed.
+ * the names of the fields are kept as the last change; under noop all of it stays, as what would be changed.
  *
  * Under noop a vertex is looked at although nothing was done at those before it, so it may not know what it will find: a value that is
  * yet to be sent, a program that is yet to be installed. What fails behind a vertex that would be changed is therefore not a failure
@@ -29,7 +29,7 @@ void drift_add_notification(Vertex *root);
 /* Whether a failed attempt only means that something cannot be known yet; then this was added. */
 bool drift_excuses(Vertex *root, int error, const Diag *diag);
 
-/* An attempt went well. It has changed something: keeps a line of that. */
+/* An attempt went well. It has changed something: keeps in which fields. */
 void drift_applied(Vertex *root);
 /* It has looked, and this is what would be changed. If that is news, those behind it look again. */
 void drift_noticed(Vertex *root, bool drifted);

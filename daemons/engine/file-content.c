@@ -176,7 +176,7 @@ void file_content_differs(Resource *r, int fd, size_t size, const FileContent *c
                 resource_differs_bytes(r, "content", have, have ? size : 0, want, c->size);
                 return;
         }
-        (void) snprintf(from, sizeof(from), "%zu bytes", size);
-        (void) snprintf(to, sizeof(to), "%zu bytes", c->size);
+        (void) snprintf(from, sizeof(from), "%zu byte%s", size, size == 1 ? "" : "s");
+        (void) snprintf(to, sizeof(to), "%zu byte%s", c->size, c->size == 1 ? "" : "s");
         resource_differs(r, "content", fd < 0 ? NULL : from, to);
 }

@@ -8,9 +8,11 @@
 
 #include "common/sd/daemon.h"
 #include "common/sd/log.h"
+#include "daemons/engine/clean-text.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/resource-bus.h"
 #include "daemons/engine/semaphore.h"
+#include "daemons/engine/waiting.h"
 
 #define RESOURCE_PATH "/org/mgmt/engine1/resource"
 #define RESOURCE_INTERFACE "org.mgmt.engine1.Resource"
@@ -133,6 +135,74 @@ PROPERTY(get_waits_for) {
         return text ? sd_bus_message_append(reply, "s", text) : -ENOMEM;
 }
 
+static int append_reason(const char *why, const char *what, void *userdata) {
+        _cleanup_free_ char *clean = clean_text(what);
+
+        return clean ? sd_bus_message_append(userdata, "(ss)", why, clean) : -ENOMEM;
+}
+
+PROPERTY(get_waiting) {
+        int r = sd_bus_message_open_container(reply, 'a', "(ss)");
+
+        if (r >= 0)
+                r = waiting_tell(vertex_root(userdata), append_reason, reply);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+PROPERTY(get_waiting_until) {
+        return sd_bus_message_append(reply, "t", waiting_until(vertex_root(userdata)));
+}
+
+/* Those whose notification is pending. */
+PROPERTY(get_notifications) {
+        Vertex *v = userdata;
+        const GraphAdjacency *in = graph_predecessors(v->manager->graph, v->id);
+        int r = sd_bus_message_open_container(reply, 'a', "s");
+
+        for (uint32_t i = 0; i < in->n && r >= 0; i++) {
+                if (!(in->items[i].data & EDGE_PENDING))
+                        continue;
+                _cleanup_free_ char *id = resource_id(manager_vertex(v->manager, in->items[i].peer)->resource);
+                r = id ? sd_bus_message_append(reply, "s", id) : -ENOMEM;
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+PROPERTY(get_notified_by) {
+        const Vertex *v = userdata, *by = v->notified_usec > 0 ? manager_vertex(v->manager, v->notified_by) : NULL;
+        _cleanup_free_ char *id = NULL;
+
+        if (!by || by->serial != v->notified_by_serial)
+                return sd_bus_message_append(reply, "s", "");
+        id = resource_id(by->resource);
+        return id ? sd_bus_message_append(reply, "s", id) : -ENOMEM;
+}
+
+PROPERTY(get_notified) {
+        const Vertex *v = userdata;
+        return sd_bus_message_append(reply, "t", v->notified_usec);
+}
+
+PROPERTY(get_last_change) {
+        const Vertex *v = userdata;
+        return sd_bus_message_append(reply, "s", v->last_change ? v->last_change : "");
+}
+
+PROPERTY(get_failures) {
+        return sd_bus_message_append(reply, "u", vertex_root(userdata)->failures);
+}
+
+PROPERTY(get_retries_left) {
+        return sd_bus_message_append(reply, "i", vertex_root(userdata)->retries);
+}
+
+PROPERTY(get_group) {
+        const Vertex *v = userdata;
+        _cleanup_free_ char *id = v->parent ? resource_id(v->parent->resource) : strdup("");
+
+        return id ? sd_bus_message_append(reply, "s", id) : -ENOMEM;
+}
+
 static const sd_bus_vtable resource_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Kind", "s", get_kind, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -145,6 +215,15 @@ static const sd_bus_vtable resource_vtable[] = {
         SD_BUS_PROPERTY("LastError", "s", get_last_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Source", "s", get_source, 0, 0),
         SD_BUS_PROPERTY("WaitsFor", "s", get_waits_for, 0, 0),
+        SD_BUS_PROPERTY("Waiting", "a(ss)", get_waiting, 0, 0),
+        SD_BUS_PROPERTY("WaitingUntilUSec", "t", get_waiting_until, 0, 0),
+        SD_BUS_PROPERTY("Notifications", "as", get_notifications, 0, 0),
+        SD_BUS_PROPERTY("NotifiedBy", "s", get_notified_by, 0, 0),
+        SD_BUS_PROPERTY("NotifiedUSec", "t", get_notified, 0, 0),
+        SD_BUS_PROPERTY("LastChange", "s", get_last_change, 0, 0),
+        SD_BUS_PROPERTY("Failures", "u", get_failures, 0, 0),
+        SD_BUS_PROPERTY("RetriesLeft", "i", get_retries_left, 0, 0),
+        SD_BUS_PROPERTY("Group", "s", get_group, 0, 0),
         SD_BUS_VTABLE_END
 };
 

@@ -153,10 +153,15 @@ struct Vertex {
 
         /* What attempts find wrong, see drift.h. */
         Differences *differences;       /* owned; NULL: nothing */
-        char *last_change;      /* owned; what the last attempt that changed something has changed, NULL: none, or it did not say */
+        char *last_change;      /* owned; the fields that the last attempt which changed something has changed, NULL: none, or it did
+                                 * not say. Not what was in them: everybody may see this on the bus */
         bool behind_drift;      /* root, noop: something before it would be changed, so what it comes to is a guess */
         bool was_drifted, was_guess;    /* root, noop: as those behind it were told */
         uint64_t told_drift;    /* hash of the text that was told last */
+
+        VertexId notified_by;   /* the last that notified it, if notified_usec is not 0 */
+        uint32_t notified_by_serial;
+        uint64_t notified_usec; /* CLOCK_REALTIME; 0: never */
 
         uint64_t last_check_usec, last_apply_usec;      /* CLOCK_REALTIME; 0: never */
         Diag error;             /* of the last failure, until an attempt succeeds; or what it waits for */

@@ -9,7 +9,10 @@
 #include "common/bundle.h"
 #include "common/sd/bus.h"
 #include "common/sd/daemon.h"
+#include "common/utf8.h"
 #include "daemons/lang/lang-manager.h"
+
+enum { LINE_SHOWN_MAX = 1000 };
 
 #define LANG_PATH "/org/mgmt/lang1"
 #define LANG_INTERFACE "org.mgmt.lang1.Manager"
@@ -167,6 +170,36 @@ static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *rete
         return r < 0 ? refuse(reterr, r, &d) : sd_bus_reply_method_return(call, NULL);
 }
 
+/* The program as it runs, wherever it came from. */
+static int method_get_line(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        const Manager *m = userdata;
+        _cleanup_(value_done) Value key = {};
+        const char *file, *text, *end;
+        uint32_t line;
+        int r;
+
+        r = sd_bus_message_read(call, "su", &file, &line);
+        if (r >= 0)
+                r = value_strz(&key, file);
+        if (r < 0)
+                return r;
+        const Value *content = m->current ? value_map_get(m->current->bundle, key) : NULL;
+        if (!content || line == 0)
+                return sd_bus_error_setf(reterr, "org.mgmt.Error.NoSuchFile", "there is no file '%s' in the program", file);
+        text = value_cstr(*content);
+        for (; line > 1 && (text = strchr(text, '\n')); line--)
+                text++;
+        if (!text)
+                return sd_bus_error_setf(reterr, "org.mgmt.Error.NoSuchLine", "the file '%s' is shorter", file);
+        end = strchrnul(text, '\n');
+        _cleanup_free_ char *copy = strndup(text, MIN((size_t) (end - text), (size_t) LINE_SHOWN_MAX));
+        if (!copy)
+                return -ENOMEM;
+        if (!utf8_valid(copy, strlen(copy)))
+                copy[0] = '\0';         /* cut within a character, or none at all */
+        return sd_bus_reply_method_return(call, "s", copy);
+}
+
 /* ---- properties ---- */
 
 static int property_deploy_id(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
@@ -207,6 +240,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("ProgramError", "s", property_program_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("Deploy", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_RESULT("t", deploy), method_deploy, 0),
         SD_BUS_METHOD_WITH_ARGS("Run", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_run, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetLine", SD_BUS_ARGS("s", file, "u", line), SD_BUS_RESULT("s", text), method_get_line, 0),
         SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_check, 0),
         SD_BUS_SIGNAL_WITH_ARGS("ProgramChanged", SD_BUS_ARGS("t", deploy, "s", source), 0),
         SD_BUS_VTABLE_END

@@ -12,6 +12,7 @@
 
 #include "common/macro.h"
 #include "common/sd/bus.h"
+#include "daemons/mgmtctl/ago.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/output.h"
 
@@ -151,26 +152,6 @@ static int status_compare(const void *a, const void *b) {
 }
 
 /* ---- printing ---- */
-
-static char *ago_text(uint64_t usec) {
-        static const struct {
-                uint64_t seconds;
-                const char *unit;
-        } units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
-        struct timespec now;
-        char *text = NULL;
-
-        if (usec == 0)
-                return strdup("-");
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        uint64_t now_sec = (uint64_t) now.tv_sec, then_sec = usec / 1000000, ago = now_sec > then_sec ? now_sec - then_sec : 0;
-        for (size_t i = 0; i < ELEMENTSOF(units); i++)
-                if (ago >= units[i].seconds) {
-                        unsigned long long n = ago / units[i].seconds;
-                        return asprintf(&text, "%llu %s ago", n, units[i].unit) < 0 ? NULL : text;
-                }
-        return strdup("now");
-}
 
 static int print_table(const StatusList *l) {
         enum { RESOURCE, STATE, CHANGED, ERROR, N_COLUMNS };

@@ -141,7 +141,7 @@ TEST(differences_come_back) {
         CHECK_STR(text, "in cannot be known yet: remote[a] has to send it first");
         _cleanup_free_ char *c = drift_text(find_vertex(&b.e, "remote.c"), true);
         CHECK_STR(c, "cannot be known yet: told to fail");
-        CHECK_STR(find_vertex(&b.e, "remote.d")->last_change, "param: drifted -> right");
+        CHECK_STR(find_vertex(&b.e, "remote.d")->last_change, "param");
         CHECK_INT(b.e.m->scheduler.n_unsettled, 0);
 }
 
