@@ -250,8 +250,9 @@ def other_commands(s):
         directory = os.path.dirname(run.bus().split("=", 1)[1])
         done = s.ctl("status", **bus)
         check_equal((done.returncode, done.stderr), (0, ""), "status and stderr of status")
-        check_equal([l.split()[:2] for l in done.stdout.splitlines()],
+        check_equal([l.split()[:2] for l in done.stdout.splitlines()[:-1]],
                     [["RESOURCE", "STATE"], [f"file[{s.at('motd')}]", "ok"]], "the table")
+        check_equal(done.stdout.splitlines()[-1], "1 resource: 1 ok", "the last line")
         done = s.ctl("status", "--json", "file*", **bus)
         check_equal([json.loads(l)["state"] for l in done.stdout.splitlines()], ["ok"], "the states as JSON")
         check_equal(s.ctl("status", "nothing*", "--json", **bus).stdout, "", "what matches nothing")
