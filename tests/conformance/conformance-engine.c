@@ -9,14 +9,7 @@
 
 #include <fcntl.h>
 #include <json.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include <systemd/sd-event.h>
@@ -29,16 +22,9 @@
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/kinds.h"
 #include "lang/lang.h"
+#include "tests/conformance/stage.h"
 
-enum { PATIENCE_USEC = 5 * 1000 * 1000, GRAPH_MAX = 256 * 1024 * 1024, DAEMONS_MAX = 8, LISTEN_FD = 3 };
-
-static struct {
-        char directory[64];
-        const char *programs;
-        const char *names[DAEMONS_MAX];
-        pid_t pids[DAEMONS_MAX];
-        size_t n;
-} stage;
+enum { PATIENCE_USEC = 5 * 1000 * 1000, GRAPH_MAX = 256 * 1024 * 1024 };
 
 /* ---- what is printed ---- */
 
@@ -121,51 +107,6 @@ static void add_graph(Manager *m) {
         }
 }
 
-/* ---- other daemons ---- */
-
-static int listen_at(const char *name) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s.sock", stage.directory, name);
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, 16) < 0)
-                return -errno;
-        return fd;
-}
-
-static _noreturn_ void exec_daemon(const char *name, int fd, pid_t parent) {
-        char program[512], pid[32], state[128];
-
-        (void) snprintf(program, sizeof(program), "%s/mgmt-%s", stage.programs, name);
-        (void) snprintf(pid, sizeof(pid), "%d", (int) getpid());
-        (void) snprintf(state, sizeof(state), "%s/state-%s", stage.directory, name);
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent || make_directories(state, 0700) < 0 ||
-            (fd == LISTEN_FD ? fcntl(fd, F_SETFD, 0) : dup2(fd, LISTEN_FD)) < 0 || setenv("LISTEN_FDS", "1", 1) < 0 ||
-            setenv("LISTEN_PID", pid, 1) < 0 || setenv("STATE_DIRECTORY", state, 1) < 0)
-                _exit(EXIT_FAILURE);
-        execl(program, program, NULL);
-        _exit(127);
-}
-
-static int start_daemon(const char *name) {
-        for (size_t i = 0; i < stage.n; i++)
-                if (streq(stage.names[i], name))
-                        return 0;
-        if (stage.n == DAEMONS_MAX)
-                return -E2BIG;
-        _cleanup_close_ int fd = listen_at(name);
-        if (fd < 0)
-                return fd;
-        pid_t parent = getpid(), pid = fork();
-        if (pid == 0)
-                exec_daemon(name, fd, parent);
-        if (pid < 0)
-                return -errno;
-        stage.names[stage.n] = name;
-        stage.pids[stage.n++] = pid;
-        return 0;
-}
-
 /* Those in which the kinds of this graph live. */
 static int start_daemons(const Schema *schema, const ChangeSet *set) {
         int r = 0;
@@ -173,18 +114,9 @@ static int start_daemons(const Schema *schema, const ChangeSet *set) {
         for (size_t i = 0; i < set->n_put && r >= 0; i++) {
                 const SchemaKind *k = schema_kind(schema, set->put[i].kind);
                 if (k && k->daemon && !streq(k->daemon, "engine"))
-                        r = start_daemon(k->daemon);
+                        r = stage_start(k->daemon);
         }
         return r;
-}
-
-static void end_daemons(void) {
-        for (size_t i = 0; i < stage.n; i++) {
-                (void) kill(stage.pids[i], SIGKILL);
-                (void) waitpid(stage.pids[i], NULL, 0);
-        }
-        if (*stage.directory)
-                (void) remove_tree(stage.directory);
 }
 
 /* ---- the run ---- */
@@ -252,19 +184,7 @@ static void converge(Manager *m, const ChangeSet *set, struct json_object *resul
         json_object_object_add(result, "graph", json_object_get(lines));
 }
 
-/* Programs are free to write to /tmp. Where we may, they get one of their own; what is in ours is opened by now. */
-static void make_private_tmp(void) {
-        if (!startswith(stage.programs, "/tmp/") && unshare(CLONE_NEWNS) >= 0 &&
-            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) >= 0)
-                (void) mount("tmpfs", "/tmp", "tmpfs", 0, NULL);
-}
-
-static int make_directory(void) {
-        (void) snprintf(stage.directory, sizeof(stage.directory), "/tmp/conformance-XXXXXX");
-        return mkdtemp(stage.directory) && setenv("MGMT_RUNTIME_DIR", stage.directory, 1) >= 0 ? 0 : -errno;
-}
-
-static int run(const Schema *schema, const char *kinds, const char *graph_path, struct json_object *result) {
+static int run(const Schema *schema, const char *kinds, const char *graph_path, const char *daemons, struct json_object *result) {
         const EngineOptions options = { .converger_timeout = -1 };
         _cleanup_(change_set_done) ChangeSet set = { .generation = 1, .full = true };
         _cleanup_close_ int kinds_fd = open(kinds, O_RDONLY | O_CLOEXEC);
@@ -277,13 +197,12 @@ static int run(const Schema *schema, const char *kinds, const char *graph_path, 
         r = read_graph(graph_path, &set);
         if (r < 0)
                 return r;
-        make_private_tmp();
-        r = make_directory();
+        r = stage_begin(daemons, true);
         if (r >= 0)
                 r = start_daemons(schema, &set);
         if (r < 0)
                 return r;
-        (void) snprintf(state, sizeof(state), "%s/state-engine", stage.directory);
+        (void) snprintf(state, sizeof(state), "%s/state-engine", stage_directory());
         r = make_directories(state, 0700);
         if (r >= 0)
                 r = sd_event_new(&event);
@@ -310,15 +229,11 @@ int main(int argc, char *argv[]) {
                 fprintf(stderr, "%s\n", error.message);
                 return 2;
         }
-        stage.programs = argv[3];
         (void) log_set_level(LOG_ERR);
-        /* The daemons' bus: none. */
-        (void) setenv("MGMT_BUS_ADDRESS", "unix:path=/nonexistent", 1);
-
         struct json_object *result = json_object_new_object();
         lines = json_object_new_array();
-        int r = run(schema, argv[1], argv[2], result);
-        end_daemons();
+        int r = run(schema, argv[1], argv[2], argv[3], result);
+        stage_end();
         if (r < 0)
                 fprintf(stderr, "%s\n", strerrordesc_np(-r));
         printf("%s\n", json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));

@@ -3,10 +3,11 @@
 /* Compiles the program in a directory, runs it until it has a graph, and says as JSON what came of it. Archives are taken apart and results
  * are compared by tests/conformance/run.
  *
- *         conformance [--compile] KINDS.json ROOT [GRAPH]
+ *         conformance [--compile] KINDS.json ROOT [GRAPH DAEMONS]
  *         conformance --format FILE            prints it formatted
  *
- * Into the file GRAPH it writes the graph as messages, for conformance-engine. */
+ * Into the file GRAPH it writes the graph as messages, for conformance-engine; functions ask a mgmt-world from DAEMONS, which knows
+ * nothing yet. */
 
 #include <fcntl.h>
 #include <json.h>
@@ -21,7 +22,9 @@
 #include "common/io.h"
 #include "common/message.h"
 #include "daemons/lang/lang-manager.h"
+#include "daemons/lang/world-link.h"
 #include "lang/format.h"
+#include "tests/conformance/stage.h"
 
 enum { FILE_MAX = 16 * 1024 * 1024, PATIENCE_USEC = 10 * 1000 * 1000 };
 
@@ -223,17 +226,23 @@ int main(int argc, char *argv[]) {
 
         if (argc == 3 && streq(argv[1], "--format"))
                 return format(argv[2]);
-        if (argc != 3 + only_compile && (only_compile || argc != 4)) {
-                fprintf(stderr, "usage: conformance [--compile] KINDS.json ROOT [GRAPH]\n");
+        if (argc != 3 + only_compile && (only_compile || argc != 5)) {
+                fprintf(stderr, "usage: conformance [--compile] KINDS.json ROOT [GRAPH DAEMONS]\n");
                 return 2;
         }
         if (schema_load(&schema, argv[1 + only_compile], &error) < 0) {
                 fprintf(stderr, "%s\n", error.message);
                 return 2;
         }
-        World w = { .root = argv[2 + only_compile], .graph = argc == 4 && !only_compile ? argv[3] : NULL };
+        World w = { .root = argv[2 + only_compile], .graph = argc == 5 ? argv[3] : NULL };
         if (sd_event_new(&w.manager.event) < 0)
                 return 2;
+        w.manager.hostname = (char *) "localhost";
+        if (w.graph && (stage_begin(argv[4], false) < 0 || stage_start("world") < 0 ||
+                        world_link_new(&w.manager.world, &w.manager, false) < 0)) {
+                stage_end();
+                return 2;
+        }
         w.sources = (SourceHost) { .event = w.manager.event, .manager = &w.manager, .hostname = "" };
         struct json_object *result = json_object_new_object();
         int r = run(&w, schema, only_compile, result);
@@ -242,6 +251,8 @@ int main(int argc, char *argv[]) {
         printf("%s\n", json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
         json_object_put(result);
         source_share_done(&w.manager.share);
+        world_link_free(w.manager.world);
+        stage_end();
         sd_event_unref(w.manager.event);
         return r < 0 ? 2 : 0;
 }
