@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "common/changeset.h"
+#include "common/hash.h"
 
 static int copy_string(char **to, const char *from) {
         *to = from ? strdup(from) : NULL;
@@ -64,6 +65,91 @@ bool resource_spec_equal(const ResourceSpec *a, const ResourceSpec *b, const cha
                 if (!find_field(a, b->fields[i].name))
                         return differs(b->fields[i].name, ret_field);
         return meta_equal(&a->meta, &b->meta, ret_field);
+}
+
+/* What is to be hashed is put together here; most resources fit in one piece. */
+typedef struct Hasher {
+        uint64_t hash;
+        size_t n;
+        char buffer[512];
+} Hasher;
+
+static void hasher_flush(Hasher *h) {
+        if (h->n == 0)
+                return;
+        h->hash = hash_bytes_keyed((uint64_t[]) { h->hash, hash_bytes(NULL, 0) }, h->buffer, h->n);
+        h->n = 0;
+}
+
+static void hasher_add(Hasher *h, const void *data, size_t size) {
+        if (size > sizeof(h->buffer) - h->n)
+                hasher_flush(h);
+        if (size > sizeof(h->buffer)) {
+                uint64_t hash = hash_bytes(data, size);
+                hasher_add(h, &hash, sizeof(hash));
+                return;
+        }
+        memcpy(h->buffer + h->n, data, size);
+        h->n += size;
+}
+
+static void hasher_add_meta(Hasher *h, const Meta *m) {
+        Meta usual;
+
+        meta_init(&usual);
+        if (memcmp(m, &usual, sizeof(usual)) == 0) {
+                hasher_add(h, "", 1);
+                return;
+        }
+        for (const FieldSpec *f = meta_fields; f->name; f++) {
+                const char *at = (const char *) m + f->offset;
+                if (f->type != FIELD_STRV) {
+                        hasher_add(h, at, field_type_size(f->type));
+                        continue;
+                }
+                for (char *const *v = *(char *const *const *) at; v && *v; v++)
+                        hasher_add(h, *v, strlen(*v) + 1);
+                hasher_add(h, "", 1);
+        }
+}
+
+static void hasher_add_value(Hasher *h, Value v) {
+        uint64_t hash;
+
+        hasher_add(h, &v.kind, sizeof(v.kind));
+        switch (v.kind) {
+        case TYPE_BOOL:
+                hasher_add(h, &v.b, sizeof(v.b));
+                break;
+        case TYPE_INT:
+        case TYPE_FLOAT:
+                hasher_add(h, &v.i, sizeof(v.i));
+                break;
+        case TYPE_STR:
+                hasher_add(h, &v.s->size, sizeof(v.s->size));
+                hasher_add(h, v.s->data, v.s->size);
+                break;
+        case TYPE_NIL:
+                break;
+        default:
+                hash = value_hash(v);
+                hasher_add(h, &hash, sizeof(hash));
+                break;
+        }
+}
+
+uint64_t resource_spec_hash(const ResourceSpec *s) {
+        Hasher h;
+
+        h.hash = s->n_fields;
+        h.n = 0;
+        hasher_add_meta(&h, &s->meta);
+        for (size_t i = 0; i < s->n_fields; i++) {
+                hasher_add(&h, s->fields[i].name, strlen(s->fields[i].name) + 1);
+                hasher_add_value(&h, s->fields[i].value);
+        }
+        hasher_flush(&h);
+        return h.hash;
 }
 
 int resource_spec_copy(ResourceSpec *to, const ResourceSpec *from) {

@@ -55,6 +55,9 @@ typedef struct ChangeSet {
 
 void resource_spec_done(ResourceSpec *s);
 bool resource_spec_equal(const ResourceSpec *a, const ResourceSpec *b, const char **ret_field); /* pos does not count */
+/* Of fields and metaparameters. Of two with the same kind and name, an equal hash means that they are equal; a different one says
+ * little (fields in another order give another). Only for use in this process. */
+uint64_t resource_spec_hash(const ResourceSpec *s);
 int resource_spec_copy(ResourceSpec *to, const ResourceSpec *from);
 void edge_spec_done(EdgeSpec *e);
 int edge_spec_copy(EdgeSpec *to, const EdgeSpec *from);

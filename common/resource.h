@@ -150,7 +150,7 @@ struct ResourceType {
         void (*cancel)(Resource *r);
 
         /* Whether the running resource a may stay in place of the newly declared b. NULL: all fields are compared. On a
-         * difference *ret_field names a field. */
+         * difference *ret_field names a field. Where the declaration is the very same, it is asked about a and a. */
         bool (*equal)(const Resource *a, const Resource *b, const char **ret_field);
 
         /* Autoedge: what this resource is, and what it wants; wanted batches are numbered from 0 and asked for in turn,

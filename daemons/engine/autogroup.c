@@ -186,9 +186,40 @@ static int plan_children(Manager *m, const Vertices *list, const char *kind) {
         return 0;
 }
 
-/* Leads a group of all behind it in the list that fit. comparable, if any, tells of those that were out of the question before
- * anything was grouped, which spares the search: it matters where many follow one after another. */
-static int lead(const Vertices *list, size_t at, const Comparable *comparable) {
+/* Of those in a list, block by block, who is out of the question before anything is grouped: that spares the search, which matters
+ * where many follow one after another. Made when it is first asked for, since most would group with nobody anyway. */
+typedef struct Apart {
+        const Vertices *list;
+        const Graph *graph;
+        Comparable *comparable;
+        size_t block;           /* that is loaded; SIZE_MAX: none */
+} Apart;
+
+static bool is_worthwhile(const Apart *a) {
+        return a->list->n > 32 && graph_n_edges(a->graph) > 0;
+}
+
+static int load_block(Apart *a, size_t at) {
+        VertexId ids[COMPARABLE_BLOCK];
+        size_t block = at / COMPARABLE_BLOCK, first = block * COMPARABLE_BLOCK, n = MIN(a->list->n - first, (size_t) COMPARABLE_BLOCK);
+
+        if (!is_worthwhile(a) || a->block == block)
+                return 0;
+        if (!a->comparable) {
+                int r = comparable_new(&a->comparable, a->graph);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t k = 0; k < n; k++)
+                ids[k] = a->list->items[first + k]->id;
+        comparable_load(a->comparable, ids, n);
+        a->block = block;
+        return 0;
+}
+
+/* Leads a group of all behind it in the list that fit. */
+static int lead(Apart *apart, size_t at) {
+        const Vertices *list = apart->list;
         Vertex *leader = list->items[at];
         const Resource *parent = swap_resource(leader);
         _cleanup_(marks_done) Marks marks = {};
@@ -198,9 +229,13 @@ static int lead(const Vertices *list, size_t at, const Comparable *comparable) {
         /* Who would not take a twin of itself takes nobody. */
         if (leader->plan_parent || !wants_group(leader) || !parent->type->groups(parent, parent))
                 return 0;
+        r = load_block(apart, at);
+        if (r < 0)
+                return r;
         for (size_t k = at + 1; k < list->n; k++) {
                 Vertex *v = list->items[k];
-                if (v->plan_parent || v->plan_children || (comparable && comparable_get(comparable, at % COMPARABLE_BLOCK, v->id)))
+                if (v->plan_parent || v->plan_children ||
+                    (apart->comparable && comparable_get(apart->comparable, at % COMPARABLE_BLOCK, v->id)))
                         continue;
                 if (!wants_group(v) || !parent->type->groups(parent, swap_resource(v)) || !metas_agree(parent, swap_resource(v), true))
                         continue;
@@ -221,27 +256,13 @@ static int lead(const Vertices *list, size_t at, const Comparable *comparable) {
 }
 
 static int plan_equals(const Manager *m, const Vertices *list) {
-        _cleanup_(comparable_freep) Comparable *comparable = NULL;
-        VertexId block[COMPARABLE_BLOCK];
-        int r;
+        Apart apart = { .list = list, .graph = m->graph, .block = SIZE_MAX };
+        int r = 0;
 
-        if (list->n > 32 && graph_n_edges(m->graph) > 0) {
-                r = comparable_new(&comparable, m->graph);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < list->n; i++) {
-                if (comparable && i % COMPARABLE_BLOCK == 0) {
-                        size_t n = MIN(list->n - i, (size_t) COMPARABLE_BLOCK);
-                        for (size_t k = 0; k < n; k++)
-                                block[k] = list->items[i + k]->id;
-                        comparable_load(comparable, block, n);
-                }
-                r = lead(list, i, comparable);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        for (size_t i = 0; i < list->n && r >= 0; i++)
+                r = lead(&apart, i);
+        comparable_free(apart.comparable);
+        return r;
 }
 
 /* ---- the plan ---- */

@@ -66,6 +66,7 @@ struct Manager {
         size_t capacity_vertices;
         Map *kinds;                     /* → KindSet */
         uint32_t last_serial;
+        uint64_t n_swaps;               /* that were begun */
         UidIndex *uids;
 
         bool has_graph;

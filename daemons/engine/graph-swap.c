@@ -4,6 +4,7 @@
  * with a log to take them back (the graph itself is only read by the scheduler, which does not run meanwhile). The second half
  * cannot fail for reasons that lie in the change set. */
 
+#include "common/hash.h"
 #include "common/sd/log.h"
 #include "common/strbuf.h"
 #include "daemons/engine/attempt.h"
@@ -45,6 +46,7 @@ static void swap_done(Swap *s) {
                 swap_entry_free(s->entries[i]);
         free(s->entries);
         free(s->undo);
+        free(s->moved);
 }
 
 /* ---- resources ---- */
@@ -178,7 +180,7 @@ static bool wants_rewatch(Vertex *root) {
         return false;
 }
 
-int swap_put_new(Swap *s, Resource *r) {
+int swap_put_new(Swap *s, Resource *r, uint64_t spec_hash) {
         Manager *m = s->manager;
         Vertex *v;
         int k;
@@ -189,6 +191,8 @@ int swap_put_new(Swap *s, Resource *r) {
                 return k;
         }
         v->fresh = true;
+        v->spec_hash = spec_hash;
+        v->named_in = s->number;
         k = manager_index(m, v);
         if (k < 0) {
                 vertex_free(v);
@@ -201,29 +205,61 @@ int swap_put_new(Swap *s, Resource *r) {
                 return -ENOMEM;
         }
         e->added = true;
-        e->named = true;
+        return 0;
+}
+
+static uint64_t declaration_hash(const Swap *s, const ResourceSpec *spec) {
+        uint64_t hash = resource_spec_hash(spec);
+
+        return s->options->noop || s->options->sema > 0
+                               ? hash_bytes((uint64_t[]) { hash, s->options->noop, s->options->sema }, 3 * sizeof(uint64_t))
+                               : hash;
+}
+
+/* Whether it stays as it is, because it is declared as it was. */
+static bool is_same(const Vertex *v, uint64_t hash) {
+        const ResourceType *t = v->resource->type;
+        const char *field;
+
+        return v->spec_hash == hash && !v->reversal && (!t->equal || t->equal(v->resource, v->resource, &field));
+}
+
+static int note_pos(Swap *s, Vertex *v, const Pos *pos) {
+        const Pos *old = &v->resource->pos;
+
+        if (old->line == pos->line && old->column == pos->column && old->end_line == pos->end_line && old->end_column == pos->end_column &&
+            streq_ptr(old->file, pos->file))
+                return 0;
+        if (GROW(s->moved, s->n_moved, s->capacity_moved) < 0)
+                return -ENOMEM;
+        s->moved[s->n_moved++] = (Moved) { .vertex = v, .pos = pos };
         return 0;
 }
 
 static int put(Swap *s, const ResourceSpec *spec, Diag *reterr) {
         _cleanup_(resource_freep) Resource *r = NULL;
+        Vertex *v = manager_find(s->manager, spec->kind, spec->name);
+        uint64_t hash = declaration_hash(s, spec);
         int k;
 
+        if (v && v->named_in == s->number)
+                return diag_set(reterr, spec->pos, -EEXIST, "resource %s[%s] is there twice", spec->kind, spec->name);
+        if (v && is_same(v, hash)) {
+                v->named_in = s->number;
+                return note_pos(s, v, &spec->pos);
+        }
         k = swap_build_resource(s, spec, &r, reterr);
         if (k < 0)
                 return k;
-
-        Vertex *v = manager_find(s->manager, spec->kind, spec->name);
         if (!v)
-                return swap_put_new(s, TAKE_PTR(r));
-        if (v->swap && v->swap->named)
-                return diag_set(reterr, spec->pos, -EEXIST, "resource %s[%s] is there twice", spec->kind, spec->name);
+                return swap_put_new(s, TAKE_PTR(r), hash);
 
         SwapEntry *e = swap_entry(s, v);
         if (!e)
                 return -ENOMEM;
-        e->named = true;
+        v->named_in = s->number;
         e->reversal = false;
+        e->spec_hash = hash;
         e->replacement = TAKE_PTR(r);
         return 0;
 }
@@ -233,7 +269,7 @@ static int mark_removed(Swap *s, Vertex *v) {
         if (!e)
                 return -ENOMEM;
         e->removed = true;
-        e->named = true;
+        v->named_in = s->number;
         return 0;
 }
 
@@ -248,7 +284,7 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
         }
         for (size_t i = 0; i < set->n_removed; i++) {
                 Vertex *v = manager_find(m, set->removed[i].kind, set->removed[i].name);
-                if (!v || (v->swap && v->swap->named))
+                if (!v || v->named_in == s->number)
                         return diag_set(reterr, (Pos) {}, -ENOENT, "cannot remove %s[%s]: %s", set->removed[i].kind,
                                         set->removed[i].name, v ? "it is in the same change set" : "there is no such resource");
                 r = mark_removed(s, v);
@@ -259,7 +295,7 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
                 return 0;
         for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
                 Vertex *v = manager_vertex(m, id);
-                if (!v || (v->swap && v->swap->named))
+                if (!v || v->named_in == s->number)
                         continue;
                 if (v->reversal && reversals_find(m->reversals, vertex_kind(v), vertex_name(v)))
                         continue;       /* it is not done yet */
@@ -374,6 +410,19 @@ static void move_pos(Vertex *v, Resource *twin) {
 
         v->resource->pos = twin->pos;
         twin->pos = pos;
+}
+
+static void set_pos(Resource *r, const Pos *pos) {
+        const char *file = r->pos.file;
+
+        if (!streq_ptr(file, pos->file)) {
+                file = pos->file ? strdup(pos->file) : NULL;
+                if (pos->file && !file)
+                        return;
+                free((char *) r->pos.file);
+        }
+        r->pos = *pos;
+        r->pos.file = file;
 }
 
 static void remove_vertex(Manager *m, Vertex *v) {
@@ -567,6 +616,8 @@ static int commit(Swap *s) {
 
                 v->fresh = v->fresh || v->reversal != e->reversal;
                 v->reversal = e->reversal;
+                if (e->replacement)
+                        v->spec_hash = e->spec_hash;
                 if (e->replacement && e->restart)
                         set_resource(v, TAKE_PTR(e->replacement));
                 else if (e->replacement)
@@ -579,6 +630,8 @@ static int commit(Swap *s) {
                         v->n_auto_edges = v->capacity_auto_edges = e->n_auto_edges;
                 }
         }
+        for (size_t i = 0; i < s->n_moved; i++)
+                set_pos(s->moved[i].vertex->resource, s->moved[i].pos);
         /* Without memory for a group the rest goes on as well as it can; mgmt-lang hears of it and sends everything again. */
         r = regroup(s);
         for (size_t i = 0; i < s->n_entries; i++)
@@ -664,7 +717,7 @@ static int find_holder(const Swap *s, const Vertex **ret_holder, Diag *reterr) {
 }
 
 static int take_over(Manager *m, const ChangeSet *set, const SwapOptions *options, const Vertex **ret_holder, Diag *reterr) {
-        _cleanup_(swap_done) Swap s = { .manager = m, .options = options };
+        _cleanup_(swap_done) Swap s = { .manager = m, .options = options, .number = ++m->n_swaps };
         int r;
 
         r = build(&s, set, reterr);

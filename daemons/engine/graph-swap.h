@@ -34,7 +34,8 @@ void graph_clear(Manager *m);
 typedef struct SwapEntry {
         Vertex *vertex;
         Resource *replacement;  /* owned until it is put in place; NULL: the one it has stays */
-        bool added, removed, named;     /* named: the set speaks of it */
+        uint64_t spec_hash;     /* of the replacement; 0: it was not declared */
+        bool added, removed;
         bool reversal;          /* it is, or will be, one: see swap-reversals.h */
         bool restart;           /* must be stopped and started although it is the same */
         bool touched;           /* edges into it are others */
@@ -59,9 +60,20 @@ typedef struct EdgeUndo {
         bool existed;
 } EdgeUndo;
 
+/* Declared as before, but at another place. */
+typedef struct Moved {
+        Vertex *vertex;
+        const Pos *pos;         /* the change set's */
+} Moved;
+
 typedef struct Swap {
         Manager *manager;
         const SwapOptions *options;
+        uint64_t number;
+        Moved *moved;
+        size_t n_moved, capacity_moved;
+        Vertex *last_from, *last_to;    /* ends of the edge that was looked at last */
+        const struct KindSet *last_kind;        /* of one of them */
         SwapEntry **entries;
         size_t n_entries, capacity_entries;
         EdgeUndo *undo;
@@ -77,7 +89,7 @@ SwapEntry *swap_entry(Swap *s, Vertex *v);
 int swap_build_resource(Swap *s, const ResourceSpec *spec, Resource **ret, Diag *reterr);
 
 /* Enters a vertex that was not there; takes the resource. Its entry is the last one then. */
-int swap_put_new(Swap *s, Resource *r);
+int swap_put_new(Swap *s, Resource *r, uint64_t spec_hash);
 
 /* The resource a vertex will have. */
 static inline Resource *swap_resource(const Vertex *v) {

@@ -280,10 +280,12 @@ static void test_done(Resource *r) {
 }
 
 static bool test_equal(const Resource *a, const Resource *b, const char **ret_field) {
+        bool never = ((const Test *) a)->comparefail || ((const Test *) b)->comparefail;
+
+        if (a == b && !never)
+                return true;
         for (const FieldSpec *f = test_fields; f->name; f++) {
-                bool never = f->offset == offsetof(Test, comparefail) &&
-                             (((const Test *) a)->comparefail || ((const Test *) b)->comparefail);
-                if (f->offset == offsetof(Test, func1) || (!never && field_equal(f, a, b)))
+                if (f->offset == offsetof(Test, func1) || (field_equal(f, a, b) && !(never && f->offset == offsetof(Test, comparefail))))
                         continue;
                 *ret_field = f->name;
                 return false;

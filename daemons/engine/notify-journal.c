@@ -256,7 +256,7 @@ bool notify_journal_is_pending(const NotifyJournal *j, JournalVertex source, Jou
 }
 
 int notify_journal_prune(NotifyJournal *j, bool (*keep)(JournalVertex source, JournalVertex target, void *userdata), void *userdata) {
-        size_t i = 0;
+        size_t i = 0, n = 0;
         const char *key;
         void *value;
 
@@ -277,6 +277,7 @@ int notify_journal_prune(NotifyJournal *j, bool (*keep)(JournalVertex source, Jo
                         (void) map_remove_n(j->recovered, key, size);
                 (void) map_remove_n(j->open, key, size);
                 j->live -= 4 + size;
+                n++;
         }
-        return compact(j);
+        return n > 0 ? compact(j) : 0;
 }

@@ -118,9 +118,18 @@ static int forget_receives(Swap *s, Vertex *v) {
         return 0;
 }
 
+/* Neighbours in the set often have an end in common, and nearly always a kind. */
+static Vertex *find_end(Swap *s, Vertex *last, const char *kind, const char *name) {
+        if (last && streq(vertex_name(last), name) && streq(vertex_kind(last), kind))
+                return last;
+        if (!s->last_kind || !streq(s->last_kind->type->kind, kind))
+                s->last_kind = map_get(s->manager->kinds, kind);
+        return s->last_kind ? map_get(s->last_kind->by_name, name) : NULL;
+}
+
 static int edge_ends(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **ret_to, Diag *reterr) {
-        Vertex *from = manager_find(s->manager, spec->from_kind, spec->from_name);
-        Vertex *to = manager_find(s->manager, spec->to_kind, spec->to_name);
+        Vertex *from = find_end(s, s->last_from, spec->from_kind, spec->from_name);
+        Vertex *to = find_end(s, s->last_to, spec->to_kind, spec->to_name);
 
         if (!from || !swap_is_declared(from))
                 return diag_set(reterr, spec->pos, -ENOENT, "edge from unknown resource %s[%s]", spec->from_kind, spec->from_name);
@@ -130,8 +139,8 @@ static int edge_ends(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **
                 return diag_set(reterr, spec->pos, -ELOOP, "%s[%s] cannot come before itself", spec->to_kind, spec->to_name);
         if (!spec->send_key != !spec->receive_field)
                 return diag_set(reterr, spec->pos, -EINVAL, "a transfer needs both a key and a field");
-        *ret_from = from;
-        *ret_to = to;
+        *ret_from = s->last_from = from;
+        *ret_to = s->last_to = to;
         return 0;
 }
 
@@ -187,24 +196,29 @@ static int add_receive(Swap *s, Vertex *from, Vertex *to, const EdgeSpec *spec, 
         return 0;
 }
 
+static uint32_t said(const EdgeSpec *spec) {
+        uint32_t data = spec->send_key ? EDGE_TRANSFER : EDGE_DECLARED;
+
+        return spec->notify ? data | EDGE_NOTIFY | (spec->send_key ? 0 : EDGE_DECLARED_NOTIFY) : data;
+}
+
+/* Finds the ends, and sees to what is received. */
+static int enter_edge(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **ret_to, Diag *reterr) {
+        int r = edge_ends(s, spec, ret_from, ret_to, reterr);
+
+        return r >= 0 && spec->send_key ? add_receive(s, *ret_from, *ret_to, spec, reterr) : r;
+}
+
 static int add_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
         Vertex *from, *to;
         uint32_t data = 0;
         int r;
 
-        r = edge_ends(s, spec, &from, &to, reterr);
+        r = enter_edge(s, spec, &from, &to, reterr);
         if (r < 0)
                 return r;
-        if (spec->send_key) {
-                r = add_receive(s, from, to, spec, reterr);
-                if (r < 0)
-                        return r;
-        }
         (void) graph_find_edge(s->manager->graph, from->id, to->id, &data);
-        data |= spec->send_key ? EDGE_TRANSFER : EDGE_DECLARED;
-        if (spec->notify)
-                data |= EDGE_NOTIFY | (spec->send_key ? 0 : EDGE_DECLARED_NOTIFY);
-        return swap_edge(s, from->id, to->id, data);
+        return swap_edge(s, from->id, to->id, data | said(spec));
 }
 
 static bool is_removed(Swap *s, const char *kind, const char *name) {
@@ -272,69 +286,159 @@ static int drop_receives(Swap *s, const Vertex *sender) {
         return 0;
 }
 
-/* Takes back what the program had said about v's edges to its successors, or all edges at either side. */
-static int strip_edges(Swap *s, Vertex *v, uint32_t mask, bool both_sides) {
-        Graph *g = s->manager->graph;
+static int strip_edges(Swap *s, const Vertex *v) {
+        const GraphAdjacency *out = graph_successors(s->manager->graph, v->id), *in = graph_predecessors(s->manager->graph, v->id);
+        int r = 0;
+
+        while (out->n > 0 && r >= 0)
+                r = swap_edge(s, v->id, out->items[out->n - 1].peer, 0);
+        while (in->n > 0 && r >= 0)
+                r = swap_edge(s, in->items[in->n - 1].peer, v->id, 0);
+        return r;
+}
+
+/* ---- a whole graph ---- */
+
+/* What a whole graph says of each pair: a hash table, open-addressed. Only what it says differently from before is changed. */
+typedef struct Said {
+        VertexId a, b;          /* equal: empty */
+        uint32_t data;
+} Said;
+
+typedef struct SaidEdges {
+        Said *slots;
+        size_t mask;
+} SaidEdges;
+
+static Said *said_slot(const SaidEdges *t, VertexId a, VertexId b) {
+        uint64_t hash = ((uint64_t) a << 32 | b) * UINT64_C(0x9e3779b97f4a7c15);
+        size_t i = (hash >> 32 ^ hash >> 17) & t->mask;
+
+        while (t->slots[i].a != t->slots[i].b && (t->slots[i].a != a || t->slots[i].b != b))
+                i = (i + 1) & t->mask;
+        return &t->slots[i];
+}
+
+/* Of an edge that the graph has, what is left or comes back. */
+static int set_said(Swap *s, VertexId a, VertexId b, uint32_t old, uint32_t new) {
+        uint32_t data = (old & ~(uint32_t) EDGE_SAID) | new;
+
+        if (!(data & EDGE_NOTIFY))
+                data &= ~(uint32_t) (EDGE_PENDING | EDGE_TOLD);
+        return swap_edge(s, a, b, data & EDGE_REASONS ? data : 0);
+}
+
+static int enter_said(Swap *s, const ChangeSet *set, SaidEdges *t, Diag *reterr) {
+        Vertex *from, *to;
         int r;
 
-        for (int side = 0; side < (both_sides ? 2 : 1); side++) {
-                const GraphAdjacency *a = side == 0 ? graph_successors(g, v->id) : graph_predecessors(g, v->id);
-                for (uint32_t i = a->n; i > 0; i--) {
-                        GraphEdge edge = a->items[i - 1];
-                        uint32_t data = edge.data & ~mask;
-
-                        r = swap_edge(s, side == 0 ? v->id : edge.peer, side == 0 ? edge.peer : v->id, data & EDGE_REASONS ? data : 0);
-                        if (r < 0)
-                                return r;
-                }
+        for (size_t i = 0; i < set->n_edges; i++) {
+                r = enter_edge(s, &set->edges[i], &from, &to, reterr);
+                if (r < 0)
+                        return r;
+                Said *x = said_slot(t, from->id, to->id);
+                x->a = from->id;
+                x->b = to->id;
+                x->data |= said(&set->edges[i]);
         }
         return 0;
 }
 
-int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
-        Manager *m = s->manager;
-        SwapEntry *e;
-        int r;
+/* Edges that are there and said no more; those of v to its successors. */
+static int strip_unsaid(Swap *s, const Vertex *v, const SaidEdges *t) {
+        const GraphAdjacency *out = graph_successors(s->manager->graph, v->id);
 
-        /* Of a whole graph only what it says itself is left. That edges come back with their pending notification is seen
-         * to when they are in place (settle_edges()). */
-        if (set->full)
-                for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
-                        Vertex *v = manager_vertex(m, id);
-                        if (!v)
-                                continue;
-                        r = strip_edges(s, v, EDGE_DECLARED | EDGE_DECLARED_NOTIFY | EDGE_TRANSFER | EDGE_NOTIFY | EDGE_PENDING | EDGE_TOLD,
-                                        false);
-                        if (r < 0)
-                                return r;
-                        if (v->n_receives == 0)
-                                continue;
-                        r = swap_open_receives(s, v, true, &e);
-                        if (r < 0)
-                                return r;
-                }
-
-        for (size_t i = 0; i < set->n_cut; i++) {
-                r = cut_edge(s, &set->cut[i], reterr);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < s->n_entries; i++) {
-                e = s->entries[i];
-                if (!e->removed && e->reversal == e->vertex->reversal)
-                        continue;
-                r = drop_receives(s, e->vertex);
-                if (r >= 0)
-                        r = strip_edges(s, e->vertex, UINT32_MAX, true);
-                if (r >= 0 && e->reversal)
-                        r = forget_receives(s, e->vertex);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < set->n_edges; i++) {
-                r = add_edge(s, &set->edges[i], reterr);
+        for (uint32_t i = out->n; i > 0; i--) {
+                GraphEdge edge = out->items[i - 1];
+                const Said *x = edge.data & EDGE_SAID ? said_slot(t, v->id, edge.peer) : NULL;
+                int r = x && x->a == x->b ? set_said(s, v->id, edge.peer, edge.data, 0) : 0;
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+static int change_said(Swap *s, const SaidEdges *t) {
+        Graph *g = s->manager->graph;
+        int r;
+
+        for (VertexId id = 0; id < graph_id_limit(g); id++) {
+                const Vertex *v = manager_vertex(s->manager, id);
+                r = v ? strip_unsaid(s, v, t) : 0;
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i <= t->mask; i++) {
+                const Said *x = &t->slots[i];
+                uint32_t old = 0;
+
+                if (x->a == x->b)
+                        continue;
+                (void) graph_find_edge(g, x->a, x->b, &old);
+                r = (old & EDGE_SAID) != x->data ? set_said(s, x->a, x->b, old, x->data) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* What is received no more shows what was declared; so it is kept in mind that it was received. */
+static int drop_all_receives(Swap *s) {
+        for (VertexId id = 0; id < graph_id_limit(s->manager->graph); id++) {
+                Vertex *v = manager_vertex(s->manager, id);
+                SwapEntry *e;
+
+                if (!v || v->n_receives == 0)
+                        continue;
+                int r = swap_open_receives(s, v, false, &e);
+                if (r < 0)
+                        return r;
+                for (size_t i = e->n_receives; i > 0; i--)
+                        drop_receive(e, &e->receives[i - 1]);
+        }
+        return 0;
+}
+
+static int build_whole(Swap *s, const ChangeSet *set, Diag *reterr) {
+        _cleanup_free_ Said *slots = NULL;
+        SaidEdges t = { .mask = 15 };
+        int r;
+
+        if (set->n_cut > 0)
+                return diag_set(reterr, set->cut[0].pos, -EINVAL, "there is nothing to cut in a whole graph");
+        while (t.mask < set->n_edges * 2)
+                t.mask = t.mask * 2 + 1;
+        t.slots = slots = calloc(t.mask + 1, sizeof(Said));
+        if (!slots)
+                return -ENOMEM;
+        r = enter_said(s, set, &t, reterr);
+        return r < 0 ? r : change_said(s, &t);
+}
+
+/* ---- all of it ---- */
+
+/* Of what goes; or of what stays only to undo what it did, or comes back from that. */
+static int remove_edges(Swap *s, const SwapEntry *e) {
+        int r = drop_receives(s, e->vertex);
+
+        if (r >= 0)
+                r = strip_edges(s, e->vertex);
+        if (r >= 0 && e->reversal)
+                r = forget_receives(s, e->vertex);
+        return r;
+}
+
+int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
+        int r = set->full ? drop_all_receives(s) : 0;
+
+        for (size_t i = 0; i < set->n_cut && !set->full && r >= 0; i++)
+                r = cut_edge(s, &set->cut[i], reterr);
+        for (size_t i = 0; i < s->n_entries && r >= 0; i++)
+                if (s->entries[i]->removed || s->entries[i]->reversal != s->entries[i]->vertex->reversal)
+                        r = remove_edges(s, s->entries[i]);
+        if (set->full && r >= 0)
+                return build_whole(s, set, reterr);
+        for (size_t i = 0; i < set->n_edges && r >= 0; i++)
+                r = add_edge(s, &set->edges[i], reterr);
+        return r;
 }

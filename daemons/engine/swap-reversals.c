@@ -41,7 +41,7 @@ static int come_back(Swap *s, const Reversal *x) {
         k = build(s, x, &r);
         if (k < 0)
                 return k == -ENOMEM ? k : 0;
-        k = swap_put_new(s, r);
+        k = swap_put_new(s, r, 0);
         if (k < 0)
                 return k;
         s->entries[s->n_entries - 1]->reversal = true;
@@ -114,7 +114,7 @@ void swap_settle_reversals(Swap *s) {
                 const SwapEntry *e = s->entries[i];
                 const Vertex *v = e->vertex;
 
-                if (e->named && !e->removed && !e->reversal && !v->resource->meta.reverse)
+                if (v->named_in == s->number && !e->removed && !e->reversal && !v->resource->meta.reverse)
                         reversals_forget(rs, vertex_kind(v), vertex_name(v));
         }
 }

@@ -46,6 +46,7 @@ typedef enum EdgeFlags {
         EDGE_TOLD       = 1 << 6,       /* the target's attempt under way (or its last) was told of the one that is pending */
         EDGE_REVERSAL   = 1 << 7,       /* both ends are reversals: what came later is undone first */
         EDGE_REASONS    = EDGE_DECLARED | EDGE_AUTO | EDGE_TRANSFER | EDGE_REVERSAL,
+        EDGE_SAID       = EDGE_DECLARED | EDGE_DECLARED_NOTIFY | EDGE_TRANSFER | EDGE_NOTIFY,   /* by the program */
 } EdgeFlags;
 
 /* One value that comes in from another vertex. */
@@ -81,6 +82,8 @@ struct Vertex {
         Resource *resource;     /* owned */
         VertexId id;
         uint32_t serial;        /* of this vertex: ids are used again, serials are not */
+        uint64_t spec_hash;     /* of what its resource was declared as (graph-swap.c) */
+        uint64_t named_in;      /* number of the last swap whose set spoke of it */
 
         VertexState state;
         VertexState told;       /* the last one that was an event; a new vertex need not say that it is ok */

@@ -138,7 +138,7 @@ TEST(what_was_received_is_no_difference) {
         CHECK_TRACE("");
         CHECK_INT(swap(&e, true, "b"), 0);      /* the sender goes: what the program says itself counts again */
         run(&e);
-        CHECK_TRACE("b");
+        CHECK_TRACE("b<0 b");
         CHECK_INT(((Probe *) find_vertex(&e, "b")->resource)->in, 0);
         CHECK_INT(swap(&e, false, "a:out=6 a~>b"), 0);
         run(&e);
@@ -166,7 +166,7 @@ TEST(a_transfer_alone_is_a_reason_to_run) {
         CHECK_TRACE("b<0 b");
 }
 
-/* Both at once: the transfer ends, and the program says something else than before. */
+/* Both at once: the transfer ends, and the program says it again. */
 TEST(a_declared_value_counts_when_nothing_is_received) {
         ENGINE(e);
 
@@ -175,7 +175,7 @@ TEST(a_declared_value_counts_when_nothing_is_received) {
         CHECK_TRACE("a b<5 b");
         CHECK_INT(swap(&e, false, "!a~>b b"), 0);
         run(&e);
-        CHECK_TRACE("b");
+        CHECK_TRACE("b<0 b");
         CHECK_INT(((Probe *) find_vertex(&e, "b")->resource)->in, 0);
 }
 

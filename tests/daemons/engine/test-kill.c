@@ -260,7 +260,6 @@ static void send_graph(Run *run, bool full) {
         tell(run, (Message) { .type = MESSAGE_GRAPH_COMMIT, .graph_commit.generation = n });
         run->generation = n;
         run->open = true;
-        run->converged = false;
 }
 
 static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
