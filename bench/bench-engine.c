@@ -252,13 +252,74 @@ static void bench_drift_and_changes(unsigned n) {
         engine_end(m, event);
 }
 
+/* ---- whole graphs that were sent before ---- */
+
+/* Vertex i has edges from up to four earlier ones, always the same. */
+static void random_graph(ChangeSet *set, unsigned n) {
+        char name[32], from[32];
+        uint64_t state = 42;
+
+        for (unsigned i = 0; i < n; i++) {
+                (void) snprintf(name, sizeof(name), "v%u", i);
+                put(set, "test", name, (const char *const[]) { "comment", "x", NULL });
+        }
+        for (unsigned i = 1; i < n; i++)
+                for (unsigned k = 0; k < 4 && k < i; k++) {
+                        state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+                        (void) snprintf(from, sizeof(from), "v%u", (unsigned) (state >> 33) % i);
+                        (void) snprintf(name, sizeof(name), "v%u", i);
+                        edge(set, "test", from, name);
+                }
+}
+
+/* Two sets that are known to be alike, compared in order. */
+static uint64_t floor_compare(const ChangeSet *a, const ChangeSet *b) {
+        uint64_t begin = cpu_nsec();
+
+        for (size_t i = 0; i < MIN(a->n_put, b->n_put); i++)
+                if (!resource_spec_equal(&a->put[i], &b->put[i], NULL))
+                        die("floor");
+        for (size_t i = 0; i < MIN(a->n_edges, b->n_edges); i++) {
+                const EdgeSpec *x = &a->edges[i], *y = &b->edges[i];
+                if (!streq(x->from_kind, y->from_kind) || !streq(x->from_name, y->from_name) || !streq(x->to_kind, y->to_kind) ||
+                    !streq(x->to_name, y->to_name))
+                        die("floor");
+        }
+        return cpu_nsec() - begin;
+}
+
+static void bench_sync(unsigned n, unsigned more) {
+        uint64_t samples[9], floors[9];
+        char what[80];
+
+        for (unsigned round = 0; round < 9; round++) {
+                sd_event *event;
+                Manager *m = engine_new(&event);
+                ChangeSet first = { .generation = 1, .full = true }, second = { .generation = 2, .full = true };
+
+                random_graph(&first, n);
+                random_graph(&second, n + more);
+                apply(m, &first, true, true);
+                converge(m);
+                uint64_t begin = cpu_nsec();
+                apply(m, &second, true, true);
+                samples[round] = cpu_nsec() - begin;
+                floors[round] = floor_compare(&first, &second);
+                change_set_done(&first);
+                change_set_done(&second);
+                engine_end(m, event);
+        }
+        (void) snprintf(what, sizeof(what), "engine: sync, %u, 4 edges each, %s", n, more ? "10 % more" : "identical");
+        report(what, median(samples, 9), median(floors, 9));
+}
+
 static void bench_equal(unsigned n) {
         sd_event *event;
         Manager *m = engine_new(&event);
-        uint64_t samples[5];
+        uint64_t samples[9];
         char name[32], to[32];
 
-        for (unsigned round = 0; round < 5; round++) {
+        for (unsigned round = 0; round < 9; round++) {
                 ChangeSet set = { .generation = round + 1, .full = true };
                 for (unsigned i = 0; i < n; i++) {
                         (void) snprintf(name, sizeof(name), "n%u", i);
@@ -267,41 +328,242 @@ static void bench_equal(unsigned n) {
                         if (i + 1 < n)
                                 edge(&set, "test", name, to);
                 }
-                uint64_t begin = now_nsec();
+                uint64_t begin = cpu_nsec();
                 apply(m, &set, true, true);
-                samples[round] = now_nsec() - begin;
+                samples[round] = cpu_nsec() - begin;
                 change_set_done(&set);
                 converge(m);
         }
-        report("engine: 10,000 in a chain, taken over whole, all equal", median(samples, 5), 0);
+        report("engine: 10,000 in a chain, taken over whole, all equal", median(samples, 9), 0);
         engine_end(m, event);
 }
 
-static void bench_group(unsigned n, bool chain) {
+/* ---- autoedge ---- */
+
+/* Files three deep, and a resource for each directory. */
+static void tree(ChangeSet *set, unsigned n) {
+        char path[64];
+
+        for (unsigned i = 0; i < n; i++) {
+                if (i % 100 == 0) {
+                        (void) snprintf(path, sizeof(path), "/tmp/bench/d%u/", i / 100);
+                        put(set, "file", path, (const char *const[]) { "state", "exists", NULL });
+                }
+                if (i % 10 == 0) {
+                        (void) snprintf(path, sizeof(path), "/tmp/bench/d%u/d%u/", i / 100, i / 10 % 10);
+                        put(set, "file", path, (const char *const[]) { "state", "exists", NULL });
+                }
+                (void) snprintf(path, sizeof(path), "/tmp/bench/d%u/d%u/f%u", i / 100, i / 10 % 10, i);
+                put(set, "file", path, (const char *const[]) { "state", "exists", NULL });
+        }
+}
+
+static uint64_t hash_path(const char *p, size_t n) {
+        uint64_t h = UINT64_C(14695981039346656037);
+
+        for (size_t i = 0; i < n; i++)
+                h = (h ^ (uint8_t) p[i]) * UINT64_C(1099511628211);
+        return h;
+}
+
+/* Every path goes into a bare hash table, and for each the directory above is looked up. */
+static uint64_t floor_tree(const ChangeSet *set) {
+        enum { SLOTS = 1 << 15 };
+        static const char *slots[SLOTS];
+        unsigned n_found = 0;
+
+        memset(slots, 0, sizeof(slots));
+        uint64_t begin = cpu_nsec();
+        for (size_t i = 0; i < set->n_put; i++) {
+                const char *p = set->put[i].name;
+                size_t at = hash_path(p, strlen(p)) % SLOTS;
+                while (slots[at])
+                        at = (at + 1) % SLOTS;
+                slots[at] = p;
+        }
+        for (size_t i = 0; i < set->n_put; i++) {
+                const char *p = set->put[i].name;
+                size_t n = strlen(p) - 1;
+                while (p[n - 1] != '/')
+                        n--;
+                size_t at = hash_path(p, n) % SLOTS;
+                while (slots[at] && (strncmp(slots[at], p, n) != 0 || slots[at][n]))
+                        at = (at + 1) % SLOTS;
+                n_found += slots[at] != NULL;
+        }
+        if (n_found < set->n_put / 2)
+                die("floor");
+        return cpu_nsec() - begin;
+}
+
+static void bench_autoedge(unsigned n) {
+        uint64_t with[9], without[9], floors[9];
+
+        for (unsigned round = 0; round < 18; round++) {
+                sd_event *event;
+                Manager *m = engine_new(&event);
+                ChangeSet set = { .generation = 1, .full = true };
+
+                tree(&set, n);
+                uint64_t begin = cpu_nsec();
+                apply(m, &set, round % 2 == 0, false);
+                (round % 2 == 0 ? with : without)[round / 2] = cpu_nsec() - begin;
+                floors[round / 2] = floor_tree(&set);
+                change_set_done(&set);
+                engine_end(m, event);
+        }
+        uint64_t all = median(with, 9), none = median(without, 9);
+        report("engine: a tree of 10,000 files taken over, without autoedge", none, 0);
+        report("engine: of 10,000 files, what autoedge takes", all > none ? all - none : 1, median(floors, 9));
+}
+
+/* ---- resources that cost nothing ---- */
+
+static int still_check_apply(Resource *r, bool apply, Diag *reterr) {
+        return CHECK_OK;
+}
+
+/* Those with the same first letter can be one. */
+static bool still_groups(const Resource *parent, const Resource *child) {
+        return parent->name[0] == child->name[0];
+}
+
+static const FieldSpec still_fields[] = { {} };
+static const ResourceType still_type = {
+        .kind = "still", .doc = "Is right.", .size = sizeof(Resource), .fields = still_fields, .check_apply = still_check_apply,
+};
+static const ResourceType letter_type = {
+        .kind = "letter", .doc = "Is right.", .size = sizeof(Resource), .fields = still_fields, .check_apply = still_check_apply,
+        .groups = still_groups,
+};
+static const ResourceType *const still_types[] = { &still_type, &letter_type, NULL };
+
+static Manager *still_engine(sd_event **event) {
+        static const EngineOptions options = { .converger_timeout = 0 };
+        Manager *m;
+
+        if (sd_event_new(event) < 0 || manager_new(&m, *event, still_types, directory, NULL, &options) < 0)
+                die("engine");
+        return m;
+}
+
+static void bench_group(const char *shape, unsigned n, bool letters, bool chain, bool autogroup) {
+        uint64_t samples[9], without[9];
+        char name[32], to[32], what[80];
+
+        for (unsigned round = 0; round < 18; round++) {
+                sd_event *event;
+                Manager *m = still_engine(&event);
+                ChangeSet set = { .generation = 1, .full = true };
+
+                for (unsigned i = 0; i < n; i++) {
+                        (void) snprintf(name, sizeof(name), "%c%u", letters ? 'a' + (int) (i % 26) : 'a', i);
+                        put(&set, "letter", name, (const char *const[]) { NULL });
+                        set.put[i].meta.autogroup = autogroup;
+                        (void) snprintf(to, sizeof(to), "a%u", i + 1);
+                        if (chain && i + 1 < n)
+                                edge(&set, "letter", name, to);
+                }
+                uint64_t begin = cpu_nsec();
+                apply(m, &set, false, round % 2 == 0);
+                (round % 2 == 0 ? samples : without)[round / 2] = cpu_nsec() - begin;
+                change_set_done(&set);
+                engine_end(m, event);
+        }
+        uint64_t all = median(samples, 9), none = median(without, 9);
+        (void) snprintf(what, sizeof(what), "engine: what autogroup takes, %s of %u", shape, n);
+        report(what, all > none ? all - none : 1, 0);
+}
+
+/* ---- from an event to the attempt ---- */
+
+static int on_floor(sd_event_source *source, void *userdata) {
+        ++*(unsigned *) userdata;
+        return 0;
+}
+
+/* A source of the loop that is enabled and runs. */
+static uint64_t floor_event(unsigned n) {
+        sd_event *event;
+        sd_event_source *source;
+        unsigned done = 0;
+
+        if (sd_event_new(&event) < 0 || sd_event_add_defer(event, &source, on_floor, &done) < 0)
+                die("loop");
+        uint64_t begin = cpu_nsec();
+        for (unsigned i = 0; i < n; i++) {
+                (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+                while (done == i)
+                        (void) sd_event_run(event, UINT64_MAX);
+        }
+        uint64_t end = cpu_nsec();
+        sd_event_source_unref(source);
+        sd_event_unref(event);
+        return end - begin;
+}
+
+static void bench_events(const char *shape, unsigned n, bool chain, bool fan) {
+        enum { EVENTS = 5000 };
+        sd_event *event;
+        Manager *m = still_engine(&event);
+        ChangeSet set = { .generation = 1, .full = true };
+        uint64_t samples[5], floors[5];
+        char name[32], to[32], what[80];
+
+        for (unsigned i = 0; i < n; i++) {
+                (void) snprintf(name, sizeof(name), "v%u", i);
+                put(&set, "still", name, (const char *const[]) { NULL });
+                (void) snprintf(to, sizeof(to), "v%u", i + 1);
+                if ((chain || fan) && i + 1 < n)
+                        edge(&set, "still", fan ? "v0" : name, to);
+        }
+        apply(m, &set, true, true);
+        change_set_done(&set);
+        converge(m);
+
+        for (unsigned round = 0; round < 5; round++) {
+                uint64_t begin = cpu_nsec();
+                for (unsigned i = 0; i < EVENTS; i++) {
+                        Vertex *v = manager_vertex(m, i * 7 % n);
+                        uint32_t attempt = v->attempt;
+                        resource_changed(v->resource);
+                        while (v->attempt == attempt)
+                                (void) sd_event_run(event, UINT64_MAX);
+                }
+                samples[round] = cpu_nsec() - begin;
+                floors[round] = floor_event(EVENTS);
+        }
+        (void) snprintf(what, sizeof(what), "engine: event to attempt, %s of %u", shape, n);
+        report_each(what, median(samples, 5), median(floors, 5), EVENTS);
+        engine_end(m, event);
+}
+
+/* ---- the end ---- */
+
+static void bench_exit(unsigned n) {
         uint64_t samples[5];
-        char name[32], to[32];
+        char path[64];
 
         for (unsigned round = 0; round < 5; round++) {
                 sd_event *event;
                 Manager *m = engine_new(&event);
                 ChangeSet set = { .generation = 1, .full = true };
+
                 for (unsigned i = 0; i < n; i++) {
-                        (void) snprintf(name, sizeof(name), "n%u", i);
-                        put(&set, "noop", name, (const char *const[]) { NULL });
-                        (void) snprintf(to, sizeof(to), "n%u", i + 1);
-                        if (chain && i + 1 < n)
-                                edge(&set, "noop", name, to);
+                        file_path(i, path);
+                        put(&set, "file", path, (const char *const[]) { "state", "exists", NULL });
                 }
-                uint64_t begin = now_nsec();
                 apply(m, &set, true, true);
+                converge(m);
+                uint64_t begin = now_nsec();
+                engine_end(m, event);
                 samples[round] = now_nsec() - begin;
                 change_set_done(&set);
-                engine_end(m, event);
         }
-        report(chain ? "engine: 1,000 that could be grouped, in a chain" : "engine: 10,000 grouped into one", median(samples, 5), 0);
+        report("engine: the end, with 1,000 files watched", median(samples, 5), 0);
 }
 
-/* Arguments name what to run: files, changes, equal, group; none: all. */
+/* Arguments name what to run: files, changes, equal, edges, group, events, exit; none: all. */
 static bool wanted(int argc, char *argv[], const char *name) {
         for (int i = 1; i < argc; i++)
                 if (streq(argv[i], name))
@@ -324,12 +586,28 @@ int main(int argc, char *argv[]) {
         }
         if (wanted(argc, argv, "changes"))
                 bench_drift_and_changes(10000);
-        if (wanted(argc, argv, "equal"))
+        if (wanted(argc, argv, "equal")) {
                 bench_equal(10000);
-        if (wanted(argc, argv, "group")) {
-                bench_group(1000, true);
-                bench_group(10000, false);
+                bench_sync(10000, 0);
+                bench_sync(10000, 1000);
         }
+        if (wanted(argc, argv, "edges"))
+                bench_autoedge(10000);
+        if (wanted(argc, argv, "group")) {
+                bench_group("one letter", 1000, false, false, true);
+                bench_group("letters", 1000, true, false, true);
+                bench_group("a chain", 1000, false, true, true);
+                bench_group("those that refuse", 1000, false, false, false);
+                bench_group("one letter", 10000, false, false, true);
+        }
+        if (wanted(argc, argv, "events")) {
+                bench_events("a chain", 1000, true, false);
+                bench_events("a fan", 1000, false, true);
+                bench_events("isolated ones", 1000, false, false);
+                bench_events("isolated ones", 10000, false, false);
+        }
+        if (wanted(argc, argv, "exit"))
+                bench_exit(1000);
         (void) remove_tree(directory);
         return EXIT_SUCCESS;
 }
