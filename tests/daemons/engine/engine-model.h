@@ -200,7 +200,8 @@ static void expect_refresh(const Vertex *root, const Vertex *v) {
         for (size_t i = 0; i < (v == root ? vertex_n_members(root) : 1); i++) {
                 unsigned y = letter(v == root ? vertex_member((Vertex *) root, i) : v);
                 for (unsigned x = 0; x < LETTERS; x++) {
-                        Due most = actors[x].noop ? DUE_MAY : DUE_MUST, one = MIN(model_edges[x][y].due, most);
+                        /* What comes again during an attempt is put off to the next, with what has not been told yet. */
+                        Due most = actors[x].noop || model_edges[x][y].again != DUE_NO ? DUE_MAY : DUE_MUST, one = MIN(model_edges[x][y].due, most);
                         due = MAX(due, one);
                 }
         }
