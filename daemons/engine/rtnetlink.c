@@ -97,6 +97,17 @@ int rt_open(uint32_t groups) {
         return TAKE_FD(fd);
 }
 
+/* The first message in what was received, or the one after m; NULL if there is none. (The macros of the header mix signed and unsigned
+ * numbers.) */
+static const struct nlmsghdr *next_message(const char *buffer, size_t size, const struct nlmsghdr *m) {
+        size_t at = m ? (size_t) ((const char *) m - buffer) + NLMSG_ALIGN((size_t) m->nlmsg_len) : 0;
+
+        if (at + sizeof(*m) > size)
+                return NULL;
+        m = (const struct nlmsghdr *) (buffer + at);
+        return m->nlmsg_len >= sizeof(*m) && m->nlmsg_len <= size - at ? m : NULL;
+}
+
 static int send_request(int fd, const RtRequest *q) {
         const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
@@ -113,8 +124,7 @@ static int receive(int fd, rt_message_t callback, void *userdata) {
         ssize_t n = recv(fd, buffer, BUFFER_SIZE, 0);
         if (n < 0)
                 return -errno;
-        int left = (int) n;
-        for (const struct nlmsghdr *m = (const struct nlmsghdr *) buffer; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) {
+        for (const struct nlmsghdr *m = NULL; (m = next_message(buffer, (size_t) n, m));) {
                 if (m->nlmsg_type == NLMSG_DONE)
                         return 1;
                 if (m->nlmsg_type == NLMSG_ERROR) {
@@ -170,8 +180,7 @@ bool rt_drain(int fd, bool (*callback)(const struct nlmsghdr *m, void *userdata)
                 ssize_t n = buffer ? recv(fd, buffer, BUFFER_SIZE, 0) : -1;
                 if (n < 0)
                         return any || errno == ENOBUFS;
-                int left = (int) n;
-                for (const struct nlmsghdr *m = (const struct nlmsghdr *) buffer; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left))
+                for (const struct nlmsghdr *m = NULL; (m = next_message(buffer, (size_t) n, m));)
                         any = any || callback(m, userdata);
         }
 }
