@@ -2,8 +2,6 @@
 
 /* Change sets: plain data with owners. */
 
-#include <math.h>
-
 #include "common/changeset.h"
 #include "common/hash.h"
 
@@ -39,10 +37,6 @@ static const FieldValue *find_field(const ResourceSpec *s, const char *name) {
         return NULL;
 }
 
-static bool same_value(Value a, Value b) {
-        return value_equal(a, b) || (a.kind == TYPE_FLOAT && b.kind == TYPE_FLOAT && isnan(a.f) && isnan(b.f));
-}
-
 static bool differs(const char *what, const char **ret_field) {
         if (ret_field)
                 *ret_field = what;
@@ -58,7 +52,7 @@ bool resource_spec_equal(const ResourceSpec *a, const ResourceSpec *b, const cha
                 const FieldValue *f = &a->fields[i];
                 /* Nearly always both were written in the same order. */
                 const FieldValue *g = i < b->n_fields && streq(b->fields[i].name, f->name) ? &b->fields[i] : find_field(b, f->name);
-                if (!g || !same_value(f->value, g->value))
+                if (!g || !value_same(f->value, g->value))
                         return differs(f->name, ret_field);
         }
         for (size_t i = 0; i < b->n_fields && a->n_fields != b->n_fields; i++)

@@ -302,6 +302,8 @@ bool value_same_deep(Value a, Value b) {
         switch (a.kind) {
         case TYPE_NIL:
                 return true;
+        case TYPE_FLOAT:
+                return isnan(a.f) && isnan(b.f);        /* what prints alike has the same bits */
         case TYPE_LIST:
                 if (a.l->n != b.l->n)
                         return false;

@@ -140,7 +140,8 @@ const Value *value_struct_get(Value st, const char *name);      /* NULL if absen
 /* ---- comparing ---- */
 
 bool value_equal(Value a, Value b);             /* deep; functions by identity; NaN differs from itself */
-/* Whether nobody could tell them apart. What both share is not looked into, and NaN is the same as itself. */
+/* Whether nobody could tell them apart. What both share is not looked into, NaN is the same as itself, and
+ * -0 is not 0. */
 bool value_same_deep(Value a, Value b);
 static inline bool value_same(Value a, Value b) {
         if (a.kind != b.kind)

@@ -313,6 +313,25 @@ TEST(value_equality) {
         }
 }
 
+TEST(value_sameness_is_that_nobody_can_tell) {
+        static const struct {
+                const char *a, *b;
+                bool want;
+        } cases[] = {
+                { "0.0", "-0.0", false }, { "NaN", "NaN", true }, { "1", "1.0", false }, { "1", "1", true }, { "1", "2", false },
+                { "[0.0]", "[-0.0]", false }, { "[NaN]", "[NaN]", true }, { "{1: 0.0}", "{1: -0.0}", false }, { "true", "true", true },
+                { "true", "false", false }, { "\"a\"", "\"a\"", true }, { "\"a\"", "\"b\"", false }, { "nil", "nil", true },
+                { "struct{a: NaN}", "struct{a: NaN}", true }, { "struct{a: 0.0}", "struct{a: -0.0}", false }, { "1.5", "1.5", true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(value_done) Value a = {}, b = {};
+                REQUIRE(value_parse(cases[i].a, NULL, &a, NULL) == 0 && value_parse(cases[i].b, NULL, &b, NULL) == 0);
+                if (value_same(a, b) != cases[i].want)
+                        TEST_FAIL("%s and %s", cases[i].a, cases[i].b);
+        }
+}
+
 static int compare_texts(const void *a, const void *b) {
         return strcmp(*(char *const *) a, *(char *const *) b);
 }
