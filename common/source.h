@@ -67,7 +67,7 @@ struct SourceType {
         void (*close)(Source *s);
 
         /* Called after a wave that this source caused has run to its end, for those that have more values waiting and want none
-         * of them skipped. NULL: not of interest. */
+         * of them skipped. Not for values that were said before change(). NULL: not of interest. */
         void (*taken)(Source *s);
 };
 

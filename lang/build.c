@@ -163,13 +163,25 @@ static int build_composite(FuncGraph *g, Expr *e, Env *env, Node **ret) {
 
 /* ---- calls of functions ---- */
 
-/* Passes its first input on, and fails with any of the others: arguments that nobody uses must still have values. */
+/* Passes its first input on, and fails with any of the others: arguments that a function does not look at must still have values. */
 static int anchor_run(FuncGraph *g, Node *n) {
         node_set(g, n, value_ref(n->in[0].from->value));
         return 0;
 }
 
 static const NodeType anchor_type = { .name = "anchor", .size = sizeof(Node), .run = anchor_run };
+
+/* What a function gives fails at the place of the call; of calls in each other, at that of the outermost. Only what was built for
+ * this call, though: not an argument, what a branch gives, or a definition that others use as well. */
+static void stamp(Node *result, Pos pos) {
+        for (uint32_t n_out = 0; !result->constant && !result->placed && !result->env && result->n_hold == 0 && result->n_out == n_out;
+             n_out = 1) {
+                result->pos = pos;
+                if (result->type != &anchor_type)
+                        break;
+                result = result->in[0].from;
+        }
+}
 
 /* Builds the body of a function with these arguments. */
 int build_body(FuncGraph *g, const Func *fn, Env *surroundings, Node *const *args, Pos pos, Node **ret) {
@@ -179,15 +191,16 @@ int build_body(FuncGraph *g, const Func *fn, Env *surroundings, Node *const *arg
 
         if (!env)
                 return -ENOMEM;
-        for (uint32_t i = 0; i < fn->params.n; i++)
+        for (uint32_t i = 0; i < fn->params.n; i++) {
                 env_hold(env, args[i]);
+                args[i]->placed = true;
+        }
         r = build_expr(g, fn->body, env, &result);
         if (r < 0)
                 return r;
-        if (!result->constant)
-                result->pos = pos;
+        stamp(result, pos);
         for (uint32_t i = 0; i < fn->params.n; i++) {
-                if (args[i] == result || args[i]->n_out > 0 || args[i]->constant)
+                if (args[i] == result || fn->params.items[i].def->needed || args[i]->constant)
                         continue;
                 if (!anchor) {
                         anchor = node_new(g, &anchor_type, pos);
@@ -236,14 +249,12 @@ typedef struct CallNode {
 
 static int call_run(FuncGraph *g, Node *n) {
         CallNode *c = (CallNode *) n;
-        const Node *function = n->in[0].from, *result;
+        const Node *function = n->in[0].from;
         int r;
 
-        if (!function->set)
-                return 0;
-        if (function->failure) {
-                node_fail(g, n, failure_ref(function->failure));
-                return 0;
+        if (!node_ready(g, n, 0, 1)) {
+                value_done(&c->function);
+                return node_set_input(g, n, 1, NULL);
         }
         if (c->function.kind != TYPE_FUNC || c->function.fn != function->value.fn) {
                 Node *body;
@@ -256,14 +267,7 @@ static int call_run(FuncGraph *g, Node *n) {
                 value_done(&c->function);
                 c->function = value_ref(function->value);
         }
-        result = n->in[1].from;
-        if (n->queued || !result->set)
-                return 0;       /* it comes first */
-        if (result->failure)
-                node_fail(g, n, failure_ref(result->failure));
-        else
-                node_set(g, n, value_ref(result->value));
-        return 0;
+        return node_forward(g, n, n->in[1].from);
 }
 
 static void call_done(FuncGraph *g, Node *n) {
@@ -350,9 +354,11 @@ static void branch_done(FuncGraph *g, Node *n) {
 }
 
 int node_forward(FuncGraph *g, Node *n, const Node *result) {
-        if (n->queued || !result->set)
+        if (n->queued)
                 return 0;
-        if (result->failure)
+        if (!result->set)
+                node_unset(g, n);
+        else if (result->failure)
                 node_fail(g, n, failure_ref(result->failure));
         else
                 node_set(g, n, value_ref(result->value));
@@ -363,11 +369,9 @@ static int if_run(FuncGraph *g, Node *n) {
         BranchNode *b = (BranchNode *) n;
         const Node *condition = n->in[0].from;
 
-        if (!condition->set)
-                return 0;
-        if (condition->failure) {
-                node_fail(g, n, failure_ref(condition->failure));
-                return 0;
+        if (!node_ready(g, n, 0, 1)) {
+                b->chosen = -1;
+                return node_set_input(g, n, 1, NULL);
         }
         if (b->chosen != condition->value.b) {
                 Node *part;
@@ -388,19 +392,9 @@ static int except_run(FuncGraph *g, Node *n) {
         const Node *value = n->in[0].from;
         int r;
 
-        if (!value->set)
-                return 0;
-        if (!value->failure || !value->failure->catchable) {
-                if (n->in[1].from) {
-                        r = node_set_input(g, n, 1, NULL);
-                        if (r < 0)
-                                return r;
-                }
-                if (value->failure)
-                        node_fail(g, n, failure_ref(value->failure));
-                else
-                        node_set(g, n, value_ref(value->value));
-                return 0;
+        if (!value->set || !value->failure || !value->failure->catchable) {
+                r = node_set_input(g, n, 1, NULL);
+                return r < 0 ? r : node_forward(g, n, value);
         }
         if (!n->in[1].from) {
                 Node *part;
@@ -426,8 +420,12 @@ static int build_branch(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         if (r < 0)
                 return r;
         if (first->constant) {
-                if (is_if)
-                        return build_expr(g, first->value.b ? e->branch.then : e->branch.otherwise, env, ret);
+                if (is_if) {
+                        r = build_expr(g, first->value.b ? e->branch.then : e->branch.otherwise, env, ret);
+                        if (r >= 0)
+                                (*ret)->placed = true;
+                        return r;
+                }
                 *ret = first;
                 return 0;
         }
@@ -568,6 +566,12 @@ static void turn_done(FuncGraph *g, Turn *t) {
         stmt_nodes_done(g, &t->body);
 }
 
+static void drop_turns(FuncGraph *g, LoopNode *l) {
+        while (l->n > 0)
+                turn_done(g, &l->turns[--l->n]);
+        node_drop(g, TAKE_PTR(l->elements));
+}
+
 static int make_turn(FuncGraph *g, LoopNode *l, uint32_t index, const Value *key, Turn *ret) {
         const Stmt *s = l->stmt.stmt;
         _cleanup_(env_unrefp) Env *env = env_new(g, s->loop.level, l->env);
@@ -640,8 +644,10 @@ static int loop_run(FuncGraph *g, Node *n) {
         Node *elements = NULL;
         int r;
 
-        if (!stmt_node_ready(g, &l->stmt))
+        if (!stmt_node_ready(g, &l->stmt)) {
+                drop_turns(g, l);
                 return 0;
+        }
         stmt_node_problem(g, &l->stmt, NULL);
         r = l->elements ? elements_sync(g, l->elements) : make_elements(g, n->in[0].from, l->stmt.stmt->pos, &elements);
         if (r < 0)
@@ -657,10 +663,8 @@ static int loop_run(FuncGraph *g, Node *n) {
 static void loop_done(FuncGraph *g, Node *n) {
         LoopNode *l = (LoopNode *) n;
 
-        while (l->n > 0)
-                turn_done(g, &l->turns[--l->n]);
+        drop_turns(g, l);
         free(l->turns);
-        node_drop(g, l->elements);
         l->env = env_unref(l->env);
         stmt_node_problem(g, &l->stmt, NULL);
 }

@@ -260,7 +260,8 @@ int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from) {
         }
         if (before)
                 collect(g, before);
-        node_queue(g, n);
+        if (from)
+                node_queue(g, n);
         return 0;
 }
 
@@ -301,6 +302,45 @@ void node_fail(FuncGraph *g, Node *n, Failure *f) {
         queue_outputs(g, n);
 }
 
+void node_unset(FuncGraph *g, Node *n) {
+        if (!n->set)
+                return;
+        n->set = false;
+        n->failure = failure_unref(n->failure);
+        value_done(&n->value);
+        queue_outputs(g, n);
+}
+
+/* What cannot be caught must not be hidden behind what can. */
+static Failure *worst_failure(const Node *n, uint32_t from, uint32_t end) {
+        Failure *worst = NULL;
+
+        for (uint32_t i = from; i < end; i++) {
+                Failure *f = n->in[i].from ? n->in[i].from->failure : NULL;
+                if (f && (!worst || (worst->catchable && !f->catchable)))
+                        worst = f;
+        }
+        return worst;
+}
+
+bool node_ready(FuncGraph *g, Node *n, uint32_t from, uint32_t end) {
+        bool failed = false;
+
+        for (uint32_t i = from; i < end; i++) {
+                const Node *input = n->in[i].from;
+                if (!input)
+                        continue;
+                if (!input->set) {
+                        node_unset(g, n);
+                        return false;
+                }
+                failed = failed || input->failure;
+        }
+        if (failed)
+                node_fail(g, n, failure_ref(worst_failure(n, from, end)));
+        return !failed;
+}
+
 static const NodeType source_type = { .name = "source", .size = sizeof(Node) };
 
 Node *node_source(FuncGraph *g, Value v) {
@@ -331,23 +371,10 @@ int node_freeze(FuncGraph *g, Node *n) {
 /* ---- waves ---- */
 
 static int run_node(FuncGraph *g, Node *n) {
-        Failure *failure = NULL;
-
         if (!n->type->run)
                 return 0;
         g->n_runs++;
-        if (!n->type->manual) {
-                for (uint32_t i = 0; i < n->n_in; i++) {
-                        if (!n->in[i].from->set)
-                                return 0;
-                        failure = failure ?: n->in[i].from->failure;
-                }
-                if (failure) {
-                        node_fail(g, n, failure_ref(failure));
-                        return 0;
-                }
-        }
-        return n->type->run(g, n);
+        return n->type->manual || node_ready(g, n, 0, n->n_in) ? n->type->run(g, n) : 0;
 }
 
 int funcgraph_run(FuncGraph *g) {
@@ -420,17 +447,15 @@ void stmt_node_problem(FuncGraph *g, StmtNode *s, Failure *f) {
 bool stmt_node_ready(FuncGraph *g, StmtNode *s) {
         for (uint32_t i = 0; i < s->node.n_in; i++) {
                 const Node *from = s->node.in[i].from;
-                if (from && !from->set)
-                        return false;
-        }
-        for (uint32_t i = 0; i < s->node.n_in; i++) {
-                const Node *from = s->node.in[i].from;
-                if (from && from->failure) {
-                        stmt_node_problem(g, s, failure_ref(from->failure));
+                if (from && !from->set) {
+                        stmt_node_problem(g, s, NULL);
                         return false;
                 }
         }
-        return true;
+        Failure *f = worst_failure(&s->node, 0, s->node.n_in);
+        if (f)
+                stmt_node_problem(g, s, failure_ref(f));
+        return !f;
 }
 
 void stmt_nodes_done(FuncGraph *g, StmtNodes *s) {

@@ -50,8 +50,10 @@ struct Node {
         const NodeType *type;
         Node *queue_next;
         uint32_t height;
-        bool set;               /* has a value (nil counts) or a failure */
-        bool queued, dead, constant;
+        bool set;               /* has a value (nil counts) or a failure; if not, it is still to come */
+        bool queued;
+        bool dead : 1, constant : 1;
+        bool placed : 1;        /* calls that give it have no say in where it stands, see stamp() */
         uint32_t n_in, n_out;
         NodeInput *in;          /* in_place, or owned */
         NodeOutput *out;        /* likewise */
@@ -127,12 +129,15 @@ const Failure *funcgraph_problem(const FuncGraph *g);   /* the first in the prog
 Node *node_new(FuncGraph *g, const NodeType *type, Pos pos);
 Node *node_new_with(FuncGraph *g, const NodeType *type, size_t extra, Pos pos);         /* with that many bytes after its struct */
 int node_add_input(FuncGraph *g, Node *n, Node *from);  /* 0 or -ENOMEM */
-int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from);      /* from may be NULL */
+int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from);      /* NULL: none, and n need not run for that */
 void node_hold(Node *n);
 void node_drop(FuncGraph *g, Node *n);  /* lets go of a hold; accepts NULL */
 void node_queue(FuncGraph *g, Node *n);
 void node_set(FuncGraph *g, Node *n, Value v);          /* takes the reference */
 void node_fail(FuncGraph *g, Node *n, Failure *f);      /* takes the reference */
+void node_unset(FuncGraph *g, Node *n);                 /* its value is still to come */
+/* Whether all inputs from one place up to, without, another have values. If not, the node has none either, for the same reason. */
+bool node_ready(FuncGraph *g, Node *n, uint32_t from, uint32_t end);
 Failure *failure_new(Diag *d, Pos pos, bool catchable); /* takes the content of d; pos where d has no place. NULL if out of memory */
 Failure *failure_ref(Failure *f);
 Failure *failure_unref(Failure *f);

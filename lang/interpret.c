@@ -161,7 +161,6 @@ static EdgeEntry *edge_entry(Output *o, const EdgeSpec *s) {
         e->prev = o->last_edge;
         *(o->last_edge ? &o->last_edge->next : &o->first_edge) = e;
         o->last_edge = e;
-        o->unordered = true;
         return e;
 }
 
@@ -275,6 +274,7 @@ static int declare_edge(Output *o, Contribution *c, EdgeSpec *spec) {
                 edge_spec_done(spec);
                 return -ENOMEM;
         }
+        o->unordered = o->unordered || !e->declared;
         *d = (DeclaredEdge) { .spec = *spec, .entry = e, .next = e->declared };
         *spec = (EdgeSpec) {};
         e->declared = d;
@@ -873,14 +873,15 @@ static int check_order(Output *o, Diag *reterr) {
 
 static int check_output(FuncGraph *g, Diag *reterr) {
         Output *o = g->output;
-        bool ends_are_gone = false, transfers = false;
+        bool ends_changed = false, transfers = false;
         int r;
 
         for (const ResourceEntry *e = o->dirty; e; e = e->next_dirty) {
                 r = check_duplicates(g, e, reterr);
                 if (r < 0)
                         return r;
-                ends_are_gone = ends_are_gone || (!e->declared && e->n_edges > 0);
+                /* An end that is gone, or is hidden now and must not send. */
+                ends_changed = ends_changed || (e->n_edges > 0 && (!e->declared || e->declared->spec.meta.hidden));
         }
         for (const EdgeEntry *e = o->dirty_edge; e; e = e->next_dirty) {
                 r = check_edge(e, reterr);
@@ -888,7 +889,7 @@ static int check_output(FuncGraph *g, Diag *reterr) {
                         return r;
                 transfers = transfers || e->spec.receive_field;
         }
-        for (const EdgeEntry *e = o->first_edge; e && ends_are_gone; e = e->next) {
+        for (const EdgeEntry *e = o->first_edge; e && ends_changed; e = e->next) {
                 r = check_edge(e, reterr);
                 if (r < 0)
                         return r;

@@ -53,18 +53,12 @@ static int build_args(FuncGraph *g, Node *n, Args *a, void *room, const Expr *e,
         return r;
 }
 
-/* False: one has no value. *ret_failure is why, or NULL if it is only not there yet. */
-static inline bool args_take(Args *a, const Node *n, Failure **ret_failure) {
+/* False: one has no value, so neither has the node. */
+static inline bool args_take(FuncGraph *g, Args *a, Node *n) {
         for (uint32_t i = 0; i < n->n_in; i++) {
                 const Node *from = n->in[i].from;
-                if (!from->set || from->failure) {
-                        *ret_failure = NULL;
-                        for (uint32_t k = 0; k < n->n_in; k++)
-                                if (!n->in[k].from->set)
-                                        return false;
-                        *ret_failure = from->failure;
-                        return false;
-                }
+                if (!from->set || from->failure)
+                        return node_ready(g, n, 0, n->n_in);
                 a->values[a->of_input[i]] = from->value;
         }
         return true;
@@ -110,13 +104,9 @@ static int builtin_error(FuncGraph *g, Node *n, int r) {
 static int builtin_run(FuncGraph *g, Node *n) {
         BuiltinNode *b = (BuiltinNode *) n;
         Value v = VALUE_NIL;
-        Failure *failure;
 
-        if (!args_take(&b->args, n, &failure)) {
-                if (failure)
-                        node_fail(g, n, failure_ref(failure));
+        if (!args_take(g, &b->args, n))
                 return 0;
-        }
         int r = b->eval(&b->call, b->args.values, b->args.n, &v, &g->error);
         if (r != 0)
                 return builtin_error(g, n, r);
@@ -211,7 +201,20 @@ static void sink_fail(Source *source, bool catchable, Diag *d) {
 
 static const SourceSink sink = { .set = sink_set, .fail = sink_fail };
 
+/* What it said was said to another question, and nobody takes it. */
+static void unsay(FuncGraph *g, SourceNode *s) {
+        if (!s->spoke)
+                return;
+        for (SourceNode **at = &g->spoken; *at; at = &(*at)->next_spoken)
+                if (*at == s) {
+                        *at = s->next_spoken;
+                        break;
+                }
+        s->spoke = false;
+}
+
 static void source_end(FuncGraph *g, SourceNode *s) {
+        unsay(g, s);
         s->source = source_close(s->source);
         for (uint32_t i = 0; s->given && i < s->args.n; i++)
                 value_done(&s->given[i]);
@@ -220,36 +223,43 @@ static void source_end(FuncGraph *g, SourceNode *s) {
 
 static bool args_as_given(const SourceNode *s) {
         for (uint32_t i = 0; i < s->args.n; i++)
-                if (!value_equal(s->given[i], s->args.values[i]))
+                if (!value_same(s->given[i], s->args.values[i]))
                         return false;
         return true;
+}
+
+static int not_here(FuncGraph *g, SourceNode *s) {
+        _cleanup_(diag_done) Diag error = {};
+
+        diag_set(&error, s->node.pos, -ENOSYS, "function `%s` has no value here", s->like.function);
+        return node_fail_with(g, &s->node, &error, false);
 }
 
 static int source_run(FuncGraph *g, Node *n) {
         SourceNode *s = (SourceNode *) n;
         _cleanup_(diag_done) Diag error = {};
-        Failure *failure;
         int r;
 
-        if (!args_take(&s->args, n, &failure)) {
-                if (failure) {
-                        source_end(g, s);
-                        node_fail(g, n, failure_ref(failure));
-                }
+        if (!args_take(g, &s->args, n)) {
+                source_end(g, s);
                 return 0;
         }
+        if (!s->like.type)
+                return not_here(g, s);
         if (s->source && args_as_given(s))
                 return 0;
 
         bool change = s->source && s->like.type->change;
-        if (!change)
+        if (change)
+                unsay(g, s);
+        else
                 source_end(g, s);
         for (uint32_t i = 0; i < s->args.n; i++) {
                 value_done(&s->given[i]);
                 s->given[i] = value_ref(s->args.values[i]);
         }
         set_waiting(g, s, true);
-        n->set = false;         /* nobody shall see what it said to the question before */
+        node_unset(g, n);       /* nobody shall see what it said to the question before */
         if (change)
                 r = source_change(s->source, s->args.values, s->args.n, &error);
         else {
@@ -266,12 +276,6 @@ static int source_run(FuncGraph *g, Node *n) {
 static void source_node_done(FuncGraph *g, Node *n) {
         SourceNode *s = (SourceNode *) n;
 
-        if (s->spoke)
-                for (SourceNode **at = &g->spoken; *at; at = &(*at)->next_spoken)
-                        if (*at == s) {
-                                *at = s->next_spoken;
-                                break;
-                        }
         source_end(g, s);
         free(s->given);
         args_done(&s->args, n);
@@ -293,13 +297,6 @@ void sources_taken(FuncGraph *g) {
         }
 }
 
-static int not_here(FuncGraph *g, Node *n, const Builtin *b) {
-        _cleanup_(diag_done) Diag error = {};
-
-        diag_set(&error, n->pos, -ENOSYS, "function `%s` has no value here", b->name);
-        return node_fail_with(g, n, &error, false);
-}
-
 static int build_source(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         const Expr *callee = e->call.callee;
         const Builtin *b = callee->builtin;
@@ -319,8 +316,6 @@ static int build_source(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         s->given = calloc((size_t) s->args.n + 1, sizeof(Value));
         if (!s->given)
                 return -ENOMEM;
-        if (!s->like.type)
-                return not_here(g, &s->node, b);
         node_queue(g, &s->node);
         return 0;
 }

@@ -251,14 +251,23 @@ static int each_body(FuncGraph *g, EachNode *e, uint32_t index, Node *accumulate
         return build_body(g, closure->fn, closure->env, args, e->node.pos, ret);
 }
 
+static void drop_elements(FuncGraph *g, EachNode *e) {
+        value_done(&e->built_with);
+        for (uint32_t i = 0; i < ELEMENTSOF(e->elements); i++)
+                node_drop(g, TAKE_PTR(e->elements[i]));
+}
+
+/* A reduction has one input for all of its bodies, and drops all or none. */
 static int each_shrink(FuncGraph *g, EachNode *e, uint32_t n) {
-        while (e->n_bodies > n) {
+        uint32_t n_results = e->each == BUILTIN_EACH_REDUCE ? n > 0 : n;
+
+        while (e->node.n_in > e->first + n_results) {
                 int r = node_set_input(g, &e->node, e->node.n_in - 1, NULL);
                 if (r < 0)
                         return r;
                 e->node.n_in--;
-                e->n_bodies--;
         }
+        e->n_bodies = MIN(e->n_bodies, n);
         return 0;
 }
 
@@ -340,13 +349,10 @@ static int each_run(FuncGraph *g, Node *n) {
         EachNode *e = (EachNode *) n;
         int r;
 
-        for (uint32_t i = 0; i < e->first; i++) {
-                if (!n->in[i].from->set)
-                        return 0;
-                if (n->in[i].from->failure && (int) i != e->initial) {
-                        node_fail(g, n, failure_ref(n->in[i].from->failure));
-                        return 0;
-                }
+        /* What is wrong with the initial value comes by way of the bodies, which may catch it. */
+        if (!node_ready(g, n, e->function - e->n_lists, e->first)) {
+                drop_elements(g, e);
+                return each_shrink(g, e, 0);
         }
         r = each_elements(g, e);
         if (r < 0)
@@ -355,18 +361,16 @@ static int each_run(FuncGraph *g, Node *n) {
         uint32_t length = each_length(e);
         bool reduce = e->each == BUILTIN_EACH_REDUCE;
         if (e->built_with.kind != TYPE_FUNC || e->built_with.fn != function.fn) {
-                if (reduce)
-                        e->n_bodies = UINT32_MAX;
-                else {
-                        r = each_shrink(g, e, 0);
-                        if (r < 0)
-                                return r;
-                }
+                r = each_shrink(g, e, 0);
+                if (r < 0)
+                        return r;
                 value_done(&e->built_with);
                 e->built_with = value_ref(function);
         }
-        if (reduce && length == 0 && e->initial < 0)
-                return each_fail(g, e, "cannot reduce an empty list without an initial value");
+        if (reduce && length == 0 && e->initial < 0) {
+                r = each_shrink(g, e, 0);
+                return r < 0 ? r : each_fail(g, e, "cannot reduce an empty list without an initial value");
+        }
         if (reduce)
                 r = each_chain(g, e, length);
         else {
@@ -376,16 +380,8 @@ static int each_run(FuncGraph *g, Node *n) {
         }
         if (r < 0)
                 return r;
-        for (uint32_t i = e->first; i < n->n_in; i++)
-                if (!n->in[i].from->set)
-                        return 0;
-        if (n->queued)
+        if (n->queued || !node_ready(g, n, e->first, n->n_in))
                 return 0;
-        for (uint32_t i = e->first; i < n->n_in; i++)
-                if (n->in[i].from->failure) {
-                        node_fail(g, n, failure_ref(n->in[i].from->failure));
-                        return 0;
-                }
         if (reduce)
                 return node_forward(g, n, n->in[e->first].from);
         Value v;
@@ -397,11 +393,7 @@ static int each_run(FuncGraph *g, Node *n) {
 }
 
 static void each_done(FuncGraph *g, Node *n) {
-        EachNode *e = (EachNode *) n;
-
-        value_done(&e->built_with);
-        for (uint32_t i = 0; i < ELEMENTSOF(e->elements); i++)
-                node_drop(g, e->elements[i]);
+        drop_elements(g, (EachNode *) n);
 }
 
 static const NodeType each_type = { .name = "each", .size = sizeof(EachNode), .run = each_run, .done = each_done, .manual = true };

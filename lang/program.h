@@ -46,6 +46,8 @@ struct Def {
         Value value;            /* CONST */
         Defs uses;              /* BIND: other binds in it, in order of appearance */
         Defs needs;             /* BIND: those of them that it needs whatever happens */
+        unsigned conditional;   /* PARAM: Program.conditional where it is defined */
+        bool needed;            /* PARAM: its function looks at it whatever happens */
         bool inferred, checked, broken, visiting;
 };
 

@@ -133,6 +133,8 @@ static int resolve_exprs(Program *p, Exprs *list, Scope *s, Level *level) {
 }
 
 static int use(Program *p, Def *d) {
+        if (d->kind == DEF_PARAM && p->conditional == d->conditional)
+                d->needed = true;
         if (d->kind != DEF_BIND || !p->uses)
                 return 0;
         if (AST_PUSH(p->arena, p->uses, d) < 0 || (p->conditional == 0 && AST_PUSH(p->arena, p->needs, d) < 0))
@@ -154,7 +156,8 @@ static Def *param_new(Program *p, Param *x, Level *level) {
         Def *d = arena_new0(p->arena, Def);
         if (!d)
                 return NULL;
-        *d = (Def) { .kind = DEF_PARAM, .name = x->name, .pos = x->pos, .annotation = x->type, .level = level, .slot = level->n_slots++ };
+        *d = (Def) { .kind = DEF_PARAM, .name = x->name, .pos = x->pos, .annotation = x->type, .level = level, .slot = level->n_slots++,
+                      .conditional = p->conditional };
         x->def = d;
         return d;
 }
