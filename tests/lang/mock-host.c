@@ -37,9 +37,13 @@ static int read_file(void *userdata, const char *path, char **ret, size_t *ret_s
         return -ENOENT;
 }
 
+LangHost mock_host(const MockFile *files) {
+        return (LangHost) { .userdata = (void *) files, .schema = mock_schema(), .hostname = "tester", .module_path = "/modules/",
+                            .read_file = read_file };
+}
+
 int mock_compile(Lang **ret, const MockFile *files, LangStage *reterr_stage, Diags *reterr) {
-        const LangHost host = { .userdata = (void *) files, .schema = mock_schema(), .hostname = "tester", .module_path = "/modules/",
-                                .read_file = read_file };
+        const LangHost host = mock_host(files);
         const LangOptions options = { .entry = "/main.mcl", .reterr_stage = reterr_stage };
 
         return lang_compile(ret, &host, &options, reterr);

@@ -9,6 +9,9 @@ typedef struct MockFile {
         const char *path, *text;
 } MockFile;
 
+/* A host with these files (which end with an empty row). */
+LangHost mock_host(const MockFile *files);
+
 /* Compiles /main.mcl of these files (which end with an empty row). As lang_compile(). */
 int mock_compile(Lang **ret, const MockFile *files, LangStage *reterr_stage, Diags *reterr);
 /* The same for one file. */
