@@ -59,6 +59,7 @@ typedef struct ResourceUid {
 typedef struct ResourceUids {
         ResourceUid *items;
         size_t n, capacity;
+        bool go_on;             /* wanted ones: a match among these does not end the asking */
 } ResourceUids;
 
 int resource_uids_add(ResourceUids *uids, const char *domain, const char *key, bool after);
@@ -154,7 +155,7 @@ struct ResourceType {
         bool (*equal)(const Resource *a, const Resource *b, const char **ret_field);
 
         /* Autoedge: what this resource is, and what it wants; wanted batches are numbered from 0 and asked for in turn,
-         * until one is empty, or, if first_match_ends, until one had a match. */
+         * until one is empty, or, if first_match_ends, until one had a match (unless it says go_on). */
         int (*uids)(const Resource *r, ResourceUids *ret);
         int (*wants)(const Resource *r, unsigned batch, ResourceUids *ret);
         bool first_match_ends;

@@ -279,7 +279,7 @@ static int find_edges(Swap *s, Vertex *v, SwapEntry *e, Diag *reterr) {
                         const Vertex *match = find_match(s, entry, v);
                         if (!match)
                                 continue;
-                        matched = true;
+                        matched = matched || !uids.go_on;
                         r = add_edge(s, v, e, match, uids.items[i].after);
                         if (r < 0)
                                 return r;

@@ -117,6 +117,21 @@ Names *local_host_names(const Resource *r) {
         return m->names;
 }
 
+int local_host_each_other(const Resource *r, int (*callback)(const Resource *other, void *userdata), void *userdata) {
+        const Manager *m = r->host->manager;
+        const KindSet *k = map_get(m->kinds, r->type->kind);
+        size_t i = 0;
+        void *v;
+
+        while (k && map_next(k->by_name, &i, NULL, &v)) {
+                const Resource *other = ((const Vertex *) v)->resource;
+                int e = other != r ? callback(other, userdata) : 0;
+                if (e < 0)
+                        return e;
+        }
+        return 0;
+}
+
 void local_host_path_changed(PathWatch *w, int error, void *userdata) {
         Resource *r = userdata;
         _cleanup_(diag_done) Diag diag = {};

@@ -19,6 +19,9 @@ PathWatcher *local_host_paths(const Resource *r);
 /* And the one place where they look for users and groups; account.h is made of it. */
 Names *local_host_names(const Resource *r);
 
+/* Calls back for every resource of the same kind in the graph but r itself, until one returns negative errno. */
+int local_host_each_other(const Resource *r, int (*callback)(const Resource *other, void *userdata), void *userdata);
+
 /* What their watches on paths call; userdata is the Resource. */
 void local_host_path_changed(PathWatch *w, int error, void *userdata);
 

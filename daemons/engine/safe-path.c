@@ -3,7 +3,6 @@
 /* The walk goes from directory to directory by file descriptor, so nobody can exchange a part of the path between looking at it
  * and using it. */
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
@@ -14,10 +13,7 @@
 
 #include "daemons/engine/safe-path.h"
 
-enum {
-        LINKS_MAX = 40,         /* as the kernel has it */
-        DEPTH_MAX = 512,        /* of a tree to be removed */
-};
+enum { LINKS_MAX = 40 };        /* as the kernel has it */
 
 static int open_without_links(const char *path, int flags) {
         struct open_how how = { .flags = (uint64_t) flags, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
@@ -104,7 +100,16 @@ static int find_without_links(const char *path, bool follow, SafePath *ret) {
         return 1;
 }
 
-static int walk(const char *path, bool follow, SafePath *ret) {
+/* A directory that somebody else makes at the same time is as good. */
+static int make_directory(int dir, const char *name, mode_t mode) {
+        if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
+                return -errno;
+        int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+/* make: the mode of directories that are to be made, or NULL. */
+static int walk(const char *path, bool follow, const mode_t *make, SafePath *ret) {
         _cleanup_close_ int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_free_ char *spliced = NULL;
         char part[NAME_MAX + 1];
@@ -123,6 +128,11 @@ static int walk(const char *path, bool follow, SafePath *ret) {
                 struct stat st;
 
                 _cleanup_close_ int fd = openat(dir, part, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+                if (fd < 0 && errno == ENOENT && !last && make) {
+                        fd = make_directory(dir, part, *make);
+                        if (fd < 0)
+                                return fd;
+                }
                 if (fd < 0 && (errno != ENOENT || !last))
                         return -errno;
                 if (fd >= 0 && fstat(fd, &st) < 0)
@@ -169,7 +179,11 @@ int safe_path_find(const char *path, bool follow, SafePath *ret) {
         if (path[0] != '/')
                 return -EINVAL;
         int r = find_without_links(path, follow, ret);
-        return r != 0 ? MIN(r, 0) : walk(path, follow, ret);
+        return r != 0 ? MIN(r, 0) : walk(path, follow, NULL, ret);
+}
+
+int safe_path_make(const char *path, mode_t mode, SafePath *ret) {
+        return path[0] == '/' ? walk(path, true, &mode, ret) : -EINVAL;
 }
 
 void safe_path_done(SafePath *p) {
@@ -194,52 +208,42 @@ int safe_open(const char *path, int flags) {
         return r < 0 ? -errno : r;
 }
 
-static int remove_below(int dir_fd, unsigned depth) {
-        if (depth > DEPTH_MAX) {
-                (void) close(dir_fd);
-                return -ELOOP;
-        }
-        DIR *d = fdopendir(dir_fd);
-        if (!d) {
-                (void) close(dir_fd);
-                return -errno;
-        }
-
-        int r = 0;
-        for (struct dirent *e; r >= 0 && (errno = 0, e = readdir(d));) {
-                if (streq(e->d_name, ".") || streq(e->d_name, ".."))
-                        continue;
-                if (e->d_type != DT_DIR && unlinkat(dirfd(d), e->d_name, 0) >= 0)
-                        continue;
-                if (e->d_type != DT_DIR && errno != EISDIR && errno != EPERM) {
-                        r = errno == ENOENT ? 0 : -errno;
-                        continue;
-                }
-                int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                r = fd < 0 ? -errno : remove_below(fd, depth + 1);
-                if (r >= 0 && unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) < 0)
-                        r = -errno;
-                if (r == -ENOENT)
-                        r = 0;
-        }
-        if (r >= 0 && errno != 0)
-                r = -errno;
-        (void) closedir(d);
-        return r;
-}
-
-int safe_remove_tree(int dir_fd, const char *name) {
+/* What the link of this name in a directory points to. */
+static int open_through_link(int dir_fd, const char *name, int flags) {
+        _cleanup_close_ int link = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_free_ char *text = NULL, *path = NULL;
+        char proc[32], dir[PATH_MAX];
         int r;
 
-        if (unlinkat(dir_fd, name, 0) >= 0 || errno == ENOENT)
-                return 0;
-        if (errno != EISDIR && errno != EPERM)
+        if (link < 0)
                 return -errno;
-        int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        r = remove_below(fd, 0);
+        r = splice_link(link, "", &text);
         if (r < 0)
                 return r;
-        return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+        if (*text == '/')
+                return safe_open(text, flags);
+        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%d", dir_fd);
+        ssize_t n = readlink(proc, dir, sizeof(dir) - 1);
+        if (n < 0)
+                return -errno;
+        dir[n] = '\0';
+        if (asprintf(&path, "%s/%s", dir, text) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        return safe_open(path, flags);
+}
+
+int safe_open_at(int dir_fd, const char *name, int flags) {
+        int fd = openat(dir_fd, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+        if (fd >= 0)
+                return fd;
+        return errno == ELOOP ? open_through_link(dir_fd, name, flags) : -errno;
+}
+
+bool safe_path_is_shared(int dir_fd) {
+        struct stat st;
+
+        return fstat(dir_fd, &st) < 0 || (st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0;
 }

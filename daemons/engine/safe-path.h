@@ -16,14 +16,23 @@ typedef struct SafePath {
 
 #define SAFE_PATH_INIT { .dir_fd = -EBADF }
 
+/* What to say of -EPERM from here. */
+#define SAFE_PATH_UNTRUSTED "'%s' leads over a symbolic link that is not trusted: neither root nor we made it"
+
 /* Opens an existing object. flags as of open(); O_CLOEXEC, O_NOCTTY and O_NONBLOCK are added. A link at the end is followed
  * under the same rule. -EPERM: a link was not trusted. */
 int safe_open(const char *path, int flags);
 
+/* The same for a name in a directory; not with O_PATH. */
+int safe_open_at(int dir_fd, const char *name, int flags);
+
 /* Finds where path ends: its directory must exist, the last part need not. follow: a trusted link at the end is replaced by what
  * it points to; otherwise the end is the link itself. Slashes at the end do not count. */
 int safe_path_find(const char *path, bool follow, SafePath *ret);
+
+/* The same, following, but directories on the way that are missing are made. */
+int safe_path_make(const char *path, mode_t mode, SafePath *ret);
 void safe_path_done(SafePath *p);
 
-/* Removes what is there and everything below it, never through a link. 0 also if there is nothing. */
-int safe_remove_tree(int dir_fd, const char *name);
+/* Whether others than root and we can put things into the directory, which is open as O_PATH or otherwise. */
+bool safe_path_is_shared(int dir_fd);

@@ -23,6 +23,7 @@ typedef struct Bench {
         Manager manager;                /* only what kinds look at: the watcher of paths, users and groups */
         ResourceHost host;
         Resource *r;
+        KindSet neighbours;             /* others of the kind in the graph */
         char dir[64];
         unsigned n_changed, n_armed, n_watch_failed;
         int finished;                   /* or NOT_FINISHED */
@@ -84,11 +85,11 @@ static void bench_log(Resource *r, int priority, const char *text) {
         strbuf_printf(&bench.log, "%s\n", text);
 }
 
-static int bench_begin(void) {
+static int bench_begin(const char *top) {
         int r;
 
         bench = (Bench) { .finished = NOT_FINISHED };
-        (void) snprintf(bench.dir, sizeof(bench.dir), "/tmp/test-kind-XXXXXX");
+        (void) snprintf(bench.dir, sizeof(bench.dir), "%s/test-kind-XXXXXX", top);
         if (!mkdtemp(bench.dir))
                 return -errno;
         r = sd_event_new(&bench.event);
@@ -126,8 +127,21 @@ static void bench_unmake(void) {
         strbuf_done(&bench.differences);
 }
 
+static void bench_forget_neighbours(void) {
+        size_t i = 0;
+        void *v;
+
+        while (map_next(bench.neighbours.by_name, &i, NULL, &v)) {
+                resource_free(((Vertex *) v)->resource);
+                free(v);
+        }
+        bench.neighbours.by_name = map_free(bench.neighbours.by_name);
+        bench.manager.kinds = map_free(bench.manager.kinds);
+}
+
 static void bench_end(void) {
         bench_unmake();
+        bench_forget_neighbours();
         free(bench.reason);
         for (HostBusType i = 0; i < _HOST_BUS_MAX; i++)
                 host_bus_free(bench.manager.buses[i]);
@@ -141,9 +155,12 @@ static inline void bench_endp(int *unused) {
         bench_end();
 }
 
-#define BENCH() \
+#define BENCH_IN(top) \
         __attribute__((__cleanup__(bench_endp), __unused__)) int bench_guard = 0; \
-        REQUIRE(bench_begin() >= 0)
+        REQUIRE(bench_begin(top) >= 0)
+#define BENCH() BENCH_IN("/tmp")
+/* For many files: in memory, where that is possible. */
+#define BENCH_FAST() BENCH_IN(access("/dev/shm", W_OK) >= 0 ? "/dev/shm" : "/tmp")
 
 /* One field as text: "content=abc", "force=true", "args=a b" (a list), or "env.NAME=value" in a map. */
 static int bench_set(const char *text) {
@@ -191,6 +208,20 @@ static int bench_make(const ResourceType *type, const char *name, const char *co
 }
 
 #define FIELDS(...) ((const char *const[]) { __VA_ARGS__ __VA_OPT__(,) NULL })
+
+/* Another resource of the kind, which is in the graph as well. */
+static int bench_neighbour(const ResourceType *type, const char *name) {
+        Vertex *v = calloc(1, sizeof(Vertex));
+        int r;
+
+        if (!bench.neighbours.by_name) {
+                bench.neighbours = (KindSet) { .type = type, .by_name = map_new() };
+                bench.manager.kinds = map_new();
+                (void) map_put(bench.manager.kinds, type->kind, &bench.neighbours);
+        }
+        r = resource_new(&v->resource, type, &bench.host, name, (Pos) { .file = "site.mcl", .line = 9, .column = 1 });
+        return r < 0 ? r : map_put(bench.neighbours.by_name, name, v);
+}
 
 static int bench_watch(void) {
         int r = 0;
@@ -266,6 +297,7 @@ static void check_file(const char *name, const char *want) {
 
 static inline void kind_test_unused(void) {
         (void) bench_make;
+        (void) bench_neighbour;
         (void) bench_watch;
         (void) bench_run;
         (void) bench_apply;

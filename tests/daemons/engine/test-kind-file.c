@@ -2,57 +2,13 @@
 
 /* Files: drift is found, repaired, and then there is none; what cannot be, and what must not be. */
 
-#include <dirent.h>
 #include <sys/xattr.h>
 
 #include "daemons/engine/file-mode.h"
+#include "daemons/engine/file-path.h"
 #include "daemons/engine/safe-path.h"
-#include "tests/daemons/engine/kind-test.h"
-
-extern const ResourceType file_type;
-
-static mode_t mode_of(const char *name) {
-        struct stat st;
-        return lstat(in_dir(name), &st) < 0 ? 0 : st.st_mode & 07777;
-}
-
-static bool exists(const char *name) {
-        struct stat st;
-        return lstat(in_dir(name), &st) >= 0;
-}
-
-/* Nothing of ours is left lying about. */
-static unsigned n_entries(const char *name) {
-        DIR *d = opendir(in_dir(name));
-        unsigned n = 0;
-
-        for (const struct dirent *e; d && (e = readdir(d));)
-                n += !streq(e->d_name, ".") && !streq(e->d_name, "..");
-        if (d)
-                (void) closedir(d);
-        return n;
-}
-
-/* Looks (finds drift, changes nothing), applies, looks again. */
-static void converge(const char *name, const char *const *fields) {
-        CHECK_INT(bench_make(&file_type, name, fields), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        if (bench.diag.message)
-                TEST_FAIL("%s", bench.diag.message);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        CHECK_INT(bench_apply(false), CHECK_OK);
-}
-
-static void fails(const char *name, const char *const *fields, int error) {
-        CHECK_INT(bench_make(&file_type, name, fields), 0);
-        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
-        CHECK_INT(bench_apply(true), error);
-        CHECK(bench.diag.message);
-        CHECK_INT(bench.diag.pos.line, 3);
-}
+#include "tests/daemons/engine/file-test.h"
+#include "tests/names-service.h"
 
 TEST(content) {
         BENCH();
@@ -80,7 +36,7 @@ TEST(content) {
 
 TEST(content_of_any_length_is_compared_to_its_end) {
         BENCH();
-        size_t sizes[] = { 1, 16383, 16384, 16385, 32768, 100000 };
+        size_t sizes[] = { 1, 65535, 65536, 65537, 131072, 1000000 };
 
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
                 _cleanup_free_ char *text = malloc(sizes[i] + 20);
@@ -191,6 +147,63 @@ TEST(source_and_fragments) {
         converge(in_dir("f"), FIELDS("state=exists", list));
         check_file("f", "zero one two one ");
         fails(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "no")), -ENOENT);
+        CHECK_STR(strstr(bench.diag.message, "cannot open fragment"), bench.diag.message);
+        fails(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "d")), -EISDIR);
+        fails(in_dir("f"), FIELDS("state=exists", field_in_dir("source", "d")), -EISDIR);
+}
+
+/* Whichever way the paths lead there. */
+TEST(a_file_is_no_fragment_of_itself) {
+        static const char *const fragments[] = {
+                "d/../f", "./f", "l/f", "l/../f", "link-to-f", "d/../", "l/", "d/up/",
+        };
+        BENCH();
+
+        make_dir("d");
+        CHECK_INT(symlink(".", in_dir("l")), 0);
+        CHECK_INT(symlink("f", in_dir("link-to-f")), 0);
+        CHECK_INT(symlink("..", in_dir("d/up")), 0);
+        put_file("f", "x");
+        for (size_t i = 0; i < ELEMENTSOF(fragments); i++) {
+                /* Some are seen through without looking at the disk. */
+                int r = bench_make(&file_type, in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", fragments[i])));
+                if (r >= 0) {
+                        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
+                        r = bench_apply(true);
+                }
+                if (r >= 0 || !bench.diag.message || !strstr(bench.diag.message, "inside a frag"))
+                        TEST_FAIL("%s: %d (%s)", fragments[i], r, bench.diag.message);
+        }
+        check_file("f", "x");
+        /* The same file by another name is another file. */
+        CHECK_INT(link(in_dir("f"), in_dir("d/g")), 0);
+        converge(in_dir("h"), FIELDS("state=exists", field_in_dir("fragments", "d/g")));
+        check_file("h", "x");
+}
+
+TEST(fragments_that_are_large_or_many) {
+        BENCH();
+        enum { SIZE = 200000, N = 300 };
+        _cleanup_free_ char *text = malloc(SIZE + 1), *list = malloc(N * 8 + 1);
+
+        make_dir("d");
+        memset(text, 'l', SIZE);
+        text[SIZE] = '\0';
+        put_file("d/large", text);
+        for (unsigned i = 0; i < N; i++) {
+                char name[20];
+                (void) snprintf(name, sizeof(name), "d/s%03u", i);
+                (void) snprintf(list + i * 4, 5, "%03u\n", i);
+                put_file(name, list + i * 4);
+        }
+        put_file("d/.mgmt-0123456789abcdef", "one that is just being made");
+        CHECK_INT(mkfifo(in_dir("d/fifo"), 0600), 0);
+        converge(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "d/")));
+        _cleanup_free_ char *got = NULL;
+        size_t size;
+        REQUIRE(read_file_at(AT_FDCWD, in_dir("f"), 1 << 20, &got, &size) >= 0);
+        CHECK_INT(size, SIZE + N * 4);
+        CHECK(memcmp(got, text, SIZE) == 0 && memcmp(got + SIZE, list, N * 4) == 0);
 }
 
 TEST(links) {
@@ -330,6 +343,70 @@ TEST(owner_and_group) {
         CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 65534);
         fails(in_dir("f"), FIELDS("state=exists", "owner=nosuchuser"), -ESRCH);
         fails(in_dir("f"), FIELDS("state=exists", "group=4000000000"), -ESRCH);
+        /* The link, not what it points to. */
+        converge(in_dir("l"), FIELDS("state=exists", "symlink=true", "source=f", "owner=65534"));
+        CHECK_INT(chown(in_dir("f"), 0, 0), 0);
+        CHECK_INT(lchown(in_dir("l"), 1, 1), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK(lstat(in_dir("l"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 1);
+        CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 0);
+        converge(in_dir("d/"), FIELDS("state=exists", "owner=nobody", "mode=2750"));
+        CHECK_INT(mode_of("d"), 02750);
+}
+
+TEST(a_slow_directory_service_holds_nobody_up) {
+        BENCH();
+        struct stat st;
+
+        put_file("f", "x");
+        names_delay_msec = 200;
+        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists", "owner=far", "group=farers")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(begin_apply(), CHECK_PENDING);
+        file_type.cancel(bench.r);
+        CHECK_INT(begin_apply(), CHECK_PENDING);
+        names_delay_msec = 0;
+        CHECK_INT(finish_apply(), geteuid() == 0 ? CHECK_CHANGED : -EPERM);
+        CHECK(stat(in_dir("f"), &st) >= 0 && (geteuid() != 0 || (st.st_uid == 5000 && st.st_gid == 5001)));
+        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists", "owner=sick")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(true), -EIO);
+        CHECK_STR(bench.diag.message, "cannot find out about user 'sick': Input/output error");
+}
+
+static void check_context(const char *name, const char *want) {
+        char value[100] = {};
+        ssize_t n = lgetxattr(in_dir(name), "security.selinux", value, sizeof(value) - 1);
+
+        CHECK_STR(n < 0 ? "" : value, want);
+}
+
+TEST(security_contexts) {
+        BENCH();
+
+        put_file("f", "x");
+        if (lsetxattr(in_dir("f"), "security.selinux", "a_t", 4, 0) < 0)
+                TEST_SKIP("security contexts cannot be set here");
+        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists", "selinux=a_t")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);                         /* the NUL at its end does not count */
+        converge(in_dir("f"), FIELDS("state=exists", "selinux=b_t"));
+        check_context("f", "b_t");
+        converge(in_dir("f"), FIELDS("state=exists", "content=y"));
+        check_context("f", "b_t");                                      /* what is not said stays, also with a new content */
+        converge(in_dir("f"), FIELDS("state=exists", "content=z", "selinux=c_t"));
+        check_context("f", "c_t");
+        converge(in_dir("f"), FIELDS("state=exists", "selinux="));
+        check_context("f", "");
+        converge(in_dir("d/"), FIELDS("state=exists", "selinux=d_t"));
+        check_context("d", "d_t");
+        converge(in_dir("l"), FIELDS("state=exists", "symlink=true", "source=f", "selinux=l_t"));
+        check_context("l", "l_t");
+        check_context("f", "");
+        CHECK_INT(lremovexattr(in_dir("d"), "security.selinux"), 0);
+        CHECK_INT(lremovexattr(in_dir("l"), "security.selinux"), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_context("l", "l_t");
 }
 
 TEST(dirname_and_basename) {
@@ -384,7 +461,21 @@ TEST(validate) {
                 { "/f", "mode=999" },
                 { "/f", "mode=10000" },
                 { "/f", "fragments=x" },
+                { "/f", "state=absent", "selinux=x" },
+                { "/f", "source=/s", "recurse=true" },
+                { "/d/", "source=/s/" },
+                { "/d/", "purge=true" },
+                { "/f", "purge=true", "recurse=true" },
+                { "/f", "symlink=true", "recurse=true" },
+                { "/", "purge=true", "recurse=true" },
+                { "/x/../", "purge=true", "recurse=true" },
+                { "/", "source=/s/", "recurse=true" },
+                { "/d/sub/", "source=/d/", "recurse=true" },
+                { "/d/", "source=/d/sub/", "recurse=true" },
+                { "/d/", "source=/x/../d/./", "recurse=true" },
                 { "/f", "fragments=/f" },
+                { "/f", "fragments=/x/../f" },
+                { "/d/./f", "fragments=/x/..//d/" },
                 { "/d/f", "fragments=/d/" },
                 { "$f" },
         };
@@ -424,6 +515,35 @@ TEST(modes) {
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 if (file_mode_parse(bad[i].text, 0, &mode) >= 0)
                         TEST_FAIL("'%s' is taken", bad[i].text);
+}
+
+TEST(paths_as_text) {
+        static const struct {
+                const char *path, *tidy, *top;
+                bool inside;
+        } cases[] = {
+                { "/", "", "/", true },
+                { "/a/b/", "/a/b", "/a", true },
+                { "/a/b", "/a/b", "/a/b/", true },
+                { "//a/./b/../c", "/a/c", "/a//", true },
+                { "/a/bc", "/a/bc", "/a/b", false },
+                { "/a", "/a", "/a/b", false },
+                { "/../../a", "/a", "/", true },
+                { "/a/b/../../..", "", "/a", false },
+                { "/x/a/b", "/x/a/b", "/a/b", false },
+                { "/a/..b", "/a/..b", "/a/", true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *tidy = path_tidy(cases[i].path);
+                CHECK_STR(tidy, cases[i].tidy);
+                if (path_is_inside(cases[i].path, cases[i].top) != cases[i].inside)
+                        TEST_FAIL("%s in %s", cases[i].path, cases[i].top);
+        }
+        CHECK_STR(path_below("/a/b", "/a"), "b");
+        CHECK_STR(path_below("/a", "/a"), "");
+        CHECK_STR(path_below("/ab", "/a"), NULL);
+        CHECK_STR(path_below("/ab", ""), "ab");
 }
 
 TEST(watch) {
@@ -482,7 +602,8 @@ TEST(what_it_wants_before_it) {
                 { "/a/b/c", "content=", "/a/b/|/a/|/" },
                 { "/a/b/", "state=", "/a/|/" },
                 { "/", "state=", "" },
-                { "/a/f", "fragments=/x /y", "/x,/y,/a/,/" },
+                { "/a/f", "fragments=/x /y", "/x,/y|/a/|/" },
+                { "/a/f", "source=/x", "/x|/a/|/" },
         };
         BENCH();
 
