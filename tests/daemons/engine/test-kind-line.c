@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* line: blocks of whole lines come and go, and nothing else in the file changes. */
+
+#include "tests/daemons/engine/file-test.h"
+#include "tests/names-service.h"
+
+extern const ResourceType line_type;
+
+static int make(const char *state, const char *content, const char *more) {
+        char text[200];
+
+        (void) snprintf(text, sizeof(text), "content=%s", content);
+        return bench_make(&line_type, "l", FIELDS(field_in_dir("file", "f"), state, text, more));
+}
+
+/* before and after: what is in the file, NULL if it is not there; equal ones need no change. */
+TEST(lines) {
+        static const struct {
+                const char *state, *content, *more, *before, *after;
+        } cases[] = {
+                { "state=exists", "b", NULL, NULL, "b\n" },
+                { "state=exists", "b", NULL, "", "b\n" },
+                { "state=exists", "b", NULL, "a\n", "a\nb\n" },
+                { "state=exists", "b", NULL, "a", "a\nb\n" },
+                { "state=exists", "b", NULL, "a\nb\nc\n", "a\nb\nc\n" },
+                { "state=exists", "b", NULL, "a\nb", "a\nb" },
+                { "state=exists", "b", NULL, "ab\nbc\n b\n", "ab\nbc\n b\nb\n" },
+                { "state=exists", "b\nc", NULL, "a\nb\nx\nc\n", "a\nb\nx\nc\nb\nc\n" },
+                { "state=exists", "b\nc", NULL, "a\nb\nc", "a\nb\nc" },
+                { "state=exists", "b\n", NULL, "b\n", "b\nb\n\n" },
+                { "state=exists", "b\n", NULL, "b\n\n", "b\n\n" },
+                { "state=exists", " b\n", "trim=true", "b\n", "b\n" },
+                { "state=exists", "", NULL, NULL, NULL },
+                { "state=exists", " \n", "trim=true", "a\n", "a\n" },
+                { "state=absent", "b", NULL, NULL, NULL },
+                { "state=absent", "b", NULL, "a\nc\n", "a\nc\n" },
+                { "state=absent", "b", NULL, "b\na\nb\nb\nc", "a\nc" },
+                { "state=absent", "b", NULL, "a\nb", "a\n" },
+                { "state=absent", "b", NULL, "b", "" },
+                { "state=absent", "b\nc", NULL, "b\nb\nc\nc\n", "b\nc\n" },
+                { "state=absent", "b", NULL, "xb\nb x\n", "xb\nb x\n" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                BENCH();
+                unsigned before = test_failures;
+                bool changes = !streq_ptr(cases[i].before, cases[i].after);
+                if (cases[i].before) {
+                        put_file("f", cases[i].before);
+                        CHECK_INT(chmod(in_dir("f"), 0640), 0);
+                }
+                CHECK_INT(make(cases[i].state, cases[i].content, cases[i].more), 0);
+                CHECK_INT(bench_watch(), 0);
+                CHECK_INT(bench_apply(false), changes ? CHECK_CHANGED : CHECK_OK);
+                check_file("f", cases[i].before);
+                CHECK_INT(bench_apply(true), changes ? CHECK_CHANGED : CHECK_OK);
+                check_file("f", cases[i].after);
+                /* Taking a block away may bring another together. */
+                if (!(streq(cases[i].state, "state=absent") && strchr(cases[i].content, '\n')))
+                        CHECK_INT(bench_apply(true), CHECK_OK);
+                if (cases[i].after)
+                        CHECK_INT(mode_of("f"), cases[i].before ? 0640 : 0600);
+                CHECK_INT(n_entries(""), cases[i].after != NULL);
+                if (test_failures > before)
+                        printf("# case %zu\n", i);
+        }
+}
+
+TEST(what_is_wrong_is_said) {
+        BENCH();
+
+        CHECK_INT(make("state=exists", "b", NULL), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_DIFFERENCES("content: b\n");
+        make_dir("f");
+        CHECK_INT(bench_apply(true), -EISDIR);
+        CHECK(bench.diag.message);
+        CHECK_INT(bench_make(&line_type, "l", FIELDS(field_in_dir("file", "no/f"), "state=exists", "content=x")), 0);
+        CHECK_INT(bench_apply(true), -ENOENT);
+}
+
+TEST(a_change_from_outside_is_seen) {
+        BENCH();
+
+        CHECK_INT(make("state=exists", "b", NULL), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        bench_run(10000);
+        bench.n_changed = 0;
+        put_file("f", "a\n");
+        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
+                bench_run(10000);
+        CHECK(bench.n_changed > 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("f", "a\nb\n");
+}
+
+TEST(homes) {
+        BENCH();
+
+        CHECK_INT(bench_make(&line_type, "l", FIELDS("file=~nobody there/f", "state=exists", "content=x")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(true), -ESRCH);
+        for (int i = 0; i < 200 && bench.n_watch_failed == 0; i++)
+                bench_run(10000);
+        CHECK_INT(bench.n_watch_failed, 1);
+        names_delay_msec = 50;
+        CHECK_INT(bench_make(&line_type, "l", FIELDS("file=~far/no/such/f", "state=absent", "content=x")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench.n_armed, 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        names_delay_msec = 0;
+        for (int i = 0; i < 200 && bench.n_armed == 0; i++)
+                bench_run(10000);
+        CHECK_INT(bench.n_armed, 1);
+        CHECK_INT(bench_make(&line_type, "l", FIELDS("file=~/no/such/dir/f", "state=absent", "content=x")), 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+}
+
+TEST(validate) {
+        static const struct {
+                const char *file, *state;
+        } bad[] = { { "file=f", "state=exists" }, { "file=/f/", "state=exists" }, { "file=~f", "state=exists" }, { "file=/f", "state=" },
+                    { "file=/f", "state=present" }, { "file=", "state=exists" } };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                if (bench_make(&line_type, "l", FIELDS(bad[i].file, bad[i].state, "content=x")) >= 0)
+                        TEST_FAIL("%s, %s is taken", bad[i].file, bad[i].state);
+}
+
+TEST_MAIN()
