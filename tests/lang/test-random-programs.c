@@ -7,7 +7,7 @@
  *
  * A program follows from its seed. Of every run some are always the same and some are new; what breaks is made shorter, and is
  * found again with MGMT_SEED=…, which runs that program alone and tells it step by step. MGMT_PROGRAMS=… makes it as many new
- * ones as wanted, MGMT_WAVES=… as many waves in the test of memory. */
+ * ones as wanted. */
 
 #include <time.h>
 
