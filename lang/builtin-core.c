@@ -153,24 +153,33 @@ static int op_not(const BuiltinCall *call, const Value *args, size_t n, Value *r
         return 0;
 }
 
+/* On what an operator works, where its type leaves that open. */
+typedef enum Works {
+        WORKS_ON_BOOL           = 0,            /* its type says so */
+        WORKS_ON_NUMBERS        = 1 << 0,
+        WORKS_ON_STRINGS        = 1 << 1,
+        WORKS_ON_ALL_BUT_FUNC   = 1 << 2,
+} Works;
+
 static const struct {
         const char *name;
         Operands operands;
+        unsigned works;
         BuiltinEval *eval;
 } operators[] = {
-        { "+", OPERANDS_SAME, op_add },
-        { "-", OPERANDS_SAME, op_subtract },
-        { "*", OPERANDS_SAME, op_multiply },
-        { "/", OPERANDS_DIVIDE, op_divide },
-        { "==", OPERANDS_COMPARE, op_equal },
-        { "!=", OPERANDS_COMPARE, op_differ },
-        { "<", OPERANDS_COMPARE, op_less },
-        { ">", OPERANDS_COMPARE, op_greater },
-        { "<=", OPERANDS_COMPARE, op_less_equal },
-        { ">=", OPERANDS_COMPARE, op_greater_equal },
-        { "and", OPERANDS_BOOL, op_and },
-        { "or", OPERANDS_BOOL, op_or },
-        { "not", OPERANDS_NOT, op_not },
+        { "+",   OPERANDS_SAME,    WORKS_ON_NUMBERS | WORKS_ON_STRINGS, op_add },
+        { "-",   OPERANDS_SAME,    WORKS_ON_NUMBERS, op_subtract },
+        { "*",   OPERANDS_SAME,    WORKS_ON_NUMBERS, op_multiply },
+        { "/",   OPERANDS_DIVIDE,  WORKS_ON_NUMBERS, op_divide },
+        { "==",  OPERANDS_COMPARE, WORKS_ON_ALL_BUT_FUNC, op_equal },
+        { "!=",  OPERANDS_COMPARE, WORKS_ON_ALL_BUT_FUNC, op_differ },
+        { "<",   OPERANDS_COMPARE, WORKS_ON_NUMBERS, op_less },
+        { ">",   OPERANDS_COMPARE, WORKS_ON_NUMBERS, op_greater },
+        { "<=",  OPERANDS_COMPARE, WORKS_ON_NUMBERS, op_less_equal },
+        { ">=",  OPERANDS_COMPARE, WORKS_ON_NUMBERS, op_greater_equal },
+        { "and", OPERANDS_BOOL,    WORKS_ON_BOOL, op_and },
+        { "or",  OPERANDS_BOOL,    WORKS_ON_BOOL, op_or },
+        { "not", OPERANDS_NOT,     WORKS_ON_BOOL, op_not },
 };
 
 static const char *const operator_types[_OPERANDS_MAX] = {
@@ -181,12 +190,42 @@ static const char *const operator_types[_OPERANDS_MAX] = {
         [OPERANDS_NOT] = "func(op str, a bool) bool",
 };
 
-static size_t find_operator(Value name) {
+static size_t find_symbol(const char *name) {
         size_t i = 0;
 
-        while (i < ELEMENTSOF(operators) && !streq(operators[i].name, value_cstr(name)))
+        while (i < ELEMENTSOF(operators) && !streq(operators[i].name, name))
                 i++;
         return i;
+}
+
+static size_t find_operator(Value name) {
+        return find_symbol(value_cstr(name));
+}
+
+static bool holds_func(const Type *t) {
+        if (t->kind == TYPE_FUNC || (t->key && holds_func(t->key)) || (t->element && holds_func(t->element)))
+                return true;
+        for (uint32_t i = 0; i < t->n_fields; i++)
+                if (holds_func(t->fields[i].type))
+                        return true;
+        return false;
+}
+
+static int operator_check(const BuiltinCall *call, Diag *reterr) {
+        size_t i = find_symbol(call->field);
+
+        if (i == ELEMENTSOF(operators) || operators[i].works == WORKS_ON_BOOL)
+                return 0;
+        const Type *t = call->type->fields[1].type;
+        unsigned works = operators[i].works;
+        bool ok = works & WORKS_ON_ALL_BUT_FUNC
+                          ? !holds_func(t)
+                          : ((t->kind == TYPE_INT || t->kind == TYPE_FLOAT) && (works & WORKS_ON_NUMBERS)) ||
+                                    (t->kind == TYPE_STR && (works & WORKS_ON_STRINGS)) || t->kind == TYPE_UNKNOWN;
+        if (ok)
+                return 0;
+        return diag_set(reterr, (Pos) {}, -EINVAL, "operator `%s` does not work on %s", operators[i].name,
+                        works & WORKS_ON_ALL_BUT_FUNC ? "func" : type_kind_name(t->kind));
 }
 
 static int operator_infer(Arena *arena, const BuiltinArg *args, size_t n, const Type **ret, Diag *reterr) {
@@ -449,7 +488,8 @@ const Builtin core_builtins[] = {
           .fits = lookup_fits, .check = lookup_check, .eval = lookup_eval, .flags = BUILTIN_PURE,
           .doc = "An element of a list or map: list[index], map[key]." },
         { .name = "_operator", .signature = "func(op str, a ?1, b ?2) ?3", .infer = operator_infer, .n_args_max = 3,
-          .fits = operator_fits, .eval = operator_eval, .choose = operator_choose, .flags = BUILTIN_PURE, .doc = "An operator." },
+          .fits = operator_fits, .check = operator_check, .eval = operator_eval, .choose = operator_choose,
+          .flags = BUILTIN_PURE | BUILTIN_TAKES_SYMBOL, .doc = "An operator." },
         { .name = "_struct_lookup", .signature = "func(struct ?1, field str) ?2", .infer = field_infer, .n_args_max = 2,
           .fits = field_fits, .check = field_check, .eval = field_eval, .flags = BUILTIN_PURE | BUILTIN_TAKES_FIELD,
           .doc = "A field of a struct: st->field." },

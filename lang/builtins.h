@@ -23,7 +23,7 @@ typedef struct BuiltinArg {
 typedef struct BuiltinCall {
         const Builtin *builtin;
         const Type *type;       /* what unification made of the signature */
-        const char *field;      /* BUILTIN_TAKES_FIELD: that name */
+        const char *field;      /* BUILTIN_TAKES_FIELD, BUILTIN_TAKES_SYMBOL: that name */
         const char *base;       /* directory of the module that imported the function, with trailing slash */
         const void *host;       /* LangHost of the program */
         bool early;             /* computed ahead of time: nothing outside may be asked */
@@ -35,10 +35,11 @@ enum {
 
 typedef enum BuiltinFlags {
         BUILTIN_PURE            = 1 << 0,       /* equal arguments give equal results: may be computed early */
-        BUILTIN_PER_ELEMENT     = 1 << 2,       /* not evaluated: the function graph calls a function per element, see each */
         BUILTIN_TAKES_FIELD     = 1 << 1,       /* the second argument is the name of a field, known by syntax */
+        BUILTIN_PER_ELEMENT     = 1 << 2,       /* not evaluated: the function graph calls a function per element, see each */
         BUILTIN_SOURCE          = 1 << 3,       /* not evaluated: its value comes from outside, by a SourceType of its name */
         BUILTIN_AT_ONCE         = 1 << 4,       /* with SOURCE: says one value at once and none later, so templates may ask it */
+        BUILTIN_TAKES_SYMBOL    = 1 << 5,       /* the first argument is an operator, known by syntax */
 } BuiltinFlags;
 
 /* What is made of the results of a function that is called for each element. */

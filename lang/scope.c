@@ -212,8 +212,11 @@ static int resolve_named_call(Program *p, Expr *e, Scope *s) {
                         return program_oom(p);
                 callee->builtin = d->builtin;
                 callee->base = d->base;
-                if ((d->builtin->flags & BUILTIN_TAKES_FIELD) && e->call.args.n > 1 && e->call.args.items[1]->kind == EXPR_STR)
-                        callee->field = e->call.args.items[1]->str.text;
+                if (d->builtin->flags & (BUILTIN_TAKES_FIELD | BUILTIN_TAKES_SYMBOL)) {
+                        uint32_t i = d->builtin->flags & BUILTIN_TAKES_FIELD ? 1 : 0;
+                        if (e->call.args.n > i && e->call.args.items[i]->kind == EXPR_STR)
+                                callee->field = e->call.args.items[i]->str.text;
+                }
                 e->call.callee = callee;
                 return 0;
         }

@@ -935,6 +935,8 @@ static int give_type(Unify *u, const Invariant *i, const Type *t) {
                 BuiltinCall call = { .builtin = e->builtin, .type = t, .field = e->field ?: "", .base = e->base,
                                      .host = &u->program->host };
                 e->builtin->check(&call, &error);
+                if (error.error < 0 && (e->builtin->flags & BUILTIN_TAKES_SYMBOL))
+                        return program_fail(u->program, e->pos, "%s", error.message ?: "?");
         }
         if (error.error < 0)
                 return program_fail(u->program, e->pos, "error setting type: %s, error: %s", invariant_text(u, i),
