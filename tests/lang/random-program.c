@@ -146,7 +146,9 @@ static Name *new_name(Writer *w, const char *text, NameIs is, Kind kind, bool pl
                 return &spare;
         Name *n = &w->names[w->n_names++];
         *n = (Name) { .is = is, .kind = kind, .plain = plain };
-        strncpy(n->text, text, NAME_SIZE - 1);
+        size_t size = strnlen(text, NAME_SIZE - 1);
+        memcpy(n->text, text, size);
+        n->text[size] = '\0';
         return n;
 }
 
