@@ -10,6 +10,7 @@
 #include "daemons/engine/arming.h"
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/semaphore.h"
 
 enum {
         FALLBACK_POLL_SEC = 30,
@@ -176,6 +177,8 @@ static void wait_for_watch(Scheduler *s, Vertex *v, Diag *diag) {
         v->watch_waits = true;
         v->starved = true;
         vertex_unlist(v);       /* a hook that reports a change and then waits would be called for ever */
+        semaphores_pass_on(v, &s->ready);
+        scheduler_kick(s);
         scheduler_set_state(s, v, VERTEX_WAITING);
         if (scheduler_block(s, v))
                 return;
@@ -199,6 +202,8 @@ void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag) {
         attempt_cancel(s, v);
         unwatch(v);
         vertex_unlist(v);
+        semaphores_pass_on(v, &s->ready);       /* it may have been woken because one was free */
+        scheduler_kick(s);
         if (error == -ENOSPC && !v->polled) {
                 fall_back_to_polling(s, v, diag);
                 return;

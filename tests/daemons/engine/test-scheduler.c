@@ -477,4 +477,17 @@ TEST(many_predecessors_cost_no_more_than_their_number) {
         CHECK_INT(e.m->scheduler.n_unsettled, 0);
 }
 
+/* The one that was woken fails before its turn comes: the next must have the chance. */
+TEST(a_semaphore_is_not_lost_with_who_was_woken) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:pending,sema=x,noautogroup b:sema=x,noautogroup c:sema=x,noautogroup"), 0);
+        run(&e);
+        CHECK_TRACE("a?");
+        resource_watch_failed(find_vertex(&e, "a")->resource, -EIO, NULL);
+        resource_watch_failed(find_vertex(&e, "b")->resource, -EIO, NULL);
+        run(&e);
+        CHECK_TRACE("a/ c");
+}
+
 TEST_MAIN()
