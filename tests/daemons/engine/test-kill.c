@@ -474,8 +474,8 @@ static void judge_kill(Judge *j, const Due before[LETTERS]) {
         for (unsigned x = 0; x < LETTERS; x++) {
                 Seen *s = &j->seen[x];
                 s->maybe = s->maybe || s->running;
-                if (s->maybe || x == j->last_success)
-                        notify(j, x, DUE_MAY);
+                /* Also of those that are not running: the journal is written before the log. */
+                notify(j, x, DUE_MAY);
                 s->running = false;
                 s->last = UNKNOWN;
         }
