@@ -3,6 +3,7 @@
 /* Channels over real sockets. Most cases have both ends in one loop; the listener that is killed runs in a process of its own
  * (this program with --listener), and peers that misbehave are bare ZeroMQ or AF_UNIX sockets. */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -675,15 +676,18 @@ TEST(flood_starves_nobody) {
 
 /* Adds up what /proc/self/task/…/status says in a line; hexadecimal ones are ANDed. Only other threads than the first. */
 static unsigned long long thread_status(const char *field, bool hexadecimal, unsigned *ret_n) {
-        char path[64], line[256];
         unsigned long long sum = hexadecimal ? ~0ULL : 0;
-        pid_t self = getpid();
+        DIR *tasks = opendir("/proc/self/task");
+        char path[64], line[256];
 
         *ret_n = 0;
-        for (pid_t tid = self + 1; tid < self + 2000; tid++) {
+        for (const struct dirent *task; tasks && (task = readdir(tasks));) {
+                long tid = strtol(task->d_name, NULL, 10);
                 FILE *f;
 
-                snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+                if (tid <= 0 || tid == getpid())
+                        continue;
+                snprintf(path, sizeof(path), "/proc/self/task/%ld/status", tid);
                 f = fopen(path, "re");
                 if (!f)
                         continue;
@@ -700,6 +704,8 @@ static unsigned long long thread_status(const char *field, bool hexadecimal, uns
                 }
                 fclose(f);
         }
+        if (tasks)
+                closedir(tasks);
         return sum;
 }
 

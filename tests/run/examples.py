@@ -25,9 +25,10 @@ def here(s, text):
 
 
 def converge(s, program):
-    """Twice: what the second run changes is not idempotent, or was not kept. Exec and print act at each start."""
+    """Twice: what the second run changes is not idempotent, or was not kept. Exec and print act at each start. The engine has to be
+    right for a moment, in which values that resources have published reach the program."""
     for n in (1, 2):
-        with Run(s, "--prefix", s.at("prefix"), "--converger-timeout=0", "--converged-exit", program) as run:
+        with Run(s, "--prefix", s.at("prefix"), "--converger-timeout=1", "--converged-exit", program) as run:
             check_equal(run.wait_end(), 0, f"exit status of run {n}")
             errors = [e for e in run.events if e.get("priority", 6) <= 3]
             check(not errors, f"run {n} has errors: {errors}")
