@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "daemons/engine/account-tool.h"
+#include "daemons/engine/local-host.h"
 
 enum { NAME_LENGTH_MAX = 31, SAID_MAX = 64 * 1024 };
 
@@ -34,6 +35,31 @@ static int last_line(const StrBuf *b, const char **ret) {
         return (int) MIN(end - begin, (size_t) 300);
 }
 
+static void look_at_files(const Resource *r, struct stat ret[static 2]) {
+        static const char *const names[] = { "passwd", "group" };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                ret[i] = (struct stat) {};
+                if (asprintf(&path, "%s/%s", local_host_etc(r), names[i]) < 0)
+                        path = NULL;
+                else
+                        (void) stat(path, &ret[i]);
+        }
+}
+
+static bool files_changed(const AccountTool *t) {
+        struct stat now[ELEMENTSOF(t->files)];
+
+        look_at_files(t->resource, now);
+        for (size_t i = 0; i < ELEMENTSOF(now); i++)
+                if (now[i].st_ino != t->files[i].st_ino || now[i].st_mtim.tv_sec != t->files[i].st_mtim.tv_sec ||
+                    now[i].st_mtim.tv_nsec != t->files[i].st_mtim.tv_nsec || now[i].st_size != t->files[i].st_size)
+                        return true;
+        return false;
+}
+
 static void on_end(Child *c, ChildResult *result, void *userdata) {
         AccountTool *t = userdata;
         _cleanup_(diag_done) Diag diag = {};
@@ -48,6 +74,12 @@ static void on_end(Child *c, ChildResult *result, void *userdata) {
                                    size > 0 ? ": " : "", size, line);
         }
         t->child = child_free(c);
+        if (r < 0 && files_changed(t)) {
+                (void) resource_waiting(t->resource, "somebody else is changing users or groups");
+                resource_finish(t->resource, -EAGAIN, NULL);
+                resource_changed(t->resource);
+                return;
+        }
         resource_finish(t->resource, r, &diag);
 }
 
@@ -67,6 +99,7 @@ int account_tool_run(AccountTool *t, Resource *r, char *const *argv, Diag *reter
         account_tool_cancel(t);
         t->resource = r;
         t->program = argv[0];
+        look_at_files(r, t->files);
         k = child_start(&t->child, r->host->event, &spec, on_end, t, &diag);
         if (k < 0)
                 return resource_error(r, reterr, k, "%s: %s", argv[0], diag.message ? diag.message : "cannot be started");

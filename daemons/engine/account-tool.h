@@ -3,6 +3,8 @@
 
 /* useradd and its like, which know how the files of users and groups are changed: one call is the end of an attempt. */
 
+#include <sys/stat.h>
+
 #include "common/resource.h"
 #include "common/sd/child.h"
 
@@ -10,10 +12,12 @@ typedef struct AccountTool {
         Resource *resource;
         const char *program;
         Child *child;           /* under way */
+        struct stat files[2];   /* the lists of users and groups when it was started */
 } AccountTool;
 
-/* CHECK_PENDING, or an error. The attempt ends with CHECK_CHANGED, or with an error that has the last line the program said. argv[0] is
- * static. */
+/* CHECK_PENDING, or an error. The attempt ends with CHECK_CHANGED, or with an error that has the last line the program said. If
+ * somebody else has changed the lists meanwhile (userdel does so in several steps) that is no failure: what is to be done may be
+ * something else by now, and is looked at again. argv[0] is static. */
 int account_tool_run(AccountTool *t, Resource *r, char *const *argv, Diag *reterr);
 void account_tool_cancel(AccountTool *t);
 
