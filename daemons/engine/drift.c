@@ -178,7 +178,7 @@ void drift_noticed(Vertex *root, bool drifted) {
 }
 
 char *drift_text(const Vertex *root, bool with_diffs) {
-        StrBuf b = {};
+        _cleanup_(strbuf_done) StrBuf b = {};
 
         for (size_t i = 0; i < vertex_n_members(root); i++) {
                 const Vertex *v = vertex_member((Vertex *) root, i);
@@ -191,7 +191,5 @@ char *drift_text(const Vertex *root, bool with_diffs) {
                         strbuf_printf(&b, "%s[%s] ", vertex_kind(v), vertex_name(v));
                 strbuf_puts(&b, text);
         }
-        if (b.size == 0)
-                return NULL;
-        return strbuf_take(&b);
+        return b.size > 0 ? strbuf_take(&b) : NULL;
 }
