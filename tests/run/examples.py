@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What we show newcomers works: every program in examples/ and the one in the README converge, and have nothing to do then."""
+"""What we show newcomers works: every program in examples/ and the one in the README converge, and have nothing to do then.
+
+They run on this very machine. Those that would change it stand in examples/system/, which only tests/system runs, in its container."""
 
 import os
 import re
@@ -24,6 +26,19 @@ def here(s, text):
     return s.program(text.replace("/tmp/", "$SCRATCH/").replace('"8080"', f'"{free_port()}"'))
 
 
+# What a program may declare that runs here: nothing of it outlives the test's directory.
+HARMLESS = {"exec", "file", "http:server", "http:server:file", "kv", "print", "test", "value", "virt"}
+
+
+def check_harmless(name, text):
+    """Also that nobody adds, one day, an example that changes the machine of whoever runs the tests."""
+    kinds = set(re.findall(r"^\s*([a-z][a-z0-9:]*) [^=\n]*\{$", text, re.MULTILINE)) - {"class", "for", "forkv", "func", "if", "else"}
+    kinds |= set(re.findall(r"^\s*([a-z][a-z0-9:]*) [^=\n]*\{\}$", text, re.MULTILINE))
+    check(kinds <= HARMLESS, f"{name} declares {kinds - HARMLESS}: a program that changes the machine belongs to examples/system/")
+    outside = [p for p in re.findall(r'^\s*file "(/[^"]*)"', text, re.MULTILINE) if not p.startswith("/tmp/")]
+    check(not outside, f"{name} writes to {outside}: only /tmp/ is replaced by the test's directory")
+
+
 def converge(s, program):
     """Twice: what the second run changes is not idempotent, or was not kept. Exec and print act at each start. The engine has to be
     right for a moment, in which values that resources have published reach the program."""
@@ -44,7 +59,9 @@ def examples(s):
     check("hello.mcl" in names, "there is no hello.mcl")
     for name in names:
         print(f"# {name}")
-        converge(s, here(s, read(os.path.join(folder, name))))
+        text = read(os.path.join(folder, name))
+        check_harmless(name, text)
+        converge(s, here(s, text))
 
 
 def readme(s):
