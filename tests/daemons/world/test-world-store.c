@@ -407,7 +407,7 @@ TEST(locks_of_others_are_waited_for_without_blocking) {
                 uint64_t before = now_usec();
 
                 (void) sd_event_run(p.event, 1000);
-                CHECK(now_usec() < before + 50000);
+                CHECK(now_usec() < before + 1000000);   /* whoever blocks does so until COMMIT; a busy machine does not take that long */
         }
         CHECK(!a.came);
         CHECK_INT(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
