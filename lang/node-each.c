@@ -123,17 +123,18 @@ static int move_elements(ElementsNode *all, const ValueMap *old, const ValueMap 
 
 static int sync_map(FuncGraph *g, ElementsNode *all, Value now) {
         Value old = all->now;
+        bool in_place = old.kind == TYPE_MAP && same_keys(old.m, now.m);       /* so that positions can be compared */
         int r = 0;
 
         if (old.kind != TYPE_MAP)
                 r = room_for(all, now.m->n);
-        else if (!same_keys(old.m, now.m))
+        else if (!in_place)
                 r = move_elements(all, old.m, now.m);
         if (r < 0)
                 return r;
         all->now = value_ref(now);
         for (uint32_t i = 0; i < now.m->n; i++)
-                if (old.kind != TYPE_MAP || old.m->n != now.m->n || !value_same(old.m->items[i].value, now.m->items[i].value))
+                if (!in_place || !value_same(old.m->items[i].value, now.m->items[i].value))
                         touch(g, all, i);
         value_done(&old);
         return 0;

@@ -200,6 +200,17 @@ TEST(a_map_keeps_the_bodies_of_its_keys) {
         CHECK_CHANGES(&r, 1, 0, 0, 0);
 }
 
+TEST(values_follow_their_keys_when_others_take_their_places) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$m = if $n == 42 { {"
+                          "\"a\" => 1, \"b\" => 2} } else { {\"b\" => 1, \"c\" => 2} }\n"
+                          "forkv $k, $v in $m {\n\ttest \"${k}\" {\n\t\tint64 => $v,\n\t}\n}\n"));
+        CHECK_CHANGES(&r, 2, 0, 0, 0);
+        CHECK_INT(step(&r, 1), 0);
+        CHECK_CHANGES(&r, 2, 1, 0, 0);  /* b is another, c comes, a goes */
+}
+
 TEST(what_failed_recovers) {
         _cleanup_(running_done) Running r = {};
 
