@@ -2,7 +2,10 @@
 #pragma once
 
 /* What a kind must be to be grouped into an http:server: a struct that begins with an HttpChild, whose ops are set by the kind's
- * init hook. The server asks its children in order; the first that accepts a request serves it. */
+ * init hook. The server asks its children in order; the first that accepts a request serves it.
+ *
+ * What a child sees has passed the server: the client is who it says it is, if the server asks for that, and a request that
+ * changes something does not come from a page of another site in somebody's browser. */
 
 #include "common/resource.h"
 #include "daemons/http/mhd.h"
@@ -10,8 +13,14 @@
 typedef struct HttpChild HttpChild;
 
 typedef struct HttpChildOps {
+        /* By method and path. Asked before the body is read, and again when the request is complete. */
         bool (*accepts)(HttpChild *c, const HttpRequest *q);
-        void (*serve)(HttpChild *c, HttpRequest *q);    /* answers, or holds the request back */
+
+        /* Answers, holds the request back, or begins a stream. What is held back or still being written when the resource is
+         * unwatched, the child ends. */
+        void (*serve)(HttpChild *c, HttpRequest *q);
+
+        uint64_t body_max;              /* bytes of a body that serve() wants to see; 0: none */
 } HttpChildOps;
 
 struct HttpChild {

@@ -11,6 +11,7 @@
 #include "common/strbuf.h"
 #include "daemons/http/address.h"
 #include "daemons/http/child.h"
+#include "daemons/http/cross-site.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/static-file.h"
 
@@ -78,18 +79,32 @@ static void log_request(const HttpServer *s, const HttpRequest *q) {
         log_debug("http:server[%s]: %s %s", s->resource.name, http_request_method(q), path.data ? path.data : "");
 }
 
-static void http_server_request(HttpRequest *q, void *userdata) {
-        HttpServer *s = userdata;
-
-        log_request(s, q);
+static HttpChild *child_for(const HttpServer *s, const HttpRequest *q) {
         for (size_t i = 0; i < s->resource.n_children; i++) {
                 HttpChild *c = (HttpChild *) s->resource.children[i];
-                if (c->ops->accepts(c, q)) {
-                        c->ops->serve(c, q);
-                        return;
-                }
+                if (c->ops->accepts(c, q))
+                        return c;
         }
-        if (s->root[0])
+        return NULL;
+}
+
+/* What clients whose requests will be refused send is not kept. */
+static uint64_t http_server_body_max(HttpRequest *q, void *userdata) {
+        const HttpChild *c = http_request_is_cross_site(q) ? NULL : child_for(userdata, q);
+
+        return c ? c->ops->body_max : 0;
+}
+
+static void http_server_request(HttpRequest *q, void *userdata) {
+        HttpServer *s = userdata;
+        HttpChild *c;
+
+        log_request(s, q);
+        if (http_request_is_cross_site(q))
+                http_request_reply_status(q, 403);
+        else if ((c = child_for(s, q)))
+                c->ops->serve(c, q);
+        else if (s->root[0])
                 serve_root(s, q);
         else
                 http_request_reply_status(q, 404);
@@ -122,6 +137,7 @@ static int http_server_watch(Resource *r, Diag *reterr) {
         HttpServer *s = (HttpServer *) r;
         HttpServing serving = {
                 .request = http_server_request,
+                .body_max = http_server_body_max,
                 .userdata = s,
                 .read_timeout_usec = timeout_usec(s, s->read_timeout),
                 .write_timeout_usec = timeout_usec(s, s->write_timeout),

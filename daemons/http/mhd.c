@@ -11,76 +11,17 @@
  *   same moment as the last bytes. So every connection has a source of ours that tells when the other side has hung up. */
 
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <time.h>
 
-#include <systemd/sd-event.h>
-
-#include "daemons/http/address.h"
-#include "daemons/http/mhd.h"
-#include "daemons/http/url.h"
+#include "daemons/http/mhd-private.h"
 
 enum {
         LISTEN_BACKLOG = 512,
         TIMER_ACCURACY_USEC = 1000,     /* pipelined requests wait for it */
         CROWDED_USEC = 50 * 1000,       /* an idle connection may stay so long where all places are taken */
-        CALLBACK_BLOCK = 8 * 1024,      /* bytes buffered for a body that is put together from pieces */
-};
-
-typedef enum Phase {
-        PHASE_READING,                  /* from the start, or from the last answer, until a request is complete */
-        PHASE_WRITING,                  /* from then on until it is answered; held back ones too */
-        PHASE_SHUT,                     /* out of time; its end is on the way */
-        _PHASE_MAX,
-} Phase;
-
-typedef struct HttpConnection {
-        HttpListener *listener;
-        HttpRequest *request;           /* the current one, owned by the library's hand-over pointer */
-        int fd;                         /* borrowed */
-        sd_event_source *hang_up;
-        bool hung_up;                   /* the other side sends nothing more */
-        Phase phase;
-        uint64_t since_usec;            /* when it entered the phase */
-        TAILQ_ENTRY(HttpConnection) entries;
-} HttpConnection;
-
-TAILQ_HEAD(ConnectionList, HttpConnection);
-
-struct HttpListener {
-        sd_event *event;
-        struct MHD_Daemon *daemon;
-        sd_event_source *io, *timer;
-        HttpServing serving;
-        struct ConnectionList connections[_PHASE_MAX];  /* each in order of since_usec */
-        unsigned n_connections;
-        unsigned n_hung_up;
-        unsigned n_active;              /* requests that were complete, but are not answered yet */
-        bool paused;                    /* nobody serves, but somebody may come */
-        bool resumed;                   /* requests were woken, and the library has not looked at them yet */
-        bool closing;
-        bool draining;
-        uint64_t drain_until_usec;      /* UINT64_MAX: for ever */
-        void (*drained)(HttpListener *l, void *userdata);
-        void *drained_userdata;
-};
-
-struct HttpRequest {
-        struct MHD_Connection *mhd;
-        HttpConnection *connection;
-        char *target;                   /* as it came */
-        char *path;                     /* NULL until the request is complete */
-        const char *method;             /* borrowed */
-        uint64_t body_size;
-        HttpReply *reply;
-        HttpHolds *holds;               /* the list it is in, while held back */
-        HttpRequest *next, *previous;
-        bool begun, active, woken, ended, gone;
 };
 
 static uint64_t now_usec(HttpListener *l) {
@@ -90,7 +31,7 @@ static uint64_t now_usec(HttpListener *l) {
         return now;
 }
 
-static void connection_enter(HttpConnection *c, Phase phase) {
+void connection_enter(HttpConnection *c, Phase phase) {
         HttpListener *l = c->listener;
 
         if (c->phase == PHASE_SHUT)             /* for good */
@@ -147,7 +88,7 @@ static bool is_busy(HttpListener *l, uint64_t *ret_milliseconds) {
         return l->resumed || milliseconds == 0;
 }
 
-static void listener_arm(HttpListener *l) {
+void listener_arm(HttpListener *l) {
         const HttpConnection *superfluous = listener_superfluous(l);
         uint64_t next = l->draining ? l->drain_until_usec : UINT64_MAX, milliseconds;
 
@@ -222,33 +163,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* ---- requests ---- */
-
-static HttpRequest *request_free(HttpRequest *q) {
-        if (!q)
-                return NULL;
-        http_reply_free(q->reply);
-        free(q->target);
-        free(q->path);
-        free(q);
-        return NULL;
-}
-
-static void request_release(HttpRequest *q) {
-        if (q->previous)
-                q->previous->next = q->next;
-        else
-                q->holds->first = q->next;
-        if (q->next)
-                q->next->previous = q->previous;
-        q->next = q->previous = NULL;
-        q->holds = NULL;
-
-        MHD_resume_connection(q->mhd);
-        q->connection->listener->resumed = true;        /* its epoll descriptor does not tell of that */
-        listener_arm(q->connection->listener);
-}
-
 static int on_hang_up(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         HttpConnection *c = userdata;
         HttpRequest *q = c->request;
@@ -258,188 +172,11 @@ static int on_hang_up(sd_event_source *source, int fd, uint32_t events, void *us
         if (q && q->holds) {
                 q->gone = true;
                 request_release(q);
-        } else
+        } else if (q && q->stream)
+                stream_hang_up(q->stream);
+        else
                 listener_run(c->listener);
         return 0;
-}
-
-void http_request_hold(HttpRequest *q, HttpHolds *holds) {
-        if (q->connection->hung_up) {
-                q->gone = true;
-                return;
-        }
-
-        q->holds = holds;
-        q->next = holds->first;
-        if (q->next)
-                q->next->previous = q;
-        holds->first = q;
-        MHD_suspend_connection(q->mhd);
-}
-
-void http_holds_wake(HttpHolds *holds) {
-        while (holds->first) {
-                holds->first->woken = true;
-                request_release(holds->first);
-        }
-}
-
-void http_holds_end(HttpHolds *holds) {
-        while (holds->first) {
-                holds->first->ended = true;
-                request_release(holds->first);
-        }
-}
-
-bool http_request_is_local(const HttpRequest *q) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(q->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-        return info && info->client_addr && address_is_loopback(info->client_addr);
-}
-
-const char *http_request_method(const HttpRequest *q) {
-        return q->method;
-}
-
-const char *http_request_path(const HttpRequest *q) {
-        return q->path;
-}
-
-const char *http_request_header(const HttpRequest *q, const char *name) {
-        return MHD_lookup_connection_value(q->mhd, MHD_HEADER_KIND, name);
-}
-
-bool http_request_is_woken(const HttpRequest *q) {
-        return q->woken;
-}
-
-void http_request_reply(HttpRequest *q, HttpReply *reply) {
-        http_reply_free(q->reply);
-        q->reply = reply;
-}
-
-static void reply_status(HttpRequest *q, unsigned status, const char *header, const char *value) {
-        _cleanup_(http_reply_freep) HttpReply *p = NULL;
-
-        /* out of memory: no reply, which ends the connection */
-        if (http_reply_new_status(&p, status) >= 0 && (!header || http_reply_header(p, header, "%s", value) >= 0))
-                http_request_reply(q, TAKE_PTR(p));
-}
-
-void http_request_reply_status(HttpRequest *q, unsigned status) {
-        reply_status(q, status, NULL, NULL);
-}
-
-void http_request_reply_allow(HttpRequest *q, const char *methods) {
-        reply_status(q, 405, "Allow", methods);
-}
-
-static void reply_redirect(HttpRequest *q, const char *path, const char *query) {
-        _cleanup_free_ char *location = NULL, *escaped = url_escape_path(path);
-
-        if (escaped && asprintf(&location, "%s%s", escaped, query ? query : "") >= 0)
-                reply_status(q, 301, "Location", location);
-}
-
-static ssize_t body_read(void *userdata, uint64_t position, char *buffer, size_t size) {
-        ssize_t n = http_reply_read(userdata, position, buffer, size);
-
-        return n > 0 ? n : n == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
-static void body_free(void *userdata) {
-        http_reply_free(userdata);
-}
-
-static struct MHD_Response *make_body(HttpReply **reply) {
-        HttpReply *p = *reply;
-        const HttpPiece *piece = p->pieces;
-        struct MHD_Response *response;
-
-        if (p->size == 0)
-                return MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT);
-        if (p->n_pieces == 1 && !piece->text && p->fd >= 0) {
-                response = MHD_create_response_from_fd_at_offset64(piece->size, p->fd, piece->offset);
-                if (response)
-                        (void) TAKE_FD(p->fd);
-                return response;
-        }
-        if (p->n_pieces == 1 && (!piece->text || piece->size == 0)) {
-                char *data = piece->text ? piece->text : p->data.s->data + piece->offset;
-                response = MHD_create_response_from_buffer_with_free_callback_cls(p->size, data, body_free, p);
-        } else
-                response = MHD_create_response_from_callback(p->size, CALLBACK_BLOCK, body_read, p, body_free);
-        if (response)
-                *reply = NULL;          /* the response owns it */
-        return response;
-}
-
-static enum MHD_Result send_reply(HttpRequest *q) {
-        _cleanup_(http_reply_freep) HttpReply *p = TAKE_PTR(q->reply);
-        const HttpReply *headers = p;   /* stays valid: p is freed with the response at the earliest */
-        enum MHD_Result r = MHD_YES;
-
-        struct MHD_Response *response = make_body(&p);
-        if (!response)
-                return MHD_NO;
-
-        for (size_t i = 0; i < headers->n_headers && r == MHD_YES; i++)
-                r = MHD_add_response_header(response, headers->headers[i].name, headers->headers[i].value);
-        if (q->connection->listener->draining && r == MHD_YES)
-                r = MHD_add_response_header(response, "Connection", "close");
-        if (r == MHD_YES)
-                r = MHD_queue_response(q->mhd, headers->status, response);
-        MHD_destroy_response(response);
-        return r;
-}
-
-static void ask(HttpRequest *q) {
-        HttpListener *l = q->connection->listener;
-        _cleanup_free_ char *path = NULL;
-        const char *query;
-
-        if (q->ended) {
-                reply_status(q, 503, "Retry-After", "1");
-                return;
-        }
-        if (q->path) {                  /* woken: it was looked at before */
-                l->serving.request(q, l->serving.userdata);
-                return;
-        }
-
-        int r = url_parse_target(q->target, &path, &query);
-        if (r == -EBADMSG)
-                http_request_reply_status(q, 400);
-        if (r < 0)
-                return;
-        q->path = url_clean_path(path);
-        if (!q->path)
-                return;
-        if (!streq(q->path, path))
-                reply_redirect(q, q->path, query);
-        else
-                l->serving.request(q, l->serving.userdata);
-}
-
-static enum MHD_Result request_answer(HttpRequest *q) {
-        HttpListener *l = q->connection->listener;
-
-        if (q->gone || l->closing)
-                return MHD_NO;
-        if (!q->active) {
-                q->active = true;
-                l->n_active++;
-                connection_enter(q->connection, PHASE_WRITING);
-        }
-
-        if (l->serving.request || q->ended)
-                ask(q);
-        else
-                reply_status(q, 503, "Retry-After", "1");
-
-        if (q->holds)
-                return MHD_YES;
-        return q->reply ? send_reply(q) : MHD_NO;
 }
 
 /* ---- what the library calls ---- */
@@ -451,45 +188,26 @@ static enum MHD_Result handle(void *userdata, struct MHD_Connection *mhd, const 
         if (!q)                         /* on_target() had no memory */
                 return MHD_NO;
 
-        if (!q->begun) {
-                const char *size = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, "Content-Length");
-
-                q->begun = true;
-                q->method = method;
-                if (!size || strtoull(size, NULL, 10) <= HTTP_BODY_MAX)
-                        return MHD_YES;
-                http_request_reply_status(q, 413);
-                return q->reply ? send_reply(q) : MHD_NO;
-        }
-
+        if (!q->begun)
+                return request_begin(q, method);
         if (*upload_size > 0) {
-                q->body_size += *upload_size;
-                *upload_size = 0;
-                return q->body_size <= HTTP_BODY_MAX ? MHD_YES : MHD_NO;
-        }
+                size_t size = *upload_size;
 
+                *upload_size = 0;
+                return request_add_body(q, upload, size);
+        }
         return request_answer(q);
 }
 
 static void *on_target(void *userdata, const char *target, struct MHD_Connection *mhd) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         HttpConnection *c = info ? info->socket_context : NULL;
-        HttpRequest *q;
 
         if (!c)
                 return NULL;
-        q = calloc(1, sizeof(*q));
-        if (!q)
-                return NULL;
-        q->target = strdup(target);
-        if (!q->target)
-                return request_free(q);
-
-        q->mhd = mhd;
-        q->connection = c;
-        c->request = q;
+        c->request = request_new(c, mhd, target);
         connection_enter(c, PHASE_READING);     /* the time to read counts from its first line */
-        return q;
+        return c->request;
 }
 
 static void on_completed(void *userdata, struct MHD_Connection *mhd, void **state, enum MHD_RequestTerminationCode code) {
@@ -619,6 +337,16 @@ int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr
         return 0;
 }
 
+/* The library must not be stopped while it has suspended connections. */
+static void connection_release(HttpConnection *c) {
+        HttpRequest *q = c->request;
+
+        if (q && q->holds)
+                request_release(q);
+        else if (q && q->stream)
+                stream_gone(q->stream);
+}
+
 HttpListener *http_listener_free(HttpListener *l) {
         HttpConnection *c;
 
@@ -627,11 +355,11 @@ HttpListener *http_listener_free(HttpListener *l) {
 
         l->closing = true;
         TAILQ_FOREACH(c, &l->connections[PHASE_WRITING], entries)
-                if (c->request && c->request->holds)
-                        request_release(c->request);    /* the library must not be stopped with suspended ones */
+                connection_release(c);
+        while ((c = TAILQ_FIRST(&l->connections[PHASE_STREAMING])))
+                connection_release(c);          /* which takes it out of this list */
         TAILQ_FOREACH(c, &l->connections[PHASE_SHUT], entries)
-                if (c->request && c->request->holds)
-                        request_release(c->request);
+                connection_release(c);
 
         sd_event_source_disable_unref(l->io);
         sd_event_source_disable_unref(l->timer);

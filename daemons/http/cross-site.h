@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "daemons/http/mhd.h"
+
+/* Whether a page of another site made somebody's browser send this, to change something (any method but GET, HEAD and OPTIONS).
+ * Clients that are no browsers say nothing of where they come from, and are never taken for one. */
+bool http_request_is_cross_site(const HttpRequest *q);
