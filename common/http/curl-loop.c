@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The library says which sockets it waits for, and until when; we wait, and tell it. Whatever it has to say about a transfer is
+ * fetched after each of these calls, outside of its own callbacks, so that owners may do as they like. */
+
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/http/curl-loop.h"
+
+struct CurlLoop {
+        sd_event *event;
+        CURLM *multi;
+        sd_event_source *timer;
+};
+
+static void deliver(CurlLoop *l) {
+        CURLMsg *m;
+        int n_left;
+
+        while ((m = curl_multi_info_read(l->multi, &n_left))) {
+                CURLcode result = m->data.result;
+                CURL *easy = m->easy_handle;
+                CurlJob *j = NULL;
+
+                if (m->msg != CURLMSG_DONE)
+                        continue;
+                (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &j);
+                (void) curl_multi_remove_handle(l->multi, easy);
+                if (j)
+                        j->done(j, result);
+        }
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        CurlLoop *l = userdata;
+        int action = 0, n_running;
+
+        if (events & (EPOLLIN | EPOLLHUP))
+                action |= CURL_CSELECT_IN;
+        if (events & EPOLLOUT)
+                action |= CURL_CSELECT_OUT;
+        if (events & EPOLLERR)
+                action |= CURL_CSELECT_ERR;
+        (void) curl_multi_socket_action(l->multi, fd, action, &n_running);
+        deliver(l);
+        return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        CurlLoop *l = userdata;
+        int n_running;
+
+        (void) curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
+        deliver(l);
+        return 0;
+}
+
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socket_data) {
+        CurlLoop *l = userdata;
+        sd_event_source *source = socket_data;
+        uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
+
+        if (what == CURL_POLL_REMOVE) {
+                sd_event_source_disable_unref(source);
+                return 0;
+        }
+        if (source)
+                return sd_event_source_set_io_events(source, events) < 0 ? -1 : 0;
+        if (sd_event_add_io(l->event, &source, fd, events, on_io, l) < 0)
+                return -1;
+        (void) curl_multi_assign(l->multi, fd, source);
+        return 0;
+}
+
+static int on_timer_wanted(CURLM *multi, long milliseconds, void *userdata) {
+        CurlLoop *l = userdata;
+
+        if (milliseconds < 0)
+                return sd_event_source_set_enabled(l->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
+        if (sd_event_source_set_time_relative(l->timer, (uint64_t) milliseconds * 1000) < 0 ||
+            sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT) < 0)
+                return -1;
+        return 0;
+}
+
+int curl_loop_new(CurlLoop **ret, sd_event *event) {
+        static bool initialised;
+        _cleanup_(curl_loop_freep) CurlLoop *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+                return -ENOMEM;
+        initialised = true;
+
+        l->event = sd_event_ref(event);
+        r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer, l);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
+
+        l->multi = curl_multi_init();
+        if (!l->multi || curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted) != CURLM_OK ||
+            curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l) != CURLM_OK ||
+            curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted) != CURLM_OK ||
+            curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l) != CURLM_OK)
+                return -ENOMEM;
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+CurlLoop *curl_loop_free(CurlLoop *l) {
+        if (!l)
+                return NULL;
+        if (l->multi)
+                (void) curl_multi_cleanup(l->multi);    /* closes connections, for which it calls us: before the timer goes */
+        sd_event_source_disable_unref(l->timer);
+        sd_event_unref(l->event);
+        free(l);
+        return NULL;
+}
+
+int curl_loop_add(CurlLoop *l, CurlJob *j) {
+        if (curl_easy_setopt(j->easy, CURLOPT_PRIVATE, j) != CURLE_OK || curl_multi_add_handle(l->multi, j->easy) != CURLM_OK)
+                return -ENOMEM;
+        return 0;
+}
+
+void curl_loop_remove(CurlLoop *l, CurlJob *j) {
+        if (l && j->easy)
+                (void) curl_multi_remove_handle(l->multi, j->easy);
+}
