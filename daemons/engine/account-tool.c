@@ -3,12 +3,18 @@
 /* What the programs say is in the language of the C locale, for whoever reads it in a log. */
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <inttypes.h>
 
+#include <systemd/sd-event.h>
+
+#include "common/sd/pathwatch.h"
 #include "daemons/engine/account-tool.h"
 #include "daemons/engine/local-host.h"
 
 enum { NAME_LENGTH_MAX = 31, SAID_MAX = 64 * 1024 };
+
+#define BUSY "somebody else is changing users or groups"
 
 bool account_name_is_valid(const char *name) {
         for (const char *p = name; *p; p++)
@@ -60,33 +66,68 @@ static bool files_changed(const AccountTool *t) {
         return false;
 }
 
+/* ---- one at a time ---- */
+
+static struct { AccountTool *first, **end; } line = { NULL, &line.first };      /* the first one runs */
+
+static void line_leave(AccountTool *t) {
+        AccountTool **p = &line.first;
+
+        while (*p != t)
+                p = &(*p)->next;
+        *p = t->next;
+        if (line.end == &t->next)
+                line.end = p;
+        t->in_line = false;
+}
+
+static int start(AccountTool *t, Diag *reterr);
+
+/* Those that cannot be started are over at once. */
+static int start_first(sd_event_source *source, void *userdata) {
+        AccountTool *t;
+
+        while ((t = line.first) && !t->child) {
+                _cleanup_(diag_done) Diag diag = {};
+                Resource *resource = t->resource;
+                int r = start(t, &diag);
+
+                if (r < 0) {
+                        account_tool_cancel(t);
+                        resource_finish(resource, r, &diag);
+                }
+        }
+        return 0;
+}
+
 static void on_end(Child *c, ChildResult *result, void *userdata) {
         AccountTool *t = userdata;
+        Resource *resource = t->resource;
         _cleanup_(diag_done) Diag diag = {};
-        const char *line;
+        const char *last;
         int r = CHECK_CHANGED;
 
         if (result->signal)
-                r = resource_error(t->resource, &diag, -EINTR, "%s was ended by signal %d", t->program, result->signal);
+                r = resource_error(resource, &diag, -EINTR, "%s was ended by signal %d", t->argv[0], result->signal);
         else if (result->status != 0) {
-                int size = last_line(&result->err, &line);
-                r = resource_error(t->resource, &diag, -EPROTO, "%s failed with status %d%s%.*s", t->program, result->status,
-                                   size > 0 ? ": " : "", size, line);
+                int size = last_line(&result->err, &last);
+                r = resource_error(resource, &diag, -EPROTO, "%s failed with status %d%s%.*s", t->argv[0], result->status,
+                                   size > 0 ? ": " : "", size, last);
         }
-        t->child = child_free(c);
-        if (r < 0 && files_changed(t)) {
-                (void) resource_waiting(t->resource, "somebody else is changing users or groups");
-                resource_finish(t->resource, -EAGAIN, NULL);
-                resource_changed(t->resource);
-                return;
-        }
-        resource_finish(t->resource, r, &diag);
+        bool outdated = r < 0 && files_changed(t);
+        account_tool_cancel(t);
+        if (outdated) {
+                (void) resource_waiting(resource, BUSY);
+                resource_finish(resource, -EAGAIN, NULL);
+                resource_changed(resource);
+        } else
+                resource_finish(resource, r, &diag);
 }
 
-int account_tool_run(AccountTool *t, Resource *r, char *const *argv, Diag *reterr) {
+static int start(AccountTool *t, Diag *reterr) {
         static char *const env[] = { (char *) "LC_ALL=C", (char *) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
         const ChildSpec spec = {
-                .argv = argv,
+                .argv = t->argv,
                 .env = env,
                 .cwd = "/",
                 .uid = (uid_t) -1,
@@ -94,18 +135,77 @@ int account_tool_run(AccountTool *t, Resource *r, char *const *argv, Diag *reter
                 .output_max = SAID_MAX,
         };
         _cleanup_(diag_done) Diag diag = {};
-        int k;
+        int r;
 
-        account_tool_cancel(t);
+        look_at_files(t->resource, t->files);
+        r = child_start(&t->child, t->resource->host->event, &spec, on_end, t, &diag);
+        return r < 0 ? resource_error(t->resource, reterr, r, "%s: %s", t->argv[0], diag.message ? diag.message : "cannot be started") : 0;
+}
+
+/* ---- the lock that all programs take which change the lists: lckpwdf(3) ---- */
+
+static bool is_locked(const char *path) {
+        struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        bool locked = fd >= 0 && fcntl(fd, F_GETLK, &lock) >= 0 && lock.l_type != F_UNLCK;
+
+        if (fd >= 0)
+                (void) close(fd);
+        return locked;
+}
+
+/* Whoever has it had opened the file for writing, so closing it, which gives it back, is seen. */
+static int watch_lock(AccountTool *t, bool *ret_locked, Diag *reterr) {
+        _cleanup_free_ char *path = NULL;
+        int r = 0;
+
+        if (asprintf(&path, "%s/.pwd.lock", local_host_etc(t->resource)) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        *ret_locked = is_locked(path);
+        if (*ret_locked && !t->lock_watch) {
+                r = path_watch_new(&t->lock_watch, local_host_paths(t->resource), path, 0, local_host_path_changed, t->resource);
+                *ret_locked = is_locked(path);
+        }
+        return r < 0 ? resource_error(t->resource, reterr, r, "cannot watch '%s': %m", path) : 0;
+}
+
+int account_tool_run(AccountTool *t, Resource *r, char *const *argv, Diag *reterr) {
+        bool locked = false;
+        int k = 0;
+
         t->resource = r;
-        t->program = argv[0];
-        look_at_files(r, t->files);
-        k = child_start(&t->child, r->host->event, &spec, on_end, t, &diag);
+        if (!line.first)
+                k = watch_lock(t, &locked, reterr);
         if (k < 0)
-                return resource_error(r, reterr, k, "%s: %s", argv[0], diag.message ? diag.message : "cannot be started");
-        return CHECK_PENDING;
+                return k;
+        if (locked)
+                return resource_waiting(r, BUSY);
+        account_tool_cancel(t);
+        k = strv_copy(&t->argv, argv);
+        if (k < 0)
+                return k;
+        t->next = NULL;
+        t->in_line = true;
+        *line.end = t;
+        line.end = &t->next;
+        if (line.first == t)
+                k = start(t, reterr);
+        if (k < 0)
+                account_tool_cancel(t);
+        return k < 0 ? k : CHECK_PENDING;
 }
 
 void account_tool_cancel(AccountTool *t) {
+        bool first = t->in_line && line.first == t;
+
+        if (t->in_line)
+                line_leave(t);
         t->child = child_free(t->child);
+        t->lock_watch = path_watch_free(t->lock_watch);
+        t->argv = strv_free(t->argv);
+        /* Not from here: a vertex that cannot be started would end while somebody takes this one away. */
+        if (first && line.first && sd_event_add_defer(line.first->resource->host->event, NULL, start_first, NULL) < 0)
+                (void) start_first(NULL, NULL);
 }

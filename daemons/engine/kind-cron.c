@@ -258,7 +258,7 @@ static int found(Resource *r, Diag *reterr) {
         if (!r->applies)
                 return CHECK_CHANGED;
         if (c->timer.state.has_job)
-                return resource_waiting(r, "another job for this timer is under way");
+                return systemd_unit_busy(&c->timer);
         return absent ? make_absent(c, reterr) : make_right(c, reterr);
 }
 

@@ -334,7 +334,7 @@ static int found(Resource *r, Diag *reterr) {
         if (!r->applies)
                 return CHECK_CHANGED;
         if (m->unit.state.has_job)
-                return resource_waiting(r, "another job for this mount is under way");
+                return systemd_unit_busy(&m->unit);
         if (!is_absent(m) && m->method && device && access(device, F_OK) < 0) {
                 if (startswith(device, "/dev/"))
                         return resource_waiting(r, "its device is not there");

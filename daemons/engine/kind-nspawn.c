@@ -104,7 +104,7 @@ static int found_unit(Resource *r, Diag *reterr) {
         Nspawn *n = (Nspawn *) r;
 
         if (n->unit.state.has_job)
-                return resource_waiting(r, "another job for this machine is under way");
+                return systemd_unit_busy(&n->unit);
         if (streq(n->state, "running"))
                 return systemd_unit_job(&n->unit, "StartUnit", "start", done, reterr);
         return systemd_unit_job(&n->unit, "StopUnit", "stop", done, reterr);

@@ -192,7 +192,7 @@ static int found(Resource *r, Diag *reterr) {
         if (!s->apply)
                 return CHECK_CHANGED;
         if (now->has_job)
-                return resource_waiting(r, "another job for this unit is under way");
+                return systemd_unit_busy(&s->unit);
         if (!startup_is_right(s))
                 return systemd_unit_enable(&s->unit, streq(s->startup, "enabled"), correct_state, reterr);
         if (now->outdated)

@@ -308,6 +308,10 @@ int systemd_unit_get(SystemdUnit *u, unit_next_t next, Diag *reterr) {
 
 /* ---- jobs ---- */
 
+int systemd_unit_busy(SystemdUnit *u) {
+        return resource_waiting(u->bus.resource, "another job for this unit is under way");
+}
+
 /* "exit-code" and so on; for services also what the main process ended with. */
 static int on_result(BusClient *c, sd_bus_message *m, Diag *reterr) {
         SystemdUnit *u = container_of(c, SystemdUnit, bus);
@@ -342,6 +346,9 @@ static int job_ended(SystemdUnit *u, const char *result, Diag *reterr) {
 
         if (streq(result, "done"))
                 return u->next(u->bus.resource, reterr);
+        /* By the job of somebody else, of which we hear. */
+        if (streq(result, "canceled"))
+                return systemd_unit_busy(u);
         if (!streq(result, "failed"))
                 return resource_error(u->bus.resource, reterr, streq(result, "timeout") ? -ETIMEDOUT : -EPROTO,
                                       "cannot %s '%s': its job ended with '%s'", u->verb, u->name, result);
@@ -360,7 +367,7 @@ static int on_job(BusClient *c, sd_bus_message *m, Diag *reterr) {
         /* Somebody else is at it, who shall not be disturbed; we hear when that is over. */
         if (sd_bus_message_is_method_error(m, "org.freedesktop.systemd1.TransactionIsDestructive") ||
             sd_bus_message_is_method_error(m, "org.freedesktop.systemd1.TransactionJobsConflicting"))
-                return resource_waiting(c->resource, "another job for this unit is under way");
+                return systemd_unit_busy(u);
         if (sd_bus_message_is_method_error(m, NULL))
                 return bus_failed(c, m, reterr, "cannot %s '%s'", u->verb, u->name);
         r = sd_bus_message_read(m, "o", &job);

@@ -37,7 +37,11 @@ int systemd_unit_watch(SystemdUnit *u);
 
 int systemd_unit_get(SystemdUnit *u, unit_next_t next, Diag *reterr);
 
-/* method: "StartUnit" and so on; verb: "start". Waits for the end of the job; any but a good one is an error. */
+/* Somebody else has a job for it, of whose end we hear: resource_waiting() with that reason. */
+int systemd_unit_busy(SystemdUnit *u);
+
+/* method: "StartUnit" and so on; verb: "start". Waits for the end of the job; any but a good one is an error, unless it is the job of
+ * somebody else that takes its place or does not let it begin: that is waited for. */
 int systemd_unit_job(SystemdUnit *u, const char *method, const char *verb, unit_next_t next, Diag *reterr);
 int systemd_unit_enable(SystemdUnit *u, bool enable, unit_next_t next, Diag *reterr);   /* or disable; reloads if need be */
 int systemd_unit_reload(SystemdUnit *u, unit_next_t next, Diag *reterr);        /* all units: daemon-reload */

@@ -310,6 +310,17 @@ TEST(systemd_goes_away_during_a_job) {
         CHECK_INT(systemd.n_subscribed, 1);
 }
 
+TEST(a_job_that_gives_way_to_another) {
+        SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
+
+        systemd.result = "canceled";
+        CHECK_INT(bench_make(&svc_type, "web", FIELDS("state=running")), 0);
+        CHECK_INT(bench_apply(true), -EAGAIN);
+        CHECK_STR(bench.reason, "another job for this unit is under way");
+        systemd.result = "done";
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+}
+
 TEST(cancelled_during_a_job) {
         _cleanup_(diag_done) Diag diag = {};
         SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");

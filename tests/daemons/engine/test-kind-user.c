@@ -122,6 +122,51 @@ TEST(what_the_program_says_is_the_error) {
         CHECK_INT(bench_apply(true), -ENOENT);
 }
 
+/* The lock of lckpwdf(3), taken by another process until the pipe to it is closed. */
+static pid_t lock_lists(int *ret_hold) {
+        int hold[2], locked[2];
+        char c;
+
+        if (pipe2(hold, O_CLOEXEC) < 0 || pipe2(locked, O_CLOEXEC) < 0)
+                return -1;
+        pid_t pid = fork();
+        if (pid == 0) {
+                struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+                int fd = open(in_dir(".pwd.lock"), O_WRONLY | O_CREAT, 0600);
+
+                (void) close(hold[1]);
+                if (fcntl(fd, F_SETLK, &lock) >= 0 && write(locked[1], "x", 1) == 1)
+                        (void) !read(hold[0], &c, 1);
+                _exit(0);
+        }
+        (void) close(hold[0]);
+        (void) close(locked[1]);
+        (void) !read(locked[0], &c, 1);
+        (void) close(locked[0]);
+        *ret_hold = hold[1];
+        return pid;
+}
+
+TEST(somebody_else_has_the_lists) {
+        _cleanup_free_ char *calls = NULL;
+        int hold;
+        ACCOUNTS();
+
+        pid_t pid = lock_lists(&hold);
+        REQUIRE(pid > 0);
+        CHECK_INT(bench_make(&user_type, "bob", FIELDS("state=exists")), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), -EAGAIN);
+        CHECK_INT(bench.n_changed, 0);
+        CHECK(read_file_at(AT_FDCWD, in_dir("calls"), 65536, &calls, NULL) < 0);
+        (void) close(hold);
+        CHECK_INT(waitpid(pid, NULL, 0), pid);
+        for (int i = 0; i < 5000 && bench.n_changed == 0; i++)
+                (void) sd_event_run(bench.event, 2000);
+        CHECK(bench.n_changed > 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+}
+
 TEST(files_are_watched) {
         ACCOUNTS();
 
