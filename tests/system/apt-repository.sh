@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# A repository of our own in /srv/repo, the only one that apt and PackageKit know of.
+# A repository of our own in /srv/repo, the only one that apt and PackageKit know of; and a host on which nothing is installed, as far
+# as dpkg knows. What is installed on the machine that lends us its files may change at any moment.
 . "${LIB%/*}/kinds.sh"
 
 [ -e /usr/share/dbus-1/system-services/org.freedesktop.PackageKit.service ] || skip "needs PackageKit (packagekit)"
@@ -38,6 +39,9 @@ installed() { [ "$(version "$1")" = "installed ${2:-1.0}" ]; }
 absent() { [[ $(version "$1") != installed* ]]; }
 
 mkdir -p /srv/repo
-rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*
+rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/preferences.d/* /var/lib/apt/lists/* /var/lib/apt/extended_states
+rm -rf /var/lib/dpkg /var/cache/apt/*.bin
+mkdir -p /var/lib/dpkg/{alternatives,info,parts,triggers,updates}
+touch /var/lib/dpkg/{available,diversions,statoverride,status,lock,lock-frontend}
 echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
 PATIENCE=40

@@ -51,6 +51,15 @@ stays_unchanged() {     # another attempt finds nothing to do
         check_equal "  and nothing was changed" "$APPLIED" "$applied"
 }
 
+was_left_alone() {
+        look
+        local passed=$((${EPOCHREALTIME/./} - CHECKED))
+        [ "$passed" -gt "$1" ] || { echo "it was looked at $passed µs ago"; return 1; }
+}
+
+# What was set off by the last change has come to its end: for so many seconds nobody looks at it any more.
+comes_to_rest() { wait_for "  and then it is left alone" "$PATIENCE" was_left_alone "${1}000000"; }
+
 # Noop finds the drift and touches nothing; then it is put right; then nothing is to be done.
 converges() {           # converges WHAT KIND NAME FIELDS PROBE
         echo "$1"
