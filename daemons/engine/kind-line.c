@@ -4,16 +4,14 @@
  * replaced as a whole, with the owner and mode it had; a new one is for its owner only. */
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdio.h>
 
 #include "common/resource.h"
 #include "common/sd/names.h"
 #include "common/sd/pathwatch.h"
 #include "common/strbuf.h"
-#include "daemons/engine/file-copy.h"
+#include "daemons/engine/file-text.h"
 #include "daemons/engine/local-host.h"
-#include "daemons/engine/safe-path.h"
 
 enum { TEXT_SIZE_MAX = 16 * 1024 * 1024 };
 
@@ -133,71 +131,9 @@ static bool remove_blocks(const char *text, size_t size, const char *block, size
 
 /* ---- the file ---- */
 
-typedef struct Edited {
-        FileContent have;       /* no descriptor if it is not there */
-        StrBuf text, wanted;
-} Edited;
-
-static void edited_done(Edited *e) {
-        file_content_done(&e->have);
-        strbuf_done(&e->text);
-        strbuf_done(&e->wanted);
-}
-
-static int read_all(Line *l, const char *path, Edited *e, Diag *reterr) {
-        char buffer[FILE_PIECE_SIZE];
-        const char *piece;
-        ssize_t n;
-        int fd, r;
-
-        fd = safe_open(path, O_RDONLY);
-        if (fd == -ENOENT)
-                return 0;
-        if (fd >= 0)
-                (void) close(fd);
-        r = file_content_open(&e->have, &l->resource, path, reterr);
-        if (r < 0)
-                return r;
-        if (e->have.size > TEXT_SIZE_MAX)
-                return resource_error(&l->resource, reterr, -EFBIG, "'%s' has more than %d bytes", path, TEXT_SIZE_MAX);
-        while ((n = file_content_piece(&e->have, e->text.size, buffer, &piece)) > 0)
-                strbuf_add(&e->text, piece, (size_t) n);
-        if (n < 0 || e->text.failed)
-                return resource_error(&l->resource, reterr, n < 0 ? (int) n : -ENOMEM, "cannot read '%s': %m", path);
-        return 0;
-}
-
-static int write_all_of_it(Line *l, const char *path, const Edited *e, Diag *reterr) {
-        const FileContent wanted = { .data = e->wanted.data ?: "", .size = e->wanted.size, .fd = -EBADF };
-        _cleanup_(safe_path_done) SafePath where = SAFE_PATH_INIT;
-        FileCopy c = FILE_COPY_INIT;
-        int r;
-
-        r = safe_path_find(path, true, &where);
-        if (r < 0)
-                return resource_error(&l->resource, reterr, r, "cannot find the directory of '%s': %m", path);
-        c.resource = &l->resource;
-        c.path = path;
-        c.content = &wanted;
-        c.dir_fd = where.dir_fd;
-        c.base = where.base;
-        c.have_fd = e->have.fd;
-        if (c.have_fd >= 0)
-                c.have = e->have.st;
-        else {
-                c.access.mode = 0600;
-                c.access.has_mode = true;
-        }
-        file_copy_write(&c);
-        do
-                r = file_copy_step(&c, reterr);
-        while (r > 0);
-        file_copy_done(&c);
-        return r;
-}
-
 static int edit(Line *l, const char *path, Diag *reterr) {
-        _cleanup_(edited_done) Edited e = { .have = FILE_CONTENT_INIT };
+        _cleanup_(file_text_done) FileText file = FILE_TEXT_INIT;
+        _cleanup_(strbuf_done) StrBuf wanted = {};
         bool exists = streq(l->state, "exists");
         const char *block;
         size_t size;
@@ -206,24 +142,24 @@ static int edit(Line *l, const char *path, Diag *reterr) {
         block_of(l, &block, &size);
         if (size == 0)
                 return CHECK_OK;
-        r = read_all(l, path, &e, reterr);
+        r = file_text_read(&file, &l->resource, path, TEXT_SIZE_MAX, true, reterr);
         if (r < 0)
                 return r;
-        if (remove_blocks(e.text.data ?: "", e.text.size, block, size, &e.wanted) == exists)
+        if (remove_blocks(file.text.data ?: "", file.text.size, block, size, &wanted) == exists)
                 return CHECK_OK;
         if (exists)
                 resource_differs_bytes(&l->resource, "content", NULL, 0, block, size);
         else
                 resource_differs_bytes(&l->resource, "content", block, size, NULL, 0);
         if (exists) {
-                if (e.text.size > 0 && e.text.data[e.text.size - 1] != '\n')
-                        strbuf_putc(&e.wanted, '\n');
-                strbuf_add(&e.wanted, block, size);
-                strbuf_putc(&e.wanted, '\n');
+                if (file.text.size > 0 && file.text.data[file.text.size - 1] != '\n')
+                        strbuf_putc(&wanted, '\n');
+                strbuf_add(&wanted, block, size);
+                strbuf_putc(&wanted, '\n');
         }
-        if (e.wanted.failed)
+        if (wanted.failed)
                 return -ENOMEM;
-        r = l->applies ? write_all_of_it(l, path, &e, reterr) : 0;
+        r = l->applies ? file_text_write(&file, &l->resource, path, wanted.data, wanted.size, reterr) : 0;
         return r < 0 ? r : CHECK_CHANGED;
 }
 
