@@ -15,8 +15,8 @@
 #include <systemd/sd-event.h>
 
 #include "daemons/virt/connection.h"
-#include "daemons/virt/domain-xml.h"
 #include "daemons/virt/libvirt-loop.h"
+#include "daemons/virt/xml.h"
 
 enum {
         KEEPALIVE_SECONDS = 5,          /* without an answer to this many times KEEPALIVE_COUNT, a connection is lost */
@@ -468,7 +468,7 @@ int virt_manager_init(VirtManager *m, sd_event *event) {
         int r;
 
         *m = (VirtManager) {};
-        domain_xml_init();
+        xml_init();
         r = libvirt_loop_register(event);
         if (r < 0)
                 return r;

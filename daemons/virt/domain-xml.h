@@ -40,9 +40,6 @@ typedef struct DomainSpec {
         size_t n_filesystems;
 } DomainSpec;
 
-/* Once, before there is a second thread: libxml2 wants that. Also keeps it from writing errors to stderr. */
-void domain_xml_init(void);
-
 void domain_spec_done(DomainSpec *s);
 
 /* type as libvirt's "type" attribute: "kvm", "qemu", "lxc", "test", … -EINVAL if a text cannot stand in XML. */

@@ -7,6 +7,7 @@
 #include "common/field.h"
 #include "daemons/virt/connection.h"
 #include "daemons/virt/domain-xml.h"
+#include "daemons/virt/xml.h"
 #include "tests/common/alloc.h"
 #include "tests/test.h"
 
@@ -135,7 +136,7 @@ TEST(memory_that_runs_out_gives_no_half_description) {
         bool failed = true;
         uint64_t n;
 
-        domain_xml_init();
+        xml_init();
         REQUIRE(domain_xml_make(&s, "kvm", &whole, NULL) == 0);
         for (n = 1; failed && n < 10000; n++) {
                 char *xml = NULL;
