@@ -14,6 +14,7 @@
 #include <libvirt/virterror.h>
 #include <systemd/sd-event.h>
 
+#include "common/map.h"
 #include "daemons/virt/connection.h"
 #include "daemons/virt/libvirt-loop.h"
 #include "daemons/virt/xml.h"
@@ -32,12 +33,17 @@ enum {
 #define REFUSED_FIRST_USEC UINT64_C(50000)
 #define REFUSED_LAST_USEC UINT64_C(30000000)
 
+/* All that tells of a change of a domain; see the table of callbacks below. */
+enum { N_DOMAIN_EVENTS = 7 };
+
 struct VirtConnection {
         VirtManager *manager;
         char *uri;
         char *username, *password;      /* NULL: none */
         char *folder;                   /* where its socket appears; NULL if that is not on this machine */
         VirtUser *users;
+        unsigned n_users;
+        Map *by_name[_VIRT_OBJECT_MAX]; /* of users, with their namesakes */
         WorkThread *thread;
         VirtConnectionState state;
         PathWatch *watch;               /* of the folder, while it is not open */
@@ -52,22 +58,37 @@ struct VirtConnection {
 
         /* the thread's */
         virConnectPtr handle;
-        int domain_events, agent_events;        /* negative: not subscribed */
+        int domain_events[N_DOMAIN_EVENTS], network_events;     /* negative: not subscribed */
 
         atomic_bool lost;
         Work close;
 };
 
 static void connections_changed(VirtManager *m) {
-        if (m->connections_changed)
-                m->connections_changed(m, m->userdata);
+        (void) sd_event_source_set_enabled(m->tell, SD_EVENT_ONESHOT);
 }
 
-static void tell_users(VirtConnection *c, const char *domain) {
+static int on_tell(sd_event_source *source, void *userdata) {
+        VirtManager *m = userdata;
+
+        if (m->connections_changed)
+                m->connections_changed(m, m->userdata);
+        return 0;
+}
+
+static void tell_all(VirtConnection *c) {
         for (VirtUser *u = c->users, *next; u; u = next) {
                 next = u->next;
-                if (!domain || streq(u->domain, domain))
-                        u->changed(u);
+                u->changed(u);
+        }
+}
+
+static void tell_users(VirtConnection *c, VirtObject object, const char *name) {
+        VirtUser *next;
+
+        for (VirtUser *u = name ? map_get(c->by_name[object], name) : NULL; u; u = next) {
+                next = u->namesake;
+                u->changed(u);
         }
 }
 
@@ -114,6 +135,13 @@ int virt_error(Diag *reterr, const char *format, ...) {
                         e && e->message ? e->message : "unknown error");
 }
 
+bool virt_error_is_refusal(void) {
+        virErrorPtr e = virGetLastError();
+
+        return e && (e->code == VIR_ERR_INVALID_ARG || e->code == VIR_ERR_NO_SUPPORT || e->code == VIR_ERR_ARGUMENT_UNSUPPORTED ||
+                     e->code == VIR_ERR_OPERATION_UNSUPPORTED);
+}
+
 static int answer_credentials(virConnectCredentialPtr wanted, unsigned n, void *userdata) {
         const VirtConnection *c = userdata;
 
@@ -136,19 +164,49 @@ static bool may_come_later(const VirtConnection *c) {
                (e->int1 == ENOENT || e->int1 == ECONNREFUSED || e->int1 == ECONNRESET || e->int1 == EPIPE);
 }
 
-static int on_domain(virConnectPtr handle, virDomainPtr domain, int event, int detail, void *userdata) {
-        const char *name = virDomainGetName(domain);
+/* What the events say beside the domain is nothing to us: what they are about is looked at. Each has a callback of its own shape. */
 
-        if (name)
-                tell_users(userdata, name);
+static int on_lifecycle(virConnectPtr handle, virDomainPtr domain, int event, int detail, void *userdata) {
+        tell_users(userdata, VIRT_DOMAIN, virDomainGetName(domain));
         return 0;
 }
 
 static void on_agent(virConnectPtr handle, virDomainPtr domain, int state, int reason, void *userdata) {
-        const char *name = virDomainGetName(domain);
+        tell_users(userdata, VIRT_DOMAIN, virDomainGetName(domain));
+}
 
-        if (name)
-                tell_users(userdata, name);
+static void on_balloon(virConnectPtr handle, virDomainPtr domain, unsigned long long actual, void *userdata) {
+        tell_users(userdata, VIRT_DOMAIN, virDomainGetName(domain));
+}
+
+static void on_device(virConnectPtr handle, virDomainPtr domain, const char *alias, void *userdata) {
+        tell_users(userdata, VIRT_DOMAIN, virDomainGetName(domain));
+}
+
+static void on_tray(virConnectPtr handle, virDomainPtr domain, const char *alias, int reason, void *userdata) {
+        tell_users(userdata, VIRT_DOMAIN, virDomainGetName(domain));
+}
+
+static void on_disk(virConnectPtr handle, virDomainPtr domain, const char *from, const char *to, const char *alias, int reason,
+                    void *userdata) {
+        tell_users(userdata, VIRT_DOMAIN, virDomainGetName(domain));
+}
+
+static const struct {
+        int event;
+        virConnectDomainEventGenericCallback callback;
+} domain_events[N_DOMAIN_EVENTS] = {
+        { VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle) },     /* the one that every driver has */
+        { VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent) },
+        { VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_balloon) },
+        { VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device) },
+        { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device) },
+        { VIR_DOMAIN_EVENT_ID_DISK_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_disk) },
+        { VIR_DOMAIN_EVENT_ID_TRAY_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_tray) },
+};
+
+static void on_network(virConnectPtr handle, virNetworkPtr network, int event, int detail, void *userdata) {
+        tell_users(userdata, VIRT_NETWORK, virNetworkGetName(network));
 }
 
 static void on_closed(virConnectPtr handle, int reason, void *userdata) {
@@ -163,13 +221,30 @@ static void handle_close(VirtConnection *c) {
         if (!c->handle)
                 return;
         /* a subscription keeps the connection alive */
-        if (c->domain_events >= 0)
-                (void) virConnectDomainEventDeregisterAny(c->handle, c->domain_events);
-        if (c->agent_events >= 0)
-                (void) virConnectDomainEventDeregisterAny(c->handle, c->agent_events);
+        for (size_t i = 0; i < N_DOMAIN_EVENTS; i++)
+                if (c->domain_events[i] >= 0)
+                        (void) virConnectDomainEventDeregisterAny(c->handle, c->domain_events[i]);
+        if (c->network_events >= 0)
+                (void) virConnectNetworkEventDeregisterAny(c->handle, c->network_events);
         (void) virConnectUnregisterCloseCallback(c->handle, on_closed);
         (void) virConnectClose(c->handle);
         c->handle = NULL;
+}
+
+/* Without the first one nothing is seen at all. */
+static int handle_subscribe(VirtConnection *c) {
+        for (size_t i = 0; i < N_DOMAIN_EVENTS; i++)
+                c->domain_events[i] = -1;
+        c->network_events = -1;
+        for (size_t i = 0; i < N_DOMAIN_EVENTS; i++) {
+                c->domain_events[i] = virConnectDomainEventRegisterAny(c->handle, NULL, domain_events[i].event,
+                                                                       domain_events[i].callback, c, NULL);
+                if (c->domain_events[i] < 0 && i == 0)
+                        return -1;
+        }
+        c->network_events = virConnectNetworkEventRegisterAny(c->handle, NULL, VIR_NETWORK_EVENT_ID_LIFECYCLE,
+                                                              VIR_NETWORK_EVENT_CALLBACK(on_network), c, NULL);
+        return 0;
 }
 
 static int handle_open(VirtConnection *c, VirtCall *call) {
@@ -187,17 +262,12 @@ static int handle_open(VirtConnection *c, VirtCall *call) {
                 return later ? -EAGAIN : r;
         }
 
-        c->agent_events = -1;
-        c->domain_events = virConnectDomainEventRegisterAny(c->handle, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                                            VIR_DOMAIN_EVENT_CALLBACK(on_domain), c, NULL);
-        if (c->domain_events < 0) {
+        if (handle_subscribe(c) < 0) {
                 int r = virt_error(&call->diag, "cannot subscribe to events of '%s'", c->uri);
                 handle_close(c);
                 return r;
         }
-        /* these three are not known to every driver, and what they tell is not needed where they are not */
-        c->agent_events = virConnectDomainEventRegisterAny(c->handle, NULL, VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
-                                                           VIR_DOMAIN_EVENT_CALLBACK(on_agent), c, NULL);
+        /* the rest is not known to every driver, and what it tells is not needed where it is not */
         (void) virConnectRegisterCloseCallback(c->handle, on_closed, c, NULL);
         (void) virConnectSetKeepAlive(c->handle, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
         return 0;
@@ -244,6 +314,8 @@ static void connection_free(VirtConnection *c, uint64_t patience_usec) {
         if (c->thread && work_thread_end(TAKE_PTR(c->thread), patience_usec) < 0)
                 return;                 /* it still uses the connection, until the end of the process */
         path_watch_free(c->watch);
+        for (size_t i = 0; i < _VIRT_OBJECT_MAX; i++)
+                map_free(c->by_name[i]);
         sd_event_source_disable_unref(c->left);
         sd_event_source_disable_unref(c->refused);
         sd_event_source_disable_unref(c->lost_source);
@@ -298,7 +370,7 @@ static void on_socket(PathWatch *w, int error, void *userdata) {
 
         if (error < 0)
                 c->watch = path_watch_free(c->watch);
-        tell_users(c, NULL);
+        tell_all(c);
 }
 
 /* Where the socket of a local hypervisor appears; NULL if the URI is none of these, or out of memory. */
@@ -322,7 +394,7 @@ static void watch_socket(VirtConnection *c) {
 }
 
 static int on_refused(sd_event_source *source, uint64_t usec, void *userdata) {
-        tell_users(userdata, NULL);
+        tell_all(userdata);
         return 0;
 }
 
@@ -355,7 +427,7 @@ static int on_lost(sd_event_source *source, int fd, uint32_t events, void *userd
         if (c->closing || !atomic_load(&c->lost))
                 return 0;
         connection_enter(c, VIRT_CONNECTION_CLOSED);
-        tell_users(c, NULL);
+        tell_all(c);
         return 0;
 }
 
@@ -374,7 +446,7 @@ static void call_done(Work *w) {
         retry_refused(c, call->refused);
         call->done(call);
         if (lost)
-                tell_users(c, NULL);
+                tell_all(c);
 }
 
 static int connection_new(VirtConnection **ret, VirtManager *m, const char *uri, const char *username, const char *password) {
@@ -391,6 +463,10 @@ static int connection_new(VirtConnection **ret, VirtManager *m, const char *uri,
         c->refused_usec = REFUSED_FIRST_USEC;
         c->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         r = c->lost_fd < 0 ? -errno : !c->uri || (username && !c->username) || (password && !c->password) ? -ENOMEM : 0;
+        for (size_t i = 0; r >= 0 && i < _VIRT_OBJECT_MAX; i++) {
+                c->by_name[i] = map_new();
+                r = c->by_name[i] ? 0 : -ENOMEM;
+        }
         if (r >= 0)
                 r = sd_event_add_io(m->event, &c->lost_source, c->lost_fd, EPOLLIN, on_lost, c);
         if (r >= 0)
@@ -416,12 +492,58 @@ static VirtConnection *connection_find(const VirtManager *m, const char *uri, co
         return NULL;
 }
 
+static int user_link(VirtUser *u, VirtConnection *c) {
+        VirtUser *namesake = map_get(c->by_name[u->object], u->name);
+        int r = map_put(c->by_name[u->object], u->name, u);
+
+        if (r < 0)
+                return r;
+        u->namesake = namesake;
+        u->connection = c;
+        u->previous = NULL;
+        u->next = c->users;
+        if (c->users)
+                c->users->previous = u;
+        c->users = u;
+        c->n_users++;
+        return 0;
+}
+
+/* Nothing is allocated: a key that is there keeps its place. */
+static void user_unlink(VirtUser *u, VirtConnection *c) {
+        VirtUser *first = map_get(c->by_name[u->object], u->name);
+
+        if (first == u && !u->namesake)
+                (void) map_remove(c->by_name[u->object], u->name);
+        else if (first == u)
+                (void) map_put(c->by_name[u->object], u->name, u->namesake);
+        else {
+                while (first->namesake != u)
+                        first = first->namesake;
+                first->namesake = u->namesake;
+        }
+        *(u->previous ? &u->previous->next : &c->users) = u->next;
+        if (u->next)
+                u->next->previous = u->previous;
+        u->previous = u->next = u->namesake = NULL;
+        u->connection = NULL;
+        c->n_users--;
+}
+
+static void connection_leave(VirtConnection *c) {
+        if (c->users)
+                return;
+        (void) sd_event_source_set_time_relative(c->left, LEFT_USEC);
+        (void) sd_event_source_set_enabled(c->left, SD_EVENT_ONESHOT);
+}
+
 int virt_user_attach(VirtUser *u, VirtManager *m, const char *uri, const char *username, const char *password) {
-        VirtConnection *c = connection_find(m, uri, username, password);
+        VirtConnection *c;
         int r;
 
         if (u->connection)
                 return 0;
+        c = connection_find(m, uri, username, password);
         if (!c) {
                 r = connection_new(&c, m, uri, username, password);
                 if (r < 0)
@@ -429,30 +551,23 @@ int virt_user_attach(VirtUser *u, VirtManager *m, const char *uri, const char *u
                 c->next = m->connections;
                 m->connections = c;
         }
+        r = user_link(u, c);
+        if (r < 0) {
+                connection_leave(c);
+                return r;
+        }
         (void) sd_event_source_set_enabled(c->left, SD_EVENT_OFF);
-        u->connection = c;
-        u->next = c->users;
-        c->users = u;
         connections_changed(m);
         return 0;
 }
 
 void virt_user_detach(VirtUser *u) {
         VirtConnection *c = u->connection;
-        VirtUser **at;
 
         if (!c)
                 return;
-        at = &c->users;
-        while (*at != u)
-                at = &(*at)->next;
-        *at = u->next;
-        u->next = NULL;
-        u->connection = NULL;
-        if (!c->users) {
-                (void) sd_event_source_set_time_relative(c->left, LEFT_USEC);
-                (void) sd_event_source_set_enabled(c->left, SD_EVENT_ONESHOT);
-        }
+        user_unlink(u, c);
+        connection_leave(c);
         connections_changed(c->manager);
 }
 
@@ -473,7 +588,10 @@ int virt_manager_init(VirtManager *m, sd_event *event) {
         if (r < 0)
                 return r;
         m->event = sd_event_ref(event);
-        return path_watcher_new(&m->paths, event);
+        r = sd_event_add_defer(event, &m->tell, on_tell, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->tell, SD_EVENT_OFF);
+        return r < 0 ? r : path_watcher_new(&m->paths, event);
 }
 
 void virt_manager_done(VirtManager *m) {
@@ -487,6 +605,7 @@ void virt_manager_done(VirtManager *m) {
                 if (work_thread_end(TAKE_PTR(c->thread), PATIENCE_USEC) < 0)
                         connection_unlink(c);
         }
+        m->tell = sd_event_source_disable_unref(m->tell);
         m->paths = path_watcher_free(m->paths);
         if (m->event)
                 libvirt_loop_release();
@@ -513,9 +632,5 @@ const char *virt_connection_state_name(const VirtConnection *c) {
 }
 
 unsigned virt_connection_n_users(const VirtConnection *c) {
-        unsigned n = 0;
-
-        for (const VirtUser *u = c->users; u; u = u->next)
-                n++;
-        return n;
+        return c->n_users;
 }

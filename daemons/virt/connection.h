@@ -18,6 +18,7 @@
 #include "daemons/virt/work.h"
 
 typedef struct sd_event sd_event;
+typedef struct sd_event_source sd_event_source;
 typedef struct VirtConnection VirtConnection;
 typedef struct VirtManager VirtManager;
 
@@ -34,8 +35,10 @@ struct VirtManager {
         sd_event *event;
         PathWatcher *paths;
         VirtConnection *connections;    /* a list */
+        sd_event_source *tell;          /* enabled while connections_changed() is due */
 
-        /* a connection came, went or changed its state; for the bus object. May be NULL. */
+        /* A connection came, went or changed its state; for the bus object. Once for all that happened in a turn of the loop. May be
+         * NULL. */
         void (*connections_changed)(VirtManager *m, void *userdata);
         void *userdata;
 };
@@ -43,14 +46,24 @@ struct VirtManager {
 int virt_manager_init(VirtManager *m, sd_event *event);
 void virt_manager_done(VirtManager *m);         /* waits a moment for calls under way, then leaves them behind */
 
-/* Somebody who uses a connection: part of a resource's struct. changed() is called when the domain of that name may have changed,
+/* What events are about. */
+typedef enum VirtObject {
+        VIRT_DOMAIN,
+        VIRT_NETWORK,
+        _VIRT_OBJECT_MAX,
+} VirtObject;
+
+/* Somebody who uses a connection: part of a resource's struct. changed() is called when the object of that name may have changed,
  * and when the connection was lost or may work again. */
 typedef struct VirtUser VirtUser;
 struct VirtUser {
-        const char *domain;             /* borrowed */
+        VirtObject object;
+        const char *name;               /* borrowed */
         void (*changed)(VirtUser *u);
+        void *userdata;
         VirtConnection *connection;
-        VirtUser *next;
+        VirtUser *previous, *next;      /* of all */
+        VirtUser *namesake;             /* of the same object: a new resource beside the one it replaces */
 };
 
 /* Does not connect yet. username is NULL where there are no credentials. */
@@ -76,6 +89,9 @@ int virt_user_call(VirtUser *u, VirtCall *call);
 
 /* Records the library's last error, with what was being done, as a Diag; returns the errno that fits best. */
 int virt_error(Diag *reterr, const char *format, ...) _printf_(2, 3);
+
+/* Whether the last error is that the driver does not know what it was asked for, such as a flag. */
+bool virt_error_is_refusal(void);
 
 VirtConnection *virt_connection_next(const VirtManager *m, VirtConnection *c); /* walks them: NULL gives the first */
 const char *virt_connection_uri(const VirtConnection *c);

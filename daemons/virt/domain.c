@@ -9,7 +9,7 @@
 
 #include "common/macro.h"
 #include "common/resource.h"
-#include "daemons/virt/connection.h"
+#include "daemons/virt/attempt.h"
 #include "daemons/virt/domain.h"
 
 typedef struct Domain {
@@ -38,37 +38,14 @@ DomainState domain_state_from_name(const char *s) {
         return _DOMAIN_STATE_INVALID;
 }
 
-static bool refused_flags(void) {
-        virErrorPtr e = virGetLastError();
-
-        return e && (e->code == VIR_ERR_INVALID_ARG || e->code == VIR_ERR_NO_SUPPORT || e->code == VIR_ERR_ARGUMENT_UNSUPPORTED ||
-                     e->code == VIR_ERR_OPERATION_UNSUPPORTED);
-}
-
-/* What is wrong, in the words of the fields. That it is told is worth nothing if memory is short. */
-static void differs(DomainTask *t, const char *field, const char *from, const char *to) {
-        Difference d;
-
-        if (difference_new(&d, field, from, from ? strlen(from) : 0, to, strlen(to), true) >= 0)
-                (void) differences_add(&t->differences, &d);
-}
-
-static void differs_number(DomainTask *t, const char *field, unsigned long long from, unsigned long long to) {
-        char a[24], b[24];
-
-        (void) snprintf(a, sizeof(a), "%llu", from);
-        (void) snprintf(b, sizeof(b), "%llu", to);
-        differs(t, field, a, b);
-}
-
 static void differs_new(DomainTask *t) {
         char memory[24], cpus[24];
 
         (void) snprintf(memory, sizeof(memory), "%llu", (unsigned long long) t->spec.memory_kib);
         (void) snprintf(cpus, sizeof(cpus), "%u", t->spec.cpus);
-        differs(t, "state", "absent", t->state == DOMAIN_ANY ? "defined" : domain_state_name(t->state));
-        differs(t, "memory", NULL, memory);
-        differs(t, "cpus", NULL, cpus);
+        virt_differs(t->differences, "state", "absent", t->state == DOMAIN_ANY ? "defined" : domain_state_name(t->state));
+        virt_differs(t->differences, "memory", NULL, memory);
+        virt_differs(t->differences, "cpus", NULL, cpus);
 }
 
 /* Reads the state anew. */
@@ -118,7 +95,7 @@ static int create_transient(virConnectPtr c, const DomainTask *t, const char *xm
         bool paused = t->state == DOMAIN_PAUSED;
 
         ret->handle = virDomainCreateXML(c, xml, paused ? VIR_DOMAIN_START_PAUSED : 0);
-        if (!ret->handle && paused && refused_flags()) {
+        if (!ret->handle && paused && virt_error_is_refusal()) {
                 ret->handle = virDomainCreateXML(c, xml, 0);
                 if (ret->handle && virDomainSuspend(ret->handle) < 0)
                         return virt_error(reterr, "cannot pause domain");
@@ -146,7 +123,7 @@ static int domain_create(virConnectPtr c, const DomainTask *t, Domain *ret, Diag
 static int fix_persistence(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
         if (d->persistent == !t->transient)
                 return 0;
-        differs(t, "transient", d->persistent ? "false" : "true", t->transient ? "true" : "false");
+        virt_differs(t->differences, "transient", d->persistent ? "false" : "true", t->transient ? "true" : "false");
         if (!t->apply)
                 return 1;
 
@@ -178,7 +155,7 @@ static int fix_autostart(DomainTask *t, const Domain *d, Diag *reterr) {
                 return virt_error(reterr, "cannot read autostart of domain");
         if (!autostart == !t->autostart)
                 return 0;
-        differs(t, "startup", autostart ? "enabled" : "disabled", t->autostart ? "enabled" : "disabled");
+        virt_differs(t->differences, "startup", autostart ? "enabled" : "disabled", t->autostart ? "enabled" : "disabled");
         if (t->apply && virDomainSetAutostart(d->handle, t->autostart) < 0)
                 return virt_error(reterr, "cannot set autostart of domain");
         return 1;
@@ -201,7 +178,7 @@ static int fix_memory(DomainTask *t, Domain *d, Diag *reterr) {
         if (beyond && d->active)
                 d->restart_for = "memory";
         if (!d->restart_for)
-                differs_number(t, "memory", d->info.memory, t->spec.memory_kib);
+                virt_differs_number(t->differences, "memory", d->info.memory, t->spec.memory_kib);
         if (!t->apply)
                 return !d->restart_for;
 
@@ -221,7 +198,7 @@ static int fix_memory(DomainTask *t, Domain *d, Diag *reterr) {
 static int set_cpus(const Domain *d, unsigned cpus, unsigned flags, Diag *reterr) {
         int r = virDomainSetVcpusFlags(d->handle, cpus, flags);
 
-        if (r < 0 && (flags & VIR_DOMAIN_VCPU_HOTPLUGGABLE) && refused_flags())
+        if (r < 0 && (flags & VIR_DOMAIN_VCPU_HOTPLUGGABLE) && virt_error_is_refusal())
                 r = virDomainSetVcpusFlags(d->handle, cpus, flags & ~VIR_DOMAIN_VCPU_HOTPLUGGABLE);
         return r < 0 ? virt_error(reterr, "cannot set number of cpus of domain to %u", cpus) : 0;
 }
@@ -258,7 +235,7 @@ static int fix_max_cpus(DomainTask *t, Domain *d, Diag *reterr) {
                         return r;
                 changed = !is_right_maximum(t, r);
                 if (changed)
-                        differs_number(t, "maxcpus", (unsigned) r, t->spec.hotcpus ? t->spec.maxcpus : t->spec.cpus);
+                        virt_differs_number(t->differences, "maxcpus", (unsigned) r, t->spec.hotcpus ? t->spec.maxcpus : t->spec.cpus);
                 if (changed && t->apply) {
                         r = define_max_cpus(t, d, reterr);
                         if (r < 0)
@@ -281,7 +258,7 @@ static int fix_cpus_of(DomainTask *t, const Domain *d, unsigned scope, Diag *ret
 
         if (r < 0 || (unsigned) r == t->spec.cpus)
                 return MIN(r, 0);
-        differs_number(t, "cpus", (unsigned) r, t->spec.cpus);
+        virt_differs_number(t->differences, "cpus", (unsigned) r, t->spec.cpus);
         if (!t->apply)
                 return 1;
         r = set_cpus(d, t->spec.cpus, scope | (t->spec.hotcpus ? VIR_DOMAIN_VCPU_HOTPLUGGABLE : 0), reterr);
@@ -324,7 +301,7 @@ static int fix_online_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
         int n = get_cpus(d, VIR_DOMAIN_VCPU_GUEST, reterr);
         if (n < 0 || (unsigned) n == t->spec.cpus)
                 return MIN(n, 0);
-        differs_number(t, "cpus", (unsigned) n, t->spec.cpus);
+        virt_differs_number(t->differences, "cpus", (unsigned) n, t->spec.cpus);
         if (!t->apply)
                 return 1;
         n = set_cpus(d, t->spec.cpus, VIR_DOMAIN_VCPU_GUEST, reterr);
@@ -356,7 +333,7 @@ static int fix_attributes(DomainTask *t, Domain *d, Diag *reterr) {
 static int domain_start(Domain *d, bool paused, Diag *reterr) {
         int r = virDomainCreateWithFlags(d->handle, paused ? VIR_DOMAIN_START_PAUSED : 0);
 
-        if (r < 0 && paused && refused_flags()) {
+        if (r < 0 && paused && virt_error_is_refusal()) {
                 r = virDomainCreate(d->handle);
                 if (r >= 0)
                         r = virDomainSuspend(d->handle);
@@ -409,7 +386,7 @@ static int fix_state(DomainTask *t, Domain *d, Diag *reterr) {
             (t->state == DOMAIN_PAUSED && state == VIR_DOMAIN_PAUSED) ||
             (t->state == DOMAIN_SHUTOFF && !d->active))
                 return 0;
-        differs(t, "state", state_text(d), domain_state_name(t->state));
+        virt_differs(t->differences, "state", state_text(d), domain_state_name(t->state));
         if (!t->apply)
                 return 1;
 
@@ -430,7 +407,7 @@ static int fix_state(DomainTask *t, Domain *d, Diag *reterr) {
 static int finish_restart(DomainTask *t, Domain *d, Diag *reterr) {
         int r;
 
-        differs(t, "restart", NULL, "to be finished");
+        virt_differs(t->differences, "restart", NULL, "to be finished");
         if (!t->apply)
                 return 1;
         if (d->active && !t->force)
@@ -459,7 +436,7 @@ static int fix_restart(DomainTask *t, Domain *d, Diag *reterr) {
         if (t->restart_now || t->restart == DOMAIN_RESTART_IFNEEDED) {
                 char why[64];
                 (void) snprintf(why, sizeof(why), "because of %s", t->restart_now ? "a notification" : d->restart_for);
-                differs(t, "restart", NULL, why);
+                virt_differs(t->differences, "restart", NULL, why);
                 return t->apply ? begin_restart(t, d, reterr) : 1;
         }
         return diag_set(reterr, (Pos) {}, -EBUSY, "%s can only change with a restart of the domain, which restartondiverge "

@@ -40,7 +40,7 @@ typedef struct DomainTask {
         DomainRestart restart;
         bool restart_now;       /* wanted in any case */
         bool apply;
-        Differences differences;        /* out: what was found wrong; owned */
+        Differences *differences;       /* out: what was found wrong; borrowed */
 
         /* A restart takes two attempts: one asks the guest to shut down, the next one, when it has, starts it again. */
         bool stopping;          /* in: asked before; out: is under way */

@@ -10,13 +10,10 @@
 #include <systemd/sd-event.h>
 
 #include "common/resource.h"
-#include "daemons/virt/connection.h"
+#include "daemons/virt/attempt.h"
 #include "daemons/virt/domain.h"
 
 #define RESTART_PATIENCE_USEC (UINT64_C(5) * 60 * 1000000)      /* for a guest that was asked to shut down */
-#define AUTOSTART_FOLDER "/etc/libvirt/qemu/autostart/"
-
-typedef struct VirtAttempt VirtAttempt;
 
 typedef struct Virt {
         Resource resource;
@@ -34,19 +31,16 @@ typedef struct Virt {
         char *restartondiverge;
         bool restartonrefresh;
 
-        VirtUser user;
-        PathWatch *autostart;           /* nothing else tells about it */
-        VirtAttempt *attempt;           /* the one under way; it belongs to the connection's thread */
+        VirtClient client;
         bool stopping;                  /* asked to shut down, to be started again */
         uint64_t stop_until_usec;
         sd_event_source *stop_timer;
 } Virt;
 
-struct VirtAttempt {
-        VirtCall call;
+typedef struct DomainAttempt {
+        VirtAttempt attempt;            /* must be first */
         DomainTask task;
-        Virt *owner;                    /* NULL once it was cancelled */
-};
+} DomainAttempt;
 
 #define DISK "[]struct{source str; type str}"
 
@@ -253,39 +247,13 @@ static int copy_spec(const Virt *v, DomainSpec *s) {
 
 /* ---- attempts ---- */
 
-static void on_changed(VirtUser *u) {
-        Virt *v = container_of(u, Virt, user);
-
-        resource_changed(&v->resource);
-}
-
-/* Connects nothing: that is done by the first check, in the thread, which subscribes to events before it looks. */
-static int attach(Virt *v) {
-        const Value *username = NULL, *password = NULL;
-
-        if (v->auth.kind == TYPE_STRUCT) {
-                username = value_struct_get(v->auth, "username");
-                password = value_struct_get(v->auth, "password");
-        }
-        v->user.domain = v->resource.name;
-        v->user.changed = on_changed;
-        return virt_user_attach(&v->user, v->resource.host->manager, v->uri, username ? value_cstr(*username) : NULL,
-                                password ? value_cstr(*password) : NULL);
-}
-
-static VirtAttempt *attempt_free(VirtAttempt *a) {
-        if (!a)
-                return NULL;
-        domain_spec_done(&a->task.spec);
-        differences_done(&a->task.differences);
-        diag_done(&a->call.diag);
+static void attempt_free(VirtAttempt *a) {
+        domain_spec_done(&((DomainAttempt *) a)->task.spec);
         free(a);
-        return NULL;
 }
-DEFINE_CLEANUP(VirtAttempt *, attempt_free)
 
-static int attempt_run(VirtCall *call, virConnectPtr c) {
-        return domain_check_apply(c, &container_of(call, VirtAttempt, call)->task, &call->diag);
+static int attempt_run(VirtAttempt *a, virConnectPtr c, Diag *reterr) {
+        return domain_check_apply(c, &((DomainAttempt *) a)->task, reterr);
 }
 
 static int on_stop_timer(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -319,96 +287,61 @@ static void note_stopping(Virt *v, bool stopping) {
         arm_stop_timer(v);
 }
 
-static void attempt_done(VirtCall *call) {
-        _cleanup_(attempt_freep) VirtAttempt *a = container_of(call, VirtAttempt, call);
-        _cleanup_(diag_done) Diag diag = {};
-        Virt *v = a->owner;
-        int result = call->result;
+static void attempt_ended(VirtAttempt *a, Resource *r, int result) {
+        const DomainTask *t = &((DomainAttempt *) a)->task;
 
-        if (!v)
-                return;
-        v->attempt = NULL;
-        for (size_t i = 0; i < a->task.differences.n; i++)
-                resource_difference(&v->resource, &a->task.differences.items[i]);
-        if (a->task.apply && result != -ECANCELED)
-                note_stopping(v, a->task.stopping);
-        if (result == -EAGAIN)
-                result = resource_waiting(&v->resource, call->diag.message ? call->diag.message : "waiting for libvirt");
-        else if (result < 0)
-                (void) resource_error(&v->resource, &diag, result, "%s",
-                                      call->diag.message ? call->diag.message : "libvirt failed");
-        resource_finish(&v->resource, result, &diag);
+        if (t->apply && result != -ECANCELED)
+                note_stopping((Virt *) r, t->stopping);
+}
+
+static void task_init(DomainTask *t, const Virt *v, bool apply) {
+        t->driver = parse_driver(v->uri);
+        t->state = domain_state_from_name(v->state);
+        t->autostart = v->startup[0] ? streq(v->startup, "enabled") : -1;
+        t->transient = v->transient;
+        t->restart = parse_restart(v->restartondiverge);
+        t->restart_now = v->restartonrefresh && resource_refresh(&v->resource);
+        t->apply = apply;
+        t->stopping = v->stopping;
+        t->force = v->stopping && now_usec(v) >= v->stop_until_usec;
 }
 
 static int virt_check_apply(Resource *r, bool apply, Diag *reterr) {
         Virt *v = (Virt *) r;
-        _cleanup_(attempt_freep) VirtAttempt *a = calloc(1, sizeof(*a));
+        DomainAttempt *a;
         int k;
 
+        k = virt_client_open(&v->client, r, VIRT_DOMAIN, v->uri, v->auth, reterr);
+        if (k < 0)
+                return k;
+        a = calloc(1, sizeof(*a));
         if (!a)
                 return -ENOMEM;
+        a->attempt = (VirtAttempt) { .run = attempt_run, .ended = attempt_ended, .free = attempt_free };
+        a->task.differences = &a->attempt.differences;
+        task_init(&a->task, v, apply);
         k = copy_spec(v, &a->task.spec);
-        if (k < 0)
+        if (k < 0) {
+                attempt_free(&a->attempt);
                 return resource_error(r, reterr, k, "cannot copy fields: %m");
-        a->task.driver = parse_driver(v->uri);
-        a->task.state = domain_state_from_name(v->state);
-        a->task.autostart = v->startup[0] ? streq(v->startup, "enabled") : -1;
-        a->task.transient = v->transient;
-        a->task.restart = parse_restart(v->restartondiverge);
-        a->task.restart_now = v->restartonrefresh && resource_refresh(r);
-        a->task.apply = apply;
-        a->task.stopping = v->stopping;
-        a->task.force = v->stopping && now_usec(v) >= v->stop_until_usec;
-        a->call.run = attempt_run;
-        a->call.done = attempt_done;
-
-        k = attach(v);
-        if (k >= 0)
-                k = virt_user_call(&v->user, &a->call);
-        if (k < 0)
-                return resource_error(r, reterr, k, "cannot call libvirt at '%s': %m", v->uri);
-        a->owner = v;
-        v->attempt = TAKE_PTR(a);
-        return CHECK_PENDING;
+        }
+        return virt_client_attempt(&v->client, r, &a->attempt, reterr);
 }
 
-/* The call itself cannot be stopped; it will end without anybody listening. The next one waits for it, as libvirt would. */
 static void virt_cancel(Resource *r) {
-        Virt *v = (Virt *) r;
-
-        if (!v->attempt)
-                return;
-        atomic_store(&v->attempt->call.cancelled, true);
-        v->attempt->owner = NULL;
-        v->attempt = NULL;
+        virt_client_cancel(&((Virt *) r)->client);
 }
 
 /* ---- events ---- */
-
-static void on_autostart(PathWatch *w, int error, void *userdata) {
-        Virt *v = userdata;
-
-        if (error < 0)
-                v->autostart = path_watch_free(v->autostart);
-        resource_changed(&v->resource);
-}
-
-/* There is no event for autostart, but where we may look into the folder, it shows. */
-static void watch_autostart(Virt *v) {
-        VirtManager *m = v->resource.host->manager;
-
-        if (v->startup[0] && streq(parse_driver(v->uri), "qemu") && !v->autostart)
-                (void) path_watch_new(&v->autostart, m->paths, AUTOSTART_FOLDER, 0, on_autostart, v);
-}
 
 static int virt_watch(Resource *r, Diag *reterr) {
         Virt *v = (Virt *) r;
         int k;
 
-        k = attach(v);
+        k = virt_client_open(&v->client, r, VIRT_DOMAIN, v->uri, v->auth, reterr);
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot prepare connection to '%s': %m", v->uri);
-        watch_autostart(v);
+                return k;
+        virt_client_watch_files(&v->client, r, v->uri);
         arm_stop_timer(v);
         resource_armed(r);
         return 0;
@@ -417,9 +350,8 @@ static int virt_watch(Resource *r, Diag *reterr) {
 static void virt_unwatch(Resource *r) {
         Virt *v = (Virt *) r;
 
-        v->autostart = path_watch_free(v->autostart);
         v->stop_timer = sd_event_source_disable_unref(v->stop_timer);
-        virt_user_detach(&v->user);
+        virt_client_close(&v->client);
 }
 
 static void virt_done(Resource *r) {

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daemons/virt/attempt.h"
+
+/* Where libvirt keeps the definition, the mark that it starts with the host, and what runs now. The name of the object and ".xml"
+ * follow. */
+static const char *const folders[_VIRT_OBJECT_MAX][3] = {
+        [VIRT_DOMAIN] = { "/etc/libvirt/qemu", "/etc/libvirt/qemu/autostart", "/run/libvirt/qemu" },
+        [VIRT_NETWORK] = { "/etc/libvirt/qemu/networks", "/etc/libvirt/qemu/networks/autostart", "/run/libvirt/network" },
+};
+
+static void on_changed(VirtUser *u) {
+        resource_changed(u->userdata);
+}
+
+static const char *word(Value auth, const char *name) {
+        const Value *v = auth.kind == TYPE_STRUCT ? value_struct_get(auth, name) : NULL;
+
+        return v ? value_cstr(*v) : NULL;
+}
+
+int virt_client_open(VirtClient *c, Resource *r, VirtObject object, const char *uri, Value auth, Diag *reterr) {
+        int k;
+
+        if (c->user.connection)
+                return 0;
+        c->user = (VirtUser) { .object = object, .name = r->name, .changed = on_changed, .userdata = r };
+        k = virt_user_attach(&c->user, r->host->manager, uri, word(auth, "username"), word(auth, "password"));
+        return k < 0 ? resource_error(r, reterr, k, "cannot prepare connection to '%s': %m", uri) : 0;
+}
+
+/* ---- files ---- */
+
+static void on_file(PathWatch *w, int error, void *userdata) {
+        VirtClient *c = userdata;
+
+        for (size_t i = 0; error < 0 && i < ELEMENTSOF(c->files); i++)
+                if (c->files[i] == w)
+                        c->files[i] = path_watch_free(w);
+        resource_changed(c->user.userdata);
+}
+
+/* "qemu" without a way to another host. Only the system's files are where we know. */
+static bool is_local_system(const char *uri) {
+        return startswith(uri, "qemu:///system") || startswith(uri, "qemu+unix:///system");
+}
+
+void virt_client_watch_files(VirtClient *c, Resource *r, const char *uri) {
+        VirtManager *m = r->host->manager;
+
+        if (!is_local_system(uri) || strchr(r->name, '/'))
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(c->files); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (c->files[i])
+                        continue;
+                if (asprintf(&path, "%s/%s.xml", folders[c->user.object][i], r->name) < 0) {
+                        path = NULL;
+                        return;
+                }
+                (void) path_watch_new(&c->files[i], m->paths, path, 0, on_file, c);
+        }
+}
+
+void virt_client_close(VirtClient *c) {
+        for (size_t i = 0; i < ELEMENTSOF(c->files); i++)
+                c->files[i] = path_watch_free(c->files[i]);
+        virt_user_detach(&c->user);
+}
+
+/* ---- attempts ---- */
+
+static void attempt_free(VirtAttempt *a) {
+        differences_done(&a->differences);
+        diag_done(&a->call.diag);
+        a->free(a);
+}
+
+static int attempt_run(VirtCall *call, virConnectPtr handle) {
+        VirtAttempt *a = container_of(call, VirtAttempt, call);
+
+        return a->run(a, handle, &call->diag);
+}
+
+static void attempt_report(VirtAttempt *a, Resource *r) {
+        const char *message = a->call.diag.message;
+        Diag diag = {};
+        int result = a->call.result;
+
+        for (size_t i = 0; i < a->differences.n; i++)
+                resource_difference(r, &a->differences.items[i]);
+        if (a->ended)
+                a->ended(a, r, result);
+        if (result == -EAGAIN)
+                result = resource_waiting(r, message ? message : "waiting for libvirt");
+        else if (result < 0)
+                (void) resource_error(r, &diag, result, "%s", message ? message : "libvirt failed");
+        resource_finish(r, result, &diag);
+        diag_done(&diag);
+}
+
+static void attempt_done(VirtCall *call) {
+        VirtAttempt *a = container_of(call, VirtAttempt, call);
+
+        if (a->resource) {
+                *a->place = NULL;
+                attempt_report(a, a->resource);
+        }
+        attempt_free(a);
+}
+
+int virt_client_attempt(VirtClient *c, Resource *r, VirtAttempt *a, Diag *reterr) {
+        int k;
+
+        a->call.run = attempt_run;
+        a->call.done = attempt_done;
+        k = virt_user_call(&c->user, &a->call);
+        if (k < 0) {
+                attempt_free(a);
+                return resource_error(r, reterr, k, "cannot call libvirt: %m");
+        }
+        a->resource = r;
+        a->place = &c->attempt;
+        c->attempt = a;
+        return CHECK_PENDING;
+}
+
+void virt_client_cancel(VirtClient *c) {
+        if (!c->attempt)
+                return;
+        atomic_store(&c->attempt->call.cancelled, true);
+        c->attempt->resource = NULL;
+        c->attempt = NULL;
+}
+
+/* ---- in the thread ---- */
+
+void virt_differs(Differences *list, const char *field, const char *from, const char *to) {
+        Difference d;
+
+        if (difference_new(&d, field, from, from ? strlen(from) : 0, to, to ? strlen(to) : 0, true) >= 0)
+                (void) differences_add(list, &d);
+}
+
+void virt_differs_number(Differences *list, const char *field, uint64_t from, uint64_t to) {
+        char a[24], b[24];
+
+        (void) snprintf(a, sizeof(a), "%" PRIu64, from);
+        (void) snprintf(b, sizeof(b), "%" PRIu64, to);
+        virt_differs(list, field, a, b);
+}
