@@ -49,12 +49,12 @@ static int read_variant(sd_bus_message *m, Value *ret) {
         }
 }
 
-static int read_options(sd_bus_message *m, ProgramOptions *ret, Diag *reterr) {
-        ProgramOptions o = {};
+static int read_options(sd_bus_message *m, DeployOptions *ret, Diag *reterr) {
+        DeployOptions o = {};
         const char *name;
         int r;
 
-        r = program_options_from_value(&o, VALUE_NIL, reterr);
+        r = deploy_options_from_value(&o, VALUE_NIL, reterr);
         if (r < 0)
                 return r;
         r = sd_bus_message_enter_container(m, 'a', "{sv}");
@@ -68,14 +68,14 @@ static int read_options(sd_bus_message *m, ProgramOptions *ret, Diag *reterr) {
                                 diag_set(reterr, (Pos) {}, -EINVAL, "the option '%s' must be of type b, u or s", name);
                 }
                 if (r >= 0)
-                        r = program_options_set(&o, name, v, reterr);
+                        r = deploy_options_set(&o, name, v, reterr);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(m);
         if (r < 0) {
-                fields_done(program_options_fields, &o);
+                deploy_options_done(&o);
                 return diag_set(reterr, (Pos) {}, r, "cannot read the options: %m");
         }
         *ret = o;
@@ -83,7 +83,7 @@ static int read_options(sd_bus_message *m, ProgramOptions *ret, Diag *reterr) {
 }
 
 /* "ha{sv}", which Deploy, Run and Check have in common. */
-static int read_program(sd_bus_message *m, Value *ret_bundle, ProgramOptions *ret_options, Diag *reterr) {
+static int read_program(sd_bus_message *m, Value *ret_bundle, DeployOptions *ret_options, Diag *reterr) {
         _cleanup_(value_done) Value bundle = {};
         int fd, r;
 
@@ -136,7 +136,7 @@ static void answer_deploy(void *userdata, int error, uint64_t deploy, const Diag
 
 static int change(Manager *m, sd_bus_message *call, bool store, change_done_t done, sd_bus_error *reterr) {
         _cleanup_(diag_done) Diag d = {};
-        ProgramOptions options = {};
+        DeployOptions options = {};
         Value bundle = {};
         int r;
 
@@ -160,7 +160,7 @@ static int method_deploy(sd_bus_message *call, void *userdata, sd_bus_error *ret
 
 static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
         _cleanup_(diag_done) Diag d = {};
-        ProgramOptions options = {};
+        DeployOptions options = {};
         Value bundle = {};
         int r;
 

@@ -65,7 +65,7 @@ static void change_drop(Manager *m) {
 
 static void deploy_done(Manager *m) {
         value_done(&m->later.bundle);
-        fields_done(program_options_fields, &m->later.options);
+        deploy_options_done(&m->later.options);
         m->later = (Deploy) {};
 }
 
@@ -117,7 +117,7 @@ static void change_finish(Manager *m, int error, Diag *d) {
         run_later(m);
 }
 
-int manager_check(Manager *m, Value bundle, ProgramOptions *options, Diag *reterr) {
+int manager_check(Manager *m, Value bundle, DeployOptions *options, Diag *reterr) {
         _cleanup_(program_freep) Program *p = NULL;
 
         return program_compile(&p, bundle, options, &m->programs, reterr);
@@ -138,14 +138,14 @@ static bool may_recover(const Manager *m, const Program *p, uint64_t deploy) {
         return p && p->error && deploy > 0 && !m->current && !m->change.done;
 }
 
-int manager_change(Manager *m, Value bundle, ProgramOptions *options, uint64_t deploy, bool store,
+int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t deploy, bool store,
                    change_done_t done, void *userdata, Diag *reterr) {
         _cleanup_(program_freep) Program *p = NULL;
         int r;
 
         if (m->change.done && !m->change.program) {
                 value_done(&bundle);
-                fields_done(program_options_fields, options);
+                deploy_options_done(options);
                 return diag_set(reterr, (Pos) {}, -EBUSY, "another program is just being kept");
         }
         r = program_compile(&p, bundle, options, &m->programs, reterr);
@@ -318,7 +318,7 @@ static void run_later(Manager *m) {
                         manager_emit_changed(m);
                 }
                 value_done(&later.bundle);
-                fields_done(program_options_fields, &later.options);
+                deploy_options_done(&later.options);
                 return;
         }
         if (manager_change(m, later.bundle, &later.options, later.id, false, deploy_started, m, &d) < 0)
@@ -327,11 +327,11 @@ static void run_later(Manager *m) {
 
 void manager_deployed(Manager *m, uint64_t deploy, Value bundle, Value options) {
         _cleanup_(diag_done) Diag d = {};
-        ProgramOptions parsed = {};
+        DeployOptions parsed = {};
 
         if (deploy == 0 || (m->current && deploy < m->current->deploy) || deploy < m->later.id)
                 return;
-        if (bundle.kind != TYPE_MAP || program_options_from_value(&parsed, options, &d) < 0) {
+        if (bundle.kind != TYPE_MAP || deploy_options_from_value(&parsed, options, &d) < 0) {
                 log_error(-EBADMSG, "deploy %llu is broken, ignoring: %s", (unsigned long long) deploy, d.message ?: "no files");
                 return;
         }

@@ -34,7 +34,7 @@ typedef struct Change {
 typedef struct Deploy {
         uint64_t id;
         Value bundle;
-        ProgramOptions options;
+        DeployOptions options;
 } Deploy;
 
 typedef struct Manager {
@@ -62,12 +62,12 @@ Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager *, manager_free)
 
 /* Compiles only. Takes over the bundle and the options. */
-int manager_check(Manager *m, Value bundle, ProgramOptions *options, Diag *reterr);
+int manager_check(Manager *m, Value bundle, DeployOptions *options, Diag *reterr);
 
 /* Makes a program the one in force. Errors that show at once are returned; later ones go to done. The program before stays in
  * force until the engine has accepted the new one; one that was on its way is dropped (-ESTALE). deploy: its id if it comes
  * from mgmt-world, else 0. Takes over the bundle and the options. -EBUSY while another is being stored. */
-int manager_change(Manager *m, Value bundle, ProgramOptions *options, uint64_t deploy, bool store,
+int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t deploy, bool store,
                    change_done_t done, void *userdata, Diag *reterr);
 
 /* Follows the deploys that mgmt-world has. */

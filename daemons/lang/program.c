@@ -11,58 +11,6 @@
 #include "daemons/lang/mirror.h"
 #include "daemons/lang/program.h"
 
-const FieldSpec program_options_fields[] = {
-        FIELD(ProgramOptions, noop,      FIELD_BOOL,   0, "Check everything, change nothing."),
-        FIELD(ProgramOptions, sema,      FIELD_UINT32, 0, "At most so many resources at a time, 0 for no limit."),
-        FIELD(ProgramOptions, autoedge,  FIELD_BOOL,   0, "Whether resources get edges by themselves.", .initial = "true"),
-        FIELD(ProgramOptions, autogroup, FIELD_BOOL,   0, "Whether resources are grouped.", .initial = "true"),
-        FIELD(ProgramOptions, source,    FIELD_STR,    0, "Where the program comes from, for people."),
-        {}
-};
-
-int program_options_set(ProgramOptions *o, const char *name, Value v, Diag *reterr) {
-        const FieldSpec *f = field_find(program_options_fields, name);
-
-        if (!f)
-                return diag_set(reterr, (Pos) {}, -EINVAL, "there is no option '%s'", name);
-        return field_set(f, o, v, reterr);
-}
-
-int program_options_to_value(const ProgramOptions *o, Value *ret) {
-        const char *names[ELEMENTSOF(program_options_fields)];
-        Value values[ELEMENTSOF(program_options_fields)] = {};
-        size_t n = 0;
-
-        for (const FieldSpec *f = program_options_fields; f->name; f++) {
-                int r = field_get(f, o, &values[n]);
-
-                if (r < 0) {
-                        while (n > 0)
-                                value_done(&values[--n]);
-                        return r;
-                }
-                names[n++] = f->name;
-        }
-        return value_struct(ret, names, values, n);
-}
-
-int program_options_from_value(ProgramOptions *ret, Value v, Diag *reterr) {
-        ProgramOptions o = {};
-        int r;
-
-        r = fields_init(program_options_fields, &o);
-        if (r >= 0 && v.kind != TYPE_NIL && v.kind != TYPE_STRUCT)
-                r = diag_set(reterr, (Pos) {}, -EBADMSG, "options are a struct, got %s", type_kind_name(v.kind));
-        for (uint32_t i = 0; r >= 0 && v.kind == TYPE_STRUCT && i < v.st->n; i++)
-                r = program_options_set(&o, v.st->fields[i].name->data, v.st->fields[i].value, reterr);
-        if (r < 0) {
-                fields_done(program_options_fields, &o);
-                return r;
-        }
-        *ret = o;
-        return 0;
-}
-
 /* ---- compiling ---- */
 
 static int host_read_file(void *userdata, const char *path, char **ret, size_t *ret_size) {
@@ -141,18 +89,18 @@ void program_poke(Program *p) {
         (void) sd_event_source_set_enabled(p->wave, SD_EVENT_ONESHOT);
 }
 
-int program_compile(Program **ret, Value bundle, ProgramOptions *options, const ProgramWorld *world, Diag *reterr) {
+int program_compile(Program **ret, Value bundle, DeployOptions *options, const ProgramWorld *world, Diag *reterr) {
         _cleanup_(diags_done) Diags diags = {};
         int r;
 
         _cleanup_(program_freep) Program *p = calloc(1, sizeof(*p));
         if (!p) {
                 value_done(&bundle);
-                fields_done(program_options_fields, options);
+                deploy_options_done(options);
                 return diag_set(reterr, (Pos) {}, -ENOMEM, "out of memory");
         }
         *p = (Program) { .world = world, .bundle = bundle, .options = *options, .sources = world->sources };
-        *options = (ProgramOptions) {};
+        *options = (DeployOptions) {};
 
         /* Several sources that speak in one turn of the loop make one wave. */
         r = sd_event_add_defer(world->sources.event, &p->wave, on_wave, p);
@@ -187,7 +135,7 @@ Program *program_free(Program *p) {
         lang_free(p->lang);
         sd_event_source_disable_unref(p->wave);
         value_done(&p->bundle);
-        fields_done(program_options_fields, &p->options);
+        deploy_options_done(&p->options);
         free(p->error);
         free(p);
         return NULL;
@@ -207,9 +155,6 @@ int program_step(Program *p, ChangeSet *ret, bool *ret_news, Diag *reterr) {
         return r;
 }
 
-bool program_equal(const Program *p, Value bundle, const ProgramOptions *options) {
-        for (const FieldSpec *f = program_options_fields; f->name; f++)
-                if (!field_equal(f, &p->options, options))
-                        return false;
-        return value_equal(p->bundle, bundle);
+bool program_equal(const Program *p, Value bundle, const DeployOptions *options) {
+        return deploy_options_equal(&p->options, options) && value_equal(p->bundle, bundle);
 }

@@ -7,26 +7,13 @@
 #include <stdint.h>
 
 #include "common/changeset.h"
+#include "common/deploy.h"
 #include "common/diag.h"
 #include "common/field.h"
 #include "common/macro.h"
 #include "common/schema.h"
 #include "common/value.h"
 #include "lang/lang.h"
-
-typedef struct ProgramOptions {
-        bool noop;
-        uint32_t sema;          /* at most so many resources at once; 0: no limit */
-        bool autoedge, autogroup;
-        char *source;           /* where it comes from, for people */
-} ProgramOptions;
-
-/* One row per option: the bus, the store of mgmt-world and defaults are fed from it. */
-extern const FieldSpec program_options_fields[];
-
-int program_options_set(ProgramOptions *o, const char *name, Value v, Diag *reterr);    /* -EINVAL: no such option */
-int program_options_to_value(const ProgramOptions *o, Value *ret);      /* a struct */
-int program_options_from_value(ProgramOptions *ret, Value v, Diag *reterr);     /* nil: the defaults */
 
 typedef struct Program Program;
 typedef struct sd_event_source sd_event_source;
@@ -43,7 +30,7 @@ typedef struct ProgramWorld {
 struct Program {
         const ProgramWorld *world;
         Value bundle;           /* map{str: str}, path → content */
-        ProgramOptions options;
+        DeployOptions options;
         uint64_t deploy;        /* its id in mgmt-world, 0 if it is not stored there */
         Lang *lang;
         SourceHost sources;
@@ -53,7 +40,7 @@ struct Program {
 };
 
 /* Takes over bundle and options, also on failure. All static stages; nothing runs yet. world must outlive it. */
-int program_compile(Program **ret, Value bundle, ProgramOptions *options, const ProgramWorld *world, Diag *reterr);
+int program_compile(Program **ret, Value bundle, DeployOptions *options, const ProgramWorld *world, Diag *reterr);
 Program *program_free(Program *p);
 DEFINE_CLEANUP(Program *, program_free)
 
@@ -64,4 +51,4 @@ int program_step(Program *p, ChangeSet *ret, bool *ret_news, Diag *reterr);
 void program_poke(Program *p);          /* a step is due */
 
 /* The same files, run the same way. */
-bool program_equal(const Program *p, Value bundle, const ProgramOptions *options);
+bool program_equal(const Program *p, Value bundle, const DeployOptions *options);

@@ -39,7 +39,7 @@ int world_link_store(WorldLink *l, const Program *p) {
         int r;
 
         store_done(l);
-        r = program_options_to_value(&p->options, &l->options);
+        r = deploy_options_to_value(&p->options, &l->options);
         if (r < 0)
                 return r;
         l->bundle = value_ref(p->bundle);

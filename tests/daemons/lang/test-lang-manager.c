@@ -175,9 +175,9 @@ static Value make_bundle(const char *name) {
 }
 
 static int change_to(World *w, Value bundle, bool store, Diag *reterr) {
-        ProgramOptions o = {};
+        DeployOptions o = {};
 
-        if (program_options_from_value(&o, VALUE_NIL, NULL) < 0)
+        if (deploy_options_from_value(&o, VALUE_NIL, NULL) < 0)
                 abort();
         return manager_change(w->manager, bundle, &o, 0, store, on_done, w, reterr);
 }
@@ -187,25 +187,25 @@ static int change(World *w, const char *name, bool store, Diag *reterr) {
 }
 
 TEST(options_have_defaults_types_and_limits) {
-        ProgramOptions o = {}, again = {};
+        DeployOptions o = {}, again = {};
         _cleanup_(value_done) Value v = {}, text = {};
         _cleanup_(diag_done) Diag d = {}, d2 = {};
 
-        REQUIRE(program_options_from_value(&o, VALUE_NIL, NULL) == 0);
+        REQUIRE(deploy_options_from_value(&o, VALUE_NIL, NULL) == 0);
         CHECK(!o.noop && o.sema == 0 && o.autoedge && o.autogroup);
         CHECK_STR(o.source, "");
-        CHECK_INT(program_options_set(&o, "sema", VALUE_INT(7), NULL), 0);
-        CHECK_INT(program_options_set(&o, "autoedge", VALUE_BOOL(false), NULL), 0);
-        CHECK(program_options_set(&o, "sema", VALUE_INT(-1), &d) < 0 && d.message);
-        CHECK(program_options_set(&o, "nonsense", VALUE_INT(1), &d2) == -EINVAL && d2.message);
-        CHECK(program_options_set(&o, "noop", VALUE_INT(1), NULL) < 0);
-        REQUIRE(program_options_to_value(&o, &v) == 0);
-        REQUIRE(program_options_from_value(&again, v, NULL) == 0);
+        CHECK_INT(deploy_options_set(&o, "sema", VALUE_INT(7), NULL), 0);
+        CHECK_INT(deploy_options_set(&o, "autoedge", VALUE_BOOL(false), NULL), 0);
+        CHECK(deploy_options_set(&o, "sema", VALUE_INT(-1), &d) < 0 && d.message);
+        CHECK(deploy_options_set(&o, "nonsense", VALUE_INT(1), &d2) == -EINVAL && d2.message);
+        CHECK(deploy_options_set(&o, "noop", VALUE_INT(1), NULL) < 0);
+        REQUIRE(deploy_options_to_value(&o, &v) == 0);
+        REQUIRE(deploy_options_from_value(&again, v, NULL) == 0);
         CHECK(again.sema == 7 && !again.autoedge && again.autogroup);
-        fields_done(program_options_fields, &o);
-        fields_done(program_options_fields, &again);
+        deploy_options_done(&o);
+        deploy_options_done(&again);
         REQUIRE(value_strz(&text, "x") == 0);
-        CHECK(program_options_from_value(&o, text, NULL) < 0);
+        CHECK(deploy_options_from_value(&o, text, NULL) < 0);
 }
 
 TEST(a_program_is_in_force_when_the_engine_has_accepted_it) {
@@ -367,15 +367,15 @@ TEST(a_deploy_that_cannot_be_kept_is_an_error) {
 
 static void send_deploy(World *w, uint64_t id, const char *name, bool noop) {
         Message m = { .type = MESSAGE_DEPLOY, .deploy = { .deploy = id } };
-        ProgramOptions o = {};
+        DeployOptions o = {};
 
         if (id > 0) {
                 m.deploy.bundle = make_bundle(name);
-                if (program_options_from_value(&o, VALUE_NIL, NULL) < 0 ||
-                    program_options_set(&o, "noop", VALUE_BOOL(noop), NULL) < 0 ||
-                    program_options_to_value(&o, &m.deploy.options) < 0)
+                if (deploy_options_from_value(&o, VALUE_NIL, NULL) < 0 ||
+                    deploy_options_set(&o, "noop", VALUE_BOOL(noop), NULL) < 0 ||
+                    deploy_options_to_value(&o, &m.deploy.options) < 0)
                         abort();
-                fields_done(program_options_fields, &o);
+                deploy_options_done(&o);
         }
         CHECK_INT(channel_send(w->world.channel, w->world.last, &m), 0);
         message_done(&m);
@@ -584,16 +584,16 @@ TEST(a_program_whose_values_are_not_there_yet_waits) {
 
 TEST(a_deploy_that_cannot_start_after_a_boot_goes_on_trying) {
         Message m = { .type = MESSAGE_DEPLOY, .deploy = { .deploy = 7 } };
-        ProgramOptions o = {};
+        DeployOptions o = {};
         World w;
 
         counter_world(&w, 0, false);
         CHECK_INT(manager_watch_deploys(w.manager), 0);
         REQUIRE(run_until(&w, &w.world.n_watch, 1));
         m.deploy.bundle = make_bundle_of(COUNTER);
-        if (program_options_from_value(&o, VALUE_NIL, NULL) < 0 || program_options_to_value(&o, &m.deploy.options) < 0)
+        if (deploy_options_from_value(&o, VALUE_NIL, NULL) < 0 || deploy_options_to_value(&o, &m.deploy.options) < 0)
                 abort();
-        fields_done(program_options_fields, &o);
+        deploy_options_done(&o);
         CHECK_INT(channel_send(w.world.channel, w.world.last, &m), 0);
         message_done(&m);
         CHECK(run_until(&w, &w.engine.n_commit, 0));

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include <errno.h>
+
+#include "common/deploy.h"
+
+const FieldSpec deploy_options_fields[] = {
+        FIELD(DeployOptions, noop,      FIELD_BOOL,   0, "Check everything, change nothing."),
+        FIELD(DeployOptions, sema,      FIELD_UINT32, 0, "At most so many resources at a time, 0 for no limit."),
+        FIELD(DeployOptions, autoedge,  FIELD_BOOL,   0, "Whether resources get edges by themselves.", .initial = "true"),
+        FIELD(DeployOptions, autogroup, FIELD_BOOL,   0, "Whether resources are grouped.", .initial = "true"),
+        FIELD(DeployOptions, source,    FIELD_STR,    0, "Where the program comes from, for people."),
+        {}
+};
+
+int deploy_options_set(DeployOptions *o, const char *name, Value v, Diag *reterr) {
+        const FieldSpec *f = field_find(deploy_options_fields, name);
+
+        if (!f)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "there is no option '%s'", name);
+        return field_set(f, o, v, reterr);
+}
+
+int deploy_options_to_value(const DeployOptions *o, Value *ret) {
+        const char *names[ELEMENTSOF(deploy_options_fields)];
+        Value values[ELEMENTSOF(deploy_options_fields)] = {};
+        size_t n = 0;
+
+        for (const FieldSpec *f = deploy_options_fields; f->name; f++) {
+                int r = field_get(f, o, &values[n]);
+
+                if (r < 0) {
+                        while (n > 0)
+                                value_done(&values[--n]);
+                        return r;
+                }
+                names[n++] = f->name;
+        }
+        return value_struct(ret, names, values, n);
+}
+
+int deploy_options_from_value(DeployOptions *ret, Value v, Diag *reterr) {
+        DeployOptions o = {};
+        int r;
+
+        r = fields_init(deploy_options_fields, &o);
+        if (r >= 0 && v.kind != TYPE_NIL && v.kind != TYPE_STRUCT)
+                r = diag_set(reterr, (Pos) {}, -EBADMSG, "options are a struct, got %s", type_kind_name(v.kind));
+        for (uint32_t i = 0; r >= 0 && v.kind == TYPE_STRUCT && i < v.st->n; i++)
+                r = deploy_options_set(&o, v.st->fields[i].name->data, v.st->fields[i].value, reterr);
+        if (r < 0) {
+                deploy_options_done(&o);
+                return r;
+        }
+        *ret = o;
+        return 0;
+}
+
+bool deploy_options_equal(const DeployOptions *a, const DeployOptions *b) {
+        for (const FieldSpec *f = deploy_options_fields; f->name; f++)
+                if (!field_equal(f, a, b))
+                        return false;
+        return true;
+}
+
+void deploy_options_done(DeployOptions *o) {
+        fields_done(deploy_options_fields, o);
+        *o = (DeployOptions) {};
+}

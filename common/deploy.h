@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* How a program is to be run: what travels with its files (common/bundle.h) from mgmtctl to mgmt-lang, and is kept with them. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/diag.h"
+#include "common/field.h"
+#include "common/value.h"
+
+typedef struct DeployOptions {
+        bool noop;
+        uint32_t sema;          /* at most so many resources at once; 0: no limit */
+        bool autoedge, autogroup;
+        char *source;           /* where the program comes from, for people */
+} DeployOptions;
+
+/* One row per option: the bus, the store of mgmt-world and defaults are fed from it. */
+extern const FieldSpec deploy_options_fields[];
+
+int deploy_options_set(DeployOptions *o, const char *name, Value v, Diag *reterr);      /* -EINVAL: no such option */
+int deploy_options_to_value(const DeployOptions *o, Value *ret);        /* a struct */
+int deploy_options_from_value(DeployOptions *ret, Value v, Diag *reterr);       /* nil: the defaults */
+bool deploy_options_equal(const DeployOptions *a, const DeployOptions *b);
+void deploy_options_done(DeployOptions *o);
