@@ -78,6 +78,7 @@ def counted(s):
     """Three files are written, one would be, one fails: so say the counters, by http and on the bus."""
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, f"127.0.0.1:{PORT}")) as run:
         run.wait_converged()
+        wait_until(lambda: get()[0] == 200, "mgmt-http has found the engine")
         status, form, text = get()
         check_equal((status, form), (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"), "status and type")
         found = samples(text)
@@ -116,7 +117,7 @@ def local_only(s):
     others = addresses()
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, f":{PORT}")) as run:
         run.wait_converged()
-        check_equal(get()[0], 200, "the status for this machine")
+        wait_until(lambda: get()[0] == 200, "this machine is answered")
         if others:
             check_equal(get(host=others[0])[0], 403, "the status for others")
         done = s.ctl("deploy", program(s, f":{PORT}", "remote => true,"), MGMT_BUS_ADDRESS=run.bus())
