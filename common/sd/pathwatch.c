@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 
+#include "common/sd/log.h"
 #include "common/sd/path-tree.h"
 
 /* ---- watches ---- */
@@ -316,6 +317,7 @@ static void rescan(PathWatcher *p, PathRescan what) {
 
 /* The kernel dropped events: anything may have happened. */
 static void on_overflow(PathWatcher *p) {
+        (void) log_warning(0, "the kernel has lost changes of files (fs.inotify.max_queued_events); looking at all that is watched");
         rescan(p, PATH_RESCAN_ALL);
         for (PathWatch *w = p->all; w; w = w->all_next)
                 if (w->node)

@@ -13,7 +13,6 @@
 #include "daemons/engine/semaphore.h"
 
 enum {
-        FALLBACK_POLL_SEC = 30,
         WATCH_WAIT_MSEC = 250,          /* before a watch that waits is tried again, the first time; it doubles ... */
         WATCH_WAIT_MAX_SHIFT = 7,       /* ... so often */
 };
@@ -107,18 +106,41 @@ bool arming_limit(Scheduler *s, Vertex *v) {
 
 /* ---- poll ---- */
 
-static int32_t poll_sec(const Vertex *v) {
-        if (v->manager->options.plan)
-                return -1;
-        return v->polled ? FALLBACK_POLL_SEC : v->resource->meta.poll;
+typedef enum HowToPoll {
+        POLL_NEVER,             /* it has a watch */
+        POLL_ONCE,              /* neither a watch nor a timer */
+        POLL_REGULARLY,
+} HowToPoll;
+
+static HowToPoll how_to_poll(const Vertex *v) {
+        int32_t poll = v->resource->meta.poll;
+
+        if (v->manager->options.plan || poll < 0)
+                return POLL_ONCE;
+        return poll > 0 || v->polled ? POLL_REGULARLY : POLL_NEVER;
+}
+
+static uint64_t poll_usec(const Vertex *v) {
+        return v->polled ? v->manager->fallback_poll_usec : (uint64_t) v->resource->meta.poll * 1000000;
+}
+
+/* The limit may have been raised, or others have given watches back. Armed or polled, it is looked at. */
+static void try_to_watch(Scheduler *s, Vertex *v) {
+        if (v->state == VERTEX_OK || v->state == VERTEX_DRIFTED)
+                scheduler_set_state(s, v, VERTEX_WAITING);
+        v->polled = false;
+        arming_again(s, v);
 }
 
 static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
         Vertex *v = userdata;
         Scheduler *s = &v->manager->scheduler;
 
-        (void) set_timer(s, &v->poll_timer, (uint64_t) poll_sec(v) * 1000000, on_poll, v);
-        scheduler_event(s, v);
+        (void) set_timer(s, &v->poll_timer, poll_usec(v), on_poll, v);
+        if (v->polled && v->state != VERTEX_RUNNING && v->state != VERTEX_RETRYING)
+                try_to_watch(s, v);
+        else
+                scheduler_event(s, v);
         return 0;
 }
 
@@ -150,17 +172,27 @@ void arming_armed(Scheduler *s, Vertex *member) {
         }
         v->n_watch_waits = 0;
         v->starved = false;
+        if (v->blind && !v->polled) {
+                v->blind = false;
+                resource_log(v->resource, LOG_NOTICE, "it is watched again");
+        }
         (void) arming_limit(s, v);      /* the first look is an event as well */
         v->dirty = true;
         if (v->state == VERTEX_WAITING)
                 scheduler_wake(s, v);
 }
 
-/* The kernel's limit of watches is reached (fs.inotify.max_user_watches). To give up would leave the resource alone for good. */
+/* The kernel's limits: of watches (fs.inotify.max_user_watches), or of instances (fs.inotify.max_user_instances). To give up would
+ * leave the resource alone for good. */
+static bool is_limit(int error) {
+        return error == -ENOSPC || error == -EMFILE;
+}
+
 static void fall_back_to_polling(Scheduler *s, Vertex *v, const Diag *diag) {
-        resource_log(v->resource, LOG_WARNING, "%s; looking at it every %d seconds instead",
-                     diag->message ? diag->message : "no watches left", FALLBACK_POLL_SEC);
-        v->polled = true;
+        if (!v->blind)
+                resource_log(v->resource, LOG_WARNING, "%s; looking at it every %g seconds until it can be watched",
+                             diag->message ? diag->message : "no watches left", (double) v->manager->fallback_poll_usec / 1e6);
+        v->blind = v->polled = true;
         v->dirty = true;
         scheduler_set_state(s, v, VERTEX_WAITING);
         scheduler_wake(s, v);
@@ -204,7 +236,7 @@ void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag) {
         vertex_unlist(v);
         semaphores_pass_on(v, &s->ready);       /* it may have been woken because one was free */
         scheduler_kick(s);
-        if (error == -ENOSPC && !v->polled) {
+        if (is_limit(error) && !v->polled) {
                 fall_back_to_polling(s, v, diag);
                 return;
         }
@@ -234,7 +266,7 @@ static int watch(Scheduler *s, Vertex *v, bool poll, Diag *reterr) {
 }
 
 void arming_start(Scheduler *s, Vertex *v) {
-        int32_t poll = poll_sec(v);
+        HowToPoll poll = how_to_poll(v);
         _cleanup_(diag_done) Diag diag = {};
         int r = 0;
 
@@ -247,9 +279,9 @@ void arming_start(Scheduler *s, Vertex *v) {
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++)
                 r = prepare(vertex_member(v, i), &diag);
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && v->watching; i++)
-                r = watch(s, vertex_member(v, i), poll != 0, &diag);
-        if (r >= 0 && poll > 0)
-                r = set_timer(s, &v->poll_timer, (uint64_t) poll * 1000000, on_poll, v);
+                r = watch(s, vertex_member(v, i), poll != POLL_NEVER, &diag);
+        if (r >= 0 && poll == POLL_REGULARLY)
+                r = set_timer(s, &v->poll_timer, poll_usec(v), on_poll, v);
         if (r == -EAGAIN)
                 wait_for_watch(s, v, &diag);
         else if (r < 0)

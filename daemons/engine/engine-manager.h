@@ -57,6 +57,7 @@ struct Manager {
         char *hostname, *state_dir;
         const ResourceType *const *types;       /* the kinds of this daemon */
         PathWatcher *paths;
+        uint64_t fallback_poll_usec;    /* between two looks at what cannot be watched */
         Names *names;
         const char *etc;                /* where they look; NULL: /etc */
         HostBus *buses[_HOST_BUS_MAX];  /* NULL until a kind needs it */

@@ -191,7 +191,7 @@ void scheduler_add(Scheduler *s, Vertex *v) {
         v->state = VERTEX_WAITING;
         v->dirty = true;
         v->watch_retries = budget(v);
-        v->polled = false;
+        v->blind = v->polled = false;
         v->tokens_usec = 0;
         if (v->fresh || v->resource->meta.reset)
                 v->retries = budget(v);

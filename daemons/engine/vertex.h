@@ -98,7 +98,8 @@ struct Vertex {
         bool prepared;
         bool watch_waits;       /* root: a watch needs what is not there yet, and will be tried again */
         uint32_t n_watch_waits; /* how often in a row */
-        bool polled;            /* the kernel has no watches left, so it is looked at from time to time */
+        bool blind;             /* the kernel had no watches left for it */
+        bool polled;            /* so it is looked at from time to time */
         size_t n_unarmed;       /* root: members whose watch is not armed yet */
         bool covered;           /* the parent's check_apply covers this one */
         bool starved;           /* the kind waits for something outside: only an event starts the next attempt */

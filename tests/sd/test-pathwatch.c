@@ -9,13 +9,13 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <systemd/sd-event.h>
 
 #include "common/io.h"
 #include "common/sd/pathwatch.h"
 #include "common/strbuf.h"
+#include "tests/namespace.h"
 #include "tests/test.h"
 
 /* ---- a place to work in ---- */
@@ -630,19 +630,6 @@ TEST(an_overflow_is_told_to_everybody_and_nothing_is_missed) {
         place_done(&p);
 }
 
-/* Runs body in a child, whose failed checks are ours; 77: not possible here. */
-static int in_child(int (*body)(void)) {
-        int status;
-        fflush(stdout);
-        pid_t pid = fork();
-        if (pid == 0) {
-                int r = body();
-                fflush(stdout);
-                _exit(r != 0 ? r : test_failures > 0);
-        }
-        return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 /* As nobody, who may not read everything. */
 static int body_permissions(void) {
         Place p;
@@ -708,22 +695,6 @@ TEST(missing_permission_is_an_error_of_that_path_only) {
         if (r == 77)
                 TEST_SKIP("cannot become nobody");
         CHECK_INT(r, 0);
-}
-
-static bool write_text(const char *path, const char *text) {
-        _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-        return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t) strlen(text);
-}
-
-/* Root in namespaces of our own. */
-static bool unshare_as_root(int namespaces) {
-        char uid_map[64], gid_map[64];
-
-        snprintf(uid_map, sizeof(uid_map), "0 %u 1", geteuid());
-        snprintf(gid_map, sizeof(gid_map), "0 %u 1", getegid());
-        return unshare(CLONE_NEWUSER | namespaces) == 0 && write_text("/proc/self/uid_map", uid_map) &&
-               write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/gid_map", gid_map);
 }
 
 /* There the limits are ours to set. */
