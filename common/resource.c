@@ -498,6 +498,54 @@ static int check_type(const ResourceType *t, Diag *reterr) {
         return check_fields(t, reterr);
 }
 
+static const char *str_or_name(const Resource *r, const FieldSpec *f) {
+        const char *s = *(char *const *) ((const char *) r + f->offset) ?: "";
+
+        return *s == 0 && (f->flags & FIELD_IS_NAME) ? r->name : s;
+}
+
+/* The next of a list of words with blanks between them, or NULL. */
+static const FieldSpec *next_field(const ResourceType *t, const char **words) {
+        const char *word = *words + strspn(*words, " ");
+        size_t n = strcspn(word, " ");
+
+        *words = word + n;
+        for (const FieldSpec *f = t->fields; n > 0 && f && f->name; f++)
+                if (strncmp(f->name, word, n) == 0 && f->name[n] == 0)
+                        return f;
+        return NULL;
+}
+
+bool resource_type_groups(const ResourceType *t) {
+        return t->groups || t->groups_by;
+}
+
+bool resource_groups(const Resource *parent, const Resource *child) {
+        const ResourceType *t = parent->type;
+        const char *words = t->groups_by;
+        const FieldSpec *f;
+
+        if (t->groups)
+                return t->groups(parent, child);
+        while (words && (f = next_field(t, &words)))
+                if (!streq(str_or_name(parent, f), str_or_name(child, f)))
+                        return false;
+        return t->groups_by;
+}
+
+static int check_groups_by(const ResourceType *t, Diag *reterr) {
+        const char *words = t->groups_by;
+
+        if (t->groups && t->groups_by)
+                return BROKEN(t, reterr, "says twice how its equals are grouped");
+        while (words && words[strspn(words, " ")]) {
+                const FieldSpec *f = next_field(t, &words);
+                if (!f || f->type != FIELD_STR)
+                        return BROKEN(t, reterr, "groups by '%s', one of which is not a str field", t->groups_by);
+        }
+        return 0;
+}
+
 /* The kind that t can be grouped into by name: a for "a:b". */
 static bool is_parent_kind(const ResourceType *parent, const ResourceType *t) {
         size_t n = strlen(parent->kind);
@@ -505,10 +553,10 @@ static bool is_parent_kind(const ResourceType *parent, const ResourceType *t) {
         return strncmp(t->kind, parent->kind, n) == 0 && t->kind[n] == ':' && !strchr(t->kind + n + 1, ':');
 }
 
-/* Being groupable cannot be claimed but by the hooks that do it, groups and parent_field. What is left to go wrong: a parent that is
- * not there, because a group lives in one daemon, and one that says it runs children that nobody can be. */
+/* Being groupable cannot be claimed but by what does it, groups, groups_by and parent_field. What is left to go wrong: a parent that
+ * is not there, because a group lives in one daemon, and one that says it runs children that nobody can be. */
 static int check_grouping(const ResourceType *const *types, const ResourceType *t, Diag *reterr) {
-        bool has_parent = false, has_children = t->groups;
+        bool has_parent = false, has_children = resource_type_groups(t);
 
         for (const ResourceType *const *other = types; *other; other++) {
                 has_parent = has_parent || is_parent_kind(*other, t);
@@ -530,7 +578,7 @@ int resource_types_check(const ResourceType *const *types, Diag *reterr) {
                         return BROKEN(*t, reterr, "two kinds of this name");
         }
         for (const ResourceType *const *t = types; t && *t; t++) {
-                int r = check_grouping(types, *t, reterr);
+                int r = check_grouping(types, *t, reterr) ?: check_groups_by(*t, reterr);
                 if (r < 0)
                         return r;
         }

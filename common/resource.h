@@ -113,8 +113,11 @@ struct ResourceType {
         /* Grouping. A resource of kind "a:b:c" can be grouped into one of kind "a:b", of the same daemon, if the field named here
          * is empty or equals the parent's name. */
         const char *parent_field;
-        /* Grouping of equals: whether child may be grouped into parent, both of this very kind. */
+        /* Grouping of equals: whether child may be grouped into parent, both of this very kind. A kind of the engine says so by a
+         * hook; one of another daemon, of which the engine has the description only, by the names of its str fields, with blanks
+         * between them, in which the two must agree. One of the two, if any. */
         bool (*groups)(const Resource *parent, const Resource *child);
+        const char *groups_by;
 
         /* Sets defaults that a FieldSpec row cannot say. The struct is zeroed, fields_init() has run. */
         int (*init)(Resource *r);
@@ -225,6 +228,9 @@ void resource_difference(Resource *r, Difference *d);   /* one that a kind elsew
 
 char *resource_id(const Resource *r);           /* "kind[name]" */
 char *resource_file_name(const char *id);       /* readable, different for different ids, short enough; owned by the caller */
+
+bool resource_groups(const Resource *parent, const Resource *child);    /* by what their kind says of its equals */
+bool resource_type_groups(const ResourceType *t);                       /* whether it says anything of them */
 
 /* The kind of this name in a NULL-terminated array, or NULL. */
 const ResourceType *resource_type_find(const ResourceType *const *types, const char *kind);

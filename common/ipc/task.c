@@ -194,7 +194,7 @@ static bool may_hold(const Resource *parent, const Resource *child) {
         const char *rest;
 
         if (p == c)
-                return c->groups && c->groups(parent, child);
+                return resource_groups(parent, child);
         rest = startswith(c->kind, p->kind);
         return c->parent_field && rest && rest[0] == ':' && !strchr(rest + 1, ':');
 }

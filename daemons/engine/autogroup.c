@@ -3,7 +3,8 @@
 /* Who is grouped into whom is planned anew for all kinds that can be grouped, whenever vertices of such kinds or any edges
  * change, and then compared with what is: only groups that differ are restarted. Where no such kind is used, nothing is done.
  *
- * Deeper kinds go first, so that http:server:ui:input is in its http:server:ui before that goes into its http:server. A graph
+ * Deeper kinds go first, so that http:server:ui:input is in its http:server:ui before that goes into its http:server; and equals go
+ * before that, so that each http:server:flag is in the one of its path before that goes into its http:server. A graph
  * without cycles stays one if two vertices are merged of which neither can be reached from the other; in the search for that, a
  * group planned so far counts as one vertex. */
 
@@ -33,7 +34,7 @@ static int vertices_add(Vertices *list, Vertex *v) {
 }
 
 static bool is_groupable(const ResourceType *t) {
-        return t->parent_field || t->groups;
+        return t->parent_field || resource_type_groups(t);
 }
 
 static Vertex *plan_root(Vertex *v) {
@@ -163,7 +164,7 @@ static int plan_children(Manager *m, const Vertices *list, const char *kind) {
                 Vertex *child = list->items[i], *best = NULL;
                 const char *name = parent_name(swap_resource(child));
 
-                if (!wants_group(child))
+                if (child->plan_parent || !wants_group(child))
                         continue;
                 if (name && *name)
                         best = map_get(parents->by_name, name);
@@ -227,7 +228,7 @@ static int lead(Apart *apart, size_t at) {
         int r;
 
         /* Who would not take a twin of itself takes nobody. */
-        if (leader->plan_parent || !wants_group(leader) || !parent->type->groups(parent, parent))
+        if (leader->plan_parent || !wants_group(leader) || !resource_groups(parent, parent))
                 return 0;
         r = load_block(apart, at);
         if (r < 0)
@@ -237,7 +238,7 @@ static int lead(Apart *apart, size_t at) {
                 if (v->plan_parent || v->plan_children ||
                     (apart->comparable && comparable_get(apart->comparable, at % COMPARABLE_BLOCK, v->id)))
                         continue;
-                if (!wants_group(v) || !parent->type->groups(parent, swap_resource(v)) || !metas_agree(parent, swap_resource(v), true))
+                if (!wants_group(v) || !resource_groups(parent, swap_resource(v)) || !metas_agree(parent, swap_resource(v), true))
                         continue;
                 if (!marked) {
                         r = marks_add(&marks, leader);
@@ -299,12 +300,12 @@ static int plan_kind(Manager *m, const KindSet *k, Vertices *all) {
         }
         Vertices list = { .items = all->items + first, .n = all->n - first };
         qsort(list.items, list.n, sizeof(*list.items), compare_names);
-        if (k->type->parent_field) {
-                r = plan_children(m, &list, k->type->kind);
+        if (resource_type_groups(k->type)) {
+                r = plan_equals(m, &list);
                 if (r < 0)
                         return r;
         }
-        return k->type->groups ? plan_equals(m, &list) : 0;
+        return k->type->parent_field ? plan_children(m, &list, k->type->kind) : 0;
 }
 
 /* Kinds that can be grouped, or grouped into; deepest first. */

@@ -583,6 +583,7 @@ static int make_kind(Proxies *ps, const SchemaKind *schema, ProxyKind **ret) {
                 .fields = k->fields,
                 .sends = k->sends,
                 .parent_field = schema->parent_field,
+                .groups_by = schema->groups_by,
                 .init = proxy_init,
                 .done = proxy_done,
                 .watch = proxy_watch,

@@ -236,11 +236,17 @@ int http_form_parse(HttpForm *ret, const HttpRequest *q) {
         const StrBuf *body = http_request_body(q);
 
         *ret = (HttpForm) {};
-        if (!type || body->size == 0)
+        if (body->size == 0)
                 return 0;
+        if (!type)
+                return -ENOTSUP;
         if (is_type(type, "application/x-www-form-urlencoded"))
                 return http_form_parse_urlencoded(ret, body->data, body->size);
         if (is_type(type, "multipart/form-data"))
                 return http_form_parse_multipart(ret, type, body->data, body->size);
-        return 0;
+        return -ENOTSUP;
+}
+
+unsigned http_form_error_status(int error) {
+        return error == -EBADMSG ? 400 : error == -E2BIG ? 413 : error == -ENOTSUP ? 415 : 500;
 }

@@ -25,7 +25,8 @@ void http_form_done(HttpForm *f);
 int http_form_parse_urlencoded(HttpForm *ret, const char *text, size_t size);
 int http_form_parse_multipart(HttpForm *ret, const char *content_type, const char *text, size_t size);
 
-/* By the type that the request says it has; a body of any other type has no fields, as one that is empty. */
+/* By the type that the request says it has; -ENOTSUP: that is no form. An empty body has no fields. */
 int http_form_parse(HttpForm *ret, const HttpRequest *q);
+unsigned http_form_error_status(int error);     /* what the client is told of the failure */
 
 const HttpFormField *http_form_get(const HttpForm *f, const char *name);        /* the first of that name, or NULL */

@@ -9,6 +9,7 @@
 
 #include "daemons/http/address.h"
 #include "daemons/http/http-manager.h"
+#include "daemons/http/kept.h"
 #include "daemons/http/response.h"
 
 /* How long a port that was left waits for a new owner. The engine takes milliseconds, on a busy machine more. */
@@ -118,6 +119,7 @@ void http_manager_done(HttpManager *m) {
                 port_free(p);
         }
         http_responses_done(m);
+        http_kept_done(m);
         m->paths = path_watcher_free(m->paths);
         m->event = sd_event_unref(m->event);
 }

@@ -22,6 +22,7 @@ struct HttpManager {
         sd_event *event;
         PathWatcher *paths;
         HttpPort *ports;                /* a list */
+        Map *kept;                      /* see kept.h; NULL if there is none */
         Map *responses;                 /* see response.h; NULL if there are none */
         sd_bus *const *bus;             /* the daemon's connection of the moment, which may be NULL; NULL: none at all */
 

@@ -47,6 +47,7 @@ const char *http_status_text(unsigned status) {
                 { 405, "Method Not Allowed" },
                 { 412, "Precondition Failed" },
                 { 413, "Content Too Large" },
+                { 415, "Unsupported Media Type" },
                 { 416, "Range Not Satisfiable" },
                 { 500, "Internal Server Error" },
                 { 503, "Service Unavailable" },

@@ -436,6 +436,35 @@ TEST(state_directories_differ_and_fit) {
         CHECK_INT(remove_tree(dir), 0);
 }
 
+static bool never_groups(const Resource *parent, const Resource *child) {
+        return false;
+}
+
+TEST(equals_group_by_fields) {
+        static const FieldSpec fields[] = {
+                FIELD(Sample, str, FIELD_STR, 0, "A text."),
+                FIELD(Sample, secret, FIELD_STR, FIELD_IS_NAME, "The name, if not given."),
+                {}
+        };
+        static const ResourceType alike = {
+                .kind = "alike", .doc = "x", .size = sizeof(Sample), .fields = fields, .groups_by = "str secret",
+                .check_apply = sample_check_apply,
+        };
+        Sample a = { .resource = { .type = &alike, .name = (char *) "one" }, .str = (char *) "s", .secret = (char *) "" };
+        Sample b = { .resource = { .type = &alike, .name = (char *) "two" }, .str = (char *) "s", .secret = (char *) "one" };
+
+        CHECK(resource_type_groups(&alike) && !resource_type_groups(&polled_type));
+        CHECK(resource_groups(&a.resource, &b.resource));
+        b.secret = (char *) "two";
+        CHECK(!resource_groups(&a.resource, &b.resource));
+        a.secret = (char *) "two";
+        CHECK(resource_groups(&a.resource, &b.resource));
+        b.str = (char *) "t";
+        CHECK(!resource_groups(&a.resource, &b.resource));
+        a.resource.type = b.resource.type = &polled_type;
+        CHECK(!resource_groups(&a.resource, &a.resource));
+}
+
 TEST(broken_tables_are_refused) {
         static const FieldSpec no_doc[] = { { .name = "a", .type = FIELD_BOOL, .offset = offsetof(Sample, bool_) }, {} };
         static const FieldSpec twice[] = { FIELD(Sample, str, FIELD_STR, 0, "x"), FIELD(Sample, str, FIELD_STR, 0, "x"), {} };
@@ -468,6 +497,10 @@ TEST(broken_tables_are_refused) {
                 { TYPE(.parent_field = "str", .fields = sample_fields), "kind 'x': a parent field, but no parent kind in the name" },
                 { TYPE(.kind = "a:x", .parent_field = "str", .fields = sample_fields),
                   "kind 'a:x': a parent field, but the parent kind is not among those of this daemon" },
+                { TYPE(.groups_by = "str int8", .fields = sample_fields), "kind 'x': groups by 'str int8', one of which is not a str field" },
+                { TYPE(.groups_by = " no", .fields = sample_fields), "kind 'x': groups by ' no', one of which is not a str field" },
+                { TYPE(.groups_by = "str", .groups = never_groups, .fields = sample_fields),
+                  "kind 'x': says twice how its equals are grouped" },
                 { TYPE(.flags = RESOURCE_RUNS_CHILDREN), "kind 'x': runs children, but no kind can be grouped into it" },
                 { TYPE(.flags = RESOURCE_NEEDS_POLL | RESOURCE_REFUSES_POLL), "kind 'x': needs and refuses Meta:poll" },
                 { TYPE(.fields = no_doc), "kind 'x': field 'a' has no doc" },

@@ -26,7 +26,7 @@
 typedef struct Probe {
         Resource resource;
         char *param;            /* words separated by '+': see probe_check_apply() */
-        char *group;
+        char *group, *pair;
         char *out;
         int64_t in;
 } Probe;
@@ -193,6 +193,7 @@ static const FieldSpec probe_fields[] = {
         FIELD(Probe, group, FIELD_STR, 0, "Those of one group are grouped."),
         FIELD(Probe, out, FIELD_STR, 0, "Sent as n."),
         FIELD(Probe, in, FIELD_INT64, 0, "Received."),
+        FIELD(Probe, pair, FIELD_STR, FIELD_IS_NAME, "Items of one group that are grouped before."),
         {}
 };
 
@@ -212,7 +213,7 @@ static const FieldSpec probe_sends[] = {
 static const ResourceType probe_type = PROBE_TYPE("probe", RESOURCE_REFRESHABLE, .groups = probe_groups, .reverse = probe_reverse);
 static const ResourceType plain_type = PROBE_TYPE("plain", 0);
 static const ResourceType box_type = PROBE_TYPE("box", 0);
-static const ResourceType item_type = PROBE_TYPE("box:item", 0, .parent_field = "group");
+static const ResourceType item_type = PROBE_TYPE("box:item", 0, .parent_field = "group", .groups_by = "group pair");
 
 static const ResourceType *const probe_types[] = { &probe_type, &plain_type, &box_type, &item_type, NULL };
 
@@ -351,7 +352,7 @@ static void set_option(ResourceSpec *s, char *word) {
                 m->sema[n] = strdup(value);
                 m->sema[n + 1] = NULL;
         } else if (value)
-                add_field(s, word, value);      /* group, out */
+                add_field(s, word, value);      /* group, pair, out */
         else
                 add_field(s, "param", word);
 }

@@ -561,6 +561,10 @@ TEST(groups) {
                 { "a:group=1,sema=x b:group=1,sema=y", "a+b", "a b" },
                 { "box.a box_item.b box_item.c:group=a", "b+c+a", NULL },
                 { "box.a box.d box_item.b:group=a box_item.c:group=d", "b+a c+d", NULL },
+                { "box.a box_item.b:group=a,pair=x box_item.c:group=a,pair=x box_item.d:group=a", "b+c+d+a", NULL },
+                { "box.a box_item.b:group=a,pair=x box_item.c:pair=x box_item.d:pair=d", "b+c+d+a", NULL },
+                { "box_item.b:pair=x box_item.c:pair=x box_item.d:pair=b box_item.e:group=e,pair=x", "b+c d e", NULL },
+                { "box_item.b:pair=x box_item.c:pair=x x box_item.b>x x>box_item.c", "b c x", NULL },
                 { "box.a box_item.b:group=q", "a b", NULL },                            /* its box is not there */
                 { "box.a box_item.b x box.a>x x>box_item.b", "a b x", "a x b" },
         };
