@@ -16,11 +16,11 @@
 #include "common/io.h"
 #include "common/map.h"
 #include "common/sd/log.h"
-#include "common/wire.h"
 #include "daemons/world/database.h"
+#include "daemons/world/stored-value.h"
 
 enum {
-        SCHEMA_VERSION = 2,
+        SCHEMA_VERSION = 3,
         JOBS_PER_TURN = 256,
         BUSY_TRIES = 500,
         COPY_TRIES = 20,
@@ -42,6 +42,17 @@ static const char *const migrations[SCHEMA_VERSION] = {
         "CREATE TABLE pool ("           /* numbers of this host, for ever */
         "  namespace TEXT NOT NULL, uid TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (namespace, uid),"
         "  UNIQUE (namespace, number)) WITHOUT ROWID;",
+
+        "CREATE TABLE entries ("        /* what hosts share, and below local/ what is this one's; see store.h */
+        "  key TEXT PRIMARY KEY, value BLOB NOT NULL, modified INTEGER NOT NULL, lease INTEGER NOT NULL) WITHOUT ROWID;"
+        "CREATE INDEX entries_lease ON entries (lease) WHERE lease <> 0;"
+        "CREATE TABLE leases (id INTEGER PRIMARY KEY AUTOINCREMENT, ttl_sec INTEGER NOT NULL);"
+        "CREATE TABLE revision (revision INTEGER NOT NULL);"
+        "INSERT INTO revision VALUES (1);"
+        "INSERT INTO entries SELECT iif(host = '', 'strings/' || key, 'maps/' || key || '/' || host), value, 1, 0 FROM strings;"
+        "INSERT INTO entries SELECT 'local/' || key, value, 1, 0 FROM local_values;"
+        "DROP TABLE strings;"
+        "DROP TABLE local_values;",
 };
 
 struct Database {
@@ -146,33 +157,19 @@ int database_bind_bytes(sqlite3_stmt *s, int i, const void *data, size_t size) {
         return sqlite_error(sqlite3_bind_blob64(s, i, data ?: "", size, SQLITE_STATIC));
 }
 
+sd_event *database_event(Database *d) {
+        return d->event;
+}
+
 int database_bind_value(sqlite3_stmt *s, int i, Value v) {
         _cleanup_(wire_writer_done) WireWriter w = {};
-        int r;
+        int r = stored_value_encode(&w, v);
 
-        wire_begin(&w, 0);
-        wire_put_value(&w, v);
-        r = wire_end(&w);
-        if (r < 0)
-                return r;
-        return sqlite_error(sqlite3_bind_blob64(s, i, w.data, w.size, SQLITE_TRANSIENT));
+        return r < 0 ? r : sqlite_error(sqlite3_bind_blob64(s, i, w.data, w.size, SQLITE_TRANSIENT));
 }
 
 int database_column_value(sqlite3_stmt *s, int i, Value *ret) {
-        WireReader frame = { .data = sqlite3_column_blob(s, i), .size = (size_t) sqlite3_column_bytes(s, i) }, body = {};
-        _cleanup_(value_done) Value v = {};
-        WireHeader header = {};
-        int r;
-
-        r = wire_next(&frame, &header, &body);
-        if (r <= 0)
-                return r < 0 ? r : -EBADMSG;
-        wire_get_value(&body, &v);
-        r = wire_finish(&body);
-        if (r < 0)
-                return r;
-        *ret = value_take(&v);
-        return 0;
+        return stored_value_decode(sqlite3_column_blob(s, i), (size_t) sqlite3_column_bytes(s, i), ret);
 }
 
 /* ---- transactions ---- */

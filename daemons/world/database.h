@@ -37,6 +37,8 @@ int database_copy(const char *from, const char *to);
 Database *database_free(Database *d);   /* jobs that wait end with -ECANCELED */
 DEFINE_CLEANUP(Database *, database_free)
 
+sd_event *database_event(Database *d);  /* borrowed */
+
 void database_queue(Database *d, DatabaseJob *j);
 bool database_unqueue(Database *d, DatabaseJob *j);     /* false if it is not waiting any more */
 

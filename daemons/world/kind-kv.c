@@ -4,13 +4,14 @@
  * compare, write. */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
 
 #include <systemd/sd-event.h>
 
 #include "common/resource.h"
-#include "daemons/world/store.h"
+#include "daemons/world/keys.h"
 #include "daemons/world/world-manager.h"
 
 #define TIMEOUT_SEC 5
@@ -29,9 +30,10 @@ typedef struct Kv {
         bool skip_less_than;
         int64_t skip_style;     /* SkipStyle */
 
-        StoreWatch *watch;
+        KeysWatch *watch;
         bool armed;
-        StoreCall *call;        /* of the attempt under way */
+        bool waiting;           /* the store could not be reached when it was needed */
+        KeysCall *call;         /* of the attempt under way */
         sd_event_source *timeout;
         bool apply;
 } Kv;
@@ -97,19 +99,14 @@ static bool kv_equal(const Resource *a, const Resource *b, const char **ret_fiel
 
 /* ---- watch ---- */
 
-static void on_change(StoreWatch *w, int error, void *userdata) {
+static void on_news(KeysWatch *w, const KeysNews *news, void *userdata) {
         Kv *kv = userdata;
         Resource *r = &kv->resource;
 
-        if (error < 0) {
-                _cleanup_(diag_done) Diag diag = {};
-
-                (void) resource_error(r, &diag, error, "cannot watch key '%s': %m", kv_key(kv));
-                resource_watch_failed(r, error, &diag);
-        } else if (!kv->armed) {
+        if (!kv->armed) {
                 kv->armed = true;
                 resource_armed(r);
-        } else
+        } else if (!news->back || kv->waiting)
                 resource_changed(r);
 }
 
@@ -119,7 +116,7 @@ static int kv_watch(Resource *r, Diag *reterr) {
         int e;
 
         kv->armed = false;
-        e = store_watch(m->store, kv_key(kv), on_change, kv, &kv->watch);
+        e = keys_watch(m->keys, kv_key(kv), kv_host(kv), on_news, kv, &kv->watch);
         if (e < 0)
                 return resource_error(r, reterr, e, "cannot watch key '%s': %m", kv_key(kv));
         return 0;
@@ -128,7 +125,7 @@ static int kv_watch(Resource *r, Diag *reterr) {
 static void kv_unwatch(Resource *r) {
         Kv *kv = (Kv *) r;
 
-        kv->watch = store_watch_free(kv->watch);
+        kv->watch = keys_watch_free(kv->watch);
 }
 
 /* ---- check and apply ---- */
@@ -136,7 +133,7 @@ static void kv_unwatch(Resource *r) {
 static void kv_cancel(Resource *r) {
         Kv *kv = (Kv *) r;
 
-        kv->call = store_call_cancel(kv->call);
+        kv->call = keys_call_cancel(kv->call);
         kv->timeout = sd_event_source_disable_unref(kv->timeout);
 }
 
@@ -145,15 +142,28 @@ static void end(Kv *kv, int result, Diag *diag) {
         resource_finish(&kv->resource, result, diag);
 }
 
-static void fail(Kv *kv, int error, const char *what) {
+static void fail(Kv *kv, int error, const char *problem, const char *what) {
         _cleanup_(diag_done) Diag diag = {};
 
-        (void) resource_error(&kv->resource, &diag, error, "cannot %s key '%s': %m", what, kv_key(kv));
+        (void) resource_error(&kv->resource, &diag, error, "cannot %s key '%s': %s", what, kv_key(kv), problem ?: strerrordesc_np(-error));
         end(kv, error, &diag);
 }
 
+/* A store that cannot be reached is waited for, as any service is. */
+static void unreachable(Kv *kv, const char *problem) {
+        _cleanup_free_ char *reason = NULL;
+
+        if (asprintf(&reason, "the store cannot be reached: %s", problem ?: "it does not answer") < 0)
+                reason = NULL;
+        kv->waiting = true;
+        end(kv, resource_waiting(&kv->resource, reason ?: "the store cannot be reached"), &(Diag) {});
+}
+
 static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
-        fail(userdata, -ETIMEDOUT, "reach the store for");
+        Kv *kv = userdata;
+        WorldManager *m = kv->resource.host->manager;
+
+        unreachable(kv, keys_problem(m->keys));
         return 0;
 }
 
@@ -177,25 +187,33 @@ static bool is_right(const Kv *kv, Value stored) {
                 is_great_enough(kv, value_cstr(stored));
 }
 
-static void on_written(const StoreReply *reply, void *userdata) {
+static void kv_read(Kv *kv);
+
+static void on_written(const KeysReply *reply, void *userdata) {
         Kv *kv = userdata;
 
         kv->call = NULL;
-        if (reply->error < 0)
-                fail(kv, reply->error, kv->value ? "write" : "remove");
+        if (reply->error == -EINPROGRESS)
+                kv_read(kv);    /* whether it happened is to be seen */
+        else if (reply->error == -EHOSTDOWN)
+                unreachable(kv, reply->problem);
+        else if (reply->error < 0)
+                fail(kv, reply->error, reply->problem, kv->value ? "write" : "remove");
         else
                 end(kv, reply->changed ? CHECK_CHANGED : CHECK_OK, NULL);
 }
 
-static void on_read(const StoreReply *reply, void *userdata) {
+static void on_read(const KeysReply *reply, void *userdata) {
         Kv *kv = userdata;
         WorldManager *m = kv->resource.host->manager;
         _cleanup_(value_done) Value wanted = {};
         int r;
 
         kv->call = NULL;
+        if (reply->error == -EHOSTDOWN)
+                return unreachable(kv, reply->problem);
         if (reply->error < 0)
-                return fail(kv, reply->error, "read");
+                return fail(kv, reply->error, reply->problem, "read");
         if (is_right(kv, reply->value))
                 return end(kv, CHECK_OK, NULL);
         resource_differs_bytes(&kv->resource, "value", reply->value.kind == TYPE_NIL ? NULL : value_cstr(reply->value),
@@ -205,9 +223,17 @@ static void on_read(const StoreReply *reply, void *userdata) {
 
         r = kv->value ? value_strz(&wanted, kv->value) : 0;
         if (r >= 0)
-                r = store_set(m->store, kv_key(kv), kv_host(kv), wanted, kv->watch, on_written, kv, &kv->call);
+                r = keys_set(m->keys, kv_key(kv), kv_host(kv), wanted, kv->watch, on_written, kv, &kv->call);
         if (r < 0)
-                fail(kv, r, "write");
+                fail(kv, r, NULL, "write");
+}
+
+static void kv_read(Kv *kv) {
+        WorldManager *m = kv->resource.host->manager;
+        int r = keys_get(m->keys, kv_key(kv), kv_host(kv), on_read, kv, &kv->call);
+
+        if (r < 0)
+                fail(kv, r, NULL, "read");
 }
 
 static int kv_check_apply(Resource *r, bool apply, Diag *reterr) {
@@ -218,7 +244,8 @@ static int kv_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (resource_received(r, "value"))
                 resource_log(r, LOG_INFO, kv->value ? "received a value for key '%s'" : "received no value for key '%s'", kv_key(kv));
         kv->apply = apply;
-        e = store_get(m->store, kv_key(kv), kv_host(kv), on_read, kv, &kv->call);
+        kv->waiting = false;
+        e = keys_get(m->keys, kv_key(kv), kv_host(kv), on_read, kv, &kv->call);
         if (e >= 0)
                 e = sd_event_add_time_relative(r->host->event, &kv->timeout, CLOCK_MONOTONIC, TIMEOUT_SEC * UINT64_C(1000000), 0,
                                                on_timeout, kv);

@@ -6,13 +6,13 @@
 #include <errno.h>
 
 #include "common/resource.h"
-#include "daemons/world/store.h"
+#include "daemons/world/keys.h"
 #include "daemons/world/world-manager.h"
 
 typedef struct ValueResource {
         Resource resource;
         Value any;              /* nil: nothing shall be stored */
-        StoreCall *call;
+        KeysCall *call;
         bool apply;
 } ValueResource;
 
@@ -30,7 +30,7 @@ static const FieldSpec value_sends[] = {
 static void value_cancel(Resource *r) {
         ValueResource *v = (ValueResource *) r;
 
-        v->call = store_call_cancel(v->call);
+        v->call = keys_call_cancel(v->call);
 }
 
 static void fail(ValueResource *v, int error, const char *what) {
@@ -50,7 +50,7 @@ static void finish(ValueResource *v, int result) {
                 resource_finish(&v->resource, result, NULL);
 }
 
-static void on_written(const StoreReply *reply, void *userdata) {
+static void on_written(const KeysReply *reply, void *userdata) {
         ValueResource *v = userdata;
 
         v->call = NULL;
@@ -60,7 +60,7 @@ static void on_written(const StoreReply *reply, void *userdata) {
                 finish(v, CHECK_CHANGED);
 }
 
-static void on_read(const StoreReply *reply, void *userdata) {
+static void on_read(const KeysReply *reply, void *userdata) {
         ValueResource *v = userdata;
         WorldManager *m = v->resource.host->manager;
         int r = reply->error;
@@ -74,7 +74,7 @@ static void on_read(const StoreReply *reply, void *userdata) {
         resource_differs_value(&v->resource, "any", r < 0 ? VALUE_NIL : reply->value, v->any);
         if (!v->apply)
                 return finish(v, CHECK_CHANGED);
-        r = store_set(m->local, v->resource.name, NULL, v->any, NULL, on_written, v, &v->call);
+        r = keys_set(m->local, v->resource.name, NULL, v->any, NULL, on_written, v, &v->call);
         if (r < 0)
                 fail(v, r, "store");
 }
@@ -85,7 +85,7 @@ static int value_check_apply(Resource *r, bool apply, Diag *reterr) {
         int e;
 
         v->apply = apply;
-        e = store_get(m->local, r->name, NULL, on_read, v, &v->call);
+        e = keys_get(m->local, r->name, NULL, on_read, v, &v->call);
         if (e < 0)
                 return resource_error(r, reterr, e, "cannot read the value of '%s': %m", r->name);
         return CHECK_PENDING;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What is under a key: of this host, where resources value keep it (value.get and the like), and of all hosts, where resources kv do
- * (world.getval, world.kvlookup). It is read when the watch has begun, and again whenever it changed. */
+ * (world.getval, world.kvlookup). */
 
 #include <errno.h>
 
-#include "daemons/world/store.h"
+#include "daemons/world/keys.h"
 #include "daemons/world/world-manager.h"
 
 typedef struct KeySource KeySource;
@@ -16,78 +16,45 @@ typedef int (*key_show_t)(const KeySource *k, Value stored, Value *ret, Diag *re
 struct KeySource {
         Source source;
         char *key;
-        Store *store;
-        bool map;               /* the parts of all hosts */
         key_show_t show;
-        StoreWatch *watch;
-        StoreCall *call;
-        bool again;             /* it changed while it was being read */
+        KeysWatch *watch;
 };
 
-static void key_read(KeySource *k);
-
-static void show(KeySource *k, Value stored) {
+static void on_news(KeysWatch *w, const KeysNews *news, void *userdata) {
         _cleanup_(diag_done) Diag d = {};
+        KeySource *k = userdata;
         Value v;
-        int r = k->show(k, stored, &v, &d);
+        int r;
 
+        if (news->back)
+                return;
+        if (news->error < 0) {
+                source_failf(&k->source, false, news->error, "channel read failed on `%s`: %m", k->key);
+                return;
+        }
+        r = k->show(k, news->value, &v, &d);
         if (r < 0)
                 source_failf(&k->source, false, r, "%s", d.message ?: strerrordesc_np(-r));
         else
                 source_set(&k->source, v);
 }
 
-static void on_read(const StoreReply *reply, void *userdata) {
-        KeySource *k = userdata;
-
-        k->call = NULL;
-        if (reply->error < 0)
-                source_failf(&k->source, false, reply->error, "channel read failed on `%s`: %m", k->key);
-        else
-                show(k, reply->value);
-        if (k->again)
-                key_read(k);
-}
-
-static void key_read(KeySource *k) {
-        int r;
-
-        k->again = k->call;
-        if (k->call)
-                return;
-        r = k->map ? store_get_map(k->store, k->key, on_read, k, &k->call) : store_get(k->store, k->key, NULL, on_read, k, &k->call);
-        if (r < 0)
-                source_failf(&k->source, false, r, "channel read failed on `%s`: %m", k->key);
-}
-
-static void on_change(StoreWatch *w, int error, void *userdata) {
-        KeySource *k = userdata;
-
-        if (error < 0)
-                source_failf(&k->source, false, error, "channel watch failed on `%s`: %m", k->key);
-        else
-                key_read(k);
-}
-
-static int key_open(Source *s, const char *what, Store *store, bool map, key_show_t how, Diag *reterr) {
+static int key_open(Source *s, const char *what, Keys *keys, bool map, key_show_t how, Diag *reterr) {
         KeySource *k = (KeySource *) s;
         int r;
 
-        k->store = store;
-        k->map = map;
         k->show = how;
         r = source_name(s, 0, what, &k->key, reterr);
         if (r < 0)
                 return r;
-        r = store_watch(store, k->key, on_change, k, &k->watch);
+        r = map ? keys_watch_map(keys, k->key, on_news, k, &k->watch) : keys_watch(keys, k->key, NULL, on_news, k, &k->watch);
         return r < 0 ? diag_set(reterr, (Pos) {}, r, "channel watch failed on `%s`: %m", k->key) : 0;
 }
 
 static void key_close(Source *s) {
         KeySource *k = (KeySource *) s;
 
-        store_call_cancel(k->call);
-        store_watch_free(k->watch);
+        keys_watch_free(k->watch);
         free(k->key);
 }
 
@@ -142,7 +109,7 @@ static int show_string(const KeySource *k, Value stored, Value *ret, Diag *reter
 }
 
 static int getval_open(Source *s, Diag *reterr) {
-        return key_open(s, "key", ((WorldManager *) s->host->manager)->store, false, show_string, reterr);
+        return key_open(s, "key", ((WorldManager *) s->host->manager)->keys, false, show_string, reterr);
 }
 
 static int show_map(const KeySource *k, Value stored, Value *ret, Diag *reterr) {
@@ -151,7 +118,7 @@ static int show_map(const KeySource *k, Value stored, Value *ret, Diag *reterr) 
 }
 
 static int kvlookup_open(Source *s, Diag *reterr) {
-        return key_open(s, "namespace", ((WorldManager *) s->host->manager)->store, true, show_map, reterr);
+        return key_open(s, "namespace", ((WorldManager *) s->host->manager)->keys, true, show_map, reterr);
 }
 
 #define KEY_SOURCE(function, how) \

@@ -1,370 +1,663 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Stores in the SQLite database of this host. A call is a job of the database; who else watches a key is told when the write is
- * on the disk. Both stores are the same but for their table and for how values look in it: those of the shared one are plain
- * text, for people with sqlite3. */
+/* A store in the SQLite database of this host. A call is a job of the database; who watches is told when a write is on the disk.
+ *
+ * Nobody else keeps leases here, so one that is held cannot run out. What an earlier run of this daemon wrote under leases gets
+ * their time once more, which is enough to write it again. */
 
 #include <errno.h>
 #include <sqlite3.h>
+#include <sys/queue.h>
+
+#include <systemd/sd-event.h>
 
 #include "common/map.h"
+#include "common/sd/log.h"
 #include "daemons/world/database.h"
 #include "daemons/world/store.h"
 
-typedef struct StoreTable {
-        const char *get, *get_map, *put, *remove;
-        int (*bind)(sqlite3_stmt *s, int i, Value v);
-        int (*column)(sqlite3_stmt *s, int i, Value *ret);
-} StoreTable;
+typedef struct SqliteStore SqliteStore;
+typedef struct SqliteWatch SqliteWatch;
+typedef struct Expiry Expiry;
 
-struct Store {
-        const StoreTable *table;
+typedef TAILQ_HEAD(WatchList, SqliteWatch) WatchList;
+typedef TAILQ_HEAD(ExpiryList, Expiry) ExpiryList;
+
+struct SqliteStore {
+        Store store;            /* first, as in the other structs below */
         Database *database;
-        Map *watches;           /* key → the first StoreWatch of it */
+        Map *by_key;            /* watches of one key: key → the first */
+        WatchList watches;      /* all */
+        WatchList below;        /* those of many keys */
+        ExpiryList expiries;
+        unsigned telling;       /* watches that are freed meanwhile stay in their lists */
+        bool dead_watches;
 };
 
-typedef enum StoreWork {
-        STORE_GET,
-        STORE_GET_MAP,
-        STORE_SET,
-} StoreWork;
-
-struct StoreCall {
-        DatabaseJob job;        /* must be first */
-        Store *store;
-        char *key, *host;
-        StoreWork work;
-        bool changed;
-        Value value;            /* set: what is wanted; otherwise: what is there */
-        const StoreWatch *except;       /* only compared: it may be gone */
+typedef struct SqliteCall {
+        StoreCall call;
+        DatabaseJob job;
+        char *key;              /* read: its range */
+        bool below, reads;
+        int64_t expires;        /* the lease that ends; 0: none does */
+        StoreCommitCopy commit;
         store_callback_t callback;      /* NULL: cancelled */
         void *userdata;
-};
 
-struct StoreWatch {
-        Store *store;
+        StoreItem *items;       /* read: what is there; commit: what was changed. Keys and data are owned */
+        size_t n_items, capacity;
+        bool holds;
+        int64_t revision;
+} SqliteCall;
+
+struct SqliteWatch {
+        StoreWatch watch;
         char *key;
+        bool below, dead;
+        bool synced;            /* a snapshot was told */
+        StoreCall *snapshot;    /* under way */
         store_watch_callback_t callback;
         void *userdata;
-        StoreWatch *next, *previous;    /* of the same key */
+        TAILQ_ENTRY(SqliteWatch) all, of_many;
+        SqliteWatch *next;      /* of the same key */
 };
 
-/* ---- tables ---- */
+typedef struct SqliteLease {
+        StoreLease lease;
+        uint32_t ttl_sec;
+        DatabaseJob job;        /* that takes its number */
+        bool waits, freed, revoke;
+        store_lease_callback_t callback;
+        void *userdata;
+} SqliteLease;
 
-static int bind_text(sqlite3_stmt *s, int i, Value v) {
-        if (v.kind != TYPE_STR)
-                return -EINVAL;
-        return database_bind_bytes(s, i, v.s->data, v.s->size);
+/* A lease that nobody holds any more. */
+struct Expiry {
+        SqliteStore *store;
+        int64_t id;
+        sd_event_source *timer;
+        TAILQ_ENTRY(Expiry) link;
+};
+
+static SqliteStore *sqlite_store(Store *s) {
+        return container_of(s, SqliteStore, store);
 }
 
-static int column_text(sqlite3_stmt *s, int i, Value *ret) {
-        const void *data = sqlite3_column_blob(s, i);
+/* ---- items ---- */
 
-        return value_str(ret, data ?: "", (size_t) sqlite3_column_bytes(s, i));
-}
+static int add_item(SqliteCall *c, const char *key, const void *data, size_t size, int64_t modified) {
+        StoreItem item = { .size = size, .modified = modified };
+        char *copy = NULL;
 
-#define TABLE(name) \
-        .get = "SELECT value FROM " name " WHERE key = ?1 AND host = ?2", \
-        .get_map = "SELECT value, host FROM " name " WHERE key = ?1 AND host <> ''", \
-        .put = "INSERT INTO " name " VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", \
-        .remove = "DELETE FROM " name " WHERE key = ?1 AND host = ?2"
-
-static const StoreTable shared_table = { TABLE("strings"), .bind = bind_text, .column = column_text };
-static const StoreTable local_table = { TABLE("local_values"), .bind = database_bind_value, .column = database_column_value };
-
-/* ---- calls ---- */
-
-static int statement_for(StoreCall *c, Database *d, const char *sql, sqlite3_stmt **ret) {
-        int r;
-
-        r = database_statement(d, sql, ret);
-        if (r < 0)
-                return r;
-        r = database_bind_str(*ret, 1, c->key);
-        if (r < 0)
-                return r;
-        return database_bind_str(*ret, 2, c->host ?: "");
-}
-
-static int read_value(StoreCall *c, Database *d, Value *ret) {
-        sqlite3_stmt *s;
-        int r;
-
-        r = statement_for(c, d, c->store->table->get, &s);
-        if (r < 0)
-                return r;
-        r = database_step(d, s);
-        if (r <= 0)
-                return r;
-        return c->store->table->column(s, 0, ret);
-}
-
-/* Pairs of host and value. */
-typedef struct Parts {
-        Value *items;
-        size_t n, capacity;     /* values */
-} Parts;
-
-static void parts_done(Parts *p) {
-        for (size_t i = 0; i < p->n; i++)
-                value_done(&p->items[i]);
-        free(p->items);
-}
-
-static int read_part(StoreCall *c, sqlite3_stmt *s, Parts *p) {
-        const char *host = (const char *) sqlite3_column_text(s, 1);
-        int r;
-
-        for (size_t i = 0; i < 2; i++) {
-                r = GROW(p->items, p->n, p->capacity);
-                if (r < 0)
-                        return r;
-                r = i == 0 ? value_strz(&p->items[p->n], host ?: "") : c->store->table->column(s, 0, &p->items[p->n]);
-                if (r < 0)
-                        return r;
-                p->n++;
+        if (GROW(c->items, c->n_items, c->capacity) < 0)
+                return -ENOMEM;
+        item.key = strdup(key);
+        if (data) {
+                copy = malloc(size + 1);
+                if (copy) {
+                        memcpy(copy, data, size);
+                        copy[size] = 0;
+                }
+                item.data = copy;
         }
+        if (!item.key || (data && !copy)) {
+                free((char *) item.key);
+                free(copy);
+                return -ENOMEM;
+        }
+        c->items[c->n_items++] = item;
         return 0;
 }
 
-static int read_map(StoreCall *c, Database *d, Value *ret) {
-        _cleanup_(parts_done) Parts p = {};
-        sqlite3_stmt *s;
-        int r;
-
-        r = database_statement(d, c->store->table->get_map, &s);
-        if (r >= 0)
-                r = database_bind_str(s, 1, c->key);
-        while (r >= 0 && (r = database_step(d, s)) > 0)
-                r = read_part(c, s, &p);
-        if (r < 0)
-                return r;
-        size_t n = p.n;
-        p.n = 0;                /* they are moved */
-        return value_map(ret, p.items, n / 2);
+static void forget_items(SqliteCall *c) {
+        for (size_t i = 0; i < c->n_items; i++) {
+                free((char *) c->items[i].key);
+                free((void *) c->items[i].data);
+        }
+        c->n_items = 0;
 }
 
-static int write_value(StoreCall *c, Database *d) {
-        _cleanup_(value_done) Value before = {};
+/* ---- telling ---- */
+
+static void bury_watches(SqliteStore *s);
+
+static void watch_tell(SqliteStore *s, SqliteWatch *w, const StoreNews *news) {
+        if (!w->dead)
+                w->callback(&w->watch, news, w->userdata);
+}
+
+static void tell_below(SqliteStore *s, SqliteWatch *w, const SqliteCall *c) {
+        _cleanup_free_ StoreItem *items = NULL;
+        size_t n = 0;
+
+        items = calloc(c->n_items, sizeof(StoreItem));
+        for (size_t i = 0; i < c->n_items; i++)
+                if (items && startswith(c->items[i].key, w->key))
+                        items[n++] = c->items[i];
+        if (n > 0)
+                watch_tell(s, w, &(StoreNews) { .items = items, .n = n, .revision = c->revision });
+}
+
+static void tell(SqliteStore *s, const SqliteCall *c) {
+        if (c->n_items == 0)
+                return;
+        s->telling++;
+        for (size_t i = 0; i < c->n_items; i++)
+                for (SqliteWatch *w = map_get(s->by_key, c->items[i].key); w; w = w->next)
+                        if (w->synced)
+                                watch_tell(s, w, &(StoreNews) { .items = &c->items[i], .n = 1, .revision = c->revision });
+        for (SqliteWatch *w = TAILQ_FIRST(&s->below); w; w = TAILQ_NEXT(w, of_many))
+                if (w->synced)
+                        tell_below(s, w, c);
+        if (--s->telling == 0)
+                bury_watches(s);
+}
+
+/* ---- reading ---- */
+
+static int get_revision(Database *d, int64_t *ret) {
         sqlite3_stmt *s;
         int r;
 
-        c->changed = false;
-        r = read_value(c, d, &before);
-        if (r == -EBADMSG || r == -EPROTONOSUPPORT)
-                r = 0;                          /* unreadable is different */
-        else if (r >= 0 && before.kind == c->value.kind && value_equal(before, c->value))
-                return 0;
-        if (r < 0)
-                return r;
-        if (c->value.kind == TYPE_NIL)
-                r = statement_for(c, d, c->store->table->remove, &s);
-        else {
-                r = statement_for(c, d, c->store->table->put, &s);
-                if (r >= 0)
-                        r = c->store->table->bind(s, 3, c->value);
-        }
+        r = database_statement(d, "SELECT revision FROM revision", &s);
         if (r >= 0)
-                r = database_execute(d, s);
+                r = database_step(d, s);
+        if (r <= 0)
+                return r < 0 ? r : -EUCLEAN;
+        *ret = sqlite3_column_int64(s, 0);
+        return 0;
+}
+
+static const char *column_key(sqlite3_stmt *s, int i) {
+        return (const char *) sqlite3_column_text(s, i) ?: "";
+}
+
+static int run_read(SqliteCall *c, Database *d) {
+        _cleanup_free_ char *end = store_range_end(c->key);
+        sqlite3_stmt *s;
+        int r;
+
+        if (!end)
+                return -ENOMEM;
+        r = database_statement(d, !c->below ? "SELECT key, value, modified FROM entries WHERE key = ?1" :
+                               end[0] ? "SELECT key, value, modified FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key" :
+                               "SELECT key, value, modified FROM entries WHERE key >= ?1 ORDER BY key", &s);
         if (r >= 0)
-                c->changed = true;
+                r = database_bind_str(s, 1, c->key);
+        if (r >= 0 && c->below && end[0])
+                r = database_bind_str(s, 2, end);
+        while (r >= 0 && (r = database_step(d, s)) > 0)
+                r = add_item(c, column_key(s, 0), sqlite3_column_blob(s, 1) ?: "", (size_t) sqlite3_column_bytes(s, 1),
+                             sqlite3_column_int64(s, 2));
         return r;
 }
 
-static int call_run(DatabaseJob *j, Database *d) {
-        StoreCall *c = container_of(j, StoreCall, job);
+/* ---- writing ---- */
 
-        if (c->work == STORE_SET)
-                return write_value(c, d);
-        value_done(&c->value);
-        return c->work == STORE_GET ? read_value(c, d, &c->value) : read_map(c, d, &c->value);
+/* 1 if it holds. */
+static int condition_holds(const StoreCondition *c, Database *d) {
+        sqlite3_stmt *s;
+        int r;
+
+        r = database_statement(d, "SELECT value, modified FROM entries WHERE key = ?1", &s);
+        if (r >= 0)
+                r = database_bind_str(s, 1, c->key);
+        if (r >= 0)
+                r = database_step(d, s);
+        if (r < 0)
+                return r;
+        if (c->kind == STORE_MODIFIED)
+                return (r > 0 ? sqlite3_column_int64(s, 1) : 0) == c->modified;
+        return r > 0 && (size_t) sqlite3_column_bytes(s, 0) == c->size &&
+                (c->size == 0 || memcmp(sqlite3_column_blob(s, 0), c->data, c->size) == 0);
 }
 
-static void call_free(StoreCall *c) {
-        value_done(&c->value);
+static int write_one(SqliteCall *c, const StoreWrite *w, Database *d) {
+        sqlite3_stmt *s;
+        int r;
+
+        r = database_statement(d, w->data ? "INSERT INTO entries VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
+                               "value = excluded.value, modified = excluded.modified, lease = excluded.lease" :
+                               "DELETE FROM entries WHERE key = ?1", &s);
+        if (r >= 0)
+                r = database_bind_str(s, 1, w->key);
+        if (r >= 0 && w->data) {
+                r = database_bind_bytes(s, 2, w->data, w->size);
+                if (r >= 0)
+                        r = database_bind_int(s, 3, c->revision);
+                if (r >= 0)
+                        r = database_bind_int(s, 4, w->lease_id);
+        }
+        if (r >= 0)
+                r = database_execute(d, s);
+        if (r < 0 || database_changes(d) == 0)
+                return r;
+        return add_item(c, w->key, w->data, w->size, c->revision);
+}
+
+static int put_revision(Database *d, int64_t revision) {
+        sqlite3_stmt *s;
+        int r;
+
+        r = database_statement(d, "UPDATE revision SET revision = ?1", &s);
+        if (r >= 0)
+                r = database_bind_int(s, 1, revision);
+        return r < 0 ? r : database_execute(d, s);
+}
+
+static int run_commit(SqliteCall *c, Database *d) {
+        const StoreCommitCopy *commit = &c->commit;
+        int r = 1;
+
+        for (size_t i = 0; i < commit->n_conditions && r > 0; i++)
+                r = condition_holds(&commit->conditions[i], d);
+        if (r < 0)
+                return r;
+        c->holds = r > 0;
+        c->revision++;
+        r = 0;
+        for (size_t i = 0; i < commit->n_writes[!c->holds] && r >= 0; i++)
+                r = write_one(c, &commit->writes[!c->holds][i], d);
+        if (r >= 0 && c->n_items > 0)
+                return put_revision(d, c->revision);
+        c->revision--;
+        return r;
+}
+
+/* All that was written under the lease goes. */
+static int run_expiry(SqliteCall *c, Database *d) {
+        sqlite3_stmt *s;
+        int r;
+
+        r = database_statement(d, "DELETE FROM entries WHERE lease = ?1 RETURNING key", &s);
+        if (r >= 0)
+                r = database_bind_int(s, 1, c->expires);
+        while (r >= 0 && (r = database_step(d, s)) > 0)
+                r = add_item(c, column_key(s, 0), NULL, 0, c->revision + 1);
+        if (r >= 0)
+                r = database_statement(d, "DELETE FROM leases WHERE id = ?1", &s);
+        if (r >= 0)
+                r = database_bind_int(s, 1, c->expires);
+        if (r >= 0)
+                r = database_execute(d, s);
+        if (r < 0 || c->n_items == 0)
+                return r;
+        return put_revision(d, ++c->revision);
+}
+
+/* ---- calls ---- */
+
+static int call_run(DatabaseJob *j, Database *d) {
+        SqliteCall *c = container_of(j, SqliteCall, job);
+        int r;
+
+        forget_items(c);
+        r = get_revision(d, &c->revision);
+        if (r < 0)
+                return r;
+        return c->reads ? run_read(c, d) : c->expires ? run_expiry(c, d) : run_commit(c, d);
+}
+
+static void call_free(SqliteCall *c) {
+        forget_items(c);
+        free(c->items);
         free(c->key);
-        free(c->host);
+        store_commit_copy_done(&c->commit);
         free(c);
 }
 
-/* A callback may free its own watch, none but it. */
-static void tell(Store *s, const char *key, const StoreWatch *except) {
-        for (StoreWatch *w = map_get(s->watches, key), *next; w; w = next) {
-                next = w->next;
-                if (w != except)
-                        w->callback(w, 0, w->userdata);
-        }
-}
-
 static void call_done(DatabaseJob *j, int error) {
-        StoreCall *c = container_of(j, StoreCall, job);
-        StoreReply reply = { .error = error };
+        SqliteCall *c = container_of(j, SqliteCall, job);
+        StoreReply reply = { .error = error, .holds = c->holds, .revision = c->revision };
 
-        if (error >= 0 && c->work == STORE_SET)
-                reply.changed = c->changed;
-        else if (error >= 0)
-                reply.value = c->value;
+        if (error >= 0 && c->reads) {
+                reply.items = c->items;
+                reply.n = c->n_items;
+        }
         if (c->callback)
                 c->callback(&reply, c->userdata);
-        if (reply.changed)
-                tell(c->store, c->key, c->except);
+        if (error >= 0 && !c->reads)
+                tell(sqlite_store(c->call.store), c);
         call_free(c);
 }
 
-static int call_start(Store *s, const char *key, const char *host, store_callback_t callback, void *userdata, StoreCall **ret) {
-        StoreCall *c;
+static SqliteCall *call_new(Store *s, store_callback_t callback, void *userdata) {
+        SqliteCall *c = calloc(1, sizeof(*c));
 
-        if (!key[0] || (host && !host[0]))
-                return -EINVAL;
-        c = calloc(1, sizeof(*c));
+        if (c)
+                *c = (SqliteCall) { .call.store = s, .job = { .run = call_run, .done = call_done }, .callback = callback,
+                                    .userdata = userdata };
+        return c;
+}
+
+static int sqlite_read(Store *s, StoreRange range, store_callback_t callback, void *userdata, StoreCall **ret) {
+        SqliteCall *c = call_new(s, callback, userdata);
+
         if (!c)
                 return -ENOMEM;
-        c->job = (DatabaseJob) { .run = call_run, .done = call_done };
-        c->store = s;
-        c->callback = callback;
-        c->userdata = userdata;
-        c->key = strdup(key);
-        c->host = host ? strdup(host) : NULL;
-        if (!c->key || (host && !c->host)) {
+        c->reads = true;
+        c->below = range.below;
+        c->key = strdup(range.key);
+        if (!c->key) {
                 call_free(c);
                 return -ENOMEM;
         }
-        *ret = c;
+        database_queue(sqlite_store(s)->database, &c->job);
+        *ret = &c->call;
         return 0;
 }
 
-int store_get(Store *s, const char *key, const char *host, store_callback_t callback, void *userdata, StoreCall **ret) {
+static int sqlite_commit(Store *s, const StoreCommit *commit, store_callback_t callback, void *userdata, StoreCall **ret) {
+        SqliteCall *c = call_new(s, callback, userdata);
         int r;
 
-        r = call_start(s, key, host, callback, userdata, ret);
-        if (r < 0)
+        r = c ? store_commit_copy(&c->commit, commit) : -ENOMEM;
+        if (r < 0) {
+                free(c);
                 return r;
-        database_queue(s->database, &(*ret)->job);
+        }
+        database_queue(sqlite_store(s)->database, &c->job);
+        *ret = &c->call;
         return 0;
 }
 
-int store_get_map(Store *s, const char *key, store_callback_t callback, void *userdata, StoreCall **ret) {
-        int r;
+static void sqlite_cancel(StoreCall *call) {
+        SqliteCall *c = container_of(call, SqliteCall, call);
 
-        r = call_start(s, key, NULL, callback, userdata, ret);
-        if (r < 0)
-                return r;
-        (*ret)->work = STORE_GET_MAP;
-        database_queue(s->database, &(*ret)->job);
-        return 0;
-}
-
-int store_set(Store *s, const char *key, const char *host, Value v, const StoreWatch *except,
-              store_callback_t callback, void *userdata, StoreCall **ret) {
-        int r;
-
-        r = call_start(s, key, host, callback, userdata, ret);
-        if (r < 0)
-                return r;
-        (*ret)->work = STORE_SET;
-        (*ret)->value = value_ref(v);
-        (*ret)->except = except;
-        database_queue(s->database, &(*ret)->job);
-        return 0;
-}
-
-StoreCall *store_call_cancel(StoreCall *c) {
-        if (!c)
-                return NULL;
         c->callback = NULL;
-        if (database_unqueue(c->store->database, &c->job))
+        if (database_unqueue(sqlite_store(call->store)->database, &c->job))
                 call_free(c);
-        return NULL;
 }
 
 /* ---- watches ---- */
 
-int store_watch(Store *s, const char *key, store_watch_callback_t callback, void *userdata, StoreWatch **ret) {
-        StoreWatch *w, *first;
+static void watch_look(SqliteWatch *w);
+
+static void on_snapshot(const StoreReply *reply, void *userdata) {
+        SqliteWatch *w = userdata;
+        SqliteStore *s = sqlite_store(w->watch.store);
+
+        w->snapshot = NULL;
+        if (reply->error < 0) {
+                if (reply->error != -ECANCELED)
+                        log_error(reply->error, "cannot read what is below '%s': %m", w->key);
+                return;
+        }
+        w->synced = true;
+        s->telling++;
+        watch_tell(s, w, &(StoreNews) { .snapshot = true, .items = reply->items, .n = reply->n, .revision = reply->revision });
+        if (--s->telling == 0)
+                bury_watches(s);
+}
+
+static void watch_look(SqliteWatch *w) {
         int r;
+
+        if (w->snapshot || w->dead)
+                return;
+        r = sqlite_read(w->watch.store, (StoreRange) { w->key, w->below }, on_snapshot, w, &w->snapshot);
+        if (r < 0)
+                log_error(r, "cannot read what is below '%s': %m", w->key);
+}
+
+static void unlink_key(SqliteStore *s, SqliteWatch *w) {
+        SqliteWatch *first = map_get(s->by_key, w->key);
+
+        if (first != w) {
+                while (first->next != w)
+                        first = first->next;
+                first->next = w->next;
+        } else if (w->next)
+                (void) map_put(s->by_key, w->key, w->next);     /* the key is there: cannot fail */
+        else
+                (void) map_remove(s->by_key, w->key);
+}
+
+static void watch_bury(SqliteStore *s, SqliteWatch *w) {
+        TAILQ_REMOVE(&s->watches, w, all);
+        if (w->below)
+                TAILQ_REMOVE(&s->below, w, of_many);
+        else
+                unlink_key(s, w);
+        free(w->key);
+        free(w);
+}
+
+static void bury_watches(SqliteStore *s) {
+        SqliteWatch *next;
+
+        if (!s->dead_watches)
+                return;
+        s->dead_watches = false;
+        for (SqliteWatch *w = TAILQ_FIRST(&s->watches); w; w = next) {
+                next = TAILQ_NEXT(w, all);
+                if (w->dead)
+                        watch_bury(s, w);
+        }
+}
+
+static int sqlite_watch(Store *store, StoreRange range, store_watch_callback_t callback, void *userdata, StoreWatch **ret) {
+        SqliteStore *s = sqlite_store(store);
+        SqliteWatch *w;
+        int r = 0;
 
         w = calloc(1, sizeof(*w));
         if (!w)
                 return -ENOMEM;
-        w->store = s;
-        w->callback = callback;
-        w->userdata = userdata;
-        w->key = strdup(key);
-        first = map_get(s->watches, key);
-        r = w->key ? map_put(s->watches, key, w) : -ENOMEM;
+        *w = (SqliteWatch) { .watch.store = store, .below = range.below, .callback = callback, .userdata = userdata,
+                             .key = strdup(range.key) };
+        if (!w->key)
+                r = -ENOMEM;
+        else if (!range.below) {
+                w->next = map_get(s->by_key, w->key);
+                r = map_put(s->by_key, w->key, w);
+        }
         if (r < 0) {
                 free(w->key);
                 free(w);
+                return -ENOMEM;
+        }
+        TAILQ_INSERT_TAIL(&s->watches, w, all);
+        if (range.below)
+                TAILQ_INSERT_TAIL(&s->below, w, of_many);
+        r = sqlite_read(store, range, on_snapshot, w, &w->snapshot);
+        if (r < 0) {
+                w->dead = true;
+                watch_bury(s, w);
                 return r;
         }
-        w->next = first;
-        if (first)
-                first->previous = w;
-
-        *ret = w;
-        callback(w, 0, userdata);
+        *ret = &w->watch;
         return 0;
 }
 
-StoreWatch *store_watch_free(StoreWatch *w) {
-        if (!w)
-                return NULL;
-        if (w->next)
-                w->next->previous = w->previous;
-        if (w->previous)
-                w->previous->next = w->next;
-        else if (w->next)
-                (void) map_put(w->store->watches, w->key, w->next);     /* the key is there: cannot fail */
+static void sqlite_unwatch(StoreWatch *watch) {
+        SqliteWatch *w = container_of(watch, SqliteWatch, watch);
+        SqliteStore *s = sqlite_store(watch->store);
+
+        w->snapshot = store_call_cancel(w->snapshot);
+        w->dead = true;
+        if (s->telling > 0)
+                s->dead_watches = true;
         else
-                (void) map_remove(w->store->watches, w->key);
-        free(w->key);
-        free(w);
-        return NULL;
+                watch_bury(s, w);
 }
 
-void store_changed(Store *s) {
-        size_t i = 0;
-        const char *key;
-        void *first;
+static void sqlite_changed(Store *store) {
+        SqliteStore *s = sqlite_store(store);
 
-        while (map_next(s->watches, &i, &key, &first))
-                for (StoreWatch *w = first, *next; w; w = next) {
-                        next = w->next;
-                        w->callback(w, 0, w->userdata);
-                }
+        for (SqliteWatch *w = TAILQ_FIRST(&s->watches); w; w = TAILQ_NEXT(w, all))
+                watch_look(w);
+}
+
+/* ---- leases ---- */
+
+static int expire(SqliteStore *s, int64_t id) {
+        SqliteCall *c = call_new(&s->store, NULL, NULL);
+
+        if (!c)
+                return -ENOMEM;
+        c->expires = id;
+        database_queue(s->database, &c->job);
+        return 0;
+}
+
+static void expiry_free(Expiry *e) {
+        TAILQ_REMOVE(&e->store->expiries, e, link);
+        (void) sd_event_source_disable_unref(e->timer);
+        free(e);
+}
+
+static int on_expiry(sd_event_source *timer, uint64_t usec, void *userdata) {
+        Expiry *e = userdata;
+        int r;
+
+        r = expire(e->store, e->id);
+        if (r < 0)
+                log_error(r, "cannot remove what was written under a lease: %m");
+        expiry_free(e);
+        return 0;
+}
+
+static int expire_later(SqliteStore *s, int64_t id, uint32_t ttl_sec) {
+        Expiry *e = calloc(1, sizeof(*e));
+        int r;
+
+        if (!e)
+                return -ENOMEM;
+        *e = (Expiry) { .store = s, .id = id };
+        TAILQ_INSERT_TAIL(&s->expiries, e, link);
+        r = sd_event_add_time_relative(database_event(s->database), &e->timer, CLOCK_BOOTTIME, ttl_sec * UINT64_C(1000000), 0,
+                                       on_expiry, e);
+        if (r < 0)
+                expiry_free(e);
+        return r;
+}
+
+static int lease_run(DatabaseJob *j, Database *d) {
+        SqliteLease *l = container_of(j, SqliteLease, job);
+        sqlite3_stmt *s;
+        int r;
+
+        r = database_statement(d, "INSERT INTO leases (ttl_sec) VALUES (?1)", &s);
+        if (r >= 0)
+                r = database_bind_int(s, 1, l->ttl_sec);
+        if (r >= 0)
+                r = database_execute(d, s);
+        l->lease.id = r < 0 ? 0 : database_last_id(d);
+        return r;
+}
+
+static void lease_end(SqliteLease *l) {
+        SqliteStore *s = sqlite_store(l->lease.store);
+        int r;
+
+        r = l->lease.id == 0 ? 0 : l->revoke ? expire(s, l->lease.id) : expire_later(s, l->lease.id, l->ttl_sec);
+        if (r < 0)
+                log_error(r, "cannot end a lease: %m");
+        free(l);
+}
+
+static void lease_done(DatabaseJob *j, int error) {
+        SqliteLease *l = container_of(j, SqliteLease, job);
+
+        l->waits = false;
+        if (error < 0) {
+                l->lease.id = 0;
+                if (error != -ECANCELED)
+                        log_error(error, "cannot take a lease: %m");
+        }
+        if (l->freed)
+                lease_end(l);
+        else if (error >= 0) {
+                l->lease.held = true;
+                l->callback(&l->lease, true, l->userdata);
+        }
+}
+
+static int sqlite_lease(Store *s, uint32_t ttl_sec, store_lease_callback_t callback, void *userdata, StoreLease **ret) {
+        SqliteLease *l = calloc(1, sizeof(*l));
+
+        if (!l)
+                return -ENOMEM;
+        *l = (SqliteLease) { .lease.store = s, .ttl_sec = ttl_sec, .job = { .run = lease_run, .done = lease_done }, .waits = true,
+                             .callback = callback, .userdata = userdata };
+        database_queue(sqlite_store(s)->database, &l->job);
+        *ret = &l->lease;
+        return 0;
+}
+
+static void sqlite_unlease(StoreLease *lease, bool revoke) {
+        SqliteLease *l = container_of(lease, SqliteLease, lease);
+
+        l->revoke = revoke;
+        if (l->waits && !database_unqueue(sqlite_store(lease->store)->database, &l->job))
+                l->freed = true;        /* it is being run */
+        else
+                lease_end(l);
 }
 
 /* ---- opening ---- */
 
-static int store_new(Store **ret, const StoreTable *table, Database *d) {
-        Store *s;
+typedef struct Opening {
+        DatabaseJob job;
+        SqliteStore *store;
+} Opening;
+
+/* What an earlier run held. */
+static int opening_run(DatabaseJob *j, Database *d) {
+        Opening *o = container_of(j, Opening, job);
+        sqlite3_stmt *s;
+        int r;
+
+        r = database_statement(d, "SELECT id, ttl_sec FROM leases", &s);
+        while (r >= 0 && (r = database_step(d, s)) > 0)
+                r = expire_later(o->store, sqlite3_column_int64(s, 0), (uint32_t) sqlite3_column_int64(s, 1));
+        return r;
+}
+
+static void opening_done(DatabaseJob *j, int error) {}
+
+static void sqlite_free(Store *store) {
+        SqliteStore *s = sqlite_store(store);
+
+        while (!TAILQ_EMPTY(&s->expiries))
+                expiry_free(TAILQ_FIRST(&s->expiries));
+        map_free(s->by_key);
+        free(s);
+}
+
+static const StoreOps sqlite_ops = {
+        .read = sqlite_read,
+        .commit = sqlite_commit,
+        .cancel = sqlite_cancel,
+        .watch = sqlite_watch,
+        .unwatch = sqlite_unwatch,
+        .lease = sqlite_lease,
+        .unlease = sqlite_unlease,
+        .changed = sqlite_changed,
+        .free = sqlite_free,
+};
+
+int store_open_sqlite(Store **ret, Database *d) {
+        Opening o = { .job = { .run = opening_run, .done = opening_done } };
+        SqliteStore *s;
+        int r;
 
         s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
-        s->table = table;
+        s->store.ops = &sqlite_ops;
         s->database = d;
-        s->watches = map_new();
-        if (!s->watches) {
-                free(s);
-                return -ENOMEM;
+        TAILQ_INIT(&s->watches);
+        TAILQ_INIT(&s->below);
+        TAILQ_INIT(&s->expiries);
+        s->by_key = map_new();
+        o.store = s;
+        r = s->by_key ? database_run(d, &o.job) : -ENOMEM;
+        if (r < 0) {
+                sqlite_free(&s->store);
+                return r;
         }
-        *ret = s;
+        *ret = &s->store;
         return 0;
-}
-
-int store_open_shared(Store **ret, Database *d) {
-        return store_new(ret, &shared_table, d);
-}
-
-int store_open_local(Store **ret, Database *d) {
-        return store_new(ret, &local_table, d);
-}
-
-Store *store_free(Store *s) {
-        if (!s)
-                return NULL;
-        map_free(s->watches);
-        free(s);
-        return NULL;
 }

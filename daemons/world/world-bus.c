@@ -37,27 +37,27 @@ static int get_call_count(sd_bus *bus, const char *path, const char *interface, 
 
 /* ---- strings ---- */
 
-/* The callbacks own the call; StoreCall itself needs no further care. */
-static void reply_error(sd_bus_message *call, int error) {
-        (void) sd_bus_reply_method_errnof(call, -error, "the store failed: %m");
+/* The callbacks own the call; KeysCall itself needs no further care. */
+static void reply_error(sd_bus_message *call, int error, const char *problem) {
+        (void) sd_bus_reply_method_errnof(call, -error, "the store failed: %s", problem ?: strerrordesc_np(-error));
 }
 
-static void on_string(const StoreReply *reply, void *userdata) {
+static void on_string(const KeysReply *reply, void *userdata) {
         sd_bus_message *call = userdata;
         bool found = reply->value.kind == TYPE_STR;
 
         if (reply->error < 0)
-                reply_error(call, reply->error);
+                reply_error(call, reply->error, reply->problem);
         else
                 (void) sd_bus_reply_method_return(call, "bs", found, found ? value_cstr(reply->value) : "");
         sd_bus_message_unref(call);
 }
 
-static void on_string_set(const StoreReply *reply, void *userdata) {
+static void on_string_set(const KeysReply *reply, void *userdata) {
         sd_bus_message *call = userdata;
 
         if (reply->error < 0)
-                reply_error(call, reply->error);
+                reply_error(call, reply->error, reply->problem);
         else
                 (void) sd_bus_reply_method_return(call, NULL);
         sd_bus_message_unref(call);
@@ -73,20 +73,20 @@ static int started(sd_bus_message *call, int r) {
 
 static int method_get_string(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
         WorldManager *m = userdata;
-        StoreCall *c;
+        KeysCall *c;
         const char *key;
         int r;
 
         r = sd_bus_message_read(call, "s", &key);
         if (r < 0)
                 return r;
-        return started(call, store_get(m->store, key, NULL, on_string, sd_bus_message_ref(call), &c));
+        return started(call, keys_get(m->keys, key, NULL, on_string, sd_bus_message_ref(call), &c));
 }
 
 static int set_string(WorldManager *m, sd_bus_message *call, const char *key, Value v) {
-        StoreCall *c;
+        KeysCall *c;
 
-        return started(call, store_set(m->store, key, NULL, v, NULL, on_string_set, sd_bus_message_ref(call), &c));
+        return started(call, keys_set(m->keys, key, NULL, v, NULL, on_string_set, sd_bus_message_ref(call), &c));
 }
 
 static int method_set_string(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
@@ -131,7 +131,7 @@ static void on_deploys(int error, const Deploy *deploys, size_t n, void *userdat
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         if (r < 0)
-                reply_error(call, r);
+                reply_error(call, r, NULL);
         sd_bus_message_unref(reply);
         sd_bus_message_unref(call);
 }

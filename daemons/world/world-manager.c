@@ -173,8 +173,7 @@ static const ChannelOps channel_ops = { .message = on_message, .gone = on_gone, 
 static void on_others(void *userdata) {
         WorldManager *m = userdata;
 
-        store_changed(m->store);
-        store_changed(m->local);
+        store_changed(m->own);
 }
 
 static const char *arg_copy_of = NULL;
@@ -222,9 +221,12 @@ static int open_stores(WorldManager *m) {
                 return -ECANCELED;
         }
         if (r >= 0)
-                r = store_open_shared(&m->store, m->database);
+                r = store_open_sqlite(&m->own, m->database);
+        m->store = m->own;
         if (r >= 0)
-                r = store_open_local(&m->local, m->database);
+                r = keys_open_shared(&m->keys, m->store);
+        if (r >= 0)
+                r = keys_open_local(&m->local, m->own);
         if (r < 0)
                 return r;
         r = database_watch_others(m->database, on_others, m);
@@ -270,8 +272,11 @@ void world_manager_stop(Daemon *d) {
         database_free(m->database);     /* ends calls that wait; nobody is left to hear of it but who asked by the bus */
         channel_free(m->channel);
         deploys_free(m->deploys);
-        store_free(m->store);
-        store_free(m->local);
+        keys_free(m->keys);
+        keys_free(m->local);
+        if (m->store != m->own)
+                store_free(m->store);
+        store_free(m->own);
         free(m->store_uri);
         free(m);
         d->manager = NULL;

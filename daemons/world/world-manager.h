@@ -9,15 +9,17 @@
 #include "common/sd/daemon.h"
 #include "daemons/world/database.h"
 #include "daemons/world/deploys.h"
-#include "daemons/world/store.h"
+#include "daemons/world/keys.h"
 
 enum { DEPLOY_WATCHERS_MAX = 16 };
 
 typedef struct WorldManager {
         Daemon *daemon;
         Database *database;
-        Store *store;           /* shared with the cluster, if there is one */
-        Store *local;
+        Store *own;             /* in the database */
+        Store *store;           /* shared with the cluster, if there is one; else own */
+        Keys *keys;             /* in store */
+        Keys *local;            /* in own */
         Deploys *deploys;
         Channel *channel;       /* NULL if nobody passed a socket */
         Worker *worker;

@@ -29,16 +29,19 @@ static void place_open(Place *p) {
         WorldManager *m = &p->manager;
 
         CHECK_INT(database_open(&m->database, p->daemon.event, p->path, NULL), 0);
-        CHECK_INT(store_open_shared(&m->store, m->database), 0);
-        CHECK_INT(store_open_local(&m->local, m->database), 0);
+        CHECK_INT(store_open_sqlite(&m->own, m->database), 0);
+        m->store = m->own;
+        CHECK_INT(keys_open_shared(&m->keys, m->store), 0);
+        CHECK_INT(keys_open_local(&m->local, m->own), 0);
 }
 
 static void place_close(Place *p) {
         WorldManager *m = &p->manager;
 
         m->database = database_free(m->database);
-        m->store = store_free(m->store);
-        m->local = store_free(m->local);
+        m->keys = keys_free(m->keys);
+        m->local = keys_free(m->local);
+        m->store = m->own = store_free(m->own);
 }
 
 static void place_init(Place *p) {
@@ -83,19 +86,19 @@ static void ask(Place *p, TestCall *c, const char *function, const char *args, c
         test_call_open(c, world_functions, &p->host, function, args, result);
 }
 
-static void on_set(const StoreReply *reply, void *userdata) {
+static void on_set(const KeysReply *reply, void *userdata) {
         *(int *) userdata = reply->error < 0 ? reply->error : 1;
 }
 
 /* Writes what stands there as in a program; NULL: removes it. */
-static void set(Place *p, Store *s, const char *key, const char *host, const char *text) {
+static void set(Place *p, Keys *s, const char *key, const char *host, const char *text) {
         _cleanup_(value_done) Value v = {};
         int result = 0;
-        StoreCall *c;
+        KeysCall *c;
 
         if (text)
                 CHECK_INT(value_parse(text, NULL, &v, NULL), 0);
-        CHECK_INT(store_set(s, key, host, v, NULL, on_set, &result, &c), 0);
+        CHECK_INT(keys_set(s, key, host, v, NULL, on_set, &result, &c), 0);
         CHECK(RUN_UNTIL(p, result));
         CHECK_INT(result, 1);
 }
@@ -169,7 +172,7 @@ TEST(values_that_cannot_be_read) {
 
         place_init(&p);
         set(&p, p.manager.local, "k", NULL, "1");
-        other_tool(&p, "UPDATE local_values SET value = x'00'");
+        other_tool(&p, "UPDATE entries SET value = x'00' WHERE key LIKE 'local/%'");
         ask(&p, &a, "value.get_int", "[\"k\"]", "struct{value int; ready bool}");
         CHECK_SAYS(&p, &a, "error: channel read failed on `k`: Bad message");
         set(&p, p.manager.local, "k", NULL, "2");
@@ -219,14 +222,14 @@ TEST(texts_of_all_hosts) {
         ask(&p, &map, "world.kvlookup", "[\"k\"]", "map{str: str}");
         CHECK_SAYS(&p, &one, "struct{value: \"\"; exists: false}");
         CHECK_SAYS(&p, &map, "{}");
-        set(&p, p.manager.store, "k", NULL, "\"all\"");
+        set(&p, p.manager.keys, "k", NULL, "\"all\"");
         CHECK_SAYS(&p, &one, "struct{value: \"all\"; exists: true}");
         CHECK_SAYS(&p, &map, "{}");
-        set(&p, p.manager.store, "k", "h2", "\"two\"");
-        set(&p, p.manager.store, "k", "h1", "\"\"");
-        set(&p, p.manager.store, "k/h3", NULL, "\"no part of it\"");
+        set(&p, p.manager.keys, "k", "h2", "\"two\"");
+        set(&p, p.manager.keys, "k", "h1", "\"\"");
+        set(&p, p.manager.keys, "k/h3", NULL, "\"no part of it\"");
         CHECK_SAYS(&p, &map, "{\"h1\": \"\", \"h2\": \"two\"}");
-        set(&p, p.manager.store, "k", "h2", NULL);
+        set(&p, p.manager.keys, "k", "h2", NULL);
         CHECK_SAYS(&p, &map, "{\"h1\": \"\"}");
         CHECK_SAYS(&p, &one, "struct{value: \"all\"; exists: true}");
         test_call_close(&one);
@@ -243,17 +246,17 @@ TEST(changes_in_a_row) {
         ask(&p, &a, "world.getval", "[\"k\"]", "struct{value str; exists bool}");
         for (size_t i = 0; i < ELEMENTSOF(results); i++) {
                 _cleanup_(value_done) Value v = {};
-                StoreCall *c;
+                KeysCall *c;
 
                 CHECK_INT(value_strf(&v, "%zu", i), 0);
-                CHECK_INT(store_set(p.manager.store, "k", NULL, v, NULL, on_set, &results[i], &c), 0);
+                CHECK_INT(keys_set(p.manager.keys, "k", NULL, v, NULL, on_set, &results[i], &c), 0);
                 if (i % 7 == 0)
                         (void) sd_event_run(p.daemon.event, 0);
         }
         CHECK_SAYS(&p, &a, "struct{value: \"49\"; exists: true}");
         ask(&p, &b, "world.getval", "[\"k\"]", "struct{value str; exists bool}");
         test_call_close(&b);                    /* before it was answered */
-        other_tool(&p, "UPDATE strings SET value = 'theirs'");
+        other_tool(&p, "UPDATE entries SET value = 'theirs' WHERE key LIKE 'strings/%'");
         store_changed(p.manager.store);         /* as world-manager.c does */
         CHECK_SAYS(&p, &a, "struct{value: \"theirs\"; exists: true}");
         test_call_close(&a);
@@ -321,14 +324,17 @@ TEST(a_number_is_on_the_disk_when_it_is_said) {
         test_call_close(&a);
 }
 
-TEST(databases_of_the_version_before) {
+TEST(databases_of_versions_before) {
         _cleanup_(place_done) Place p;
         TestCall a, b;
 
         place_init(&p);
-        set(&p, p.manager.store, "k", NULL, "\"kept\"");
+        set(&p, p.manager.keys, "k", NULL, "\"kept\"");
         place_close(&p);
-        other_tool(&p, "DROP TABLE pool; PRAGMA user_version = 1");
+        other_tool(&p, "CREATE TABLE strings (key TEXT NOT NULL, host TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, host));"
+                       "CREATE TABLE local_values (key TEXT NOT NULL, host TEXT NOT NULL, value BLOB NOT NULL);"
+                       "INSERT INTO strings SELECT 'k', '', value FROM entries;"
+                       "DROP TABLE entries; DROP TABLE leases; DROP TABLE revision; DROP TABLE pool; PRAGMA user_version = 1");
         place_open(&p);
         ask(&p, &a, "local.pool", "[\"n\", \"u\"]", "int");
         ask(&p, &b, "world.getval", "[\"k\"]", "struct{value str; exists bool}");

@@ -16,14 +16,15 @@
 #include "common/strbuf.h"
 #include "daemons/world/database.h"
 #include "daemons/world/deploys.h"
-#include "daemons/world/store.h"
+#include "daemons/world/keys.h"
 #include "tests/test.h"
 
 typedef struct Place {
         char directory[64], path[96];
         sd_event *event;
         Database *database;
-        Store *shared, *local;
+        Store *store;
+        Keys *shared, *local;
         Deploys *deploys;
 } Place;
 
@@ -32,9 +33,11 @@ static int place_open(Place *p, Diag *reterr) {
 
         r = database_open(&p->database, p->event, p->path, reterr);
         if (r >= 0)
-                r = store_open_shared(&p->shared, p->database);
+                r = store_open_sqlite(&p->store, p->database);
         if (r >= 0)
-                r = store_open_local(&p->local, p->database);
+                r = keys_open_shared(&p->shared, p->store);
+        if (r >= 0)
+                r = keys_open_local(&p->local, p->store);
         if (r >= 0)
                 r = deploys_open(&p->deploys, p->database, reterr);
         return r;
@@ -43,8 +46,9 @@ static int place_open(Place *p, Diag *reterr) {
 static void place_close(Place *p) {
         p->database = database_free(p->database);
         p->deploys = deploys_free(p->deploys);
-        p->shared = store_free(p->shared);
-        p->local = store_free(p->local);
+        p->shared = keys_free(p->shared);
+        p->local = keys_free(p->local);
+        p->store = store_free(p->store);
 }
 
 static void place_init(Place *p) {
@@ -86,7 +90,7 @@ typedef struct Answer {
         Value value;
 } Answer;
 
-static void on_reply(const StoreReply *reply, void *userdata) {
+static void on_reply(const KeysReply *reply, void *userdata) {
         Answer *a = userdata;
 
         CHECK(!a->came);
@@ -101,22 +105,22 @@ static void answer_done(Answer *a) {
 }
 
 /* The value as text; NULL if there is none. */
-static char *get(Place *p, Store *s, const char *key, const char *host) {
+static char *get(Place *p, Keys *s, const char *key, const char *host) {
         _cleanup_(answer_done) Answer a = {};
-        StoreCall *c;
+        KeysCall *c;
 
-        CHECK_INT(store_get(s, key, host, on_reply, &a, &c), 0);
+        CHECK_INT(keys_get(s, key, host, on_reply, &a, &c), 0);
         CHECK(!a.came);
         CHECK(RUN_UNTIL(p, a.came));
         CHECK_INT(a.error, 0);
         return a.value.kind == TYPE_NIL ? NULL : value_text(a.value);
 }
 
-static bool set(Place *p, Store *s, const char *key, const char *host, Value v) {
+static bool set(Place *p, Keys *s, const char *key, const char *host, Value v) {
         _cleanup_(answer_done) Answer a = {};
-        StoreCall *c;
+        KeysCall *c;
 
-        CHECK_INT(store_set(s, key, host, v, NULL, on_reply, &a, &c), 0);
+        CHECK_INT(keys_set(s, key, host, v, NULL, on_reply, &a, &c), 0);
         CHECK(RUN_UNTIL(p, a.came));
         CHECK_INT(a.error, 0);
         return a.changed;
@@ -159,10 +163,10 @@ TEST(strings_of_all_and_of_hosts_are_apart) {
 }
 
 TEST(keys_and_values_are_any_bytes) {
-        static const char *const keys[] = { "'", "a b", "\xff\xfe", "ключ", "x'; DROP TABLE strings; --", "%", "?1" };
+        static const char *const keys[] = { "'", "a b", "\xff\xfe", "ключ", "x'; DROP TABLE entries; --", "%", "?1" };
         _cleanup_(place_done) Place p;
         _cleanup_(value_done) Value zeros = {};
-        StoreCall *c;
+        KeysCall *c;
 
         place_init(&p);
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
@@ -174,43 +178,58 @@ TEST(keys_and_values_are_any_bytes) {
         CHECK(!set(&p, p.shared, "zeros", NULL, zeros));
         CHECK(set_str(&p, "zeros", NULL, "a"));
 
-        CHECK_INT(store_get(p.shared, "", NULL, on_reply, NULL, &c), -EINVAL);
-        CHECK_INT(store_get(p.shared, "k", "", on_reply, NULL, &c), -EINVAL);
-        CHECK_INT(store_set(p.shared, "", NULL, zeros, NULL, on_reply, NULL, &c), -EINVAL);
+        CHECK_INT(keys_get(p.shared, "", NULL, on_reply, NULL, &c), -EINVAL);
+        CHECK_INT(keys_get(p.shared, "k", "", on_reply, NULL, &c), -EINVAL);
+        CHECK_INT(keys_set(p.shared, "", NULL, zeros, NULL, on_reply, NULL, &c), -EINVAL);
 }
 
 TEST(shared_values_are_text) {
         _cleanup_(place_done) Place p;
         Answer a = {};
-        StoreCall *c;
+        KeysCall *c;
 
         place_init(&p);
-        CHECK_INT(store_set(p.shared, "k", NULL, VALUE_INT(3), NULL, on_reply, &a, &c), 0);
-        CHECK(RUN_UNTIL(&p, a.came));
-        CHECK_INT(a.error, -EINVAL);
+        CHECK_INT(keys_set(p.shared, "k", NULL, VALUE_INT(3), NULL, on_reply, &a, &c), -EINVAL);
         CHECK_VALUE(&p, p.shared, "k", NULL, NULL);
+}
+
+typedef struct Failing {
+        DatabaseJob job;
+        int error;
+} Failing;
+
+static int fail_to_run(DatabaseJob *j, Database *d) {
+        return -EINVAL;
+}
+
+static void failed(DatabaseJob *j, int error) {
+        container_of(j, Failing, job)->error = error;
 }
 
 /* A job that fails takes nothing of its neighbours in the same transaction along. */
 TEST(one_failure_among_many) {
+        Failing failing = { .job = { .run = fail_to_run, .done = failed } };
         _cleanup_(place_done) Place p;
         _cleanup_(value_done) Value v = {};
         Answer a[30] = {};
-        StoreCall *c;
+        KeysCall *c;
         char key[16];
 
         place_init(&p);
         CHECK_INT(value_strz(&v, "x"), 0);
         for (size_t i = 0; i < ELEMENTSOF(a); i++) {
                 snprintf(key, sizeof(key), "k%zu", i);
-                CHECK_INT(store_set(p.shared, key, NULL, i == 17 ? VALUE_INT(1) : v, NULL, on_reply, &a[i], &c), 0);
+                if (i == 17)
+                        database_queue(p.database, &failing.job);
+                CHECK_INT(keys_set(p.shared, key, NULL, v, NULL, on_reply, &a[i], &c), 0);
         }
         CHECK(RUN_UNTIL(&p, a[ELEMENTSOF(a) - 1].came));
+        CHECK_INT(failing.error, -EINVAL);
         for (size_t i = 0; i < ELEMENTSOF(a); i++) {
-                CHECK_INT(a[i].error, i == 17 ? -EINVAL : 0);
-                CHECK_INT(a[i].changed, i != 17);
+                CHECK_INT(a[i].error, 0);
+                CHECK(a[i].changed);
                 snprintf(key, sizeof(key), "k%zu", i);
-                CHECK_VALUE(&p, p.shared, key, NULL, i == 17 ? NULL : "\"x\"");
+                CHECK_VALUE(&p, p.shared, key, NULL, "\"x\"");
         }
 }
 
@@ -261,34 +280,34 @@ TEST(local_values_keep_their_type) {
 TEST(cancelled_calls_are_silent) {
         _cleanup_(place_done) Place p;
         Answer never = {}, last = {};
-        StoreCall *c;
+        KeysCall *c;
 
         place_init(&p);
         for (int i = 0; i < 3; i++) {
-                CHECK_INT(store_get(p.shared, "k", NULL, on_reply, &never, &c), 0);
-                CHECK(!store_call_cancel(c));
+                CHECK_INT(keys_get(p.shared, "k", NULL, on_reply, &never, &c), 0);
+                CHECK(!keys_call_cancel(c));
         }
-        CHECK(!store_call_cancel(NULL));
-        CHECK_INT(store_get(p.shared, "k", NULL, on_reply, &last, &c), 0);
+        CHECK(!keys_call_cancel(NULL));
+        CHECK_INT(keys_get(p.shared, "k", NULL, on_reply, &last, &c), 0);
         CHECK(RUN_UNTIL(&p, last.came));
         CHECK(!never.came);
 }
 
-static void cancel_the_other(const StoreReply *reply, void *userdata) {
-        StoreCall **other = userdata;
+static void cancel_the_other(const KeysReply *reply, void *userdata) {
+        KeysCall **other = userdata;
 
-        *other = store_call_cancel(*other);
+        *other = keys_call_cancel(*other);
 }
 
 TEST(cancelled_by_the_call_before_it) {
         _cleanup_(place_done) Place p;
-        StoreCall *first, *second;
+        KeysCall *first, *second;
         Answer never = {}, last = {};
 
         place_init(&p);
-        CHECK_INT(store_get(p.shared, "k", NULL, cancel_the_other, &second, &first), 0);
-        CHECK_INT(store_get(p.shared, "k", NULL, on_reply, &never, &second), 0);
-        CHECK_INT(store_get(p.shared, "k", NULL, on_reply, &last, &first), 0);
+        CHECK_INT(keys_get(p.shared, "k", NULL, cancel_the_other, &second, &first), 0);
+        CHECK_INT(keys_get(p.shared, "k", NULL, on_reply, &never, &second), 0);
+        CHECK_INT(keys_get(p.shared, "k", NULL, on_reply, &last, &first), 0);
         CHECK(RUN_UNTIL(&p, last.came));
         CHECK(!never.came);
         CHECK(!second);
@@ -297,10 +316,10 @@ TEST(cancelled_by_the_call_before_it) {
 TEST(calls_that_wait_at_the_end_are_told) {
         Place p;
         Answer a = {};
-        StoreCall *c;
+        KeysCall *c;
 
         place_init(&p);
-        CHECK_INT(store_get(p.shared, "k", NULL, on_reply, &a, &c), 0);
+        CHECK_INT(keys_get(p.shared, "k", NULL, on_reply, &a, &c), 0);
         place_done(&p);
         CHECK(a.came);
         CHECK_INT(a.error, -ECANCELED);
@@ -308,56 +327,86 @@ TEST(calls_that_wait_at_the_end_are_told) {
 
 /* ---- watches ---- */
 
-static void count(StoreWatch *w, int error, void *userdata) {
-        CHECK_INT(error, 0);
-        (*(unsigned *) userdata)++;
+typedef struct Seen {
+        unsigned n;
+        int error;
+        char *last;             /* as text */
+} Seen;
+
+static void on_news(KeysWatch *w, const KeysNews *news, void *userdata) {
+        Seen *seen = userdata;
+
+        CHECK(!news->back);
+        seen->n++;
+        seen->error = news->error;
+        free(seen->last);
+        seen->last = news->value.kind == TYPE_NIL ? NULL : value_text(news->value);
+}
+
+static void seen_done(Seen *seen) {
+        free(seen->last);
 }
 
 TEST(watches_see_every_change_and_nothing_else) {
+        _cleanup_(seen_done) Seen all = {}, twin = {}, part = {}, map = {}, other = {}, local = {};
         _cleanup_(place_done) Place p;
         _cleanup_(value_done) Value v = {};
-        unsigned n[4] = {};
-        StoreWatch *w[4];
+        KeysWatch *w[6];
         Answer a = {};
-        StoreCall *c;
+        KeysCall *c;
 
         place_init(&p);
-        CHECK_INT(store_watch(p.shared, "k", count, &n[0], &w[0]), 0);
-        CHECK_INT(store_watch(p.shared, "k", count, &n[1], &w[1]), 0);
-        CHECK_INT(store_watch(p.shared, "other", count, &n[2], &w[2]), 0);
-        CHECK_INT(store_watch(p.local, "k", count, &n[3], &w[3]), 0);
-        CHECK_INT(n[0] + n[1] + n[2] + n[3], 4);        /* armed */
+        CHECK_INT(keys_watch(p.shared, "k", NULL, on_news, &all, &w[0]), 0);
+        CHECK_INT(keys_watch(p.shared, "k", NULL, on_news, &twin, &w[1]), 0);
+        CHECK_INT(keys_watch(p.shared, "k", "h1", on_news, &part, &w[2]), 0);
+        CHECK_INT(keys_watch_map(p.shared, "k", on_news, &map, &w[3]), 0);
+        CHECK_INT(keys_watch(p.shared, "other", NULL, on_news, &other, &w[4]), 0);
+        CHECK_INT(keys_watch(p.local, "k", NULL, on_news, &local, &w[5]), 0);
+        CHECK(RUN_UNTIL(&p, local.n > 0));
+        CHECK_INT(all.n + twin.n + part.n + map.n + other.n + local.n, 6);
+        CHECK_STR(all.last, NULL);
+        CHECK_STR(map.last, "{}");
+
         CHECK(set_str(&p, "k", NULL, "x"));
         CHECK(!set_str(&p, "k", NULL, "x"));
-        CHECK(set_str(&p, "k", "h1", "x"));
-        CHECK(set_str(&p, "k", NULL, NULL));
-        CHECK_INT(n[0], 4);
-        CHECK_INT(n[1], 4);
-        CHECK_INT(n[2], 1);
-        CHECK_INT(n[3], 1);
+        CHECK(set_str(&p, "k", "h1", "y"));
+        CHECK(set_str(&p, "k/deeper", "h1", "not in this map"));
+        CHECK(set_str(&p, "k", "h2", "z"));
+        CHECK_INT(all.n, 2);
+        CHECK_STR(all.last, "\"x\"");
+        CHECK_INT(twin.n, 2);
+        CHECK_INT(part.n, 2);
+        CHECK_STR(part.last, "\"y\"");
+        CHECK_STR(map.last, "{\"h1\": \"y\", \"h2\": \"z\"}");
+        CHECK_INT(other.n + local.n, 2);
+        CHECK(set_str(&p, "k", "h1", NULL));
+        CHECK_STR(part.last, NULL);
+        CHECK_STR(map.last, "{\"h2\": \"z\"}");
 
         /* our own writes */
-        CHECK_INT(value_strz(&v, "y"), 0);
-        CHECK_INT(store_set(p.shared, "k", NULL, v, w[0], on_reply, &a, &c), 0);
+        CHECK_INT(value_strz(&v, "w"), 0);
+        CHECK_INT(keys_set(p.shared, "k", NULL, v, w[0], on_reply, &a, &c), 0);
         CHECK(RUN_UNTIL(&p, a.came));
-        CHECK_INT(n[0], 4);
-        CHECK_INT(n[1], 5);
+        CHECK_INT(all.n, 2);
+        CHECK_INT(twin.n, 3);
 
         /* in any order, and what is left goes on */
-        w[1] = store_watch_free(w[1]);
-        CHECK(set_str(&p, "k", NULL, "z"));
-        CHECK_INT(n[0], 5);
-        CHECK_INT(store_watch(p.shared, "k", count, &n[1], &w[1]), 0);
-        w[0] = store_watch_free(w[0]);
-        CHECK(set_str(&p, "k", NULL, "zz"));
-        CHECK_INT(n[0], 5);
-        CHECK_INT(n[1], 7);
-        store_changed(p.shared);
-        CHECK_INT(n[1], 8);
-        CHECK_INT(n[2], 2);
-        CHECK_INT(n[3], 1);
+        w[1] = keys_watch_free(w[1]);
+        CHECK(set_str(&p, "k", NULL, "v"));
+        CHECK_INT(all.n, 3);
+        CHECK_INT(keys_watch(p.shared, "k", NULL, on_news, &twin, &w[1]), 0);
+        w[0] = keys_watch_free(w[0]);
+        CHECK(set_str(&p, "k", NULL, "u"));
+        CHECK_INT(all.n, 3);
+        CHECK_STR(twin.last, "\"u\"");
+
+        /* behind our back */
+        twin.n = other.n = 0;
+        store_changed(p.store);
+        CHECK(RUN_UNTIL(&p, twin.n > 0 && other.n > 0));
+        CHECK_STR(twin.last, "\"u\"");
         for (size_t i = 0; i < ELEMENTSOF(w); i++)
-                store_watch_free(w[i]);
+                keys_watch_free(w[i]);
         CHECK(set_str(&p, "k", NULL, "nobody looks"));
 }
 
@@ -385,7 +434,7 @@ TEST(writes_of_others_are_noticed_and_ours_are_not) {
         for (int i = 0; i < 20; i++)
                 (void) sd_event_run(p.event, 1000);
         CHECK_INT(n, 0);
-        other_tool(&p, "UPDATE strings SET value = 'theirs' WHERE key = 'k'");
+        other_tool(&p, "UPDATE entries SET value = 'theirs' WHERE key = 'strings/k'");
         CHECK(RUN_UNTIL(&p, n > 0));
         CHECK_VALUE(&p, p.shared, "k", NULL, "\"theirs\"");
 }
@@ -396,13 +445,13 @@ TEST(locks_of_others_are_waited_for_without_blocking) {
         sqlite3 *db = NULL;
         uint64_t start;
         Answer a = {};
-        StoreCall *c;
+        KeysCall *c;
 
         place_init(&p);
         CHECK_INT(sqlite3_open(p.path, &db), SQLITE_OK);
         CHECK_INT(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
         CHECK_INT(value_strz(&v, "x"), 0);
-        CHECK_INT(store_set(p.shared, "k", NULL, v, NULL, on_reply, &a, &c), 0);
+        CHECK_INT(keys_set(p.shared, "k", NULL, v, NULL, on_reply, &a, &c), 0);
         for (start = now_usec(); now_usec() < start + 100000;) {
                 uint64_t before = now_usec();
 
@@ -419,11 +468,11 @@ TEST(locks_of_others_are_waited_for_without_blocking) {
 TEST(unreadable_values_are_errors_and_can_be_replaced) {
         _cleanup_(place_done) Place p;
         Answer a = {};
-        StoreCall *c;
+        KeysCall *c;
 
         place_init(&p);
-        other_tool(&p, "INSERT INTO local_values VALUES ('k', '', x'00112233')");
-        CHECK_INT(store_get(p.local, "k", NULL, on_reply, &a, &c), 0);
+        other_tool(&p, "INSERT INTO entries VALUES ('local/k', x'00112233', 1, 0)");
+        CHECK_INT(keys_get(p.local, "k", NULL, on_reply, &a, &c), 0);
         CHECK(RUN_UNTIL(&p, a.came));
         CHECK_INT(a.error, -EBADMSG);
         CHECK(set(&p, p.local, "k", NULL, VALUE_INT(1)));
@@ -440,7 +489,7 @@ TEST(failed_writes_are_told_and_leave_all_as_it_was) {
         Answer a = {}, b = {};
         struct stat st;
         char wal[128];
-        StoreCall *c;
+        KeysCall *c;
 
         place_init(&p);
         CHECK(set_str(&p, "k", NULL, "old"));
@@ -452,8 +501,8 @@ TEST(failed_writes_are_told_and_leave_all_as_it_was) {
         limit = before;
         limit.rlim_cur = (rlim_t) st.st_size + 8192;
         CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
-        CHECK_INT(store_set(p.shared, "k", NULL, v, NULL, on_reply, &a, &c), 0);
-        CHECK_INT(store_get(p.shared, "k", NULL, on_reply, &b, &c), 0);
+        CHECK_INT(keys_set(p.shared, "k", NULL, v, NULL, on_reply, &a, &c), 0);
+        CHECK_INT(keys_get(p.shared, "k", NULL, on_reply, &b, &c), 0);
         CHECK(RUN_UNTIL(&p, b.came));
         CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
         CHECK_INT(a.error, -EIO);
@@ -550,7 +599,7 @@ TEST(databases_that_are_none) {
         place_close(&p);
         other_tool(&p, "PRAGMA user_version = 99");
         CHECK_INT(place_open(&p, &newer), -EPROTONOSUPPORT);
-        CHECK(newer.message && strstr(newer.message, "has schema version 99, expected at most 2"));
+        CHECK(newer.message && strstr(newer.message, "has schema version 99, expected at most 3"));
         place_close(&p);
 
         CHECK_INT(write_file_atomic_at(AT_FDCWD, p.path, "this is not a database, whatever its name may say it is", 55, 0600, false), 0);
@@ -567,6 +616,27 @@ TEST(databases_that_are_none) {
         snprintf(p.path, sizeof(p.path), "%s/nowhere/world.sqlite", p.directory);
         CHECK_INT(place_open(&p, &nowhere), -ENOENT);
         CHECK(nowhere.message && startswith(nowhere.message, "cannot create "));
+}
+
+/* What version 2 kept under its tables. */
+TEST(older_databases_are_taken_over) {
+        _cleanup_(place_done) Place p;
+
+        place_init(&p);
+        CHECK(set(&p, p.local, "v", NULL, VALUE_INT(42)));
+        place_close(&p);
+        other_tool(&p, "CREATE TABLE strings (key TEXT NOT NULL, host TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, host)) "
+                       "WITHOUT ROWID;"
+                       "CREATE TABLE local_values (key TEXT NOT NULL, host TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, host)) "
+                       "WITHOUT ROWID;"
+                       "INSERT INTO strings VALUES ('a/b', '', 'all'), ('a', 'b', 'part');"
+                       "INSERT INTO local_values SELECT 'v', '', value FROM entries WHERE key = 'local/v';"
+                       "DROP TABLE entries; DROP TABLE leases; DROP TABLE revision; PRAGMA user_version = 2");
+        CHECK_INT(place_open(&p, NULL), 0);
+        CHECK_VALUE(&p, p.shared, "a/b", NULL, "\"all\"");
+        CHECK_VALUE(&p, p.shared, "a", "b", "\"part\"");
+        CHECK_VALUE(&p, p.local, "v", NULL, "42");
+        CHECK(!set_str(&p, "a", "b", "part"));
 }
 
 /* ---- deploys ---- */

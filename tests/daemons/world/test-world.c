@@ -287,7 +287,7 @@ static char *query(World *w, const char *sql) {
                 _cleanup_free_ char *_rows = query((world), (sql)); \
                 CHECK_STR(_rows, (want)); \
         } while (0)
-#define STRINGS "SELECT key, host, value FROM strings ORDER BY key, host"
+#define STRINGS "SELECT key, value FROM entries WHERE key NOT LIKE 'local/%' ORDER BY key"
 
 /* ---- kv ---- */
 
@@ -301,7 +301,7 @@ TEST(kv_writes_and_removes) {
         CHECK_STR(w.last_difference, "value - hello");
         CHECK_QUERY(&w, STRINGS, "");
         CHECK_INT(apply(&w, 1), CHANGED);
-        CHECK_QUERY(&w, STRINGS, "greeting||hello");
+        CHECK_QUERY(&w, STRINGS, "strings/greeting|hello");
         CHECK_INT(apply(&w, 1), OK);
         CHECK_INT(check(&w, 1), OK);
 
@@ -314,7 +314,7 @@ TEST(kv_writes_and_removes) {
         CHECK_INT(apply(&w, 3), CHANGED);
         CHECK_INT(apply(&w, 4), CHANGED);
         CHECK_INT(apply(&w, 4), OK);
-        CHECK_QUERY(&w, STRINGS, "greeting||bye greeting|h1|mine second||");
+        CHECK_QUERY(&w, STRINGS, "maps/greeting/h1|mine strings/greeting|bye strings/second|");
 
         /* no value: gone; gone already */
         put(&w, 5, "kv", "greeting", NULL, 0);
@@ -325,7 +325,7 @@ TEST(kv_writes_and_removes) {
         PUT(&w, 6, "kv", "d", STR_FIELD("key", "greeting"), BOOL_FIELD("mapped", true));
         CHECK_INT(apply(&w, 6), CHANGED);
         CHECK_INT(apply(&w, 6), OK);
-        CHECK_QUERY(&w, STRINGS, "second||");
+        CHECK_QUERY(&w, STRINGS, "strings/second|");
 }
 
 TEST(kv_sees_what_others_write) {
@@ -346,10 +346,10 @@ TEST(kv_sees_what_others_write) {
 
         /* with another tool */
         before = w.n_changed;
-        CHECK_QUERY(&w, "UPDATE strings SET value = 'drift' WHERE key = 'k'", "");
+        CHECK_QUERY(&w, "UPDATE entries SET value = 'drift' WHERE key = 'strings/k'", "");
         CHECK(RUN_UNTIL(&w, w.n_changed > before));
         CHECK_INT(apply(&w, 1), CHANGED);
-        CHECK_QUERY(&w, STRINGS, "k||one");
+        CHECK_QUERY(&w, STRINGS, "strings/k|one");
 }
 
 TEST(kv_that_only_grows) {
@@ -412,7 +412,7 @@ TEST(kv_receives) {
         CHECK_INT(apply(&w, 1), CHANGED);
         send_message(&w, &(Message) { .type = MESSAGE_TASK_SET, .task_set = { .id = 1, .field = (char *) "value", .value = v } });
         CHECK_INT(apply(&w, 1), CHANGED);
-        CHECK_QUERY(&w, STRINGS, "k||received");
+        CHECK_QUERY(&w, STRINGS, "strings/k|received");
 }
 
 /* ---- value ---- */
@@ -450,7 +450,7 @@ TEST(value_stores_and_passes_on) {
         CHECK_INT(apply(&w, 1), CHANGED);
         CHECK_INT(w.last_sent.kind, TYPE_NIL);
         CHECK_INT(apply(&w, 1), OK);
-        CHECK_QUERY(&w, "SELECT count(*) FROM local_values", "0");
+        CHECK_QUERY(&w, "SELECT count(*) FROM entries WHERE key LIKE 'local/%'", "0");
 }
 
 /* ---- what was acknowledged is there ---- */
@@ -483,7 +483,7 @@ TEST(kill_loses_nothing_that_was_acknowledged) {
                 for (unsigned i = 0; i < acknowledged; i++) {
                         char sql[128];
 
-                        snprintf(sql, sizeof(sql), "SELECT value FROM strings WHERE key = 'r%u-%03u'", round, i);
+                        snprintf(sql, sizeof(sql), "SELECT value FROM entries WHERE key = 'strings/r%u-%03u'", round, i);
                         snprintf(key, sizeof(key), "r%u-%03u", round, i);
                         CHECK_QUERY(&w, sql, key);
                 }
