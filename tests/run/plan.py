@@ -116,7 +116,8 @@ def tree(s, *but):
         for name in folders + files:
             path = os.path.join(folder, name)
             st = os.lstat(path)
-            found[path] = (st.st_mode, st.st_uid, st.st_ino, st.st_mtime_ns if name in files else 0, read(path) if name in files else "")
+            found[path] = (st.st_mode, st.st_uid, st.st_ino, st.st_mtime_ns if name in files else 0,
+                           read(path) if name in files and not name.endswith("-shm") else "")    # memory of SQLite's, not state
     return found
 
 
