@@ -91,8 +91,8 @@ def each_daemon(s):
             wait_until(lambda: run.pid_of(daemon), f"mgmt-{daemon} runs")
             for n in range(3):
                 old = run.pid_of(daemon)
+                os.unlink(s.at("copy"))        # first: the command may be done with before this line is
                 write(s.at("a"), "drift\n")
-                os.unlink(s.at("copy"))
                 os.unlink(s.at("value"))
                 kill(old, signal.SIGKILL)
                 write(s.at("a"), "more drift\n")
