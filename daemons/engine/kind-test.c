@@ -47,6 +47,7 @@ typedef struct Test {
         int64_t waitforerror;
         char *comment;
         char *stage;
+        bool undo;
         int64_t wait;
 
         PathWatch *watches[2];
@@ -97,6 +98,7 @@ static const FieldSpec test_fields[] = {
         FIELD(Test, comment, FIELD_STR, 0, "Says what it is there for."),
         FIELD(Test, stage, FIELD_STR, 0, "A directory with files that direct it: 'NAME.wrong' is what it repairs, with 'NAME.fails' it fails; "
               "and in 'log' it writes what it is asked."),
+        FIELD(Test, undo, FIELD_BOOL, 0, "On the stage, 'NAME.wrong' is to be there: what undoes a repair, under Meta:reverse."),
         FIELD(Test, wait, FIELD_INT64, 0, "Milliseconds that an attempt takes."),
         {}
 };
@@ -202,7 +204,7 @@ static int test_act(Test *t, Diag *reterr) {
                 return resource_error(&t->resource, reterr, -EIO, "failed after %" PRId64 " milliseconds, as it was told to",
                                       t->waitforerror);
         if (*t->stage)
-                r = stage_act(&t->resource, t->stage, t->apply, reterr);
+                r = stage_act(&t->resource, t->stage, t->undo, t->apply, reterr);
         if (r >= 0 && (k = test_send(t, reterr)) < 0)
                 r = k;
         if (*t->stage)
@@ -229,7 +231,7 @@ static int test_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (refresh)
                 resource_log(r, LOG_INFO, "received a notification");
         if (*t->stage)
-                stage_log(r, t->stage, refresh ? "begin-notified" : "begin", t->anotherstr);
+                stage_log(r, t->stage, t->undo ? "undo" : refresh ? "begin-notified" : "begin", t->anotherstr);
         k = test_received(t, reterr);
         if (k < 0)
                 return k;
@@ -272,6 +274,23 @@ static int test_watch(Resource *r, Diag *reterr) {
         return 0;
 }
 
+static int test_reverse(const Resource *r, Resource **ret, Diag *reterr) {
+        const Test *t = (const Test *) r;
+        _cleanup_(resource_freep) Resource *undo = NULL;
+        int k;
+
+        if (!*t->stage || t->undo || !stage_is_wrong(r, t->stage))
+                return 0;
+        k = resource_copy(&undo, r);
+        if (k >= 0)
+                k = resource_set(undo, "undo", VALUE_BOOL(true), reterr);
+        if (k < 0)
+                return k;
+        stage_log(r, t->stage, "keep", "");
+        *ret = TAKE_PTR(undo);
+        return 0;
+}
+
 static void test_done(Resource *r) {
         Test *t = (Test *) r;
 
@@ -306,6 +325,7 @@ const ResourceType test_type = {
         .fields = test_fields,
         .sends = test_sends,
         .groups = test_groups,
+        .reverse = test_reverse,
         .done = test_done,
         .validate = test_validate,
         .watch = test_watch,

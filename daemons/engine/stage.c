@@ -11,16 +11,39 @@ char *stage_path(const Resource *r, const char *stage, const char *suffix) {
         return asprintf(&path, "%s/%s.%s", stage, r->name, suffix) < 0 ? NULL : path;
 }
 
-int stage_act(const Resource *r, const char *stage, bool apply, Diag *reterr) {
+bool stage_is_wrong(const Resource *r, const char *stage) {
+        _cleanup_free_ char *wrong = stage_path(r, stage, "wrong");
+
+        return wrong && access(wrong, F_OK) == 0;
+}
+
+/* Negative errno; 1: it was not as it should be. */
+static int make_absent(const char *path, bool apply) {
+        if ((apply ? unlink(path) : access(path, F_OK)) == 0)
+                return 1;
+        return errno == ENOENT ? 0 : -errno;
+}
+
+static int make_present(const char *path, bool apply) {
+        if (access(path, F_OK) == 0)
+                return 0;
+        if (errno != ENOENT)
+                return -errno;
+        _cleanup_close_ int fd = apply ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) : -EBADF;
+        return apply && fd < 0 ? -errno : 1;
+}
+
+int stage_act(const Resource *r, const char *stage, bool undo, bool apply, Diag *reterr) {
         _cleanup_free_ char *fails = stage_path(r, stage, "fails"), *wrong = stage_path(r, stage, "wrong");
 
         if (!fails || !wrong)
                 return -ENOMEM;
         if (access(fails, F_OK) == 0)
                 return resource_error(r, reterr, -EIO, "failed, as '%s' says", fails);
-        if ((apply ? unlink(wrong) : access(wrong, F_OK)) == 0)
-                return CHECK_CHANGED;
-        return errno == ENOENT ? CHECK_OK : resource_error(r, reterr, -errno, "cannot see to '%s': %m", wrong);
+        int k = undo ? make_present(wrong, apply) : make_absent(wrong, apply);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot see to '%s': %m", wrong);
+        return k > 0 ? CHECK_CHANGED : CHECK_OK;
 }
 
 /* One write, so that no line is ever torn. Without a log nobody wants to know. */

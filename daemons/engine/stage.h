@@ -11,8 +11,10 @@
 /* The caller's; NULL if out of memory. */
 char *stage_path(const Resource *r, const char *stage, const char *suffix);
 
-/* A CheckResult, or negative errno. */
-int stage_act(const Resource *r, const char *stage, bool apply, Diag *reterr);
+bool stage_is_wrong(const Resource *r, const char *stage);
+
+/* A CheckResult, or negative errno. undo: to be wrong is what is wanted. */
+int stage_act(const Resource *r, const char *stage, bool undo, bool apply, Diag *reterr);
 
 /* "EVENT NAME TEXT" */
 void stage_log(const Resource *r, const char *stage, const char *event, const char *text);
