@@ -10,6 +10,8 @@ const FieldSpec deploy_options_fields[] = {
         FIELD(DeployOptions, autoedge,  FIELD_BOOL,   0, "Whether resources get edges by themselves.", .initial = "true"),
         FIELD(DeployOptions, autogroup, FIELD_BOOL,   0, "Whether resources are grouped.", .initial = "true"),
         FIELD(DeployOptions, source,    FIELD_STR,    0, "Where the program comes from, for people."),
+        FIELD(DeployOptions, sequence,  FIELD_UINT64, 0, "Higher in every later one that is signed."),
+        FIELD(DeployOptions, signature, FIELD_STR,    0, "Of the program and these options."),
         {}
 };
 

@@ -15,6 +15,8 @@ typedef struct DeployOptions {
         uint32_t sema;          /* at most so many resources at once; 0: no limit */
         bool autoedge, autogroup;
         char *source;           /* where the program comes from, for people */
+        uint64_t sequence;      /* higher in every later one that is signed; 0: it is not */
+        char *signature;        /* of all that, and of the files: common/sign/deploy-signature.h; "" if it is not signed */
 } DeployOptions;
 
 /* One row per option: the bus, the store of mgmt-world and defaults are fed from it. */

@@ -123,10 +123,19 @@ static int on_image(BusClient *c, sd_bus_message *m, Diag *reterr) {
         return differ((Nspawn *) c->resource, "stopped", reterr);
 }
 
+/* There is no such machine. */
+static int gone(Nspawn *n, Diag *reterr) {
+        if (streq(n->state, "stopped"))
+                return CHECK_OK;
+        return bus_call(&n->machined, SERVICE_PATH, MANAGER, "GetImage", on_image, reterr, "s", n->resource.name);
+}
+
 /* One that is opening or closing is on its way, and its end is told. */
 static int on_state(BusClient *c, sd_bus_message *m, Diag *reterr) {
         const char *state;
 
+        if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_UNKNOWN_OBJECT))
+                return gone((Nspawn *) c->resource, reterr);
         if (sd_bus_message_is_method_error(m, NULL))
                 return bus_failed(c, m, reterr, "cannot find out about machine '%s'", c->resource->name);
         int r = sd_bus_message_read(m, "v", "s", &state);
@@ -139,11 +148,8 @@ static int on_found(BusClient *c, sd_bus_message *m, Diag *reterr) {
         Nspawn *n = (Nspawn *) c->resource;
         const char *path;
 
-        if (sd_bus_message_is_method_error(m, "org.freedesktop.machine1.NoSuchMachine")) {
-                if (streq(n->state, "stopped"))
-                        return CHECK_OK;
-                return bus_call(c, SERVICE_PATH, MANAGER, "GetImage", on_image, reterr, "s", n->resource.name);
-        }
+        if (sd_bus_message_is_method_error(m, "org.freedesktop.machine1.NoSuchMachine"))
+                return gone(n, reterr);
         if (sd_bus_message_is_method_error(m, NULL))
                 return bus_failed(c, m, reterr, "cannot find out about machine '%s'", n->resource.name);
         int r = sd_bus_message_read(m, "o", &path);

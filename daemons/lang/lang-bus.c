@@ -22,6 +22,7 @@ enum { LINE_SHOWN_MAX = 1000 };
 static int read_variant(sd_bus_message *m, Value *ret) {
         const char *type, *s;
         char kind;
+        uint64_t t;
         uint32_t u;
         int b, r;
 
@@ -40,6 +41,13 @@ static int read_variant(sd_bus_message *m, Value *ret) {
                 r = sd_bus_message_read(m, "v", "u", &u);
                 if (r >= 0)
                         *ret = VALUE_INT(u);
+                return r;
+        case SD_BUS_TYPE_UINT64:
+                r = sd_bus_message_read(m, "v", "t", &t);
+                if (r >= 0 && t > INT64_MAX)
+                        return -EBADMSG;
+                if (r >= 0)
+                        *ret = VALUE_INT((int64_t) t);
                 return r;
         case SD_BUS_TYPE_STRING:
                 r = sd_bus_message_read(m, "v", "s", &s);
@@ -65,7 +73,7 @@ static int read_options(sd_bus_message *m, DeployOptions *ret, Diag *reterr) {
                 if (r >= 0) {
                         r = read_variant(m, &v);
                         if (r == -EBADMSG)
-                                diag_set(reterr, (Pos) {}, -EINVAL, "the option '%s' must be of type b, u or s", name);
+                                diag_set(reterr, (Pos) {}, -EINVAL, "the option '%s' must be of type b, u, t or s", name);
                 }
                 if (r >= 0)
                         r = deploy_options_set(&o, name, v, reterr);

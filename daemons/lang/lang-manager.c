@@ -84,6 +84,7 @@ Manager *manager_free(Manager *m) {
         free(m->last_error);
         free(m->hostname);
         free(m->state_dir);
+        deploy_guard_done(&m->guard);
         free(m);
         return NULL;
 }
@@ -143,10 +144,14 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
         _cleanup_(program_freep) Program *p = NULL;
         int r;
 
-        if (m->change.done && !m->change.program) {
+        if (m->change.done && !m->change.program)
+                r = diag_set(reterr, (Pos) {}, -EBUSY, "another program is just being kept");
+        else
+                r = deploy_guard_check(&m->guard, bundle, options, reterr);
+        if (r < 0) {
                 value_done(&bundle);
                 deploy_options_done(options);
-                return diag_set(reterr, (Pos) {}, -EBUSY, "another program is just being kept");
+                return r;
         }
         r = program_compile(&p, bundle, options, &m->programs, reterr);
         if (r >= 0)
@@ -246,12 +251,20 @@ void manager_catch_up(Manager *m) {
 
 /* ---- what the engine says ---- */
 
+static void remember(Manager *m) {
+        _cleanup_(diag_done) Diag d = {};
+
+        if (deploy_guard_accepted(&m->guard, &m->current->options, &d) < 0)
+                log_diag(LOG_ERR, &d);
+}
+
 void manager_accepted(Manager *m, uint64_t generation) {
         if (generation != m->generation || !m->change.program || m->sent != m->change.program)
                 return;
         drop_program(m, m->current);
         m->current = TAKE_PTR(m->change.program);
         log_info("a program is in force: %s", m->current->options.source);
+        remember(m);
 
         if (m->change.store) {
                 int r = world_link_store(m->world, m->current);

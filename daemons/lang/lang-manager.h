@@ -9,6 +9,7 @@
 #include "common/diag.h"
 #include "common/schema.h"
 #include "common/value.h"
+#include "daemons/lang/deploy-guard.h"
 #include "daemons/lang/program.h"
 #include "daemons/lang/sources.h"
 
@@ -44,6 +45,7 @@ typedef struct Manager {
         char *hostname, *state_dir;
         ProgramWorld programs;
 
+        DeployGuard guard;      /* lets everybody in, until deploy_guard_init() */
         Program *current;       /* in force; NULL if there is none */
         Change change;          /* done is NULL if there is none */
         Deploy later;

@@ -11,15 +11,18 @@
 
 enum {
         OPTION_NO_DEPLOYS = 256,
+        OPTION_TRUST,
         OPTION_HOSTNAME,
 };
 
 static bool arg_deploys = true;
+static const char *arg_trust = NULL;
 static const char *arg_hostname = NULL;
 
 static const struct option options[] = {
         { "hostname", required_argument, NULL, OPTION_HOSTNAME },
         { "no-deploys", no_argument, NULL, OPTION_NO_DEPLOYS },
+        { "trust", required_argument, NULL, OPTION_TRUST },
         {}
 };
 
@@ -28,6 +31,9 @@ static int lang_option(Daemon *d, int value, const char *argument) {
         case OPTION_NO_DEPLOYS:
                 arg_deploys = false;
                 return 0;
+        case OPTION_TRUST:
+                arg_trust = argument;
+                return *argument == '/' ? 0 : -EINVAL;
         case OPTION_HOSTNAME:
                 arg_hostname = argument;
                 return *argument ? 0 : -EINVAL;
@@ -45,7 +51,9 @@ static int lang_daemon_start(Daemon *d) {
                 return r;
         m->daemon = d;
         d->manager = m;
-        r = manager_export(m);
+        r = deploy_guard_init(&m->guard, arg_trust, m->state_dir);
+        if (r >= 0)
+                r = manager_export(m);
         if (r < 0)
                 return r;
         return arg_deploys ? manager_watch_deploys(m) : 0;
@@ -60,6 +68,7 @@ static const DaemonSpec spec = {
         .doc = "Compiles the program of this host and keeps its graph in mgmt-engine.",
         .options = options,
         .options_help = "  --hostname=NAME      the name of this host, for the program\n"
+                        "  --trust=FILE         if there is this file, programs must be signed by one of its keys\n"
                         "  --no-deploys         run only what is handed over by Run (mgmtctl run)\n",
         .option = lang_option,
         .start = lang_daemon_start,

@@ -11,13 +11,15 @@
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/program.h"
 
-static ProgramOptions arg_program = { .autoedge = true, .autogroup = true };
+static ProgramOptions arg_program = { .deploy = { .autoedge = true, .autogroup = true } };
 
 static const Option deploy_options[] = {
-        { "noop", OPTION_FLAG, &arg_program.noop, .doc = "check everything, change nothing" },
+        { "noop", OPTION_FLAG, &arg_program.deploy.noop, .doc = "check everything, change nothing" },
         { "sema", OPTION_INT, &arg_program.sema, "N", .min = -1, .max = UINT32_MAX, .doc = "at most N resources at a time" },
-        { "no-autoedges", OPTION_CLEAR, &arg_program.autoedge, .doc = "no edges but those that the program says" },
-        { "no-autogroup", OPTION_CLEAR, &arg_program.autogroup, .doc = "no grouping" },
+        { "no-autoedges", OPTION_CLEAR, &arg_program.deploy.autoedge, .doc = "no edges but those that the program says" },
+        { "no-autogroup", OPTION_CLEAR, &arg_program.deploy.autogroup, .doc = "no grouping" },
+        { "sign", OPTION_STR, &arg_program.sign, "KEY", "MGMT_SIGN_KEY",
+          .doc = "sign it with this SSH key, ed25519 (a .pub file: ssh-agent has the rest)" },
         { "module-path", OPTION_STR, &arg_program.module_path, "DIR", "MGMT_MODULE_PATH", .doc = "where imported modules are looked for" },
         { "download", OPTION_FLAG, &arg_program.download, .doc = "fetch imported modules that are not there, by git" },
         { "update", OPTION_FLAG, &arg_program.update, .doc = "with --download: bring those that are there up to date" },

@@ -16,7 +16,7 @@
 
 enum { EXIT_WOULD_CHANGE = 2 };
 
-static ProgramOptions arg_program = { .noop = true, .sema = -1, .autoedge = true, .autogroup = true };
+static ProgramOptions arg_program = { .sema = -1, .deploy = { .noop = true, .autoedge = true, .autogroup = true } };
 static const char *arg_prefix = NULL;
 static bool arg_tmp_prefix = false;
 static bool arg_diff = true;
@@ -27,8 +27,8 @@ static const Option plan_options[] = {
         { "max-runtime", OPTION_INT, &arg_max_runtime, "S", "MGMT_MAX_RUNTIME", .min = 0, .max = INT32_MAX,
           .doc = "give up after S seconds, as an error" },
         { "sema", OPTION_INT, &arg_program.sema, "N", .min = -1, .max = UINT32_MAX, .doc = "at most N resources at a time" },
-        { "no-autoedges", OPTION_CLEAR, &arg_program.autoedge, .doc = "no edges but those that the program says" },
-        { "no-autogroup", OPTION_CLEAR, &arg_program.autogroup, .doc = "no grouping" },
+        { "no-autoedges", OPTION_CLEAR, &arg_program.deploy.autoedge, .doc = "no edges but those that the program says" },
+        { "no-autogroup", OPTION_CLEAR, &arg_program.deploy.autogroup, .doc = "no grouping" },
         { "prefix", OPTION_STR, &arg_prefix, "DIR", "MGMT_PREFIX", .doc = "whose state to look at: that of a run" },
         { "tmp-prefix", OPTION_FLAG, &arg_tmp_prefix, .doc = "look at no state, as if this were the first run" },
         { "hostname", OPTION_STR, &arg_program.hostname, "H", .doc = "the name of this host" },

@@ -10,7 +10,7 @@
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/prefix.h"
 
-static ProgramOptions arg_program = { .sema = -1, .autoedge = true, .autogroup = true };
+static ProgramOptions arg_program = { .sema = -1, .deploy = { .autoedge = true, .autogroup = true } };
 static const char *arg_prefix = NULL;
 static bool arg_tmp_prefix = false;
 static int64_t arg_converger_timeout = -1;
@@ -25,10 +25,10 @@ static const Option run_options[] = {
         { "converger-status-file", OPTION_STR, &arg_status_file, "FILE", .doc = "append a line true or false at each change" },
         { "max-runtime", OPTION_INT, &arg_max_runtime, "S", "MGMT_MAX_RUNTIME", .min = 0, .max = INT32_MAX,
           .doc = "end after S seconds, as an error" },
-        { "noop", OPTION_FLAG, &arg_program.noop, .doc = "check everything, change nothing" },
+        { "noop", OPTION_FLAG, &arg_program.deploy.noop, .doc = "check everything, change nothing" },
         { "sema", OPTION_INT, &arg_program.sema, "N", .min = -1, .max = UINT32_MAX, .doc = "at most N resources at a time" },
-        { "no-autoedges", OPTION_CLEAR, &arg_program.autoedge, .doc = "no edges but those that the program says" },
-        { "no-autogroup", OPTION_CLEAR, &arg_program.autogroup, .doc = "no grouping" },
+        { "no-autoedges", OPTION_CLEAR, &arg_program.deploy.autoedge, .doc = "no edges but those that the program says" },
+        { "no-autogroup", OPTION_CLEAR, &arg_program.deploy.autogroup, .doc = "no grouping" },
         { "prefix", OPTION_STR, &arg_prefix, "DIR", "MGMT_PREFIX", .doc = "where state is kept between runs" },
         { "tmp-prefix", OPTION_FLAG, &arg_tmp_prefix, .doc = "keep no state: a temporary directory" },
         { "hostname", OPTION_STR, &arg_program.hostname, "H", .doc = "the name of this host" },

@@ -279,7 +279,7 @@ static int add_engine_arguments(Foreground *f) {
         if (r >= 0 && status)
                 r = supervisor_add_argument(f->supervisor, "engine", "--converger-status-file=%s%s%s", status[0] == '/' ? "" : cwd,
                                             status[0] == '/' ? "" : "/", status);
-        if (r >= 0 && spec->program->noop)
+        if (r >= 0 && spec->program->deploy.noop)
                 r = supervisor_add_argument(f->supervisor, "engine", "--noop");
         if (r >= 0 && spec->program->sema > 0)
                 r = supervisor_add_argument(f->supervisor, "engine", "--sema=%lld", (long long) spec->program->sema);

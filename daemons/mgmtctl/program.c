@@ -4,11 +4,13 @@
 
 #include <stdio.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include <systemd/sd-bus.h>
 
 #include "common/bundle.h"
 #include "common/paths.h"
+#include "common/sign/deploy-signature.h"
 #include "daemons/mgmtctl/input.h"
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/program.h"
@@ -43,6 +45,33 @@ static int compile(const Input *i, const Schema *schema, const char *hostname, L
                 output_error("%zu more errors", diags.dropped);
         if (r < 0 && diags.n == 0)
                 output_error("cannot compile: %s", strerrordesc_np(-r));
+        return r;
+}
+
+static int make_options(Program *p, const ProgramOptions *options) {
+        DeployOptions *o = &p->options;
+
+        *o = options->deploy;
+        o->sema = (uint32_t) (options->sema > 0 ? options->sema : 0);
+        o->source = strdup(p->input.label ?: p->input.entry);
+        o->signature = strdup("");
+        return o->source && o->signature ? 0 : -ENOMEM;
+}
+
+/* The time makes the sequence go up without anybody who counts. */
+static int sign(Program *p, Value bundle, const char *key) {
+        _cleanup_(signer_freep) Signer *signer = NULL;
+        _cleanup_(diag_done) Diag d = {};
+        struct timespec now = {};
+        int r;
+
+        (void) clock_gettime(CLOCK_REALTIME, &now);
+        p->options.sequence = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+        r = signer_new(&signer, key, &d);
+        if (r >= 0)
+                r = deploy_sign(signer, bundle, &p->options, &d);
+        if (r < 0)
+                output_error("cannot sign the program: %s", d.message ?: strerrordesc_np(-r));
         return r;
 }
 
@@ -81,15 +110,16 @@ int program_load(Program *ret, const char *input, const ProgramOptions *options)
                 output_error("cannot pack the program: %s", strerrordesc_np(-r));
                 return r;
         }
-        ret->options = *options;
-        ret->source = strdup(i->label ?: i->entry);
-        return ret->source ? 0 : -ENOMEM;
+        r = make_options(ret, options);
+        if (r >= 0 && options->sign)
+                r = sign(ret, bundle, options->sign);
+        return r;
 }
 
 void program_done(Program *p) {
         input_done(&p->input);
         closep(&p->fd);
-        free(p->source);
+        deploy_options_done(&p->options);
         *p = (Program) { .fd = -EBADF };
 }
 
@@ -142,20 +172,37 @@ void program_print_error(const Program *p, const char *text) {
                 program_print_diag(&p->input, &d);
 }
 
+/* "{sv}" */
+static int append_option(sd_bus_message *m, const FieldSpec *f, const DeployOptions *o) {
+        const void *member = (const char *) o + f->offset;
+
+        switch (f->type) {
+        case FIELD_BOOL:
+                return sd_bus_message_append(m, "{sv}", f->name, "b", *(const bool *) member);
+        case FIELD_UINT32:
+                return sd_bus_message_append(m, "{sv}", f->name, "u", *(const uint32_t *) member);
+        case FIELD_UINT64:
+                return sd_bus_message_append(m, "{sv}", f->name, "t", *(const uint64_t *) member);
+        case FIELD_STR:
+                return sd_bus_message_append(m, "{sv}", f->name, "s", *(char *const *) member);
+        default:
+                return -EOPNOTSUPP;
+        }
+}
+
 int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int64_t sema = p->options.sema;
         int r;
 
         r = sd_bus_message_new_method_call(bus, &m, "org.mgmt.lang1", "/org/mgmt/lang1", "org.mgmt.lang1.Manager", method);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "ha{sv}", p->fd, 5,
-                                  "noop", "b", p->options.noop,
-                                  "sema", "u", (uint32_t) (sema > 0 ? sema : 0),
-                                  "autoedge", "b", p->options.autoedge,
-                                  "autogroup", "b", p->options.autogroup,
-                                  "source", "s", p->source);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "h", p->fd);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "{sv}");
+        for (const FieldSpec *f = deploy_options_fields; f->name && r >= 0; f++)
+                r = append_option(m, f, &p->options);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(m);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/deploy.h"
 #include "common/macro.h"
 #include "daemons/mgmtctl/input.h"
 
@@ -13,9 +14,9 @@ typedef struct sd_bus sd_bus;
 typedef struct sd_bus_message sd_bus_message;
 
 typedef struct ProgramOptions {
-        bool noop;
+        DeployOptions deploy;   /* but for those that program_load() finds out */
         int64_t sema;           /* 0 or less: no limit */
-        bool autoedge, autogroup;
+        const char *sign;       /* path of a key; NULL: it is not signed */
         const char *module_path;        /* NULL: none */
         bool download, update;          /* modules of others */
         const char *hostname;           /* NULL: this host's */
@@ -24,8 +25,7 @@ typedef struct ProgramOptions {
 typedef struct Program {
         Input input;
         int fd;                 /* the bundle */
-        char *source;           /* what people call it */
-        ProgramOptions options;
+        DeployOptions options;
 } Program;
 
 /* Errors have been printed, with their places. */
