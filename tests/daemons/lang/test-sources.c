@@ -532,7 +532,8 @@ TEST(what_takes_five_seconds) {
         CHECK_SAYS(&flip, "false");
         CHECK(call_until(&load, 2));
         CHECK_INT(sysinfo(&info), 0);
-        CHECK(fabs(value_struct_get(load.history[1], "x1")->f - (double) info.loads[0] / 65536) < 1);
+        /* It may have gone on since, on a busy machine by a tenth of what runs there. */
+        CHECK(fabs(value_struct_get(load.history[1], "x1")->f - (double) info.loads[0] / 65536) < 10);
         call_close(&slow);
         call_close(&list);
         call_close(&map);
