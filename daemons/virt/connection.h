@@ -19,6 +19,7 @@
 
 typedef struct sd_event sd_event;
 typedef struct sd_event_source sd_event_source;
+typedef struct Docker Docker;
 typedef struct VirtConnection VirtConnection;
 typedef struct VirtManager VirtManager;
 
@@ -36,6 +37,7 @@ struct VirtManager {
         PathWatcher *paths;
         VirtConnection *connections;    /* a list */
         sd_event_source *tell;          /* enabled while connections_changed() is due */
+        Docker *docker;                 /* borrowed; for the kinds of docker */
 
         /* A connection came, went or changed its state; for the bus object. Once for all that happened in a turn of the loop. May be
          * NULL. */

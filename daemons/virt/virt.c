@@ -17,6 +17,10 @@ static int virtd_start(Daemon *d) {
         r = virt_manager_init(&v->manager, d->event);
         if (r < 0)
                 return r;
+        r = docker_new(&v->docker, d->event, v->manager.paths, getenv("MGMT_DOCKER_SOCKET") ?: DOCKER_SOCKET);
+        if (r < 0)
+                return r;
+        v->manager.docker = v->docker;
         r = worker_serve(&v->worker, d, virt_kinds, NULL, &v->manager);
         if (r < 0)
                 return r;
@@ -29,6 +33,7 @@ static void virtd_stop(Daemon *d) {
         if (!v)
                 return;
         worker_free(v->worker);
+        docker_free(v->docker);
         virt_manager_done(&v->manager);
         free(v);
         d->manager = NULL;

@@ -6,10 +6,12 @@
 #include "common/ipc/worker.h"
 #include "common/sd/daemon.h"
 #include "daemons/virt/connection.h"
+#include "daemons/virt/docker.h"
 
 typedef struct Virtd {
         Daemon *daemon;
         VirtManager manager;
+        Docker *docker;
         Worker *worker;
 } Virtd;
 

@@ -48,7 +48,7 @@ TEST(properties) {
         CHECK_STR(connection(&s), "");
 
         n = s.n_changed;
-        Resource *r = testhost_resource(&host, virt_kinds[0], "m", "uri", "\"test:///default\"", "memory", "1024", "cpus", "1", NULL);
+        Resource *r = testhost_resource(&host, resource_type_find(virt_kinds, "virt"), "m", "uri", "\"test:///default\"", "memory", "1024", "cpus", "1", NULL);
         REQUIRE(r);
         CHECK_INT(testhost_watch(&host, r), 0);
         CHECK(busstage_until_changed(&s, n));

@@ -120,7 +120,7 @@ static void teardown(Fixture *f) {
 }
 
 #define VIRT(f, state, ...) \
-        testhost_resource(&(f)->host, virt_kinds[0], "m", "uri", "\"" URI "\"", "memory", "65536", "maxcpus", "2", "state", state, __VA_ARGS__, NULL)
+        testhost_resource(&(f)->host, resource_type_find(virt_kinds, "virt"), "m", "uri", "\"" URI "\"", "memory", "65536", "maxcpus", "2", "state", state, __VA_ARGS__, NULL)
 
 /* What a host does with a resource that waits: it checks again after each change, until that works. */
 static int check_until_not_waiting(Fixture *f, Resource *r) {

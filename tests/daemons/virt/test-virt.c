@@ -38,7 +38,7 @@ static void teardown(Fixture *f) {
 }
 
 #define VIRT(f, name, ...) \
-        testhost_resource(&(f)->host, virt_kinds[0], (name), "uri", "\"" URI "\"", "memory", "1024", "cpus", "2", "maxcpus", "4", __VA_ARGS__, NULL)
+        testhost_resource(&(f)->host, resource_type_find(virt_kinds, "virt"), (name), "uri", "\"" URI "\"", "memory", "1024", "cpus", "2", "maxcpus", "4", __VA_ARGS__, NULL)
 
 /* What the outside sees: the state, or -1 if there is none. */
 static int state_of(Fixture *f, const char *name) {
@@ -232,7 +232,7 @@ TEST(memory_cpus_and_autostart_are_adjusted) {
                 CHECK_INT(autostart, 1);
                 testhost_free(r);
 
-                r = testhost_resource(&f.host, virt_kinds[0], "m", "uri", "\"" URI "\"", "state", states[i], "memory", "512", "cpus", "3",
+                r = testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "m", "uri", "\"" URI "\"", "state", states[i], "memory", "512", "cpus", "3",
                                       "maxcpus", "4", "startup", "\"disabled\"", NULL);
                 CHECK_INT(testhost_watch(&f.host, r), 0);
                 CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
@@ -262,7 +262,7 @@ TEST(a_restart_happens_only_where_it_may) {
         testhost_free(r);
 
 #define WIDER(policy) \
-        testhost_resource(&f.host, virt_kinds[0], "m", "uri", "\"" URI "\"", "state", "\"running\"", "memory", "1024", "cpus", "6", \
+        testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "m", "uri", "\"" URI "\"", "state", "\"running\"", "memory", "1024", "cpus", "6", \
                           "maxcpus", "8", "restartondiverge", "\"" policy "\"", NULL)
         r = WIDER("error");
         CHECK_INT(testhost_watch(&f.host, r), 0);
@@ -426,7 +426,7 @@ TEST(an_absent_socket_is_waited_for) {
         REQUIRE(mkdtemp(folder));
         (void) snprintf(path, sizeof(path), "%s/libvirt-sock", folder);
         (void) snprintf(uri, sizeof(uri), "\"qemu+unix:///system?socket=%s\"", path);
-        Resource *r = testhost_resource(&f.host, virt_kinds[0], "m", "uri", uri, "state", "\"running\"", "memory", "1024", "cpus", "1", NULL);
+        Resource *r = testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "m", "uri", uri, "state", "\"running\"", "memory", "1024", "cpus", "1", NULL);
         REQUIRE(r);
         CHECK_INT(testhost_watch(&f.host, r), 0);
         CHECK_INT(testhost_check(&f.host, r, true), -EAGAIN);
@@ -452,7 +452,7 @@ TEST(errors_of_libvirt_are_told) {
         Resource *r;
 
         setup(&f);
-        r = testhost_resource(&f.host, virt_kinds[0], "m", "uri", "\"test:///nonexistent/file\"", NULL);
+        r = testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "m", "uri", "\"test:///nonexistent/file\"", NULL);
         REQUIRE(r);
         CHECK_INT(testhost_watch(&f.host, r), 0);
         CHECK(testhost_check(&f.host, r, true) < 0);
@@ -460,7 +460,7 @@ TEST(errors_of_libvirt_are_told) {
         CHECK(f.host.diag.pos.file && f.host.diag.pos.line == 1);
         testhost_free(r);
 
-        r = testhost_resource(&f.host, virt_kinds[0], "m", "uri", "\"" URI "\"", "state", "\"running\"", "cpus", "1", NULL);
+        r = testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "m", "uri", "\"" URI "\"", "state", "\"running\"", "cpus", "1", NULL);
         REQUIRE(r);
         CHECK_INT(testhost_watch(&f.host, r), 0);
         CHECK_INT(testhost_check(&f.host, r, true), -EINVAL);
@@ -484,10 +484,10 @@ TEST(fields_that_are_refused_say_so) {
 
         setup(&f);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK(!testhost_resource(&f.host, virt_kinds[0], "m", cases[i].field, cases[i].text, NULL));
+                CHECK(!testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "m", cases[i].field, cases[i].text, NULL));
                 CHECK_STR(f.host.diag.message, cases[i].want);
         }
-        CHECK(!testhost_resource(&f.host, virt_kinds[0], "m", "transient", "true", "startup", "\"enabled\"", NULL));
+        CHECK(!testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "m", "transient", "true", "startup", "\"enabled\"", NULL));
         CHECK_STR(f.host.diag.message, "startup must be empty for a transient domain, got 'enabled'");
         teardown(&f);
 }

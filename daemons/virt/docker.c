@@ -1,0 +1,809 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Each call has a connection of its own. A daemon that is about to stop takes no new ones, though it goes on to answer those it has:
+ * so what we ask for is done by a daemon that stays, and by its successor if need be, which finds us waiting in the socket that
+ * systemd holds. The stream of events is what tells us that a daemon has gone. */
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/http/curl-loop.h"
+#include "common/map.h"
+#include "common/sd/log.h"
+#include "common/strbuf.h"
+#include "daemons/virt/docker-json.h"
+#include "daemons/virt/docker.h"
+
+enum {
+        REPLY_MAX = 8 * 1024 * 1024,
+        EVENT_MAX = 256 * 1024,         /* one line; labels are in it */
+        N_CALLS_MAX = 16,               /* at a time; docker does not get faster from more */
+        CALL_SECONDS = 300,
+        PULL_SILENT_SECONDS = 300,
+        CHECK_MILLISECONDS = 2000,      /* to find out whether an error is one, or the end of the daemon */
+};
+
+/* How long to wait before the next try, where the file system will not tell; doubled each time. */
+#define WAIT_FIRST_USEC UINT64_C(50000)
+#define WAIT_LAST_USEC UINT64_C(30000000)
+
+/* How long the connection outlives its last user: a resource that is replaced by a changed one hands it on. */
+#define LEFT_USEC UINT64_C(500000)
+
+/* A daemon that was there for so long has not failed us. */
+#define STABLE_USEC UINT64_C(10000000)
+
+typedef enum DockerState {
+        DOCKER_CLOSED,
+        DOCKER_ASKING,                  /* for its version */
+        DOCKER_SUBSCRIBING,
+        DOCKER_OPEN,
+        DOCKER_WAITING,
+        DOCKER_FAILED,
+        _DOCKER_STATE_MAX,
+} DockerState;
+
+struct DockerCall {
+        CurlJob job;
+        Docker *docker;
+        char *method, *path, *body, *version;
+        bool pulls;
+        docker_call_done_t done;
+        void *userdata;
+
+        bool running;                   /* has a transfer */
+        bool checking;                  /* it got an error, and another transfer is to tell what that means */
+        struct curl_slist *headers;
+        StrBuf reply;
+        bool too_large;
+        long status;
+        char error[CURL_ERROR_SIZE];
+        TAILQ_ENTRY(DockerCall) siblings;
+};
+
+typedef TAILQ_HEAD(CallList, DockerCall) CallList;
+
+struct Docker {
+        sd_event *event;
+        PathWatcher *paths;
+        char *socket;
+        DockerUser *users;
+        Map *by_container, *by_image;   /* → the first of the users with this name */
+        sd_event_source *left;          /* enabled while there are none */
+        CurlLoop *loop;                 /* made by the first call */
+        DockerState state;
+        char version[16];               /* agreed on: "v1.41" */
+
+        CurlJob hello;                  /* asks for the version, then carries the events */
+        StrBuf line;                    /* of the reply, then of an event that is not complete */
+        bool broken;                    /* it said something that cannot be understood */
+        char error[CURL_ERROR_SIZE];
+        uint64_t opened_usec;
+
+        PathWatch *watch;               /* of the socket, while nobody is behind it */
+        sd_event_source *timer;         /* the next try */
+        uint64_t wait_usec;             /* the last wait, 0 before the first */
+        unsigned n_lost;                /* daemons that went as soon as they had come, in a row */
+        sd_event_source *starter;       /* calls begin in the loop */
+
+        CallList queued, running;
+        unsigned n_running;             /* without pulls */
+
+        void (*observer)(void *userdata);
+        void *observer_userdata;
+};
+
+static void set_state(Docker *d, DockerState state) {
+        if (d->state == state)
+                return;
+        d->state = state;
+        if (d->observer)
+                d->observer(d->observer_userdata);
+}
+
+static uint64_t now_usec(const Docker *d) {
+        uint64_t now = 0;
+
+        (void) sd_event_now(d->event, CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+static void tell_all(Docker *d) {
+        for (DockerUser *u = d->users; u; u = u->next)
+                u->changed(u, NULL);
+}
+
+/* ---- calls ---- */
+
+static void call_transfer_end(DockerCall *c) {
+        if (!c->running)
+                return;
+        curl_loop_remove(c->docker->loop, &c->job);
+        curl_easy_cleanup(c->job.easy);
+        c->job.easy = NULL;
+        curl_slist_free_all(c->headers);
+        c->headers = NULL;
+        c->running = false;
+        TAILQ_REMOVE(&c->docker->running, c, siblings);
+        if (!c->pulls)
+                c->docker->n_running--;
+}
+
+static void kick(Docker *d) {
+        (void) sd_event_source_set_enabled(d->starter, SD_EVENT_ONESHOT);
+}
+
+static void call_finish(DockerCall *c, int result, Diag *diag) {
+        Docker *d = c->docker;
+        DockerReply reply = { .status = c->status, .body = c->reply.data ? c->reply.data : "", .size = c->reply.size };
+
+        if (c->running)
+                call_transfer_end(c);
+        else
+                TAILQ_REMOVE(&d->queued, c, siblings);
+        c->docker = NULL;
+        kick(d);
+        c->done(c, result, &reply, diag, c->userdata);  /* may free it */
+}
+
+static void call_fail(DockerCall *c, int error, const char *why) {
+        _cleanup_(diag_done) Diag diag = {};
+
+        (void) diag_set(&diag, (Pos) {}, error, "%s", why);
+        call_finish(c, error, &diag);
+}
+
+/* Those that run and are not over when the daemon goes find out by themselves. */
+static void fail_queued(Docker *d, int error, const char *why) {
+        unsigned n = 0;
+        DockerCall *c;
+
+        TAILQ_FOREACH(c, &d->queued, siblings)
+                n++;
+        for (; n > 0 && (c = TAILQ_FIRST(&d->queued)); n--)
+                call_fail(c, error, why);
+}
+
+static size_t on_reply(char *data, size_t one, size_t n, void *userdata) {
+        DockerCall *c = userdata;
+
+        if (c->checking)
+                return n;
+        if (c->pulls) {
+                /* what counts is said in the last lines */
+                const char *begin = n > REPLY_MAX / 2 ? data + n - REPLY_MAX / 2 : data;
+
+                if (c->reply.size + (size_t) (data + n - begin) > REPLY_MAX)
+                        strbuf_done(&c->reply);
+                strbuf_add(&c->reply, begin, (size_t) (data + n - begin));
+        } else {
+                c->too_large = c->reply.size + n > REPLY_MAX;
+                if (c->too_large)
+                        return 0;
+                strbuf_add(&c->reply, data, n);
+        }
+        return c->reply.failed ? 0 : n;
+}
+
+static bool set_common(Docker *d, CURL *easy, const char *url, char *error) {
+        return curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, d->socket) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http") == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error) == CURLE_OK;
+}
+
+static void on_call_done(CurlJob *j, CURLcode result);
+
+static bool set_call(DockerCall *c, CURL *easy, const char *url) {
+        if (!set_common(c->docker, easy, url, c->error) || curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_reply) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_WRITEDATA, c) != CURLE_OK)
+                return false;
+        if (c->checking)
+                return curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) CHECK_MILLISECONDS) == CURLE_OK;
+        if (c->pulls ? curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) PULL_SILENT_SECONDS) != CURLE_OK ||
+                               curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK
+                     : curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long) CALL_SECONDS) != CURLE_OK)
+                return false;
+        if (streq(c->method, "POST")) {
+                struct curl_slist *l = curl_slist_append(NULL, "Content-Type: application/json");
+
+                c->headers = l ? curl_slist_append(l, "Expect:") : NULL;
+                if (!c->headers) {
+                        curl_slist_free_all(l);
+                        return false;
+                }
+                return curl_easy_setopt(easy, CURLOPT_POSTFIELDS, c->body ? c->body : "") == CURLE_OK &&
+                       curl_easy_setopt(easy, CURLOPT_HTTPHEADER, c->headers) == CURLE_OK;
+        }
+        return streq(c->method, "GET") || curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, c->method) == CURLE_OK;
+}
+
+static int call_start(DockerCall *c) {
+        Docker *d = c->docker;
+        _cleanup_free_ char *url = NULL;
+        int r;
+
+        if (asprintf(&url, "http://docker%s%s%s", c->checking ? "/_ping" : "/",
+                     c->checking ? "" : c->version ? c->version : d->version, c->checking ? "" : c->path) < 0)
+                return -ENOMEM;
+        c->job = (CurlJob) { .easy = curl_easy_init(), .done = on_call_done };
+        if (!c->job.easy)
+                return -ENOMEM;
+        r = set_call(c, c->job.easy, url) ? curl_loop_add(d->loop, &c->job) : -ENOMEM;
+        if (r < 0) {
+                curl_easy_cleanup(c->job.easy);
+                curl_slist_free_all(c->headers);
+                c->job.easy = NULL;
+                c->headers = NULL;
+                return r;
+        }
+        TAILQ_REMOVE(&d->queued, c, siblings);
+        TAILQ_INSERT_TAIL(&d->running, c, siblings);
+        c->running = true;
+        if (!c->pulls)
+                d->n_running++;
+        return 0;
+}
+
+static DockerCall *next_call(const Docker *d) {
+        DockerCall *c;
+
+        TAILQ_FOREACH(c, &d->queued, siblings)
+                if (c->pulls || d->n_running < N_CALLS_MAX)
+                        return c;
+        return NULL;
+}
+
+static void start_calls(Docker *d) {
+        DockerCall *c;
+        int r;
+
+        while (d->state == DOCKER_OPEN && (c = next_call(d))) {
+                r = call_start(c);
+                if (r < 0)
+                        call_fail(c, r, "cannot make a request to docker");
+        }
+}
+
+/* ---- there, or not ---- */
+
+static void hello_end(Docker *d) {
+        if (d->hello.easy) {
+                curl_loop_remove(d->loop, &d->hello);
+                curl_easy_cleanup(d->hello.easy);
+                d->hello.easy = NULL;
+        }
+        strbuf_done(&d->line);
+        d->broken = false;
+}
+
+static void try_again(Docker *d) {
+        if (d->state != DOCKER_WAITING && d->state != DOCKER_FAILED)
+                return;
+        d->watch = path_watch_free(d->watch);
+        (void) sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
+        set_state(d, DOCKER_CLOSED);
+        tell_all(d);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        try_again(userdata);
+        return 0;
+}
+
+static void on_socket(PathWatch *w, int error, void *userdata) {
+        Docker *d = userdata;
+
+        if (error < 0)
+                d->watch = path_watch_free(d->watch);
+        else
+                d->wait_usec = 0;
+        try_again(d);
+}
+
+/* Where the socket itself is missing the file system tells; where it is there, only another try. */
+static void wait_for_it(Docker *d, bool timed) {
+        hello_end(d);
+        set_state(d, DOCKER_WAITING);
+        if (!d->watch && path_watch_new(&d->watch, d->paths, d->socket, 0, on_socket, d) < 0)
+                timed = true;
+        if (!timed && access(d->socket, F_OK) < 0)
+                return;
+        d->wait_usec = d->wait_usec ? MIN(d->wait_usec * 2, WAIT_LAST_USEC) : WAIT_FIRST_USEC;
+        (void) sd_event_source_set_time_relative(d->timer, d->wait_usec);
+        (void) sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT);
+}
+
+/* The daemon we knew has gone. The next one is looked for soon, unless they go as fast as they come. */
+static void lose(Docker *d) {
+        if (d->state != DOCKER_OPEN)
+                return;
+        d->n_lost = now_usec(d) - d->opened_usec >= STABLE_USEC ? 0 : d->n_lost + 1;
+        d->wait_usec = d->n_lost > 1 ? WAIT_FIRST_USEC << MIN(d->n_lost - 2, 9U) : 0;
+        wait_for_it(d, true);
+        fail_queued(d, -EAGAIN, "waiting for docker, which has just gone");
+}
+
+static bool hung_up(CURLcode code) {
+        switch (code) {
+        case CURLE_COULDNT_CONNECT:
+        case CURLE_GOT_NOTHING:
+        case CURLE_PARTIAL_FILE:
+        case CURLE_RECV_ERROR:
+        case CURLE_SEND_ERROR:
+                return true;
+        default:
+                return false;
+        }
+}
+
+static void on_call_done(CurlJob *j, CURLcode result) {
+        DockerCall *c = container_of(j, DockerCall, job);
+        Docker *d = c->docker;
+        _cleanup_free_ char *why = NULL;
+
+        if (c->checking && result == CURLE_OK) {
+                call_finish(c, 0, NULL);        /* it is alive: the error was meant */
+                return;
+        }
+        if (c->checking || hung_up(result)) {
+                call_fail(c, -EAGAIN, "waiting for docker, which has just gone");
+                lose(d);
+                return;
+        }
+        if (result != CURLE_OK) {
+                if (asprintf(&why, "no answer from docker at '%s': %s", d->socket,
+                             c->too_large ? "it is too large" : c->error[0] ? c->error : curl_easy_strerror(result)) < 0)
+                        why = NULL;
+                call_fail(c, result == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -EIO, why ? why : "no answer from docker");
+                return;
+        }
+
+        (void) curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &c->status);
+        if (c->status < 500) {
+                call_finish(c, 0, NULL);
+                return;
+        }
+        /* One that is being stopped has errors for everything. */
+        call_transfer_end(c);
+        TAILQ_INSERT_HEAD(&d->queued, c, siblings);
+        c->checking = true;
+        if (call_start(c) < 0)
+                call_finish(c, 0, NULL);
+}
+
+/* ---- events ---- */
+
+static void tell(Docker *d, const DockerEvent *e) {
+        if (e->type == DOCKER_EVENT_CONTAINER) {
+                for (DockerUser *u = map_get(d->by_container, e->name); u; u = u->next_container)
+                        u->changed(u, e->action);
+                for (DockerUser *u = e->old_name ? map_get(d->by_container, e->old_name) : NULL; u; u = u->next_container)
+                        u->changed(u, e->action);
+        } else if (e->image) {
+                for (DockerUser *u = map_get(d->by_image, e->image); u; u = u->next_image)
+                        u->changed(u, e->action);
+        } else {
+                /* it is known by its digest only */
+                for (DockerUser *u = d->users; u; u = u->next)
+                        if (u->image)
+                                u->changed(u, e->action);
+        }
+}
+
+static void on_line(Docker *d, const char *line, size_t size) {
+        _cleanup_(docker_event_done) DockerEvent e = {};
+        int r = docker_parse_event(line, size, &e);
+
+        if (r > 0)
+                tell(d, &e);
+        else if (r < 0 && !d->broken) {
+                d->broken = true;
+                (void) log_warning(r, "docker tells of an event that cannot be understood: %m, beginning anew");
+        }
+}
+
+static size_t on_events(char *data, size_t one, size_t n, void *userdata) {
+        Docker *d = userdata;
+        size_t left = n;
+
+        if (d->state != DOCKER_OPEN)
+                return n;               /* an error, which is not worth reading */
+        while (left > 0 && !d->broken) {
+                const char *end = memchr(data, '\n', left);
+                size_t size = end ? (size_t) (end - data) + 1 : left;
+
+                strbuf_add(&d->line, data, size);
+                if (d->line.failed || d->line.size > EVENT_MAX)
+                        d->broken = true;
+                else if (end) {
+                        StrBuf line = d->line;
+
+                        d->line = (StrBuf) {};
+                        on_line(d, line.data, line.size);
+                        strbuf_done(&line);
+                }
+                data += size;
+                left -= size;
+        }
+        return d->broken ? 0 : n;
+}
+
+static void on_events_end(CurlJob *j, CURLcode result);
+
+static void opened(Docker *d) {
+        d->opened_usec = now_usec(d);
+        d->wait_usec = 0;
+        set_state(d, DOCKER_OPEN);
+        kick(d);
+}
+
+/* The end of the headers: it listens. */
+static size_t on_events_header(char *data, size_t one, size_t n, void *userdata) {
+        Docker *d = userdata;
+        long status = 0;
+
+        (void) curl_easy_getinfo(d->hello.easy, CURLINFO_RESPONSE_CODE, &status);
+        if (n <= 2 && status == 200 && d->state == DOCKER_SUBSCRIBING)
+                opened(d);
+        return n;
+}
+
+static int subscribe(Docker *d) {
+        /* {"type":["container","image"]} */
+        static const char filter[] = "%7B%22type%22%3A%5B%22container%22%2C%22image%22%5D%7D";
+        _cleanup_free_ char *url = NULL;
+        struct timespec now;
+
+        /* What happens between the headers and docker's own subscription is told as well, because of since. */
+        (void) clock_gettime(CLOCK_REALTIME, &now);
+        if (asprintf(&url, "http://docker/%s/events?since=%lld.%09ld&filters=%s", d->version, (long long) now.tv_sec, now.tv_nsec,
+                     filter) < 0)
+                return -ENOMEM;
+        d->hello = (CurlJob) { .easy = curl_easy_init(), .done = on_events_end };
+        if (!d->hello.easy || !set_common(d, d->hello.easy, url, d->error) ||
+            curl_easy_setopt(d->hello.easy, CURLOPT_HEADERFUNCTION, on_events_header) != CURLE_OK ||
+            curl_easy_setopt(d->hello.easy, CURLOPT_HEADERDATA, d) != CURLE_OK ||
+            curl_easy_setopt(d->hello.easy, CURLOPT_WRITEFUNCTION, on_events) != CURLE_OK ||
+            curl_easy_setopt(d->hello.easy, CURLOPT_WRITEDATA, d) != CURLE_OK)
+                return -ENOMEM;
+        return curl_loop_add(d->loop, &d->hello);
+}
+
+/* ---- the beginning ---- */
+
+/* No reason to wait: whoever is told asks again if it likes, and that is another try. So is a change of the socket. */
+static void fail(Docker *d, int error, const char *why) {
+        hello_end(d);
+        set_state(d, DOCKER_FAILED);
+        if (!d->watch)
+                (void) path_watch_new(&d->watch, d->paths, d->socket, 0, on_socket, d);
+        fail_queued(d, error, why);
+}
+
+static void on_no_connection(Docker *d, CURLcode result) {
+        _cleanup_free_ char *why = NULL;
+        long error = 0;
+        int r;
+
+        (void) curl_easy_getinfo(d->hello.easy, CURLINFO_OS_ERRNO, &error);
+        if (!hung_up(result)) {
+                r = asprintf(&why, "no answer from docker at '%s': %s", d->socket, d->error[0] ? d->error : curl_easy_strerror(result));
+                fail(d, -EIO, r >= 0 ? why : "no answer from docker");
+        } else if (result == CURLE_COULDNT_CONNECT && (error == EACCES || error == EPERM)) {
+                r = asprintf(&why, "cannot connect to docker at '%s': %s", d->socket, strerror((int) error));
+                fail(d, -EACCES, r >= 0 ? why : "cannot connect to docker");
+        } else {
+                r = asprintf(&why, error == ENOENT ? "waiting for docker: there is no '%s'" : "waiting for docker: nobody answers at '%s'",
+                             d->socket);
+                wait_for_it(d, error != ENOENT);
+                fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
+        }
+        if (r < 0)
+                why = NULL;
+}
+
+static void on_events_end(CurlJob *j, CURLcode result) {
+        Docker *d = container_of(j, Docker, hello);
+        long status = 0;
+
+        if (d->state == DOCKER_OPEN) {
+                lose(d);
+                return;
+        }
+        (void) curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
+        if (result != CURLE_OK) {
+                on_no_connection(d, result);
+                return;
+        }
+        _cleanup_free_ char *why = NULL;
+        if (asprintf(&why, "docker at '%s' does not tell of events: status %ld", d->socket, status) < 0)
+                why = NULL;
+        fail(d, -EPROTO, why ? why : "docker does not tell of events");
+}
+
+static void on_version(CurlJob *j, CURLcode result) {
+        Docker *d = container_of(j, Docker, hello);
+        _cleanup_(diag_done) Diag diag = {};
+        long status = 0;
+        int r;
+
+        if (result != CURLE_OK) {
+                on_no_connection(d, result);
+                return;
+        }
+        (void) curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
+        r = status == 200 ? docker_parse_version(d->line.data ? d->line.data : "", d->line.size, d->version, &diag)
+                          : diag_set(&diag, (Pos) {}, -EPROTO, "status %ld", status);
+        if (r < 0) {
+                (void) diag_prefix(&diag, "cannot agree with docker at '%s' on a version", d->socket);
+                fail(d, r, diag.message ? diag.message : "cannot agree with docker on a version");
+                return;
+        }
+        hello_end(d);
+        set_state(d, DOCKER_SUBSCRIBING);
+        r = subscribe(d);
+        if (r < 0)
+                fail(d, r, "cannot make a request to docker");
+}
+
+static size_t on_version_data(char *data, size_t one, size_t n, void *userdata) {
+        Docker *d = userdata;
+
+        if (d->line.size + n > EVENT_MAX)
+                return 0;
+        strbuf_add(&d->line, data, n);
+        return d->line.failed ? 0 : n;
+}
+
+static int ask_version(Docker *d) {
+        int r;
+
+        if (!d->loop) {
+                r = curl_loop_new(&d->loop, d->event);
+                if (r < 0)
+                        return r;
+        }
+        d->error[0] = 0;
+        d->hello = (CurlJob) { .easy = curl_easy_init(), .done = on_version };
+        if (!d->hello.easy || !set_common(d, d->hello.easy, "http://docker/version", d->error) ||
+            curl_easy_setopt(d->hello.easy, CURLOPT_TIMEOUT, (long) CALL_SECONDS) != CURLE_OK ||
+            curl_easy_setopt(d->hello.easy, CURLOPT_WRITEFUNCTION, on_version_data) != CURLE_OK ||
+            curl_easy_setopt(d->hello.easy, CURLOPT_WRITEDATA, d) != CURLE_OK)
+                return -ENOMEM;
+        return curl_loop_add(d->loop, &d->hello);
+}
+
+static int on_start(sd_event_source *source, void *userdata) {
+        Docker *d = userdata;
+        int r;
+
+        switch (d->state) {
+        case DOCKER_OPEN:
+                start_calls(d);
+                break;
+        case DOCKER_CLOSED:
+        case DOCKER_FAILED:
+                if (TAILQ_EMPTY(&d->queued))
+                        break;
+                (void) sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
+                d->watch = path_watch_free(d->watch);
+                set_state(d, DOCKER_ASKING);
+                r = ask_version(d);
+                if (r < 0)
+                        fail(d, r, "cannot make a request to docker");
+                break;
+        case DOCKER_WAITING:
+                fail_queued(d, -EAGAIN, "waiting for docker");
+                break;
+        default:
+                break;          /* what is under way will start them */
+        }
+        return 0;
+}
+
+/* ---- from outside ---- */
+
+int docker_call(DockerCall **ret, Docker *d, DockerRequest *request, docker_call_done_t done, void *userdata) {
+        _cleanup_free_ char *path = TAKE_PTR(request->path), *body = TAKE_PTR(request->body);
+        _cleanup_(docker_call_freep) DockerCall *c = calloc(1, sizeof(*c));
+
+        if (!c || !path)
+                return -ENOMEM;
+        c->method = strdup(request->method);
+        c->version = request->version ? strdup(request->version) : NULL;
+        if (!c->method || (request->version && !c->version))
+                return -ENOMEM;
+        c->path = TAKE_PTR(path);
+        c->body = TAKE_PTR(body);
+        c->pulls = request->pulls;
+        c->done = done;
+        c->userdata = userdata;
+        c->docker = d;
+        TAILQ_INSERT_TAIL(&d->queued, c, siblings);
+        kick(d);
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+DockerCall *docker_call_free(DockerCall *c) {
+        if (!c)
+                return NULL;
+        if (c->docker) {
+                Docker *d = c->docker;
+
+                if (c->running)
+                        call_transfer_end(c);
+                else
+                        TAILQ_REMOVE(&d->queued, c, siblings);
+                kick(d);
+        }
+        free(c->method);
+        free(c->path);
+        free(c->body);
+        free(c->version);
+        strbuf_done(&c->reply);
+        free(c);
+        return NULL;
+}
+
+static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
+        Docker *d = userdata;
+
+        if (!TAILQ_EMPTY(&d->queued) || !TAILQ_EMPTY(&d->running))
+                return 0;               /* their owner has no need of events */
+        hello_end(d);
+        d->watch = path_watch_free(d->watch);
+        (void) sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
+        set_state(d, DOCKER_CLOSED);
+        return 0;
+}
+
+/* What is left of a list is put in place of it, which cannot fail: the key is there. */
+static void put_back(Map *m, const char *key, DockerUser *first) {
+        if (first)
+                (void) map_put(m, key, first);
+        else
+                (void) map_remove(m, key);
+}
+
+int docker_attach(Docker *d, DockerUser *u) {
+        int r;
+
+        if (u->docker)
+                return 0;
+        u->next_container = u->container ? map_get(d->by_container, u->container) : NULL;
+        u->next_image = u->image ? map_get(d->by_image, u->image) : NULL;
+        r = u->container ? map_put(d->by_container, u->container, u) : 0;
+        if (r < 0)
+                return r;
+        r = u->image ? map_put(d->by_image, u->image, u) : 0;
+        if (r < 0) {
+                if (u->container)
+                        put_back(d->by_container, u->container, u->next_container);
+                return r;
+        }
+        u->docker = d;
+        u->next = d->users;
+        d->users = u;
+        (void) sd_event_source_set_enabled(d->left, SD_EVENT_OFF);
+        if (d->observer)
+                d->observer(d->observer_userdata);
+        return 0;
+}
+
+#define UNLINK(first, u, link) \
+        ({ \
+                DockerUser *_first = (first), **_at = &_first; \
+                while (*_at != (u)) \
+                        _at = &(*_at)->link; \
+                *_at = (u)->link; \
+                (u)->link = NULL; \
+                _first; \
+        })
+
+void docker_detach(DockerUser *u) {
+        Docker *d = u->docker;
+
+        if (!d)
+                return;
+        d->users = UNLINK(d->users, u, next);
+        if (u->container)
+                put_back(d->by_container, u->container, UNLINK(map_get(d->by_container, u->container), u, next_container));
+        if (u->image)
+                put_back(d->by_image, u->image, UNLINK(map_get(d->by_image, u->image), u, next_image));
+        u->docker = NULL;
+        if (!d->users) {
+                (void) sd_event_source_set_time_relative(d->left, LEFT_USEC);
+                (void) sd_event_source_set_enabled(d->left, SD_EVENT_ONESHOT);
+        }
+        if (d->observer)
+                d->observer(d->observer_userdata);
+}
+
+int docker_new(Docker **ret, sd_event *event, PathWatcher *paths, const char *socket) {
+        _cleanup_(docker_freep) Docker *d = calloc(1, sizeof(*d));
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        TAILQ_INIT(&d->queued);
+        TAILQ_INIT(&d->running);
+        d->event = sd_event_ref(event);
+        d->paths = paths;
+        d->socket = strdup(socket);
+        d->by_container = map_new();
+        d->by_image = map_new();
+        if (!d->socket || !d->by_container || !d->by_image)
+                return -ENOMEM;
+        r = sd_event_add_time(event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer, d);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &d->left, CLOCK_MONOTONIC, UINT64_MAX, 1, on_left, d);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(d->left, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &d->starter, on_start, d);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(d->starter, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+Docker *docker_free(Docker *d) {
+        if (!d)
+                return NULL;
+        hello_end(d);
+        path_watch_free(d->watch);
+        curl_loop_free(d->loop);
+        map_free(d->by_container);
+        map_free(d->by_image);
+        sd_event_source_disable_unref(d->timer);
+        sd_event_source_disable_unref(d->left);
+        sd_event_source_disable_unref(d->starter);
+        sd_event_unref(d->event);
+        free(d->socket);
+        free(d);
+        return NULL;
+}
+
+const char *docker_state_name(const Docker *d) {
+        static const char *const names[_DOCKER_STATE_MAX] = {
+                [DOCKER_CLOSED] = "closed",
+                [DOCKER_ASKING] = "connecting",
+                [DOCKER_SUBSCRIBING] = "connecting",
+                [DOCKER_OPEN] = "open",
+                [DOCKER_WAITING] = "waiting",
+                [DOCKER_FAILED] = "failed",
+        };
+
+        return names[d->state];
+}
+
+const char *docker_socket(const Docker *d) {
+        return d->socket;
+}
+
+unsigned docker_n_users(const Docker *d) {
+        unsigned n = 0;
+
+        for (const DockerUser *u = d->users; u; u = u->next)
+                n++;
+        return n;
+}
+
+void docker_set_observer(Docker *d, void (*changed)(void *userdata), void *userdata) {
+        d->observer = changed;
+        d->observer_userdata = userdata;
+}
