@@ -498,13 +498,15 @@ static void on_no_connection(Docker *d, CURLcode result) {
         if (!hung_up(result)) {
                 r = asprintf(&why, "no answer from docker at '%s': %s", d->socket, d->error[0] ? d->error : curl_easy_strerror(result));
                 fail(d, -EIO, r >= 0 ? why : "no answer from docker");
-        } else if (result == CURLE_COULDNT_CONNECT && (error == EACCES || error == EPERM)) {
-                r = asprintf(&why, "cannot connect to docker at '%s': %s", d->socket, strerror((int) error));
-                fail(d, -EACCES, r >= 0 ? why : "cannot connect to docker");
+        } else if (result == CURLE_COULDNT_CONNECT && error == ENOENT) {
+                r = asprintf(&why, "waiting for docker: there is no '%s'", d->socket);
+                wait_for_it(d, false);
+                fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
         } else {
-                r = asprintf(&why, error == ENOENT ? "waiting for docker: there is no '%s'" : "waiting for docker: nobody answers at '%s'",
-                             d->socket);
-                wait_for_it(d, error != ENOENT);
+                /* Also where we may not connect: a socket that was just made is given to its group a moment later. */
+                r = asprintf(&why, "waiting for docker at '%s': %s", d->socket,
+                             result == CURLE_COULDNT_CONNECT && error != 0 ? strerror((int) error) : "it hung up");
+                wait_for_it(d, true);
                 fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
         }
         if (r < 0)

@@ -641,6 +641,7 @@ TEST(what_is_cancelled_is_silent) {
         teardown(&f);
 }
 
+/* It was just made, and its owner has not had the time yet. */
 TEST(a_socket_that_may_not_be_used) {
         Fixture f;
 
@@ -650,7 +651,12 @@ TEST(a_socket_that_may_not_be_used) {
         CHECK(chmod(f.fake.path, 0) == 0);
         Resource *r = CONTAINER(&f, "web", "image", "\"app\"");
         CHECK_INT(testhost_watch(&f.host, r), 0);
-        CHECK_INT(testhost_check(&f.host, r, true), -EACCES);
+        CHECK_INT(testhost_check(&f.host, r, true), -EAGAIN);
+        CHECK(strstr(f.host.reason, "Permission denied"));
+        unsigned n = f.host.n_changed;
+        CHECK(chmod(f.fake.path, 0600) == 0);
+        CHECK(testhost_until_changed(&f.host, n, 20000));
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
         testhost_free(r);
         teardown(&f);
 }
