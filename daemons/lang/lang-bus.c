@@ -9,6 +9,7 @@
 #include "common/bundle.h"
 #include "common/sd/bus.h"
 #include "common/sd/daemon.h"
+#include "common/sd/deploy-bus.h"
 #include "common/utf8.h"
 #include "daemons/lang/lang-manager.h"
 
@@ -18,77 +19,6 @@ enum { LINE_SHOWN_MAX = 1000 };
 #define LANG_INTERFACE "org.mgmt.lang1.Manager"
 
 /* ---- arguments ---- */
-
-static int read_variant(sd_bus_message *m, Value *ret) {
-        const char *type, *s;
-        char kind;
-        uint64_t t;
-        uint32_t u;
-        int b, r;
-
-        r = sd_bus_message_peek_type(m, &kind, &type);
-        if (r < 0)
-                return r;
-        if (kind != SD_BUS_TYPE_VARIANT || strlen(type) != 1)
-                return -EBADMSG;
-        switch (type[0]) {
-        case SD_BUS_TYPE_BOOLEAN:
-                r = sd_bus_message_read(m, "v", "b", &b);
-                if (r >= 0)
-                        *ret = VALUE_BOOL(b);
-                return r;
-        case SD_BUS_TYPE_UINT32:
-                r = sd_bus_message_read(m, "v", "u", &u);
-                if (r >= 0)
-                        *ret = VALUE_INT(u);
-                return r;
-        case SD_BUS_TYPE_UINT64:
-                r = sd_bus_message_read(m, "v", "t", &t);
-                if (r >= 0 && t > INT64_MAX)
-                        return -EBADMSG;
-                if (r >= 0)
-                        *ret = VALUE_INT((int64_t) t);
-                return r;
-        case SD_BUS_TYPE_STRING:
-                r = sd_bus_message_read(m, "v", "s", &s);
-                return r < 0 ? r : value_strz(ret, s);
-        default:
-                return -EBADMSG;
-        }
-}
-
-static int read_options(sd_bus_message *m, DeployOptions *ret, Diag *reterr) {
-        DeployOptions o = {};
-        const char *name;
-        int r;
-
-        r = deploy_options_from_value(&o, VALUE_NIL, reterr);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                _cleanup_(value_done) Value v = {};
-
-                r = sd_bus_message_read(m, "s", &name);
-                if (r >= 0) {
-                        r = read_variant(m, &v);
-                        if (r == -EBADMSG)
-                                diag_set(reterr, (Pos) {}, -EINVAL, "the option '%s' must be of type b, u, t or s", name);
-                }
-                if (r >= 0)
-                        r = deploy_options_set(&o, name, v, reterr);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
-        if (r < 0) {
-                deploy_options_done(&o);
-                return diag_set(reterr, (Pos) {}, r, "cannot read the options: %m");
-        }
-        *ret = o;
-        return 0;
-}
 
 /* "ha{sv}", which Deploy, Run and Check have in common. */
 static int read_program(sd_bus_message *m, Value *ret_bundle, DeployOptions *ret_options, Diag *reterr) {
@@ -101,7 +31,7 @@ static int read_program(sd_bus_message *m, Value *ret_bundle, DeployOptions *ret
         r = bundle_unseal(fd, &bundle, reterr);
         if (r < 0)
                 return r;
-        r = read_options(m, ret_options, reterr);
+        r = deploy_options_read(m, ret_options, reterr);
         if (r < 0)
                 return r;
         *ret_bundle = value_take(&bundle);

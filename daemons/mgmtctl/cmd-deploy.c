@@ -2,13 +2,10 @@
 
 /* `mgmtctl deploy`: a program becomes what this machine is to be, from now on and after a reboot. */
 
-#include <json-c/json.h>
-
 #include <systemd/sd-bus.h>
 
 #include "common/sd/bus.h"
 #include "daemons/mgmtctl/ctl.h"
-#include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/program.h"
 
 static ProgramOptions arg_program = { .deploy = { .autoedge = true, .autogroup = true } };
@@ -26,41 +23,13 @@ static const Option deploy_options[] = {
         {}
 };
 
-enum { DEPLOY_USEC = 120 * 1000 * 1000 };
-
 static int run_deploy(char *arguments[], int n) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(program_done) Program p = { .fd = -EBADF };
-        uint64_t deploy;
-        int r;
 
-        if (program_load(&p, arguments[0], &arg_program) < 0)
+        if (program_load(&p, arguments[0], &arg_program) < 0 || ctl_open_bus(&bus) < 0)
                 return EXIT_ERROR;
-        r = bus_open(&bus, NULL, "mgmtctl");
-        if (r < 0) {
-                output_error("cannot connect to the bus: %s", strerrordesc_np(-r));
-                return EXIT_ERROR;
-        }
-        r = program_call(&p, bus, "Deploy", &m);
-        if (r >= 0)
-                r = sd_bus_call(bus, m, DEPLOY_USEC, &error, &reply);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "t", &deploy);
-        if (r < 0) {
-                program_print_error(&p, error.message ?: strerrordesc_np(-r));
-                return EXIT_ERROR;
-        }
-        if (arg_json) {
-                struct json_object *j = json_object_new_object();
-
-                json_object_object_add(j, "type", json_object_new_string("deployed"));
-                json_object_object_add(j, "deploy", json_object_new_uint64(deploy));
-                output_json(j);
-        } else
-                output_note("deployed", "deploy %llu is in force", (unsigned long long) deploy);
-        return EXIT_SUCCESS;
+        return program_deploy(&p, bus);
 }
 
 const Command command_deploy = {

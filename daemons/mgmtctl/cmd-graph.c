@@ -175,11 +175,8 @@ static int run_graph(char *arguments[], int n) {
                 output_error("--dot, --svg and --json exclude each other");
                 return EXIT_ERROR;
         }
-        r = bus_open(&bus, NULL, "mgmtctl");
-        if (r < 0) {
-                output_error("cannot connect to the bus: %s", strerrordesc_np(-r));
+        if (ctl_open_bus(&bus) < 0)
                 return EXIT_ERROR;
-        }
         if (graph_data_read(&g, bus, n > 0 ? arguments[0] : NULL) < 0)
                 return EXIT_ERROR;
         r = print_graph(&g);

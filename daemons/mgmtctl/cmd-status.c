@@ -99,11 +99,8 @@ static int run_status(char *arguments[], int n) {
         _cleanup_(graph_data_done) GraphData g = {};
         int r;
 
-        r = bus_open(&bus, NULL, "mgmtctl");
-        if (r < 0) {
-                output_error("cannot connect to the bus: %s", strerrordesc_np(-r));
+        if (ctl_open_bus(&bus) < 0)
                 return EXIT_ERROR;
-        }
         if (graph_data_read(&g, bus, n > 0 ? arguments[0] : NULL) < 0)
                 return EXIT_ERROR;
         if (arg_json)

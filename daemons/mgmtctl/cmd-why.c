@@ -351,15 +351,11 @@ static int run_why(char *arguments[], int n) {
         _cleanup_(graph_data_done) GraphData g = {};
         _cleanup_free_ char *kind = NULL, *name = NULL, *path = NULL;
         _cleanup_(why_done) Why w = {};
-        int r;
 
         if (parse_resource(arguments[0], &kind, &name) < 0)
                 return EXIT_ERROR;
-        r = bus_open(&bus, NULL, "mgmtctl");
-        if (r < 0) {
-                output_error("cannot connect to the bus: %s", strerrordesc_np(-r));
+        if (ctl_open_bus(&bus) < 0)
                 return EXIT_ERROR;
-        }
         if (graph_data_read(&g, bus, NULL) < 0 || find_object(bus, &g, kind, name, &path) < 0 || read_why(bus, path, &w) < 0)
                 return EXIT_ERROR;
         read_line(bus, &w);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/macro.h"
+#include "common/sd/bus.h"
 #include "common/strbuf.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/output.h"
@@ -36,6 +37,14 @@ static const Option main_options[] = {
         { "version", OPTION_FLAG, &arg_version, .doc = "show the version" },
         {}
 };
+
+int ctl_open_bus(sd_bus **ret) {
+        int r = bus_open(ret, NULL, "mgmtctl");
+
+        if (r < 0)
+                output_error("cannot connect to the bus: %s", strerrordesc_np(-r));
+        return r;
+}
 
 enum { OPTIONS_MAX = 40 };
 

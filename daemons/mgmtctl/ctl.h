@@ -38,5 +38,9 @@ typedef struct Command {
 /* Options that all commands have. */
 extern bool arg_json;
 
+typedef struct sd_bus sd_bus;
+
+int ctl_open_bus(sd_bus **ret); /* the one that the daemons are on; an error has been printed */
+
 /* What all commands return for an error; see docs/mgmtctl.md. */
 enum { EXIT_ERROR = 1 };

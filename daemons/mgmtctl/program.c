@@ -2,6 +2,7 @@
 
 /* What happens to a program before any daemon hears of it. */
 
+#include <json-c/json.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -10,10 +11,14 @@
 
 #include "common/bundle.h"
 #include "common/paths.h"
+#include "common/sd/deploy-bus.h"
 #include "common/sign/deploy-signature.h"
+#include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/input.h"
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/program.h"
+
+enum { DEPLOY_USEC = 120 * 1000 * 1000 };
 
 /* The sources are found by their real names. */
 void program_print_diag(const Input *i, Diag *d) {
@@ -59,7 +64,7 @@ static int make_options(Program *p, const ProgramOptions *options) {
 }
 
 /* The time makes the sequence go up without anybody who counts. */
-static int sign(Program *p, Value bundle, const char *key) {
+int program_sign(Program *p, Value bundle, const char *key) {
         _cleanup_(signer_freep) Signer *signer = NULL;
         _cleanup_(diag_done) Diag d = {};
         struct timespec now = {};
@@ -112,7 +117,7 @@ int program_load(Program *ret, const char *input, const ProgramOptions *options)
         }
         r = make_options(ret, options);
         if (r >= 0 && options->sign)
-                r = sign(ret, bundle, options->sign);
+                r = program_sign(ret, bundle, options->sign);
         return r;
 }
 
@@ -172,24 +177,6 @@ void program_print_error(const Program *p, const char *text) {
                 program_print_diag(&p->input, &d);
 }
 
-/* "{sv}" */
-static int append_option(sd_bus_message *m, const FieldSpec *f, const DeployOptions *o) {
-        const void *member = (const char *) o + f->offset;
-
-        switch (f->type) {
-        case FIELD_BOOL:
-                return sd_bus_message_append(m, "{sv}", f->name, "b", *(const bool *) member);
-        case FIELD_UINT32:
-                return sd_bus_message_append(m, "{sv}", f->name, "u", *(const uint32_t *) member);
-        case FIELD_UINT64:
-                return sd_bus_message_append(m, "{sv}", f->name, "t", *(const uint64_t *) member);
-        case FIELD_STR:
-                return sd_bus_message_append(m, "{sv}", f->name, "s", *(char *const *) member);
-        default:
-                return -EOPNOTSUPP;
-        }
-}
-
 int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
@@ -198,13 +185,35 @@ int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_messa
         if (r >= 0)
                 r = sd_bus_message_append(m, "h", p->fd);
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "{sv}");
-        for (const FieldSpec *f = deploy_options_fields; f->name && r >= 0; f++)
-                r = append_option(m, f, &p->options);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
+                r = deploy_options_append(m, &p->options);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(m);
         return 0;
+}
+
+int program_deploy(const Program *p, sd_bus *bus) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        uint64_t deploy;
+        int r;
+
+        r = program_call(p, bus, "Deploy", &m);
+        if (r >= 0)
+                r = sd_bus_call(bus, m, DEPLOY_USEC, &error, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "t", &deploy);
+        if (r < 0) {
+                program_print_error(p, error.message ?: strerrordesc_np(-r));
+                return EXIT_ERROR;
+        }
+        if (arg_json) {
+                struct json_object *j = json_object_new_object();
+
+                json_object_object_add(j, "type", json_object_new_string("deployed"));
+                json_object_object_add(j, "deploy", json_object_new_uint64(deploy));
+                output_json(j);
+        } else
+                output_note("deployed", "deploy %llu is in force", (unsigned long long) deploy);
+        return EXIT_SUCCESS;
 }

@@ -28,8 +28,10 @@ typedef struct Program {
         DeployOptions options;
 } Program;
 
-/* Errors have been printed, with their places. */
+/* Errors have been printed, with their places, by all of these. */
 int program_load(Program *ret, const char *input, const ProgramOptions *options);
+int program_sign(Program *p, Value bundle, const char *key);
+int program_deploy(const Program *p, sd_bus *bus);      /* EXIT_SUCCESS, and says so, or EXIT_ERROR */
 void program_done(Program *p);
 
 /* Files are named as the user sees them, and the line is shown. d loses the names that it had. */

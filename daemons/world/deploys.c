@@ -18,6 +18,7 @@ struct Deploys {
 typedef struct DeployJob {
         DatabaseJob job;        /* must be first */
         Deploys *deploys;
+        uint64_t id;            /* which one; UINT64_MAX: the newest */
         Deploy items[DEPLOYS_KEPT];
         size_t n;
         deploys_callback_t callback;
@@ -115,27 +116,34 @@ int deploys_add(Deploys *d, Value bundle, Value options, deploys_callback_t call
 
 /* ---- reading ---- */
 
-static int run_newest(DatabaseJob *job, Database *d) {
+static Deploy read_columns(sqlite3_stmt *s) {
+        return (Deploy) {
+                .id = (uint64_t) sqlite3_column_int64(s, 0),
+                .time_usec = (uint64_t) sqlite3_column_int64(s, 1),
+                .n_files = (uint64_t) sqlite3_column_int64(s, 2),
+                .size_bytes = (uint64_t) sqlite3_column_int64(s, 3),
+        };
+}
+
+static int run_get(DatabaseJob *job, Database *d) {
         DeployJob *j = container_of(job, DeployJob, job);
-        Deploy *newest = &j->items[0];
+        Deploy *found = &j->items[0];
         sqlite3_stmt *s;
         int r;
 
         items_done(j);
-        *newest = (Deploy) {};
-        r = database_statement(d, "SELECT id, time_usec, n_files, length(bundle), bundle, options "
-                                  "FROM deploys ORDER BY id DESC LIMIT 1", &s);
+        r = database_statement(d, "SELECT id, time_usec, n_files, length(bundle), options, bundle "
+                                  "FROM deploys WHERE id = ?1 OR ?1 < 0 ORDER BY id DESC LIMIT 1", &s);
+        if (r >= 0)
+                r = database_bind_int(s, 1, j->id == UINT64_MAX ? -1 : (int64_t) j->id);
         if (r >= 0)
                 r = database_step(d, s);
         if (r <= 0)
                 return r;
         j->n = 1;
-        newest->id = (uint64_t) sqlite3_column_int64(s, 0);
-        newest->time_usec = (uint64_t) sqlite3_column_int64(s, 1);
-        newest->n_files = (uint64_t) sqlite3_column_int64(s, 2);
-        newest->size_bytes = (uint64_t) sqlite3_column_int64(s, 3);
-        r = database_column_value(s, 4, &newest->bundle);
-        return r < 0 ? r : database_column_value(s, 5, &newest->options);
+        *found = read_columns(s);
+        r = database_column_value(s, 4, &found->options);
+        return r < 0 ? r : database_column_value(s, 5, &found->bundle);
 }
 
 static int run_list(DatabaseJob *job, Database *d) {
@@ -144,36 +152,38 @@ static int run_list(DatabaseJob *job, Database *d) {
         int r;
 
         items_done(j);
-        r = database_statement(d, "SELECT id, time_usec, n_files, length(bundle) FROM deploys ORDER BY id DESC", &s);
-        if (r < 0)
-                return r;
-        while (j->n < DEPLOYS_KEPT && (r = database_step(d, s)) > 0)
-                j->items[j->n++] = (Deploy) {
-                        .id = (uint64_t) sqlite3_column_int64(s, 0),
-                        .time_usec = (uint64_t) sqlite3_column_int64(s, 1),
-                        .n_files = (uint64_t) sqlite3_column_int64(s, 2),
-                        .size_bytes = (uint64_t) sqlite3_column_int64(s, 3),
-                };
+        r = database_statement(d, "SELECT id, time_usec, n_files, length(bundle), options FROM deploys ORDER BY id DESC", &s);
+        while (r >= 0 && j->n < DEPLOYS_KEPT && (r = database_step(d, s)) > 0) {
+                Deploy *found = &j->items[j->n++];
+
+                *found = read_columns(s);
+                r = database_column_value(s, 4, &found->options);
+        }
         return r < 0 ? r : 0;
 }
 
-static int ask(Deploys *d, int (*run)(DatabaseJob *j, Database *d), deploys_callback_t callback, void *userdata) {
+static int ask(Deploys *d, int (*run)(DatabaseJob *j, Database *d), uint64_t id, deploys_callback_t callback, void *userdata) {
         DeployJob *j;
         int r;
 
         r = job_new(&j, d, run, callback, userdata);
         if (r < 0)
                 return r;
+        j->id = id;
         database_queue(d->database, &j->job);
         return 0;
 }
 
 int deploys_newest(Deploys *d, deploys_callback_t callback, void *userdata) {
-        return ask(d, run_newest, callback, userdata);
+        return ask(d, run_get, UINT64_MAX, callback, userdata);
+}
+
+int deploys_get(Deploys *d, uint64_t id, deploys_callback_t callback, void *userdata) {
+        return ask(d, run_get, MIN(id, (uint64_t) INT64_MAX), callback, userdata);
 }
 
 int deploys_list(Deploys *d, deploys_callback_t callback, void *userdata) {
-        return ask(d, run_list, callback, userdata);
+        return ask(d, run_list, 0, callback, userdata);
 }
 
 uint64_t deploys_newest_id(const Deploys *d) {

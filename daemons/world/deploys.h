@@ -36,4 +36,5 @@ typedef void (*deploys_callback_t)(int error, const Deploy *deploys, size_t n, v
 int deploys_add(Deploys *d, Value bundle, Value options, deploys_callback_t callback, void *userdata, Diag *reterr);
 
 int deploys_newest(Deploys *d, deploys_callback_t callback, void *userdata);    /* n is 0 or 1 */
-int deploys_list(Deploys *d, deploys_callback_t callback, void *userdata);      /* without bundles and options */
+int deploys_get(Deploys *d, uint64_t id, deploys_callback_t callback, void *userdata);  /* the same */
+int deploys_list(Deploys *d, deploys_callback_t callback, void *userdata);      /* without bundles */

@@ -6,7 +6,9 @@
 
 #include <systemd/sd-bus.h>
 
+#include "common/bundle.h"
 #include "common/sd/bus.h"
+#include "common/sd/deploy-bus.h"
 #include "daemons/world/world-manager.h"
 
 #define OBJECT_PATH "/org/mgmt/world1"
@@ -110,13 +112,24 @@ static int method_delete_string(sd_bus_message *call, void *userdata, sd_bus_err
 
 /* ---- deploys ---- */
 
+static int append_row(sd_bus_message *reply, const Deploy *d) {
+        DeployOptions options = {};
+        int r;
+
+        r = deploy_options_from_value(&options, d->options, NULL);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "(ttttsb)", d->id, d->time_usec, d->n_files, d->size_bytes, options.source,
+                                          *options.signature != '\0');
+        deploy_options_done(&options);
+        return r;
+}
+
 static int append_deploys(sd_bus_message *reply, const Deploy *deploys, size_t n) {
         int r;
 
-        r = sd_bus_message_open_container(reply, 'a', "(tttt)");
+        r = sd_bus_message_open_container(reply, 'a', "(ttttsb)");
         for (size_t i = 0; i < n && r >= 0; i++)
-                r = sd_bus_message_append(reply, "(tttt)", deploys[i].id, deploys[i].time_usec, deploys[i].n_files,
-                                          deploys[i].size_bytes);
+                r = append_row(reply, &deploys[i]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -142,6 +155,47 @@ static int method_list_deploys(sd_bus_message *call, void *userdata, sd_bus_erro
         return started(call, deploys_list(m->deploys, on_deploys, sd_bus_message_ref(call)));
 }
 
+/* The bundle, and how it is to be run. */
+static int append_deploy(sd_bus_message *reply, const Deploy *deploy) {
+        DeployOptions options = {};
+        int fd = -EBADF, r;
+
+        r = deploy_options_from_value(&options, deploy->options, NULL);
+        if (r < 0)
+                return r;
+        r = bundle_seal(deploy->bundle, &fd);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "h", fd);
+        if (r >= 0)
+                r = deploy_options_append(reply, &options);
+        closep(&fd);
+        deploy_options_done(&options);
+        return r;
+}
+
+static void on_deploy(int error, const Deploy *deploys, size_t n, void *userdata) {
+        sd_bus_message *call = userdata, *reply = NULL;
+        int r = error < 0 ? error : n == 0 ? -ENOENT : sd_bus_message_new_method_return(call, &reply);
+
+        if (r >= 0)
+                r = append_deploy(reply, deploys);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        if (r < 0)
+                (void) sd_bus_reply_method_errnof(call, -r, r == -ENOENT ? "there is no such deploy" : "the store failed: %m");
+        sd_bus_message_unref(reply);
+        sd_bus_message_unref(call);
+}
+
+static int method_get_deploy(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        WorldManager *m = userdata;
+        uint64_t id;
+        int r;
+
+        r = sd_bus_message_read(call, "t", &id);
+        return r < 0 ? r : started(call, deploys_get(m->deploys, id, on_deploy, sd_bus_message_ref(call)));
+}
+
 /* ---- the interface: see dbus/org.mgmt.world1.xml ---- */
 
 static const sd_bus_vtable manager_vtable[] = {
@@ -154,8 +208,9 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetString", SD_BUS_ARGS("s", key), SD_BUS_RESULT("b", found, "s", value), method_get_string, 0),
         SD_BUS_METHOD_WITH_ARGS("SetString", SD_BUS_ARGS("s", key, "s", value), SD_BUS_NO_RESULT, method_set_string, 0),
         SD_BUS_METHOD_WITH_ARGS("DeleteString", SD_BUS_ARGS("s", key), SD_BUS_NO_RESULT, method_delete_string, 0),
-        SD_BUS_METHOD_WITH_ARGS("ListDeploys", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(tttt)", deploys), method_list_deploys,
+        SD_BUS_METHOD_WITH_ARGS("ListDeploys", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ttttsb)", deploys), method_list_deploys,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetDeploy", SD_BUS_ARGS("t", deploy), SD_BUS_RESULT("h", bundle, "a{sv}", options), method_get_deploy, 0),
         SD_BUS_SIGNAL_WITH_ARGS("DeployAdded", SD_BUS_ARGS("t", deploy), 0),
         SD_BUS_VTABLE_END
 };

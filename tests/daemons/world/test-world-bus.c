@@ -11,7 +11,9 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "common/bundle.h"
 #include "common/io.h"
+#include "common/sd/deploy-bus.h"
 #include "daemons/world/world-manager.h"
 #include "tests/test.h"
 
@@ -197,7 +199,8 @@ static void add_deploy(Stage *s) {
 TEST(properties_and_deploys) {
         _cleanup_(stage_done) Stage s;
         uint64_t id = 99, time_usec = 0, n_files = 0, size = 0, now = (uint64_t) time(NULL) * 1000000;
-        const char *text = NULL;
+        const char *text = NULL, *source = NULL;
+        int is_signed = -1;
         uint32_t count = 99;
 
         stage_init(&s);
@@ -212,8 +215,8 @@ TEST(properties_and_deploys) {
         CHECK(on_property(&s, "DeployId", "t", &id) > 0);
         CHECK_INT(id, 0);
         call(&s, "ListDeploys", NULL);
-        CHECK(sd_bus_message_enter_container(s.answer, 'a', "(tttt)") > 0);
-        CHECK_INT(sd_bus_message_read(s.answer, "(tttt)", &id, &time_usec, &n_files, &size), 0);
+        CHECK(sd_bus_message_enter_container(s.answer, 'a', "(ttttsb)") > 0);
+        CHECK_INT(sd_bus_message_read(s.answer, "(ttttsb)", &id, &time_usec, &n_files, &size, &source, &is_signed), 0);
 
         add_deploy(&s);
         add_deploy(&s);
@@ -223,15 +226,40 @@ TEST(properties_and_deploys) {
         CHECK(on_property(&s, "DeployId", "t", &id) > 0);
         CHECK_INT(id, 2);
         call(&s, "ListDeploys", NULL);
-        CHECK(sd_bus_message_enter_container(s.answer, 'a', "(tttt)") > 0);
+        CHECK(sd_bus_message_enter_container(s.answer, 'a', "(ttttsb)") > 0);
         for (uint64_t want = 2; want > 0; want--) {
-                CHECK(sd_bus_message_read(s.answer, "(tttt)", &id, &time_usec, &n_files, &size) > 0);
+                CHECK(sd_bus_message_read(s.answer, "(ttttsb)", &id, &time_usec, &n_files, &size, &source, &is_signed) > 0);
                 CHECK_INT(id, want);
                 CHECK(time_usec >= now);
                 CHECK_INT(n_files, 2);
                 CHECK(size > 8);
+                CHECK_STR(source, "");
+                CHECK_INT(is_signed, 0);
         }
         CHECK_INT(sd_bus_message_at_end(s.answer, false), 1);
+}
+
+TEST(a_deploy_is_given_back) {
+        _cleanup_(stage_done) Stage s;
+        _cleanup_(value_done) Value bundle = {};
+        DeployOptions options = {};
+        int fd = -1;
+
+        stage_init(&s);
+        add_deploy(&s);
+        while (s.n_signals < 1)
+                (void) sd_event_run(s.daemon.event, UINT64_MAX);
+        call(&s, "GetDeploy", "t", UINT64_C(1));
+        CHECK(sd_bus_message_read(s.answer, "h", &fd) > 0);
+        CHECK_INT(bundle_unseal(fd, &bundle, NULL), 0);
+        CHECK_INT(bundle.m->n, 2);
+        CHECK_INT(deploy_options_read(s.answer, &options, NULL), 0);
+        CHECK(options.autoedge);
+        deploy_options_done(&options);
+        call(&s, "GetDeploy", "t", UINT64_C(2));
+        CHECK(sd_bus_message_is_method_error(s.answer, SD_BUS_ERROR_FILE_NOT_FOUND) > 0);
+        call(&s, "GetDeploy", "t", UINT64_MAX);
+        CHECK(sd_bus_message_is_method_error(s.answer, NULL) > 0);
 }
 
 TEST(calls_that_wait_at_the_end_are_answered) {

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <systemd/sd-bus.h>
+
+#include "common/macro.h"
+#include "common/sd/bus.h"
+#include "daemons/mgmtctl/deploy-list.h"
+#include "daemons/mgmtctl/output.h"
+
+static int read_rows(DeployList *l, sd_bus_message *m) {
+        int r = sd_bus_message_enter_container(m, 'a', "(ttttsb)");
+
+        while (r >= 0) {
+                DeployRow row = {}, *grown;
+                const char *source;
+                int is_signed;
+
+                r = sd_bus_message_read(m, "(ttttsb)", &row.id, &row.time_usec, &row.n_files, &row.size_bytes, &source, &is_signed);
+                if (r <= 0)
+                        break;
+                grown = reallocarray(l->rows, l->n + 1, sizeof(*l->rows));
+                if (!grown)
+                        return -ENOMEM;
+                l->rows = grown;
+                row.is_signed = is_signed;
+                row.source = strdup(source);
+                if (!row.source)
+                        return -ENOMEM;
+                l->rows[l->n++] = row;
+        }
+        return r;
+}
+
+int deploy_list_read(DeployList *ret, sd_bus *bus) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        *ret = (DeployList) {};
+        r = sd_bus_call_method(bus, "org.mgmt.world1", "/org/mgmt/world1", "org.mgmt.world1.Manager", "ListDeploys", &error, &reply, NULL);
+        if (r >= 0)
+                r = read_rows(ret, reply);
+        if (r >= 0)
+                r = sd_bus_get_property_trivial(bus, "org.mgmt.lang1", "/org/mgmt/lang1", "org.mgmt.lang1.Manager", "DeployId", &error, 't',
+                                                &ret->in_force);
+        if (r < 0) {
+                output_error("cannot list the deploys: %s", error.message ?: strerrordesc_np(-r));
+                deploy_list_done(ret);
+        }
+        return r;
+}
+
+void deploy_list_done(DeployList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                free(l->rows[i].source);
+        free(l->rows);
+        *l = (DeployList) {};
+}
