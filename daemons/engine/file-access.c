@@ -116,3 +116,24 @@ void file_access_differs(const FileAccess *a, int fd, const struct stat *st, Res
         if (!st || !streq(from, a->context))
                 resource_differs(r, "selinux", st ? from : NULL, a->context);
 }
+
+/* ---- new files ---- */
+
+static mode_t current_umask(void) {
+        mode_t mask = umask(0);
+
+        (void) umask(mask);
+        return mask;
+}
+
+FileAccess file_access_after(const struct stat *before) {
+        FileAccess a = FILE_ACCESS_INIT;
+
+        if (before && before->st_uid != geteuid())
+                a.uid = before->st_uid;
+        if (before && before->st_gid != getegid())
+                a.gid = before->st_gid;
+        a.mode = before ? before->st_mode & 07777 : 0666 & ~current_umask();
+        a.has_mode = true;
+        return a;
+}

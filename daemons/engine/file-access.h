@@ -29,3 +29,7 @@ void file_access_differs(const FileAccess *a, int fd, const struct stat *st, Res
 
 /* The context of an object: 0 and "" where there is none. */
 int file_context_get(int fd, char *ret, size_t size);
+
+/* What a file shall have that takes the place of another: owner and mode of that; NULL: of none, then it is as open() would make it.
+ * Ids that are ours already are left as they are. */
+FileAccess file_access_after(const struct stat *before);

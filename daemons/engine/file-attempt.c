@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <syslog.h>
-#include <time.h>
 
 #include "common/sd/slices.h"
 #include "daemons/engine/file-copy.h"
@@ -25,13 +24,8 @@
 #include "daemons/engine/file-tree.h"
 #include "daemons/engine/kind-file.h"
 #include "daemons/engine/local-host.h"
+#include "daemons/engine/progress.h"
 #include "daemons/engine/safe-path.h"
-
-enum {
-        PROGRESS_STEPS = 64,            /* between two looks at the clock */
-        PROGRESS_FIRST_SEC = 1,         /* until something is said about long work; then that often */
-        PROGRESS_NEXT_SEC = 10,
-};
 
 /* The object at the path. where says where it is or would be; it is looked up only when something is to be changed, or the plain
  * way did not find it. */
@@ -55,9 +49,7 @@ struct FileAttempt {
         FileTree *tree;
         char **keep;                    /* of tree */
         Slices *slices;
-        unsigned n_steps;
-        time_t said;                    /* when there was a line on progress; before that, when it began */
-        bool has_said;
+        Progress progress;
         Diag diag;
 };
 
@@ -697,24 +689,10 @@ static int step_look(FileAttempt *a) {
         return path_is_directory(f->target) ? look_at_directory(a) : look_at_file(a);
 }
 
-static time_t now_sec(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-        return t.tv_sec;
-}
-
 /* Long work says now and then how far it is. */
-static void say_progress(FileAttempt *a) {
+static void say_progress(const FileAttempt *a) {
         Resource *r = &a->file->resource;
-        time_t now = now_sec();
 
-        if (a->said == 0)
-                a->said = now;
-        if (now - a->said < (a->has_said ? PROGRESS_NEXT_SEC : PROGRESS_FIRST_SEC))
-                return;
-        a->said = now;
-        a->has_said = true;
         if (a->tree) {
                 FileTreeProgress p = file_tree_progress(a->tree);
                 resource_log(r, LOG_INFO, "at work: %" PRIu64 " entries looked at, %" PRIu64 " bytes written so far",
@@ -727,7 +705,7 @@ static void say_progress(FileAttempt *a) {
 static int attempt_step(void *userdata) {
         FileAttempt *a = userdata;
 
-        if (a->n_steps++ % PROGRESS_STEPS == 0)
+        if (progress_is_due(&a->progress))
                 say_progress(a);
         return a->next(a);
 }

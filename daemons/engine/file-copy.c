@@ -26,13 +26,6 @@ static int compare_piece(FileCopy *c, Diag *reterr) {
 
 /* ---- writing ---- */
 
-static mode_t current_umask(void) {
-        mode_t mask = umask(0);
-
-        (void) umask(mask);
-        return mask;
-}
-
 /* A copy has the mode of its source; but not what makes it run as somebody, if that is somebody else now. */
 static mode_t mode_of_copy(const struct stat *source, uid_t uid, gid_t gid) {
         mode_t mode = source->st_mode & 07777;
@@ -46,17 +39,16 @@ static mode_t mode_of_copy(const struct stat *source, uid_t uid, gid_t gid) {
 
 /* Owner and mode of what is written: as wanted, else as they were, else as open() would make them. */
 static FileAccess new_access(const FileCopy *c) {
-        bool exists = c->have_fd >= 0;
-        FileAccess a = c->access;
+        FileAccess usual = file_access_after(c->have_fd >= 0 ? &c->have : NULL), a = c->access;
 
-        if (exists && a.uid == (uid_t) -1 && c->have.st_uid != geteuid())
-                a.uid = c->have.st_uid;
-        if (exists && a.gid == (gid_t) -1 && c->have.st_gid != getegid())
-                a.gid = c->have.st_gid;
+        if (a.uid == (uid_t) -1)
+                a.uid = usual.uid;
+        if (a.gid == (gid_t) -1)
+                a.gid = usual.gid;
         if (!a.has_mode && c->content->fd >= 0)
                 a.mode = mode_of_copy(&c->content->st, a.uid == (uid_t) -1 ? geteuid() : a.uid, a.gid == (gid_t) -1 ? getegid() : a.gid);
         else if (!a.has_mode)
-                a.mode = exists ? c->have.st_mode & 07777 : 0666 & ~current_umask();
+                a.mode = usual.mode;
         a.has_mode = true;
         return a;
 }

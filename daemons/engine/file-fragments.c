@@ -4,18 +4,15 @@
  * resource was validated; here it is seen where they really lead: two names are the same file if they are the same name in the same
  * directory. */
 
-#include <dirent.h>
 #include <fcntl.h>
 
+#include "daemons/engine/directory-names.h"
 #include "daemons/engine/file-fragments.h"
-#include "daemons/engine/replacement.h"
 
 enum { FRAGMENTS_MAX = 64 * 1024 * 1024 };
 
 static void free_names(FileFragments *f) {
-        for (size_t i = 0; i < f->n_names; i++)
-                free(f->names[i]);
-        free(f->names);
+        directory_names_free(f->names, f->n_names);
         f->names = NULL;
         f->n_names = f->i_name = 0;
         closep(&f->dir_fd);
@@ -85,27 +82,6 @@ static int begin_file(FileFragments *f, Diag *reterr) {
 
 /* ---- directories ---- */
 
-static int compare_names(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-static int list_names(FileFragments *f, DIR *d) {
-        size_t capacity = 0;
-
-        for (const struct dirent *e; (errno = 0, e = readdir(d));) {
-                if (streq(e->d_name, ".") || streq(e->d_name, "..") || replacement_is_name(e->d_name))
-                        continue;
-                if (GROW(f->names, f->n_names, capacity) < 0 || !(f->names[f->n_names] = strdup(e->d_name)))
-                        return -ENOMEM;
-                f->n_names++;
-        }
-        if (errno != 0)
-                return -errno;
-        if (f->n_names > 0)
-                qsort(f->names, f->n_names, sizeof(*f->names), compare_names);
-        return 0;
-}
-
 static int begin_directory(FileFragments *f, Diag *reterr) {
         int r;
 
@@ -114,15 +90,7 @@ static int begin_directory(FileFragments *f, Diag *reterr) {
                 return open_error(f, f->dir_fd, reterr);
         if (is_target_dir(f, f->dir_fd))
                 return contains_itself(f, reterr);
-        int fd = openat(f->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *d = fd < 0 ? NULL : fdopendir(fd);
-        if (!d) {
-                r = -errno;
-                closep(&fd);
-                return open_error(f, r, reterr);
-        }
-        r = list_names(f, d);
-        (void) closedir(d);
+        r = directory_names(f->dir_fd, &f->names, &f->n_names);
         return r < 0 ? resource_error(f->resource, reterr, r, "cannot read fragment '%s': %m", f->path) : 1;
 }
 

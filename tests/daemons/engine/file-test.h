@@ -90,7 +90,7 @@ static int begin_apply(void) {
         diag_done(&bench.diag);
         bench.finished = NOT_FINISHED;
         bench.r->applies = true;
-        return file_type.check_apply(bench.r, true, &bench.diag);
+        return bench.r->type->check_apply(bench.r, true, &bench.diag);
 }
 
 static int finish_apply(void) {

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* gzip: what is unpacked is what was to be packed, the same input gives the same bytes, and whatever is different is seen. */
+
+#include <zlib.h>
+
+#include "tests/daemons/engine/file-test.h"
+
+extern const ResourceType gzip_type;
+
+static void check_unpacked(const char *name, const char *want, size_t want_size) {
+        size_t capacity = want_size + 10;
+        _cleanup_free_ char *text = malloc(capacity);
+        gzFile f = gzopen(in_dir(name), "rb");
+
+        REQUIRE(f && text);
+        CHECK(!gzdirect(f));
+        int n = gzread(f, text, (unsigned) capacity);
+        CHECK_INT(n, want_size);
+        CHECK(n == (int) want_size && memcmp(text, want, want_size) == 0);
+        CHECK_INT(gzclose(f), Z_OK);
+}
+
+static void check_header(const char *name) {
+        static const unsigned char want[8] = { 0x1f, 0x8b, 8 };         /* deflate; no flags, no time */
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+
+        REQUIRE(read_file_at(AT_FDCWD, in_dir(name), 1 << 20, &text, &size) >= 0);
+        CHECK(size > 18 && memcmp(text, want, sizeof(want)) == 0);
+}
+
+TEST(content) {
+        BENCH();
+
+        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS("content=some text")), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_DIFFERENCES("content: up to date\n");
+        CHECK(!exists("f.gz"));
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_unpacked("f.gz", "some text", 9);
+        check_header("f.gz");
+        CHECK_INT(mode_of("f.gz"), 0644);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS("content=other text")), 0);
+        CHECK_INT(chmod(in_dir("f.gz"), 0600), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_DIFFERENCES("content: out of date -> up to date\n");
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_unpacked("f.gz", "other text", 10);
+        CHECK_INT(mode_of("f.gz"), 0600);
+        CHECK_INT(n_entries(""), 1);
+        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS("content=")), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_unpacked("f.gz", "", 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+}
+
+TEST(what_is_different_is_seen) {
+        BENCH();
+
+        put_file("in", "first");
+        CHECK_INT(bench_make(&gzip_type, "g", FIELDS(field_in_dir("path", "f.gz"), field_in_dir("input", "in"))), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench.n_armed, 1);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_unpacked("f.gz", "first", 5);
+        put_file("in", "second");
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_unpacked("f.gz", "second", 6);
+
+        int fd = open(in_dir("f.gz"), O_WRONLY | O_APPEND);
+        CHECK_INT(write(fd, "x", 1), 1);
+        (void) close(fd);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(truncate(in_dir("f.gz"), 5), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_unpacked("f.gz", "second", 6);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+
+        bench_run(10000);
+        bench.n_changed = 0;
+        put_file("in", "third");
+        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
+                bench_run(10000);
+        CHECK(bench.n_changed > 0);
+        bench_run(10000);
+        bench.n_changed = 0;
+        CHECK_INT(unlink(in_dir("f.gz")), 0);
+        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
+                bench_run(10000);
+        CHECK(bench.n_changed > 0);
+}
+
+static size_t size_of(const char *name) {
+        struct stat st;
+
+        return stat(in_dir(name), &st) < 0 ? 0 : (size_t) st.st_size;
+}
+
+TEST(levels) {
+        enum { SIZE = 500000 };
+        static const char *const levels[] = { "level=-2", "level=-1", "level=0", "level=1", "level=9" };
+        _cleanup_free_ char *text = malloc(SIZE + 1);
+        size_t sizes[ELEMENTSOF(levels)];
+        BENCH();
+
+        REQUIRE(text);
+        for (size_t i = 0; i < SIZE; i++)
+                text[i] = "the quick brown fox "[i % 20 ^ (i / 1000 % 3)];
+        text[SIZE] = '\0';
+        put_file("in", text);
+        for (size_t i = 0; i < ELEMENTSOF(levels); i++) {
+                CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"), levels[i])), 0);
+                CHECK_INT(bench_apply(true), CHECK_CHANGED);
+                CHECK_INT(bench_apply(true), CHECK_OK);
+                check_unpacked("f.gz", text, SIZE);
+                sizes[i] = size_of("f.gz");
+        }
+        CHECK(sizes[2] > SIZE);                         /* not compressed */
+        CHECK(sizes[0] < SIZE && sizes[0] > sizes[3]);  /* nothing but codes for bytes */
+        CHECK(sizes[4] < sizes[3]);
+}
+
+TEST(a_cancelled_attempt_leaves_nothing) {
+        enum { SIZE = 32 * 1024 * 1024 };
+        BENCH_FAST();
+
+        int fd = open(in_dir("in"), O_WRONLY | O_CREAT, 0600);
+        CHECK_INT(ftruncate(fd, SIZE), 0);
+        (void) close(fd);
+        put_file("f.gz", "old");
+        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
+        CHECK_INT(begin_apply(), CHECK_PENDING);
+        for (int i = 0; i < 10; i++)
+                (void) sd_event_run(bench.event, 0);
+        CHECK_INT(n_entries(""), 3);
+        gzip_type.cancel(bench.r);
+        CHECK_INT(n_entries(""), 2);
+        check_file("f.gz", "old");
+        bench_run(10000);
+        CHECK_INT(bench.finished, NOT_FINISHED);
+}
+
+TEST(what_is_wrong_is_said) {
+        BENCH();
+
+        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "no"))), 0);
+        CHECK_INT(bench_apply(true), -ENOENT);
+        CHECK(bench.diag.message && strstr(bench.diag.message, "/no'"));
+        CHECK_INT(bench.diag.pos.line, 3);
+        put_file("in", "x");
+        CHECK_INT(bench_make(&gzip_type, in_dir("no/f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
+        CHECK_INT(bench_apply(true), -ENOENT);
+        CHECK_INT(bench_apply(false), -ENOENT);
+        make_dir("f.gz");
+        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
+        CHECK_INT(bench_apply(true), -EISDIR);
+        CHECK_INT(bench_make(&gzip_type, in_dir("g.gz"), FIELDS(field_in_dir("input", "f.gz"))), 0);
+        CHECK_INT(bench_apply(true), -EISDIR);
+        CHECK_INT(n_entries(""), 2);
+}
+
+TEST(validate) {
+        static const struct {
+                const char *name, *fields[3];
+        } bad[] = { { "f", { "content=x" } }, { "/f/", { "content=x" } }, { "/f", { "input=g" } }, { "/f", { "input=/g/" } },
+                    { "/f", { "input=/f" } }, { "/f", { "input=/x/../f" } }, { "/f", { "level=10" } }, { "/f", { "level=-3" } },
+                    { "/f", { "input=/g", "content=x" } }, { "/f", { "level=1000" } }, { "/f", { "input=" } } };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                if (bench_make(&gzip_type, bad[i].name, bad[i].fields) >= 0)
+                        TEST_FAIL("case %zu is taken", i);
+        CHECK_INT(bench_make(&gzip_type, "g", FIELDS("path=/f", "input=/g")), 0);
+}
+
+static void check_wants(unsigned batch, const char *want, bool go_on) {
+        _cleanup_(resource_uids_done) ResourceUids uids = {};
+        _cleanup_(strbuf_done) StrBuf b = {};
+
+        CHECK_INT(gzip_type.wants(bench.r, batch, &uids), 0);
+        for (size_t i = 0; i < uids.n; i++)
+                strbuf_printf(&b, "%s%s:%s", i > 0 ? " " : "", uids.items[i].domain, uids.items[i].key);
+        CHECK_STR(b.data ?: "", want);
+        CHECK(uids.go_on == go_on);
+}
+
+TEST(its_place_in_the_graph) {
+        BENCH();
+
+        CHECK_INT(bench_make(&gzip_type, "/a/b/f", FIELDS("input=/g")), 0);
+        check_wants(0, "file:/g file:/g/", true);
+        check_wants(1, "file:/a/b/", false);
+        check_wants(2, "file:/a/", false);
+        check_wants(3, "file:/", false);
+        check_wants(4, "", false);
+        CHECK_INT(bench_make(&gzip_type, "/a/f", FIELDS("content=x")), 0);
+        check_wants(0, "file:/a/", false);
+        check_wants(2, "", false);
+}
+
+TEST_MAIN()
