@@ -157,6 +157,10 @@ struct ResourceType {
          * difference *ret_field names a field. Where the declaration is the very same, it is asked about a and a. */
         bool (*equal)(const Resource *a, const Resource *b, const char **ret_field);
 
+        /* For kinds that look at others of their kind in the graph (only in the engine): whether r is to be looked at again since other
+         * leaves the graph, or becomes another one. other NULL: whether r cares at all. */
+        bool (*minds)(const Resource *r, const Resource *other);
+
         /* Autoedge: what this resource is, and what it wants; wanted batches are numbered from 0 and asked for in turn,
          * until one is empty, or, if first_match_ends, until one had a match (unless it says go_on). */
         int (*uids)(const Resource *r, ResourceUids *ret);

@@ -81,7 +81,7 @@ typedef struct Launch {
         const char *path;
         char *const *argv, *const *env;
         const char *cwd;
-        int out, err;
+        int in, out, err;
         bool changes_ids;
         uid_t uid;
         gid_t gid;
@@ -119,9 +119,9 @@ static int reset_signals(void) {
 }
 
 static int connect_streams(const Launch *l) {
-        int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        int in = l->in > 0 ? l->in : open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-        if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(l->out, STDOUT_FILENO) < 0 || dup2(l->err, STDERR_FILENO) < 0)
+        if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(l->out, STDOUT_FILENO) < 0 || dup2(l->err, STDERR_FILENO) < 0)
                 return -1;
         return close_range(STDERR_FILENO + 1, ~0U, 0);
 }
@@ -499,6 +499,7 @@ int child_start(Child **ret, sd_event *event, const ChildSpec *spec, child_callb
                 .argv = spec->argv,
                 .env = spec->env ? spec->env : no_env,
                 .cwd = spec->cwd,
+                .in = spec->input,
                 .out = out,
                 .err = err,
                 .changes_ids = (spec->uid != (uid_t) -1 && spec->uid != geteuid()) ||

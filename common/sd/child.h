@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* A child process on the loop: started in a process group of its own, stdin /dev/null, output captured up to a limit, reaped
+/* A child process on the loop: started in a process group of its own, output captured up to a limit, reaped
  * by pidfd, and killed as a group. */
 
 #include <stdbool.h>
@@ -28,6 +28,7 @@ typedef struct ChildSpec {
         const char *cwd;        /* NULL: ours */
         uid_t uid;              /* (uid_t) -1: ours. Zero is root: set both, also where nothing is to change */
         gid_t gid;              /* if uid or gid differ from ours, the supplementary groups become empty */
+        int input;              /* a descriptor that it reads as its stdin, borrowed; 0: there is nothing to read */
         size_t output_max;      /* bytes kept per stream; more is read and dropped */
         bool whole_group;       /* what it left behind in its group is killed when it ends; else that may go on */
 

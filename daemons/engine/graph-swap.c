@@ -15,6 +15,7 @@
 #include "daemons/engine/resource-bus.h"
 #include "daemons/engine/reversals.h"
 #include "daemons/engine/swap-edges.h"
+#include "daemons/engine/swap-neighbours.h"
 #include "daemons/engine/swap-reversals.h"
 
 SwapEntry *swap_entry(Swap *s, Vertex *v) {
@@ -47,6 +48,7 @@ static void swap_done(Swap *s) {
         free(s->entries);
         free(s->undo);
         free(s->moved);
+        free(s->neighbours);
 }
 
 /* ---- resources ---- */
@@ -599,6 +601,8 @@ static int commit(Swap *s) {
         Manager *m = s->manager;
         int r;
 
+        /* For want of memory they are looked at when something else happens. */
+        (void) swap_find_neighbours(s);
         stop_vertices(s);
         settle_edges(s);
         for (size_t i = 0; i < s->n_entries; i++)
@@ -638,6 +642,7 @@ static int commit(Swap *s) {
                 s->entries[i]->vertex->swap = NULL;
         swap_settle_reversals(s);
         start_vertices(s);
+        swap_wake_neighbours(s);
         for (size_t i = 0; i < s->n_entries; i++)
                 if (s->entries[i]->removed)
                         remove_vertex(m, s->entries[i]->vertex);

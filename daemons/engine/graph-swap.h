@@ -80,6 +80,8 @@ typedef struct Swap {
         size_t n_undo, capacity_undo;
         size_t n_new_edges;
         bool reindexed;         /* autoedge began anew */
+        Vertex **neighbours;    /* to be looked at again, see swap-neighbours.h */
+        size_t n_neighbours, capacity_neighbours;
 } Swap;
 
 /* The entry of a vertex, made on demand; NULL if out of memory. */

@@ -232,6 +232,17 @@ static int file_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         return *parent ? resource_uids_add(ret, "file", parent, false) : 0;
 }
 
+/* What is managed no more is not spared any longer. */
+static bool file_minds(const Resource *r, const Resource *other) {
+        const File *f = (const File *) r;
+        _cleanup_free_ char *mine = NULL, *theirs = NULL;
+
+        if (!other)
+                return f->purge || path_is_directory(f->source);
+        const char *top = file_target(f, &mine), *target = file_target((const File *) other, &theirs);
+        return !top || !target || path_is_inside(target, top);
+}
+
 static void file_done(Resource *r) {
         File *f = (File *) r;
 
@@ -259,6 +270,7 @@ const ResourceType file_type = {
         .check_apply = file_check_apply,
         .cancel = file_cancel,
         .uids = file_uids,
+        .minds = file_minds,
         .wants = file_wants,
         .first_match_ends = true,
         .reverse = file_reverse,

@@ -406,7 +406,7 @@ const ResourceType tar_type = {
         .kind = "tar",
         .doc = "An archive of files and directories.",
         .example = "tar \"/srv/backup/etc.tar\" {\n"
-                   "\tinputs => [\"/etc/mgmt/\", \"/etc/hosts\",],\n"
+                   "\tinputs => [\"/etc/mgmt/\", \"/etc/hosts\"],\n"
                    "}\n",
         .size = sizeof(Tar),
         .fields = tar_fields,

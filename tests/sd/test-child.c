@@ -124,6 +124,21 @@ TEST(results) {
         }
 }
 
+TEST(input) {
+        char *argv[4];
+        ChildSpec spec = shell_spec(argv, "cat");
+        _cleanup_(run_done) Run r = {};
+        int ends[2];
+
+        REQUIRE(pipe2(ends, O_CLOEXEC) >= 0);
+        CHECK_INT(write(ends[1], "given", 5), 5);
+        (void) close(ends[1]);
+        spec.input = ends[0];
+        run_spec(&spec, &r);
+        (void) close(ends[0]);
+        CHECK_STR(r.out, "given");
+}
+
 TEST(output_keeps_the_order_of_arrival) {
         _cleanup_(run_done) Run r = {};
 

@@ -188,6 +188,11 @@ static int probe_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         return resource_uids_add(ret, "path", path, false);
 }
 
+/* Of those whose names begin with its own. */
+static bool probe_minds(const Resource *r, const Resource *other) {
+        return probe_has(r, "minds") && (!other || startswith(other->name, r->name));
+}
+
 static const FieldSpec probe_fields[] = {
         FIELD(Probe, param, FIELD_STR, 0, "What it does."),
         FIELD(Probe, group, FIELD_STR, 0, "Those of one group are grouped."),
@@ -211,7 +216,7 @@ static const FieldSpec probe_sends[] = {
         }
 
 static const ResourceType probe_type = PROBE_TYPE("probe", RESOURCE_REFRESHABLE, .groups = probe_groups, .reverse = probe_reverse);
-static const ResourceType plain_type = PROBE_TYPE("plain", 0);
+static const ResourceType plain_type = PROBE_TYPE("plain", 0, .minds = probe_minds);
 static const ResourceType box_type = PROBE_TYPE("box", 0);
 static const ResourceType item_type = PROBE_TYPE("box:item", 0, .parent_field = "group", .groups_by = "group pair");
 

@@ -707,4 +707,27 @@ TEST(converged_after_a_time_and_in_a_file) {
         (void) unlink(path);
 }
 
+TEST(who_minds_others_is_told_when_they_go) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "plain.a:minds plain.b:minds plain.ax plain.ay plain.c"), 0);
+        run(&e);
+        strbuf_done(&world.trace);
+        CHECK_INT(swap(&e, false, "-plain.c"), 0);
+        run(&e);
+        CHECK_TRACE("");
+        CHECK_INT(swap(&e, false, "-plain.ax"), 0);
+        run(&e);
+        CHECK_TRACE("a");
+        CHECK_INT(swap(&e, false, "plain.ay:other"), 0);
+        run(&e);
+        CHECK_TRACE("a ay");
+        CHECK_INT(swap(&e, false, "plain.az"), 0);
+        run(&e);
+        CHECK_TRACE("az");
+        CHECK_INT(swap(&e, false, "-plain.a -plain.az"), 0);
+        run(&e);
+        CHECK_TRACE("");
+}
+
 TEST_MAIN()
