@@ -423,31 +423,81 @@ static void say_grown(Running *r, int i) {
         running_say_list(r, value_ref(grown[i]));
 }
 
-static void bench_growth(size_t n) {
-        Value full = numbered(n + ROUNDS);
+/* The list before and one more, which shares its parts; or all anew, as from the wire. */
+static Value one_more(Value list, size_t i, bool anew) {
+        Value item = VALUE_NIL, longer = VALUE_NIL;
+        size_t k = 0;
+
+        (void) value_strf(&item, "another %zu", i);
+        if (!anew) {
+                (void) value_list_extend(&longer, list, &item, 1);
+                return longer;
+        }
+        Value *items = calloc((size_t) list.l->n + 1, sizeof(Value));
+        VALUE_LIST_FOREACH(old, list.l)
+                (void) value_str(&items[k++], old->s->data, old->s->size);
+        items[k++] = item;
+        (void) value_list(&longer, items, k);
+        free(items);
+        return longer;
+}
+
+/* As median_step() of lists that share nothing, which are made one at a time, because they are large. */
+static uint64_t growth_anew(Running *r, Value list) {
+        enum { FEWER = 31 };
+        uint64_t samples[FEWER];
+        Value last = value_ref(list);
+
+        for (int i = 0; i < FEWER; i++) {
+                Value next = one_more(last, (size_t) i, true);
+                uint64_t begin = now_nsec();
+                running_say_list(r, value_ref(next));
+                if (running_step(r) != 1)
+                        exit(EXIT_FAILURE);
+                samples[i] = now_nsec() - begin;
+                value_done(&last);
+                last = next;
+        }
+        value_done(&last);
+        return median(samples, FEWER);
+}
+
+static void bench_growth(size_t n, const char *over, const char *named, bool anew) {
+        StrBuf text = {};
+        Value start = numbered(n), list = value_ref(start);
         Running r;
         char what[96];
 
-        for (size_t i = 0; i < ROUNDS; i++) {
-                size_t size = n + i + 1;
-                Value *items = calloc(size, sizeof(Value));
-                for (size_t k = 0; k < size; k++)
-                        items[k] = value_ref(full.l->items[k]);
-                (void) value_list(&grown[i], items, size);
-                free(items);
-        }
-        Value *first = calloc(n, sizeof(Value)), start = VALUE_NIL;
-        for (size_t k = 0; k < n; k++)
-                first[k] = value_ref(full.l->items[k]);
-        (void) value_list(&start, first, n);
-        free(first);
-        running_start(&r, "import \"world\"\nfor $i, $v in world.schedule(\"l\") {\n\tcount \"${v}\" {\n\t\tvalue => $i + 1,\n\t}\n}\n", start);
-        (void) snprintf(what, sizeof(what), "a list of %zu grows by one, until the change set", n);
-        printf("%-56s %9.2f us\n", what, (double) median_step(&r, say_grown, 1) / 1e3);
+        strbuf_printf(&text, "import \"iter\"\nimport \"world\"\n$l = world.schedule(\"l\")\nfor $i, $v in %s {\n"
+                             "\tcount \"${v}\" {\n\t\tvalue => $i + 1,\n\t}\n}\n", over);
+        running_start(&r, text.data, start);
+        if (!anew)
+                for (size_t i = 0; i < ROUNDS; i++)
+                        grown[i] = one_more(i > 0 ? grown[i - 1] : list, i, false);
+        (void) snprintf(what, sizeof(what), "%s of %zu grows by one, until the change set", named, n);
+        printf("%-56s %9.2f us\n", what, (double) (anew ? growth_anew(&r, list) : median_step(&r, say_grown, 1)) / 1e3);
         running_done(&r);
-        value_done(&full);
+        value_done(&list);
         for (size_t i = 0; i < ROUNDS; i++)
                 value_done(&grown[i]);
+        strbuf_done(&text);
+}
+
+/* An item of a list that stands in the program. */
+static void bench_written(size_t n) {
+        StrBuf text = {};
+        Running r;
+        char what[96];
+
+        strbuf_puts(&text, "import \"fmt\"\nimport \"local\"\nfor $i, $v in [");
+        for (size_t i = 0; i < n; i++)
+                strbuf_printf(&text, "%slocal.pool(\"n\", \"%zu\")", i > 0 ? ", " : "", i);
+        strbuf_puts(&text, "] {\n\tcount [fmt.printf(\"%d\", $i)] {\n\t\tvalue => $v,\n\t}\n}\n");
+        running_start(&r, text.data, VALUE_NIL);
+        (void) snprintf(what, sizeof(what), "one of %zu items that are written down is another", n);
+        printf("%-56s %9.2f us\n", what, (double) median_step(&r, count_on, 1) / 1e3);
+        running_done(&r);
+        strbuf_done(&text);
 }
 
 static void flip(Running *r, int i) {
@@ -477,8 +527,14 @@ int main(void) {
         bench_shapes();
         for (size_t n = 100; n <= 10000; n *= 10)
                 bench_sparse(n);
+        for (size_t n = 100; n <= 100000; n *= 10)
+                bench_growth(n, "$l", "a list", false);
+        for (size_t n = 100; n <= 100000; n *= 10)
+                bench_growth(n, "iter.map($l, func($x) { $x + \"!\" })", "a mapped list", false);
+        for (size_t n = 100; n <= 100000; n *= 10)
+                bench_growth(n, "$l", "a list made anew", true);
         for (size_t n = 100; n <= 10000; n *= 10)
-                bench_growth(n);
+                bench_written(n);
         for (size_t n = 100; n <= 10000; n *= 10)
                 bench_flip(n);
         return 0;

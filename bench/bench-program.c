@@ -33,16 +33,10 @@ static Value numbered(size_t n) {
 
 /* The same list, but for one element. */
 static Value with_other(Value list, size_t at, int round) {
-        size_t n = list.l->n;
-        Value *items = calloc(n, sizeof(Value)), v = VALUE_NIL;
+        Value item = VALUE_NIL, v = VALUE_NIL;
 
-        for (size_t i = 0; i < n; i++)
-                if (i == at)
-                        (void) value_strf(&items[i], "other %d", round);
-                else
-                        items[i] = value_ref(list.l->items[i]);
-        (void) value_list(&v, items, n);
-        free(items);
+        (void) value_strf(&item, "other %d", round);
+        (void) value_list_replace(&v, list, (uint32_t) at, item);
         return v;
 }
 

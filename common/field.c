@@ -166,7 +166,7 @@ static int set_strv(char ***p, Value v, Diag *reterr) {
         if (!list)
                 return -ENOMEM;
         for (uint32_t i = 0; i < v.l->n; i++) {
-                int r = copy_str(v.l->items[i], &list[i], reterr);
+                int r = copy_str(value_list_at(v.l, i), &list[i], reterr);
                 if (r < 0) {
                         strv_free(list);
                         return r;
@@ -182,8 +182,8 @@ static bool holds_func(Value v) {
         case TYPE_FUNC:
                 return true;
         case TYPE_LIST:
-                for (uint32_t i = 0; i < v.l->n; i++)
-                        if (holds_func(v.l->items[i]))
+                VALUE_LIST_FOREACH(item, v.l)
+                        if (holds_func(*item))
                                 return true;
                 return false;
         case TYPE_MAP:

@@ -74,9 +74,9 @@ static int object_add(struct json_object *object, const ValueStr *key, struct js
 }
 
 static int list_to_json(const ValueList *l, struct json_object *array) {
-        for (uint32_t i = 0; i < l->n; i++) {
+        VALUE_LIST_FOREACH(item, l) {
                 struct json_object *element;
-                int r = value_to_json(l->items[i], &element);
+                int r = value_to_json(*item, &element);
                 if (r >= 0)
                         r = array_add(array, element);
                 if (r < 0)

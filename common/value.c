@@ -23,9 +23,7 @@ static struct {
 void value_free(Value v) {
         switch (v.kind) {
         case TYPE_LIST:
-                for (uint32_t i = 0; i < v.l->n; i++)
-                        value_done(&v.l->items[i]);
-                free(v.l);
+                value_list_free(v.l);
                 break;
         case TYPE_MAP:
                 for (uint32_t i = 0; i < v.m->n; i++) {
@@ -100,44 +98,6 @@ static void done_all(Value *values, size_t n) {
                 value_done(&values[i]);
 }
 
-int value_list(Value *ret, Value *items, size_t n) {
-        ValueList *l = n <= VALUE_ITEMS_MAX ? malloc(sizeof(ValueList) + n * sizeof(Value)) : NULL;
-
-        if (!l) {
-                done_all(items, n);
-                return n <= VALUE_ITEMS_MAX ? -ENOMEM : -E2BIG;
-        }
-        l->n_ref = 1;
-        l->n = (uint32_t) n;
-        for (size_t i = 0; i < n; i++)
-                l->items[i] = value_take(&items[i]);
-        *ret = (Value) { .kind = TYPE_LIST, .l = l };
-        return 0;
-}
-
-int value_list_from_strv(Value *ret, char *const *strv) {
-        size_t n = 0;
-
-        while (strv && strv[n])
-                n++;
-        if (n > VALUE_ITEMS_MAX)
-                return -E2BIG;
-        ValueList *l = malloc(sizeof(ValueList) + n * sizeof(Value));
-        if (!l)
-                return -ENOMEM;
-        *l = (ValueList) { .n_ref = 1 };
-        Value v = { .kind = TYPE_LIST, .l = l };
-        for (; l->n < n; l->n++) {
-                int r = value_strz(&l->items[l->n], strv[l->n]);
-                if (r < 0) {
-                        value_done(&v);
-                        return r;
-                }
-        }
-        *ret = v;
-        return 0;
-}
-
 /* Stable, so that the later of two equal keys stays behind the earlier. Both arrays have room for n. */
 static void merge_sort(Pair *pairs, Pair *spare, size_t n) {
         if (n < 2)
@@ -182,8 +142,7 @@ int value_map(Value *ret, Value *items, size_t n_pairs) {
                 done_all(items, n_pairs * 2);
                 return n_pairs <= VALUE_ITEMS_MAX ? -ENOMEM : -E2BIG;
         }
-        m->n_ref = 1;
-        m->n = (uint32_t) n_pairs;
+        *m = (ValueMap) { .n_ref = 1, .n = (uint32_t) n_pairs };
         for (size_t i = 0; i < n_pairs; i++) {
                 m->items[i].key = value_take(&items[2 * i]);
                 m->items[i].value = value_take(&items[2 * i + 1]);
@@ -197,6 +156,10 @@ int value_map(Value *ret, Value *items, size_t n_pairs) {
                 }
                 merge_sort(m->items, spare, n_pairs);
                 drop_duplicates(m);
+        }
+        for (uint32_t i = 0; i < m->n; i++) {
+                value_extent_add(&m->extent, m->items[i].key);
+                value_extent_add(&m->extent, m->items[i].value);
         }
         *ret = v;
         return 0;
@@ -219,6 +182,7 @@ int value_struct(Value *ret, const char *const *names, Value *values, size_t n) 
                         value_done(&v);
                         return r;
                 }
+                value_extent_add(&st->extent, values[st->n]);
                 st->fields[st->n] = (ValueField) { .name = name.s, .value = value_take(&values[st->n]) };
         }
         *ret = v;
@@ -305,12 +269,7 @@ bool value_same_deep(Value a, Value b) {
         case TYPE_FLOAT:
                 return isnan(a.f) && isnan(b.f);        /* what prints alike has the same bits */
         case TYPE_LIST:
-                if (a.l->n != b.l->n)
-                        return false;
-                for (uint32_t i = 0; i < a.l->n; i++)
-                        if (!value_same(a.l->items[i], b.l->items[i]))
-                                return false;
-                return true;
+                return a.l->n == b.l->n && value_list_difference(a.l, b.l, 0) == a.l->n;
         case TYPE_MAP:
                 if (a.m->n != b.m->n)
                         return false;
@@ -332,6 +291,17 @@ bool value_same_deep(Value a, Value b) {
         }
 }
 
+static bool lists_equal(const ValueList *a, const ValueList *b) {
+        ValueListWalk other = { .list = b };
+
+        if (a->n != b->n)
+                return false;
+        VALUE_LIST_FOREACH(item, a)
+                if (!value_equal(*item, *value_list_next(&other)))
+                        return false;
+        return true;
+}
+
 bool value_equal(Value a, Value b) {
         if (a.kind != b.kind)
                 return false;
@@ -348,12 +318,7 @@ bool value_equal(Value a, Value b) {
         case TYPE_STR:
                 return str_equal(a.s, b.s);
         case TYPE_LIST:
-                if (a.l->n != b.l->n)
-                        return false;
-                for (uint32_t i = 0; i < a.l->n; i++)
-                        if (!value_equal(a.l->items[i], b.l->items[i]))
-                                return false;
-                return true;
+                return lists_equal(a.l, b.l);
         case TYPE_MAP:
                 if (a.m->n != b.m->n)
                         return false;
@@ -464,6 +429,18 @@ static int compare_texts(Value a, Value b, char end_a, char end_b) {
         return value_compare(a, b);
 }
 
+static int compare_lists(const ValueList *a, const ValueList *b) {
+        ValueListWalk walk_a = { .list = a }, walk_b = { .list = b };
+        const Value *x, *y;
+
+        while ((x = value_list_next(&walk_a)) && (y = value_list_next(&walk_b))) {
+                int c = value_compare(*x, *y);
+                if (c != 0)
+                        return c;
+        }
+        return COMPARE(a->n, b->n);
+}
+
 int value_compare(Value a, Value b) {
         int c = 0;
 
@@ -482,9 +459,7 @@ int value_compare(Value a, Value b) {
         case TYPE_STR:
                 return compare_bytes(a.s, b.s);
         case TYPE_LIST:
-                for (uint32_t i = 0; c == 0 && i < a.l->n && i < b.l->n; i++)
-                        c = value_compare(a.l->items[i], b.l->items[i]);
-                return c ?: COMPARE(a.l->n, b.l->n);
+                return compare_lists(a.l, b.l);
         case TYPE_MAP:
                 for (uint32_t i = 0; c == 0 && i < a.m->n && i < b.m->n; i++)
                         c = value_compare(a.m->items[i].key, b.m->items[i].key) ?:
@@ -519,8 +494,8 @@ uint64_t value_hash(Value v) {
                 return hash_bytes(v.s->data, v.s->size);
         case TYPE_LIST:
                 hash = mix(hash, v.l->n);
-                for (uint32_t i = 0; i < v.l->n; i++)
-                        hash = mix(hash, value_hash(v.l->items[i]));
+                VALUE_LIST_FOREACH(item, v.l)
+                        hash = mix(hash, value_hash(*item));
                 return hash;
         case TYPE_MAP:
                 hash = mix(hash, v.m->n);
@@ -594,6 +569,18 @@ size_t float_text(double f, char ret[static FLOAT_TEXT_MAX]) {
         return (size_t) (to - ret);
 }
 
+static void strbuf_list(StrBuf *b, const ValueList *l) {
+        const char *between = "";
+
+        strbuf_putc(b, '[');
+        VALUE_LIST_FOREACH(item, l) {
+                strbuf_puts(b, between);
+                strbuf_value(b, *item);
+                between = ", ";
+        }
+        strbuf_putc(b, ']');
+}
+
 void strbuf_value(StrBuf *b, Value v) {
         char text[FLOAT_TEXT_MAX];
 
@@ -611,13 +598,7 @@ void strbuf_value(StrBuf *b, Value v) {
                 strbuf_add(b, text, float_text(v.f, text));
                 break;
         case TYPE_LIST:
-                strbuf_putc(b, '[');
-                for (uint32_t i = 0; i < v.l->n; i++) {
-                        if (i > 0)
-                                strbuf_puts(b, ", ");
-                        strbuf_value(b, v.l->items[i]);
-                }
-                strbuf_putc(b, ']');
+                strbuf_list(b, v.l);
                 break;
         case TYPE_MAP:
                 strbuf_putc(b, '{');
@@ -678,6 +659,20 @@ static int check_fields(const ValueStruct *st, const Type *type, Diag *reterr) {
         return 0;
 }
 
+static int check_items(const ValueList *l, const Type *type, Diag *reterr) {
+        uint32_t i = 0;
+
+        VALUE_LIST_FOREACH(item, l) {
+                int r = value_check_type(*item, type, reterr);
+                if (r < 0) {
+                        diag_prefix(reterr, "element %u", i);
+                        return r;
+                }
+                i++;
+        }
+        return 0;
+}
+
 int value_check_type(Value v, const Type *type, Diag *reterr) {
         int r;
 
@@ -689,14 +684,7 @@ int value_check_type(Value v, const Type *type, Diag *reterr) {
 
         switch (v.kind) {
         case TYPE_LIST:
-                for (uint32_t i = 0; i < v.l->n; i++) {
-                        r = value_check_type(v.l->items[i], type->element, reterr);
-                        if (r < 0) {
-                                diag_prefix(reterr, "element %u", i);
-                                return r;
-                        }
-                }
-                return 0;
+                return check_items(v.l, type->element, reterr);
         case TYPE_MAP:
                 for (uint32_t i = 0; i < v.m->n; i++) {
                         r = value_check_type(v.m->items[i].key, type->key, reterr);

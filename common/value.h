@@ -45,16 +45,41 @@ typedef struct Value {
         };
 } Value;
 
+/* How much there is in a value, at all depths; what is there twice counts twice. Both end at their largest number. */
+typedef struct ValueExtent {
+        uint32_t n_parts;
+        uint32_t depth;         /* 0: there is nothing in it; 1: nothing that has parts itself */
+} ValueExtent;
+
+enum {
+        VALUE_LIST_BITS = 5,
+        VALUE_LIST_PART = 1 << VALUE_LIST_BITS,
+};
+
+/* A list is a tree of parts, which lists that differ little share: one that is longer by one, or has one other item, costs a few
+ * parts and not a copy. Those of up to VALUE_LIST_PART items have no parts. */
 struct ValueList {
         uint32_t n_ref;
-        uint32_t n;
-        Value items[];
+        uint32_t n;             /* items, those in the parts included */
+        ValueExtent extent;
+        uint32_t height;        /* 0: it has the items itself; else each part is lower by one */
+        union {
+                struct {
+                        struct {} have_items;
+                        Value items[];
+                };
+                struct {
+                        struct {} have_parts;
+                        ValueList *parts[];     /* value_list_n_parts() of them, all full but the last */
+                };
+        };
 };
 
 /* Sorted by key in the internal order of values, keys unique. */
 struct ValueMap {
         uint32_t n_ref;
         uint32_t n;
+        ValueExtent extent;
         struct { Value key, value; } items[];
 };
 
@@ -66,6 +91,7 @@ typedef struct ValueField {
 struct ValueStruct {
         uint32_t n_ref;
         uint32_t n;
+        ValueExtent extent;
         ValueField fields[];    /* in the order of the type */
 };
 
@@ -91,6 +117,7 @@ enum {
 /* ---- lifetime ---- */
 
 void value_free(Value v);               /* the last reference is gone; only value_done() calls this */
+void value_list_free(ValueList *l);     /* likewise; only value_free() calls this */
 
 static inline bool value_is_counted(Value v) {
         return v.kind == TYPE_STR || v.kind >= TYPE_LIST;
@@ -122,6 +149,12 @@ int value_str_take(Value *ret, StrBuf *b);      /* the text of b, which is empty
 int value_list(Value *ret, Value *items, size_t n);
 int value_list_from_strv(Value *ret, char *const *strv);        /* NULL-terminated; NULL is the empty list */
 
+/* Lists that share what they have in common with the one that they are made of. The items are moved as above. */
+int value_list_extend(Value *ret, Value list, Value *items, size_t n);
+int value_list_replace(Value *ret, Value list, uint32_t i, Value item);         /* i is below its length */
+/* One after the other. At most VALUE_LIST_PART, of the same height, all full (of VALUE_LIST_PART, or that many such) but the last. */
+int value_list_join(Value *ret, const Value *lists, size_t n);
+
 /* items are pairs key, value, …; moved as above. Sorts; of equal keys the later one wins. */
 int value_map(Value *ret, Value *items, size_t n_pairs);
 
@@ -134,6 +167,65 @@ int value_zero(Value *ret, const Type *type);
 /* ---- reading ---- */
 
 static inline const char *value_cstr(Value v) { return v.s->data; }
+
+static inline uint32_t value_list_n_parts(const ValueList *l) {
+        return (l->n + ((uint32_t) 1 << (VALUE_LIST_BITS * l->height)) - 1) >> (VALUE_LIST_BITS * l->height);
+}
+
+/* The items that lie side by side from i on, which is below the length of the list: at least one, at most VALUE_LIST_PART. */
+const Value *value_list_run(const ValueList *l, uint32_t i, uint32_t *ret_n);
+
+static inline Value value_list_at(const ValueList *l, uint32_t i) {
+        uint32_t n;
+        return l->height == 0 ? l->items[i] : *value_list_run(l, i, &n);
+}
+
+typedef struct ValueListWalk {
+        const ValueList *list;
+        const Value *item;
+        uint32_t n_left, next;  /* of these side by side; the first behind them */
+} ValueListWalk;
+
+static inline const Value *value_list_next(ValueListWalk *w) {
+        if (w->n_left == 0) {
+                if (w->next >= w->list->n)
+                        return NULL;
+                w->item = value_list_run(w->list, w->next, &w->n_left);
+                w->next += w->n_left;
+        }
+        w->n_left--;
+        return w->item++;
+}
+
+/* item is a const Value *, and declared here. */
+#define VALUE_LIST_FOREACH(item, l) \
+        for (ValueListWalk item##_walk = { .list = (l) }, *item##_once = &item##_walk; item##_once; item##_once = NULL) \
+                for (const Value *item; (item = value_list_next(item##_once));)
+
+static inline ValueExtent value_extent(Value v) {
+        switch (v.kind) {
+        case TYPE_LIST:
+                return v.l->extent;
+        case TYPE_MAP:
+                return v.m->extent;
+        case TYPE_STRUCT:
+                return v.st->extent;
+        default:
+                return (ValueExtent) {};
+        }
+}
+
+static inline void value_extent_join(ValueExtent *e, ValueExtent other) {
+        e->n_parts = other.n_parts > UINT32_MAX - e->n_parts ? UINT32_MAX : e->n_parts + other.n_parts;
+        e->depth = MAX(e->depth, other.depth);
+}
+
+static inline void value_extent_add(ValueExtent *e, Value part) {
+        ValueExtent inner = value_extent(part);
+
+        value_extent_join(e, (ValueExtent) { 1, inner.depth == UINT32_MAX ? UINT32_MAX : inner.depth + 1 });
+        value_extent_join(e, (ValueExtent) { inner.n_parts, 0 });
+}
 const Value *value_map_get(Value map, Value key);               /* NULL if absent */
 const Value *value_struct_get(Value st, const char *name);      /* NULL if absent */
 
@@ -150,6 +242,8 @@ static inline bool value_same(Value a, Value b) {
                 return a.i == b.i;
         return value_same_deep(a, b);
 }
+/* The first index from i on where the two are not the same in that sense, or the length of the shorter list. What both share is skipped. */
+uint32_t value_list_difference(const ValueList *a, const ValueList *b, uint32_t i);
 int value_compare(Value a, Value b);            /* the internal order that printing uses: total, total even over kinds */
 uint64_t value_hash(Value v);
 

@@ -187,8 +187,9 @@ static void put_value(WireWriter *w, Value v, unsigned depth) {
                 break;
         case TYPE_LIST:
                 wire_put_u32(w, v.l->n);
-                for (uint32_t i = 0; i < v.l->n && w->error == 0; i++)
-                        put_value(w, v.l->items[i], depth + 1);
+                VALUE_LIST_FOREACH(item, v.l)
+                        if (w->error == 0)
+                                put_value(w, *item, depth + 1);
                 break;
         case TYPE_MAP:
                 wire_put_u32(w, v.m->n);

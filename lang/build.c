@@ -99,9 +99,7 @@ static int composite_run(FuncGraph *g, Node *n) {
                 return -ENOMEM;
         for (uint32_t i = 0; i < n->n_in; i++)
                 values[i] = value_ref(n->in[i].from->value);
-        if (e->kind == EXPR_LIST)
-                r = value_list(&v, values, n->n_in);
-        else if (e->kind == EXPR_MAP)
+        if (e->kind == EXPR_MAP)
                 r = value_map(&v, values, n->n_in / 2);
         else {
                 _cleanup_free_ const char **names = calloc((size_t) n->n_in + 1, sizeof(char *));
@@ -142,10 +140,7 @@ static int build_composite(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         if (!n)
                 return -ENOMEM;
         ((CompositeNode *) n)->expr = e;
-        if (e->kind == EXPR_LIST)
-                for (uint32_t i = 0; i < e->list.n && r >= 0; i++)
-                        r = add_part(g, n, e->list.items[i], env);
-        else if (e->kind == EXPR_MAP)
+        if (e->kind == EXPR_MAP)
                 for (uint32_t i = 0; i < e->map.n && r >= 0; i++) {
                         r = add_part(g, n, e->map.items[i].key, env);
                         if (r >= 0)
@@ -475,6 +470,7 @@ static int too_deep(FuncGraph *g, const Expr *e, Node **ret) {
 static int build_kind(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         switch ((ExprKind) e->kind) {
         case EXPR_LIST:
+                return build_list(g, e, env, ret);
         case EXPR_MAP:
         case EXPR_STRUCT:
                 return build_composite(g, e, env, ret);

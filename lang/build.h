@@ -32,6 +32,14 @@ int build_body(FuncGraph *g, const Func *fn, Env *surroundings, Node *const *arg
 /* node-builtin.c: a call of the standard library. */
 int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret);
 
+/* node-list.c: lists whose items are what nodes give. */
+int build_list(FuncGraph *g, const Expr *e, Env *env, Node **ret);      /* what is written down */
+/* One without items, and those that are made of it. In *ret is what stands for the list from then on, perhaps another node; whoever
+ * takes its value runs again. */
+int make_list(FuncGraph *g, Pos pos, Node **ret);
+int list_append(FuncGraph *g, Node *list, uint32_t n, Node *item, Node **ret);  /* it has n items */
+int list_truncate(FuncGraph *g, Node *list, uint32_t n, Node **ret);            /* it has n items or more */
+
 /* node-each.c */
 int build_each(FuncGraph *g, Expr *e, Env *env, Node **ret);
 

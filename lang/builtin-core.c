@@ -89,7 +89,7 @@ static bool has_func(Value v) {
         case TYPE_FUNC:
                 return true;
         case TYPE_LIST:
-                return v.l->n > 0 && has_func(v.l->items[0]);
+                return v.l->n > 0 && has_func(value_list_at(v.l, 0));
         case TYPE_MAP:
                 return v.m->n > 0 && has_func(v.m->items[0].value);
         case TYPE_STRUCT:
@@ -288,7 +288,7 @@ int list_lookup(const BuiltinCall *call, const Value *args, size_t n, Value *ret
                          text ?: "?");
                 return BUILTIN_CATCHABLE;
         }
-        *ret = value_ref(l->items[i]);
+        *ret = value_ref(value_list_at(l, (uint32_t) i));
         return 0;
 }
 
@@ -414,8 +414,11 @@ static int field_or_eval(const BuiltinCall *call, const Value *args, size_t n, V
 
 static int contains_eval(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         *ret = VALUE_BOOL(false);
-        for (uint32_t i = 0; i < args[1].l->n && !ret->b; i++)
-                *ret = VALUE_BOOL(value_equal(args[0], args[1].l->items[i]));
+        VALUE_LIST_FOREACH(item, args[1].l)
+                if (value_equal(args[0], *item)) {
+                        *ret = VALUE_BOOL(true);
+                        break;
+                }
         return 0;
 }
 

@@ -11,17 +11,16 @@
 enum { RANGE_MAX = 1024 * 1024 };
 
 static int flatten(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        const ValueList *lists = args[0].l;
         size_t total = 0, k = 0;
 
-        for (uint32_t i = 0; i < lists->n; i++)
-                total += lists->items[i].l->n;
+        VALUE_LIST_FOREACH(list, args[0].l)
+                total += list->l->n;
         _cleanup_free_ Value *items = calloc(total + 1, sizeof(Value));
         if (!items)
                 return -ENOMEM;
-        for (uint32_t i = 0; i < lists->n; i++)
-                for (uint32_t j = 0; j < lists->items[i].l->n; j++)
-                        items[k++] = value_ref(lists->items[i].l->items[j]);
+        VALUE_LIST_FOREACH(list, args[0].l)
+                VALUE_LIST_FOREACH(item, list->l)
+                        items[k++] = value_ref(*item);
         return value_list(ret, items, total);
 }
 

@@ -33,15 +33,15 @@ static bool concat_fits(const Value *args, size_t n) {
 static int concat_eval(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         size_t total = 0, k = 0;
 
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 1; i < n; i++)
                 total += args[i].l->n;
         _cleanup_free_ Value *items = calloc(total + 1, sizeof(Value));
         if (!items)
                 return -ENOMEM;
-        for (size_t i = 0; i < n; i++)
-                for (uint32_t j = 0; j < args[i].l->n; j++)
-                        items[k++] = value_ref(args[i].l->items[j]);
-        return value_list(ret, items, total);
+        for (size_t i = 1; i < n; i++)
+                VALUE_LIST_FOREACH(item, args[i].l)
+                        items[k++] = value_ref(*item);
+        return value_list_extend(ret, args[0], items, total);
 }
 
 const Builtin list_builtins[] = {

@@ -61,8 +61,8 @@ static int eval_is_abs(const BuiltinCall *call, const Value *args, size_t n, Val
 static int eval_join(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         StrBuf b = {};
 
-        for (uint32_t i = 0; i < args[0].l->n; i++) {
-                const ValueStr *s = args[0].l->items[i].s;
+        VALUE_LIST_FOREACH(item, args[0].l) {
+                const ValueStr *s = item->s;
                 if (s->size > 0 && b.size > 0)
                         strbuf_putc(&b, '/');
                 strbuf_add(&b, s->data, s->size);

@@ -33,8 +33,8 @@ static int join(const BuiltinCall *call, const Value *args, bool keep_empty, Val
         StrBuf b = {};
         bool first = true;
 
-        for (uint32_t i = 0; i < args[0].l->n; i++) {
-                const ValueStr *s = args[0].l->items[i].s;
+        VALUE_LIST_FOREACH(item, args[0].l) {
+                const ValueStr *s = item->s;
                 if (s->size == 0 && !keep_empty)
                         continue;
                 if (!first)

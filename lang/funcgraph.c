@@ -269,7 +269,10 @@ int node_add_input(FuncGraph *g, Node *n, Node *from) {
         if (GROW_FROM(n->in, n->n_in, n->capacity_in, n->in_place) < 0)
                 return -ENOMEM;
         n->in[n->n_in++] = (NodeInput) {};
-        return from ? node_set_input(g, n, n->n_in - 1, from) : 0;
+        int r = from ? node_set_input(g, n, n->n_in - 1, from) : 0;
+        if (r < 0)
+                n->n_in--;
+        return r;
 }
 
 static void queue_outputs(FuncGraph *g, Node *n) {

@@ -300,7 +300,7 @@ static int names_of(Value v, Names *ret, Pos pos, Diag *reterr) {
         if (!names.items)
                 return -ENOMEM;
         for (uint32_t i = 0; i < (v.kind == TYPE_LIST ? v.l->n : 1); i++)
-                if (!is_text(v.kind == TYPE_LIST ? v.l->items[i] : v)) {
+                if (!is_text(v.kind == TYPE_LIST ? value_list_at(v.l, i) : v)) {
                         free(names.items);
                         return diag_set(reterr, pos, -EINVAL, "names with NUL bytes cannot be used");
                 }
@@ -308,7 +308,7 @@ static int names_of(Value v, Names *ret, Pos pos, Diag *reterr) {
                 names.items[names.n++] = value_cstr(v);
         else
                 for (uint32_t i = 0; i < v.l->n; i++) {
-                        const char *name = value_cstr(v.l->items[i]);
+                        const char *name = value_cstr(value_list_at(v.l, i));
                         if (v.l->n > 1) {
                                 int r = seen || (seen = map_new()) ? map_put(seen, name, names.items) : -ENOMEM;
                                 if (r < 0) {

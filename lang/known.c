@@ -118,26 +118,10 @@ const Type *known_type(Program *p, Expr *e) {
 
 /* ---- values ---- */
 
-/* Counts parts, down from *left. */
-static bool count_parts(Value v, unsigned depth, size_t *left) {
-        size_t n = v.kind == TYPE_LIST ? v.l->n : v.kind == TYPE_MAP ? v.m->n * (size_t) 2 : v.kind == TYPE_STRUCT ? v.st->n : 0;
+bool value_is_small(Value v, uint32_t max_parts) {
+        ValueExtent extent = value_extent(v);
 
-        if (n > *left || (n > 0 && depth > VALUE_DEPTH_MAX))
-                return false;
-        *left -= n;
-        for (size_t i = 0; i < n; i++) {
-                Value part = v.kind == TYPE_LIST ? v.l->items[i]
-                             : v.kind == TYPE_STRUCT ? v.st->fields[i].value
-                             : i % 2 ? v.m->items[i / 2].value : v.m->items[i / 2].key;
-                if ((part.kind == TYPE_LIST || part.kind == TYPE_MAP || part.kind == TYPE_STRUCT) &&
-                    !count_parts(part, depth + 1, left))
-                        return false;
-        }
-        return true;
-}
-
-bool value_is_small(Value v, size_t max_parts) {
-        return count_parts(v, 1, &max_parts);
+        return extent.n_parts <= max_parts && extent.depth <= VALUE_DEPTH_MAX;
 }
 
 /* The values of all expressions at step stride of the array, with references of their own: false if one is not known. */
@@ -281,7 +265,7 @@ bool value_fits(Value v, const Type *t) {
                 return false;
         switch (t->kind) {
         case TYPE_LIST:
-                return v.l->n == 0 || value_fits(v.l->items[0], t->element);
+                return v.l->n == 0 || value_fits(value_list_at(v.l, 0), t->element);
         case TYPE_MAP:
                 return v.m->n == 0 || (value_fits(v.m->items[0].key, t->key) && value_fits(v.m->items[0].value, t->element));
         case TYPE_STRUCT:
@@ -310,7 +294,7 @@ static const Type *natural_type(Arena *a, Value v, size_t *left) {
         case TYPE_FLOAT:
                 return &type_float;
         case TYPE_LIST: {
-                const Type *element = v.l->n > 0 ? natural_type(a, v.l->items[0], left) : NULL;
+                const Type *element = v.l->n > 0 ? natural_type(a, value_list_at(v.l, 0), left) : NULL;
                 return element ? type_list(a, element) : NULL;
         }
         case TYPE_MAP: {

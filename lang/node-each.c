@@ -29,7 +29,7 @@ typedef struct ElementsNode {
 } ElementsNode;
 
 static Value value_at(const ElementsNode *all, uint32_t position) {
-        return all->now.kind == TYPE_MAP ? all->now.m->items[position].value : all->now.l->items[position];
+        return all->now.kind == TYPE_MAP ? all->now.m->items[position].value : value_list_at(all->now.l, position);
 }
 
 static void touch(FuncGraph *g, const ElementsNode *all, uint32_t position) {
@@ -51,31 +51,15 @@ static int room_for(ElementsNode *all, uint32_t n) {
         return 0;
 }
 
-/* The first position from i on where the two differ. Most is equal to the byte, which is asked in pieces. */
-static uint32_t next_difference(const ValueList *a, const ValueList *b, uint32_t i, uint32_t n) {
-        enum { PIECE = 32 };
-
-        while (i < n) {
-                if (i + PIECE <= n && memcmp(&a->items[i], &b->items[i], PIECE * sizeof(Value)) == 0) {
-                        i += PIECE;
-                        continue;
-                }
-                for (uint32_t end = MIN(i + PIECE, n); i < end; i++)
-                        if (!value_same(a->items[i], b->items[i]))
-                                return i;
-        }
-        return n;
-}
-
 static int sync_list(FuncGraph *g, ElementsNode *all, Value now) {
-        uint32_t both = all->now.kind == TYPE_LIST ? MIN(all->now.l->n, now.l->n) : 0;
         Value old = all->now;
+        uint32_t both = old.kind == TYPE_LIST ? MIN(old.l->n, now.l->n) : 0;
         int r = room_for(all, now.l->n);
 
         if (r < 0)
                 return r;
         all->now = value_ref(now);
-        for (uint32_t i = 0; (i = next_difference(old.l, now.l, i, both)) < both; i++)
+        for (uint32_t i = 0; both > 0 && (i = value_list_difference(old.l, now.l, i)) < both; i++)
                 touch(g, all, i);
         for (uint32_t i = both; i < now.l->n; i++)
                 touch(g, all, i);
@@ -217,8 +201,8 @@ int make_element(FuncGraph *g, Node *elements, uint32_t position, Pos pos, Node 
         return 0;
 }
 
-/* iter.map and its relatives. Inputs: the lists (one or two) and the function, an initial value where there is one, then one per
- * element: what the function makes of it; for a reduction only the last one. */
+/* iter.map and its relatives. Inputs: the lists (one or two) and the function, an initial value where there is one, then what the
+ * function makes of the elements: a list of that; for a reduction what it makes of the last one; for a filter one input per element. */
 typedef struct EachNode {
         Node node;
         BuiltinEach each;
@@ -258,11 +242,9 @@ static void drop_elements(FuncGraph *g, EachNode *e) {
                 node_drop(g, TAKE_PTR(e->elements[i]));
 }
 
-/* A reduction has one input for all of its bodies, and drops all or none. */
-static int each_shrink(FuncGraph *g, EachNode *e, uint32_t n) {
-        uint32_t n_results = e->each == BUILTIN_EACH_REDUCE ? n > 0 : n;
-
-        while (e->node.n_in > e->first + n_results) {
+/* What is behind the function and its relatives; n of them stay. */
+static int drop_results(FuncGraph *g, EachNode *e, uint32_t n) {
+        while (e->node.n_in > e->first + n) {
                 int r = node_set_input(g, &e->node, e->node.n_in - 1, NULL);
                 if (r < 0)
                         return r;
@@ -272,17 +254,63 @@ static int each_shrink(FuncGraph *g, EachNode *e, uint32_t n) {
         return 0;
 }
 
-static int each_grow(FuncGraph *g, EachNode *e, uint32_t n) {
-        while (e->n_bodies < n) {
+static int drop_bodies(FuncGraph *g, EachNode *e) {
+        int r = drop_results(g, e, 0);
+
+        e->n_bodies = 0;
+        return r;
+}
+
+static int set_result(FuncGraph *g, EachNode *e, Node *result) {
+        return e->node.n_in > e->first ? node_set_input(g, &e->node, e->first, result) : node_add_input(g, &e->node, result);
+}
+
+/* A filter looks at all of the elements and at what became of them. */
+static int filter_bodies(FuncGraph *g, EachNode *e, uint32_t n) {
+        int r = drop_results(g, e, n);
+
+        while (r >= 0 && e->n_bodies < n) {
                 Node *body;
-                int r = each_body(g, e, e->n_bodies, NULL, &body);
+                r = each_body(g, e, e->n_bodies, NULL, &body);
                 if (r >= 0)
                         r = node_add_input(g, &e->node, body);
-                if (r < 0)
-                        return r;
-                e->n_bodies++;
+                if (r >= 0)
+                        e->n_bodies++;
         }
-        return 0;
+        return r;
+}
+
+/* The list that is the result comes or goes with its elements, and takes its turn before this node has another. */
+static int map_bodies(FuncGraph *g, EachNode *e, uint32_t n) {
+        Node *list = NULL, *body;
+        int r = 0;
+
+        if (e->node.n_in > e->first)
+                list = e->node.in[e->first].from;
+        else {
+                r = make_list(g, e->node.pos, &list);
+                if (r >= 0)
+                        r = set_result(g, e, list);
+        }
+        if (e->n_bodies > n && r >= 0) {
+                r = list_truncate(g, list, n, &list);
+                if (r >= 0)
+                        r = set_result(g, e, list);
+                if (r >= 0)
+                        e->n_bodies = n;
+                node_queue(g, &e->node);
+        }
+        while (e->n_bodies < n && r >= 0) {
+                r = each_body(g, e, e->n_bodies, NULL, &body);
+                if (r >= 0)
+                        r = list_append(g, list, e->n_bodies, body, &list);
+                if (r >= 0)
+                        r = set_result(g, e, list);
+                if (r >= 0)
+                        e->n_bodies++;
+                node_queue(g, &e->node);
+        }
+        return r;
 }
 
 /* A reduction is one chain: it is built anew for another length. */
@@ -299,13 +327,13 @@ static int each_chain(FuncGraph *g, EachNode *e, uint32_t n) {
                 r = each_body(g, e, i, at, &at);
         if (r < 0)
                 return r;
-        r = e->node.n_in > e->first ? node_set_input(g, &e->node, e->first, at) : node_add_input(g, &e->node, at);
+        r = set_result(g, e, at);
         if (r >= 0)
                 e->n_bodies = n;
         return r;
 }
 
-static int each_value(const EachNode *e, Value *ret) {
+static int filter_value(const EachNode *e, Value *ret) {
         const Node *n = &e->node;
         size_t k = 0;
 
@@ -313,11 +341,8 @@ static int each_value(const EachNode *e, Value *ret) {
         if (!items)
                 return -ENOMEM;
         for (uint32_t i = 0; i < e->n_bodies; i++) {
-                Value v = n->in[e->first + i].from->value;
-                if (e->each != BUILTIN_EACH_FILTER)
-                        items[k++] = value_ref(v);
-                else if (v.b)
-                        items[k++] = value_ref(n->in[e->function - 1].from->value.l->items[i]);
+                if (n->in[e->first + i].from->value.b)
+                        items[k++] = value_ref(value_list_at(n->in[e->function - 1].from->value.l, i));
         }
         return value_list(ret, items, k);
 }
@@ -353,40 +378,34 @@ static int each_run(FuncGraph *g, Node *n) {
         /* What is wrong with the initial value comes by way of the bodies, which may catch it. */
         if (!node_ready(g, n, e->function - e->n_lists, e->first)) {
                 drop_elements(g, e);
-                return each_shrink(g, e, 0);
+                return drop_bodies(g, e);
         }
         r = each_elements(g, e);
         if (r < 0)
                 return r;
         Value function = n->in[e->function].from->value;
         uint32_t length = each_length(e);
-        bool reduce = e->each == BUILTIN_EACH_REDUCE;
+        bool reduce = e->each == BUILTIN_EACH_REDUCE, filter = e->each == BUILTIN_EACH_FILTER;
         if (e->built_with.kind != TYPE_FUNC || e->built_with.fn != function.fn) {
-                r = each_shrink(g, e, 0);
+                r = drop_bodies(g, e);
                 if (r < 0)
                         return r;
                 value_done(&e->built_with);
                 e->built_with = value_ref(function);
         }
         if (reduce && length == 0 && e->initial < 0) {
-                r = each_shrink(g, e, 0);
+                r = drop_bodies(g, e);
                 return r < 0 ? r : each_fail(g, e, "cannot reduce an empty list without an initial value");
         }
-        if (reduce)
-                r = each_chain(g, e, length);
-        else {
-                r = each_shrink(g, e, length);
-                if (r >= 0)
-                        r = each_grow(g, e, length);
-        }
+        r = reduce ? each_chain(g, e, length) : filter ? filter_bodies(g, e, length) : map_bodies(g, e, length);
         if (r < 0)
                 return r;
         if (n->queued || !node_ready(g, n, e->first, n->n_in))
                 return 0;
-        if (reduce)
+        if (!filter)
                 return node_forward(g, n, n->in[e->first].from);
         Value v;
-        r = each_value(e, &v);
+        r = filter_value(e, &v);
         if (r < 0)
                 return r;
         node_set(g, n, v);

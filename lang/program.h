@@ -180,11 +180,11 @@ const Value *known_value(Program *p, Expr *e);
 bool value_fits(Value v, const Type *t);
 
 /* Values and types share their parts, so that a short program can make huge ones: $b = [$a, $a], $c = [$b, $b], … These are
- * the limits, in parts, and how parts are counted: not further than needed. */
+ * the limits, in parts. */
 enum {
         VALUE_PARTS_MAX = 4 * 1024 * 1024,
         KNOWN_PARTS_MAX = 1024 * 1024,
         TYPE_PARTS_MAX = 10 * 1000,
 };
-bool value_is_small(Value v, size_t max_parts); /* and not nested too deeply */
+bool value_is_small(Value v, uint32_t max_parts); /* and not nested too deeply */
 const Type *value_natural_type(Arena *a, Value v);      /* NULL if it cannot be told, as of an empty list */

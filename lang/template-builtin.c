@@ -130,7 +130,7 @@ static int index_one(Value v, Value i, Value *ret, Diag *reterr) {
                         return FAIL("cannot index slice/array with type %s", template_type_name(i));
                 if (i.i < 0 || (uint64_t) i.i >= size)
                         return FAIL("index out of range: %" PRId64, i.i);
-                *ret = v.kind == TYPE_STR ? VALUE_INT((unsigned char) v.s->data[i.i]) : value_ref(v.l->items[i.i]);
+                *ret = v.kind == TYPE_STR ? VALUE_INT((unsigned char) v.s->data[i.i]) : value_ref(value_list_at(v.l, (uint32_t) i.i));
                 return 0;
         case TYPE_MAP: {
                 if (v.m->n > 0 && v.m->items[0].key.kind != i.kind)
@@ -191,7 +191,7 @@ static int slice(const char *name, const Value *args, size_t n, Value *ret, Diag
         if (!items)
                 return -ENOMEM;
         for (size_t i = 0; i < count; i++)
-                items[i] = value_ref(v.l->items[(size_t) bounds[0] + i]);
+                items[i] = value_ref(value_list_at(v.l, (uint32_t) bounds[0] + (uint32_t) i));
         return value_list(ret, items, count);
 }
 

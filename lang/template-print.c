@@ -74,7 +74,7 @@ void template_print(StrBuf *b, Value v) {
                 strbuf_putc(b, '[');
                 for (uint32_t i = 0; i < v.l->n; i++) {
                         strbuf_puts(b, i > 0 ? " " : "");
-                        template_print(b, v.l->items[i]);
+                        template_print(b, value_list_at(v.l, i));
                 }
                 strbuf_putc(b, ']');
                 break;
@@ -102,8 +102,8 @@ void template_print(StrBuf *b, Value v) {
 }
 
 static bool all_of(const ValueList *l, TypeKind kind) {
-        for (uint32_t i = 0; i < l->n; i++)
-                if (l->items[i].kind != kind)
+        VALUE_LIST_FOREACH(item, l)
+                if (item->kind != kind)
                         return false;
         return l->n > 0;
 }
@@ -316,7 +316,7 @@ static void put(StrBuf *b, const Spec *s, Value v) {
                 strbuf_putc(b, '[');
                 for (uint32_t i = 0; i < v.l->n; i++) {
                         strbuf_puts(b, i > 0 ? " " : "");
-                        put(b, s, v.l->items[i]);
+                        put(b, s, value_list_at(v.l, i));
                 }
                 strbuf_putc(b, ']');
                 return;

@@ -322,7 +322,7 @@ static int run_range(Run *r, Value dot, const TemplateNode *n, Flow *flow) {
         for (int64_t i = 0; error == 0 && inner != FLOW_BREAK && i < count; i++) {
                 inner = FLOW_ON;
                 if (v.kind == TYPE_LIST)
-                        error = run_turn(r, n, VALUE_INT(i), v.l->items[i], &inner);
+                        error = run_turn(r, n, VALUE_INT(i), value_list_at(v.l, (uint32_t) i), &inner);
                 else if (v.kind == TYPE_MAP)
                         error = run_turn(r, n, v.m->items[i].key, v.m->items[i].value, &inner);
                 else
@@ -488,7 +488,7 @@ int template_value(Value v, Value *ret) {
         for (uint32_t i = 0; r == 0 && i < n; i++)
                 switch (v.kind) {
                 case TYPE_LIST:
-                        r = template_value(v.l->items[i], &items[i]);
+                        r = template_value(value_list_at(v.l, i), &items[i]);
                         break;
                 case TYPE_MAP:
                         if (v.m->items[i].key.kind == TYPE_STRUCT)

@@ -168,10 +168,10 @@ static int check_args(const SourceType *type, Value args, Diag *reterr) {
 
         if (!takes)
                 return diag_set(reterr, (Pos) {}, -ENOMEM, "%m");
-        if (args.kind != TYPE_LIST || args.l->n != takes->n_fields)
+        if (args.kind != TYPE_LIST || args.l->height > 0 || args.l->n != takes->n_fields)
                 return diag_set(reterr, (Pos) {}, -EBADMSG, "function takes %u arguments", takes->n_fields);
         for (uint32_t i = 0; i < args.l->n; i++) {
-                int r = value_check_type(args.l->items[i], takes->fields[i].type, reterr);
+                int r = value_check_type(value_list_at(args.l, i), takes->fields[i].type, reterr);
                 if (r < 0) {
                         diag_prefix(reterr, "argument %u", i + 1);
                         return r;

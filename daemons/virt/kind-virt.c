@@ -177,8 +177,8 @@ static int copy_files(Value list, DomainFile **ret, size_t *ret_n) {
                 return -ENOMEM;
         for (; *ret_n < n; (*ret_n)++) {
                 DomainFile *f = *ret + *ret_n;
-                f->source = expand_home(copy_field(list.l->items[*ret_n], "source"));
-                f->type = copy_field(list.l->items[*ret_n], "type");
+                f->source = expand_home(copy_field(value_list_at(list.l, *ret_n), "source"));
+                f->type = copy_field(value_list_at(list.l, *ret_n), "type");
                 if (!f->source || !f->type)
                         return -ENOMEM;
         }
@@ -193,8 +193,8 @@ static int copy_networks(Value list, DomainSpec *s) {
                 return -ENOMEM;
         for (; s->n_networks < n; s->n_networks++) {
                 DomainNetwork *w = s->networks + s->n_networks;
-                w->name = copy_field(list.l->items[s->n_networks], "name");
-                w->mac = copy_field(list.l->items[s->n_networks], "mac");
+                w->name = copy_field(value_list_at(list.l, s->n_networks), "name");
+                w->mac = copy_field(value_list_at(list.l, s->n_networks), "mac");
                 if (!w->name || !w->mac)
                         return -ENOMEM;
         }
@@ -208,7 +208,7 @@ static int copy_filesystems(Value list, DomainSpec *s) {
         if (!s->filesystems)
                 return -ENOMEM;
         for (; s->n_filesystems < n; s->n_filesystems++) {
-                Value item = list.l->items[s->n_filesystems];
+                Value item = value_list_at(list.l, s->n_filesystems);
                 const Value *read_only = value_struct_get(item, "read_only");
                 DomainFilesystem *f = s->filesystems + s->n_filesystems;
 

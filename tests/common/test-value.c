@@ -255,7 +255,7 @@ TEST(value_parse_refuses) {
 
         /* With a type, a whole number may be a float. */
         REQUIRE(value_parse("[1, 2.5]", field_type_from_text("[]float"), &v, NULL) == 0);
-        CHECK(v.l->items[0].kind == TYPE_FLOAT && v.l->items[0].f == 1);
+        CHECK(value_list_at(v.l, 0).kind == TYPE_FLOAT && value_list_at(v.l, 0).f == 1);
         value_done(&v);
 }
 
@@ -406,6 +406,138 @@ static void free_func(ValueFunc *f) {
         free(f);
 }
 
+/* ---- lists ---- */
+
+static bool holds_numbers(Value list, const int64_t *numbers, uint32_t n) {
+        uint32_t i = 0;
+
+        if (list.kind != TYPE_LIST || list.l->n != n)
+                return false;
+        VALUE_LIST_FOREACH(item, list.l)
+                if (i >= n || item->kind != TYPE_INT || item->i != numbers[i++])
+                        return false;
+        for (i = 0; i < n; i += n / 7 + 1)
+                if (value_list_at(list.l, i).i != numbers[i])
+                        return false;
+        return true;
+}
+
+static Value list_of_numbers(const int64_t *numbers, size_t n) {
+        _cleanup_free_ Value *items = calloc(n + 1, sizeof(Value));
+        Value v = VALUE_NIL;
+
+        for (size_t i = 0; i < n; i++)
+                items[i] = VALUE_INT(numbers[i]);
+        CHECK_INT(value_list(&v, items, n), 0);
+        return v;
+}
+
+static const uint32_t list_sizes[] = { 0, 1, 2, 31, 32, 33, 64, 65, 1023, 1024, 1025, 1056, 1057, 5000, 32768, 32769, 33000 };
+
+TEST(lists_of_any_length_grow) {
+        _cleanup_free_ int64_t *numbers = calloc(100 * 1000, sizeof(int64_t));
+
+        for (int64_t i = 0; i < 100 * 1000; i++)
+                numbers[i] = i * i;
+        for (size_t a = 0; a < ELEMENTSOF(list_sizes); a++)
+                for (size_t b = 0; b < ELEMENTSOF(list_sizes); b++) {
+                        uint32_t n = list_sizes[a], more = list_sizes[b];
+                        _cleanup_(value_done) Value first = list_of_numbers(numbers, n), second = VALUE_NIL,
+                                                    whole = list_of_numbers(numbers, n + more);
+                        _cleanup_free_ Value *items = calloc(more + 1, sizeof(Value));
+                        for (uint32_t i = 0; i < more; i++)
+                                items[i] = VALUE_INT(numbers[n + i]);
+                        CHECK_INT(value_list_extend(&second, first, items, more), 0);
+                        CHECK(holds_numbers(first, numbers, n));
+                        CHECK(holds_numbers(second, numbers, n + more));
+                        CHECK(value_same(second, whole) && value_equal(second, whole) && value_compare(second, whole) == 0);
+                        CHECK(value_hash(second) == value_hash(whole));
+                        CHECK_INT(second.l->height, whole.l->height);
+                        CHECK_INT(value_list_difference(first.l, second.l, 0), n);
+                        CHECK(value_same(first, second) == (more == 0));
+                }
+}
+
+TEST(lists_that_grow_by_one_share_the_rest) {
+        _cleanup_(value_done) Value list = VALUE_NIL;
+        uint32_t n_shared = 0;
+
+        CHECK_INT(value_list(&list, NULL, 0), 0);
+        for (uint32_t i = 0; i < 40000; i++) {
+                Value item = VALUE_INT(i), longer = VALUE_NIL;
+                REQUIRE(value_list_extend(&longer, list, &item, 1) == 0 && longer.l->n == i + 1);
+                if (longer.l->height > 1 && list.l->height == longer.l->height)
+                        n_shared += longer.l->parts[0] == list.l->parts[0];
+                value_done(&list);
+                list = longer;
+        }
+        CHECK_INT(n_shared, 40000 - 1024 - 2);  /* all but where another height begins */
+        CHECK_INT(value_list_at(list.l, 39999).i, 39999);
+}
+
+TEST(one_other_item_is_all_that_differs) {
+        _cleanup_free_ int64_t *numbers = calloc(40000, sizeof(int64_t));
+
+        for (size_t a = 1; a < ELEMENTSOF(list_sizes); a++) {
+                uint32_t n = list_sizes[a];
+                _cleanup_(value_done) Value list = list_of_numbers(numbers, n);
+                for (uint32_t i = 0; i < n; i += n / 50 + 1) {
+                        _cleanup_(value_done) Value other = VALUE_NIL, longer = VALUE_NIL;
+                        Value items[2] = { VALUE_INT(2), VALUE_INT(3) };
+                        REQUIRE(value_list_replace(&other, list, i, VALUE_INT(1)) == 0);
+                        CHECK_INT(value_list_difference(list.l, other.l, 0), i);
+                        CHECK_INT(value_list_difference(list.l, other.l, i), i);
+                        CHECK_INT(value_list_difference(list.l, other.l, i + 1), n);
+                        CHECK(!value_same(list, other) && !value_equal(list, other));
+                        CHECK(value_compare(list, other) < 0 && value_compare(other, list) > 0);
+                        CHECK_INT(value_list_at(other.l, i).i, 1);
+                        /* Of another length, and perhaps height. */
+                        REQUIRE(value_list_extend(&longer, other, items, 2) == 0);
+                        CHECK_INT(value_list_difference(list.l, longer.l, 0), i);
+                        CHECK_INT(value_list_difference(longer.l, list.l, i + 1), n);
+                }
+                CHECK(holds_numbers(list, numbers, n));
+        }
+}
+
+TEST(lists_are_joined) {
+        enum { FULL = VALUE_LIST_PART };
+        int64_t numbers[3 * FULL + 5];
+        Value parts[4], v = VALUE_NIL;
+
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+                numbers[i] = (int64_t) i;
+        for (size_t i = 0; i < 4; i++)
+                parts[i] = list_of_numbers(numbers + i * FULL, i < 3 ? FULL : 5);
+        CHECK_INT(value_list_join(&v, parts, 4), 0);
+        for (size_t i = 0; i < 4; i++)
+                value_done(&parts[i]);
+        CHECK(holds_numbers(v, numbers, ELEMENTSOF(numbers)));
+        value_done(&v);
+        CHECK_INT(value_list_join(&v, NULL, 0), 0);
+        CHECK_INT(v.l->n, 0);
+        value_done(&v);
+}
+
+TEST(the_extent_counts_what_is_there_twice) {
+        _cleanup_(value_done) Value v = VALUE_INT(1), map = VALUE_NIL;
+
+        for (int i = 0; i < 40; i++) {
+                Value twice[2] = { value_ref(v), v }, list = VALUE_NIL;
+                REQUIRE(value_list(&list, twice, 2) == 0);
+                v = list;
+                CHECK_INT(value_extent(v).n_parts, i < 31 ? ((uint32_t) 4 << i) - 2 : UINT32_MAX);
+                CHECK_INT(value_extent(v).depth, (uint32_t) i + 1);
+        }
+        REQUIRE(value_parse("{\"a\" => [1, 2,], \"b\" => [], }", NULL, &map, NULL) == 0);
+        CHECK_INT(value_extent(map).n_parts, 6);
+        CHECK_INT(value_extent(map).depth, 2);
+        value_done(&map);
+        REQUIRE(value_parse("struct{a => struct{b => 1,}, c => \"x\",}", NULL, &map, NULL) == 0);
+        CHECK_INT(value_extent(map).n_parts, 3);
+        CHECK_INT(value_extent(map).depth, 2);
+}
+
 TEST(references_are_counted) {
         Value list, items[3] = {}, copy;
         ValueFunc *f = malloc(sizeof(ValueFunc));
@@ -422,8 +554,8 @@ TEST(references_are_counted) {
 
         _cleanup_free_ char *text = value_text(list);
         CHECK_STR(text, "[\"shared\", \"shared\", func(func(a str) int)]");
-        CHECK_INT(value_check_type(list.l->items[2], field_type_from_text("func(str) int"), NULL), 0);
-        CHECK_INT(value_check_type(list.l->items[2], field_type_from_text("func(int) int"), NULL), -EINVAL);
+        CHECK_INT(value_check_type(value_list_at(list.l, 2), field_type_from_text("func(str) int"), NULL), 0);
+        CHECK_INT(value_check_type(value_list_at(list.l, 2), field_type_from_text("func(int) int"), NULL), -EINVAL);
         CHECK(value_equal(list, list));
 
         copy = value_ref(list);

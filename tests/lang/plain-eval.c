@@ -192,7 +192,7 @@ static Outcome call_value(Plain *p, Value function, const Outcome *args, Pos pos
 }
 
 static Outcome element(Value list, uint32_t i) {
-        return (Outcome) { .value = list.l->items[i] };
+        return (Outcome) { .value = value_list_at(list.l, i) };
 }
 
 static Outcome eval_each(Plain *p, const Builtin *b, const Outcome *args, size_t n_args, Pos pos) {
@@ -230,7 +230,7 @@ static Outcome eval_each(Plain *p, const Builtin *b, const Outcome *args, size_t
                 if (b->each != BUILTIN_EACH_FILTER)
                         items[k++] = value_ref(results[i].value);
                 else if (results[i].value.b)
-                        items[k++] = value_ref(list.l->items[i]);
+                        items[k++] = value_ref(value_list_at(list.l, i));
         if (value_list(&v, items, k) < 0) {
                 p->graph->failed = true;
                 return later;
@@ -448,9 +448,14 @@ static bool same_before(const Value *names, size_t i) {
 }
 
 /* The names in a value: *ret is one or more of them, and n how many. */
-static const Value *names_in(const Value *v, size_t *ret_n) {
-        *ret_n = v->kind == TYPE_LIST ? v->l->n : 1;
-        return v->kind == TYPE_LIST ? v->l->items : v;
+static const Value *names_in(Plain *p, Value v, size_t *ret_n) {
+        Value *names;
+
+        *ret_n = v.kind == TYPE_LIST ? v.l->n : 1;
+        names = room(p, *ret_n, sizeof(Value));
+        for (uint32_t i = 0; i < *ret_n; i++)
+                names[i] = v.kind == TYPE_LIST ? value_list_at(v.l, i) : v;
+        return names;
 }
 
 static void add_edge(Plain *p, Pos pos, const char *from_kind, Value from, const char *to_kind, Value to, bool notify,
@@ -556,7 +561,7 @@ static void walk_resource(Plain *p, const Stmt *s, Frame *f) {
         }
         if (!ready(p, outcomes, 1 + n_items * 2))
                 return;
-        const Value *names = names_in(&outcomes[0].value, &n_names);
+        const Value *names = names_in(p, outcomes[0].value, &n_names);
         for (size_t i = 0; i < n_names; i++) {
                 if (same_before(names, i))
                         continue;
@@ -567,7 +572,7 @@ static void walk_resource(Plain *p, const Stmt *s, Frame *f) {
                         size_t n_others;
                         if (item->kind != ITEM_EDGE || (item->condition && !items[j * 2].value.b))
                                 continue;
-                        const Value *others = names_in(&items[j * 2 + 1].value, &n_others);
+                        const Value *others = names_in(p, items[j * 2 + 1].value, &n_others);
                         bool first = streq(item->name, "before") || streq(item->name, "notify");
                         bool notify = streq(item->name, "notify") || streq(item->name, "listen");
                         for (size_t k = 0; k < n_others; k++)
@@ -589,7 +594,7 @@ static void walk_edge(Plain *p, const Stmt *s, Frame *f) {
         for (uint32_t i = 0; i + 1 < s->edge.n; i++) {
                 const EdgeHalf *from = s->edge.items[i], *to = s->edge.items[i + 1];
                 size_t n_froms, n_tos;
-                const Value *froms = names_in(&outcomes[i].value, &n_froms), *tos = names_in(&outcomes[i + 1].value, &n_tos);
+                const Value *froms = names_in(p, outcomes[i].value, &n_froms), *tos = names_in(p, outcomes[i + 1].value, &n_tos);
                 for (size_t j = 0; j < n_froms; j++)
                         for (size_t k = 0; k < n_tos; k++)
                                 add_edge(p, s->pos, from->kind, froms[j], to->kind, tos[k], false, from->field, to->field);
@@ -634,7 +639,7 @@ static void walk_stmt(Plain *p, const Stmt *s, Frame *f) {
                         break;
                 if (s->kind == STMT_FOR)
                         for (uint32_t i = 0; i < o.value.l->n; i++)
-                                walk_turn(p, s, f, VALUE_INT(i), o.value.l->items[i]);
+                                walk_turn(p, s, f, VALUE_INT(i), value_list_at(o.value.l, i));
                 else
                         for (uint32_t i = 0; i < o.value.m->n; i++)
                                 walk_turn(p, s, f, o.value.m->items[i].key, o.value.m->items[i].value);

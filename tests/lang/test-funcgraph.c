@@ -311,6 +311,70 @@ TEST(lists_of_any_length_go_through_iter) {
         }
 }
 
+/* What a program says of a list of 0 to $n - 1: its length and sum after it went through iter.map. */
+TEST(mapped_lists_follow_their_length) {
+        _cleanup_(running_done) Running r = {};
+        static const int64_t lengths[] = { 42, 0, 1, 32, 33, 31, 64, 65, 1024, 1025, 1024, 1023, 1056, 1057, 2100, 33, 0, 5, 3000, 1 };
+
+        REQUIRE(start(&r, "$m = iter.map(iter.range($n), func($x) { $x * 2 })\n"
+                          "test \"x\" {\n\tint64 => iter.reduce(0, $m, func($a, $b) { $a + $b }),\n\tint32 => len($m),\n}\n"));
+        for (size_t i = 1; i < ELEMENTSOF(lengths); i++) {
+                int64_t n = lengths[i];
+                REQUIRE(step(&r, n) == 0 && (r.changes.n_put == 1 || (lengths[i - 1] < 2 && n < 2)));
+                if (r.changes.n_put == 1) {
+                        CHECK_INT(r.changes.put[0].fields[0].value.i, n * (n - 1));
+                        CHECK_INT(r.changes.put[0].fields[1].value.i, n);
+                }
+        }
+}
+
+TEST(a_mapped_list_costs_what_changed) {
+        _cleanup_(running_done) Running r = {};
+        uint64_t n_runs[2];
+
+        REQUIRE(start(&r, "$m = iter.map(iter.range($n), func($x) { $x * 2 })\nfor $i, $v in $m {\n\ttest [fmt.printf(\"%d\", $v)] {}\n}\n"));
+        for (int i = 0; i < 2; i++) {
+                int64_t n = i == 0 ? 100 : 10 * 1000;
+                CHECK_INT(step(&r, n), 0);
+                CHECK_INT(step(&r, n + 1), 0);
+                CHECK_CHANGES(&r, 1, 0, 0, 0);
+                n_runs[i] = r.n_runs;
+        }
+        CHECK(n_runs[1] <= n_runs[0] + 2);      /* one for each height more */
+}
+
+/* One of many items of a list that is written down becomes another. */
+TEST(written_lists_of_any_length_follow_their_items) {
+        static const size_t lengths[] = { 1, 31, 32, 33, 64, 65, 1024, 1025, 2000 };
+
+        for (size_t i = 0; i < ELEMENTSOF(lengths); i++)
+                for (size_t at = 0; at < lengths[i]; at += lengths[i] / 5 + 1) {
+                        _cleanup_(running_done) Running r = {};
+                        StrBuf text = {};
+                        strbuf_puts(&text, "$l = [");
+                        for (size_t k = 0; k < lengths[i]; k++)
+                                if (k == at)
+                                        strbuf_puts(&text, k > 0 ? ", $n" : "$n");
+                                else
+                                        strbuf_printf(&text, "%s%zu", k > 0 ? ", " : "", k);
+                        strbuf_puts(&text, "]\n$sum = iter.reduce(0, $l, func($a, $b) { $a + $b })\n"
+                                           "test \"x\" {\n\tint64 => $sum,\n\tint32 => len($l),\n}\n"
+                                           "for $i, $v in $l {\n\tprint [fmt.printf(\"%d\", $i)] {\n\t\tmsg => fmt.printf(\"%d\", $v),\n\t}\n}\n");
+                        bool started = start(&r, text.data);
+                        strbuf_done(&text);
+                        REQUIRE(started);
+                        CHECK_INT(r.changes.n_put, lengths[i] + 1);
+                        int64_t others = (int64_t) (lengths[i] * (lengths[i] - 1) / 2 - at);
+                        CHECK_INT(step(&r, -7), 0);
+                        CHECK_CHANGES(&r, 2, 0, 0, 0);
+                        for (size_t k = 0; k < r.changes.n_put; k++)
+                                if (streq(r.changes.put[k].kind, "test")) {
+                                        CHECK_INT(r.changes.put[k].fields[0].value.i, others - 7);
+                                        CHECK_INT(r.changes.put[k].fields[1].value.i, (int64_t) lengths[i]);
+                                }
+                }
+}
+
 TEST(nothing_is_left_when_a_program_ends) {
         static const char text[] = "$x = fmt.printf(\"%d\", $n)\nclass c($p) {\n\t$q = $p + \"q\"\n\ttest [$q] {}\n}\n"
                                    "include c($x) as one\nprint [$one.q] {}\nfor $i, $v in [$x, \"y\"] {\n\tinclude c($v + \"z\")\n}\n";
