@@ -746,10 +746,10 @@ static int build_stmt(FuncGraph *g, const Stmt *s, Env *env, StmtNodes *ret) {
                 return r;
         switch (s->kind) {
         case STMT_RESOURCE:
-                r = interpret_resource(g, s, env, &n);
+                r = build_resource(g, s, env, &n);
                 return r < 0 ? r : add_stmt(g, ret, n);
         case STMT_EDGE:
-                r = interpret_edge(g, s, env, &n);
+                r = build_edge(g, s, env, &n);
                 return r < 0 ? r : add_stmt(g, ret, n);
         case STMT_IF:
                 known = known_value(g->program, s->branch.condition);

@@ -159,14 +159,15 @@ int build_expr(FuncGraph *g, Expr *e, Env *env, Node **ret);
 int build_block(FuncGraph *g, const Block *b, Env *env, StmtNodes *ret);
 void stmt_nodes_done(FuncGraph *g, StmtNodes *s);
 
-/* interpret.c: the statements that make resources and edges, and what they come to. */
-int interpret_resource(FuncGraph *g, const Stmt *s, Env *env, StmtNode **ret);
-int interpret_edge(FuncGraph *g, const Stmt *s, Env *env, StmtNode **ret);
+/* statements.c: those that make resources and edges. */
+int build_resource(FuncGraph *g, const Stmt *s, Env *env, StmtNode **ret);
+int build_edge(FuncGraph *g, const Stmt *s, Env *env, StmtNode **ret);
 StmtNode *stmt_node_new(FuncGraph *g, const NodeType *type, const Stmt *s);
 void stmt_node_problem(FuncGraph *g, StmtNode *s, Failure *f);  /* takes the reference; NULL: none any more */
 /* Whether all inputs have values; else the problem is noted (or the node waits). */
 bool stmt_node_ready(FuncGraph *g, StmtNode *s);
 
+/* declared.c and output.c: what the statements come to. */
 int output_new(Output **ret);
 Output *output_free(Output *o);
 /* What changed since the last time that this succeeded. */

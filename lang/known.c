@@ -3,7 +3,7 @@
 /* What can be said of an expression before the program runs: its type, as far as it is plain to see without inference, and its
  * value, where everything it needs is written in the program. Some decisions depend on it: whether a resource name is one name
  * or a list of names, what a format string asks for. Answers are kept at the expression. Definitions are asked in order of
- * dependency by unify.c, so that long chains of them do not make this recursion deep. */
+ * dependency by infer.c, so that long chains of them do not make this recursion deep. */
 
 #include <errno.h>
 #include <string.h>

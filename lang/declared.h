@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What the statements of a program say of resources and edges, by whom it concerns; and what of it was sent. Statements declare,
+ * and take back what they declared before (statements.c); what differs from what was sent leaves (output.c). */
+
+#include "common/graph.h"
+#include "lang/funcgraph.h"
+
+typedef struct ResourceEntry ResourceEntry;
+typedef struct EdgeEntry EdgeEntry;
+
+/* What one statement says of one resource. */
+typedef struct Declared {
+        uint32_t n_ref;
+        ResourceSpec spec;
+        uint64_t sequence;      /* of the statement */
+        int rank;               /* which one counts, of several that differ in a field that merges; see FieldSpec.merges */
+        ResourceEntry *entry;
+        struct Declared *next;  /* of the same resource, the higher ranks first, and then by sequence */
+} Declared;
+
+struct ResourceEntry {
+        Declared *declared;
+        Declared *sent;         /* or NULL */
+        ResourceEntry *prev, *next;     /* of all, in order of appearance */
+        ResourceEntry *next_dirty;
+        uint32_t n_edges;       /* declared ones that end here */
+        bool dirty;
+        VertexId vertex;        /* while the order is checked */
+        char *key;              /* owned; kind, NUL, name */
+        size_t key_size;
+};
+
+typedef struct DeclaredEdge {
+        EdgeSpec spec;
+        EdgeEntry *entry;
+        struct DeclaredEdge *next;      /* of the same edge */
+} DeclaredEdge;
+
+struct EdgeEntry {
+        DeclaredEdge *declared;
+        bool sent, sent_notify, dirty;
+        EdgeEntry *prev, *next, *next_dirty;
+        ResourceEntry *from, *to;
+        EdgeSpec spec;          /* as it was first declared; for taking it back */
+        char *key;              /* owned */
+        size_t key_size;
+};
+
+struct Output {
+        Map *resources, *edges;
+        ResourceEntry *first, *last, *dirty;
+        EdgeEntry *first_edge, *last_edge, *dirty_edge;
+        bool unordered;         /* edges were added since the order was checked */
+};
+
+/* What one statement declared; empty at first. */
+typedef struct Contribution {
+        Declared **resources;
+        size_t n_resources, capacity_resources;
+        DeclaredEdge **edges;
+        size_t n_edges, capacity_edges;
+} Contribution;
+
+/* Takes the content of spec; sequence is that of the statement. */
+int declare_resource(FuncGraph *g, Contribution *c, ResourceSpec *spec, uint64_t sequence);
+int declare_edge(Output *o, Contribution *c, EdgeSpec *spec);   /* likewise */
+void take_back(Output *o, Contribution *c);
+
+/* The field of this kind that merges, or NULL. */
+const SchemaField *merging_field(const Program *p, const char *kind);
+
+/* The parts with the NUL behind each, one after the other: what maps have as key. NULL if out of memory. */
+char *make_key(size_t *ret_size, const char *const *parts, size_t n);
+
+/* Nothing is declared of it and nothing was sent. */
+void resource_entry_free(Output *o, ResourceEntry *e);
+void edge_entry_free(Output *o, EdgeEntry *e);
+
+Declared *declared_unref(Declared *d);
