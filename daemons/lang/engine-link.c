@@ -35,7 +35,7 @@ static int send_resources(EngineLink *l, const ChangeSet *set) {
         return r;
 }
 
-static int send_set(EngineLink *l, const Program *p, const ChangeSet *set) {
+static int send_set(EngineLink *l, const Deployed *p, const ChangeSet *set) {
         uint64_t generation = ++l->manager->generation;
         int r;
 
@@ -64,7 +64,7 @@ static int send_set(EngineLink *l, const Program *p, const ChangeSet *set) {
 }
 
 int engine_link_offer(EngineLink *l) {
-        Program *p = manager_offered(l->manager);
+        Deployed *p = manager_offered(l->manager);
         ChangeSet set = {};
         int r;
 
@@ -79,7 +79,7 @@ int engine_link_offer(EngineLink *l) {
         return r == -ENOTCONN ? 0 : r;
 }
 
-int engine_link_send(EngineLink *l, const Program *p, const ChangeSet *set) {
+int engine_link_send(EngineLink *l, const Deployed *p, const ChangeSet *set) {
         if (set->full || l->refused || l->manager->sent != p)
                 return engine_link_offer(l);
         return channel_is_connected(l->channel) ? send_set(l, p, set) : 0;      /* on_connected() sends all of it */

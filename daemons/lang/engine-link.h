@@ -12,7 +12,7 @@
 
 typedef struct EngineLink EngineLink;
 typedef struct Manager Manager;
-typedef struct Program Program;
+typedef struct Deployed Deployed;
 
 /* Connecting starts the engine. */
 int engine_link_new(EngineLink **ret, Manager *m);
@@ -23,7 +23,7 @@ DEFINE_CLEANUP(EngineLink *, engine_link_free)
 int engine_link_offer(EngineLink *l);
 
 /* What changed in the program on offer. Instead of it the whole graph goes out where the engine does not have what was before. */
-int engine_link_send(EngineLink *l, const Program *p, const ChangeSet *set);
+int engine_link_send(EngineLink *l, const Deployed *p, const ChangeSet *set);
 bool engine_link_is_busy(const EngineLink *l);  /* the set before is not answered yet: changes are better gathered */
 
 /* Only the id of the deploy is another. */

@@ -17,7 +17,7 @@
 #include "daemons/lang/sources.h"
 #include "daemons/lang/world-link.h"
 
-static void manager_wave(void *userdata, Program *p);
+static void manager_wave(void *userdata, Deployed *p);
 
 int manager_new(Manager **ret, sd_event *event, const char *hostname) {
         _cleanup_(diag_done) Diag d = {};
@@ -37,7 +37,7 @@ int manager_new(Manager **ret, sd_event *event, const char *hostname) {
                 log_diag(LOG_ERR, &d);
                 return -ECANCELED;
         }
-        m->programs = (ProgramWorld) {
+        m->programs = (DeployedHost) {
                 .schema = m->schema,
                 .sources = { .event = event, .hostname = m->hostname, .manager = m, .state_dir = m->state_dir },
                 .source = lang_source_find,
@@ -48,10 +48,10 @@ int manager_new(Manager **ret, sd_event *event, const char *hostname) {
         return 0;
 }
 
-static void drop_program(Manager *m, Program *p) {
+static void drop_program(Manager *m, Deployed *p) {
         if (p && m->sent == p)
                 m->sent = NULL;
-        program_free(p);
+        deployed_free(p);
 }
 
 /* The newer one wins, whatever became of the older. */
@@ -89,8 +89,8 @@ Manager *manager_free(Manager *m) {
         return NULL;
 }
 
-Program *manager_offered(Manager *m) {
-        Program *const programs[] = { m->change.program, m->current };
+Deployed *manager_offered(Manager *m) {
+        Deployed *const programs[] = { m->change.program, m->current };
 
         for (size_t i = 0; i < ELEMENTSOF(programs); i++)
                 if (programs[i] && lang_is_running(programs[i]->lang))
@@ -119,15 +119,15 @@ static void change_finish(Manager *m, int error, Diag *d) {
 }
 
 int manager_check(Manager *m, Value bundle, DeployOptions *options, Diag *reterr) {
-        _cleanup_(program_freep) Program *p = NULL;
+        _cleanup_(deployed_freep) Deployed *p = NULL;
 
-        return program_compile(&p, bundle, options, &m->programs, reterr);
+        return deployed_compile(&p, bundle, options, &m->programs, reterr);
 }
 
-static int start(Program *p, Diag *reterr) {
+static int start(Deployed *p, Diag *reterr) {
         ChangeSet set = {};
         bool news;
-        int r = program_step(p, &set, &news, reterr);
+        int r = deployed_step(p, &set, &news, reterr);
 
         change_set_done(&set);          /* the engine gets a snapshot, whenever it can take it */
         return r;
@@ -135,13 +135,13 @@ static int start(Program *p, Diag *reterr) {
 
 /* A deploy that worked before the host was restarted may need something that is not there yet. It goes on trying; there is
  * nothing better to run. */
-static bool may_recover(const Manager *m, const Program *p, uint64_t deploy) {
+static bool may_recover(const Manager *m, const Deployed *p, uint64_t deploy) {
         return p && p->error && deploy > 0 && !m->current && !m->change.done;
 }
 
 int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t deploy, bool store,
                    change_done_t done, void *userdata, Diag *reterr) {
-        _cleanup_(program_freep) Program *p = NULL;
+        _cleanup_(deployed_freep) Deployed *p = NULL;
         int r;
 
         if (m->change.done && !m->change.program)
@@ -153,7 +153,7 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
                 deploy_options_done(options);
                 return r;
         }
-        r = program_compile(&p, bundle, options, &m->programs, reterr);
+        r = deployed_compile(&p, bundle, options, &m->programs, reterr);
         if (r >= 0)
                 r = start(p, reterr);
         if (r >= 0 && store && !m->world)
@@ -209,7 +209,7 @@ int manager_remote(Manager *m, const char *daemon, Remote **ret) {
 /* ---- waves ---- */
 
 /* What went wrong is said once, where it stops travelling. */
-static void report(Manager *m, const Program *p, const Diag *d) {
+static void report(Manager *m, const Deployed *p, const Diag *d) {
         if (d->message)
                 log_diag(LOG_ERR, d);
         else
@@ -217,7 +217,7 @@ static void report(Manager *m, const Program *p, const Diag *d) {
         manager_emit_changed(m);
 }
 
-static void manager_wave(void *userdata, Program *p) {
+static void manager_wave(void *userdata, Deployed *p) {
         Manager *m = userdata;
         _cleanup_(diag_done) Diag d = {};
         _cleanup_(change_set_done) ChangeSet set = {};
@@ -228,7 +228,7 @@ static void manager_wave(void *userdata, Program *p) {
                 p->behind = true;       /* manager_catch_up() comes back to it; meanwhile more may be due */
                 return;
         }
-        r = program_step(p, &set, &news, &d);
+        r = deployed_step(p, &set, &news, &d);
         if (r < 0 && p == m->change.program && !lang_is_running(p->lang)) {
                 change_finish(m, r, &d);
                 return;
@@ -244,9 +244,9 @@ static void manager_wave(void *userdata, Program *p) {
 
 void manager_catch_up(Manager *m) {
         if (m->change.program && m->change.program->behind)
-                program_poke(m->change.program);
+                deployed_poke(m->change.program);
         if (m->current && m->current->behind)
-                program_poke(m->current);
+                deployed_poke(m->current);
 }
 
 /* ---- what the engine says ---- */
@@ -324,7 +324,7 @@ static void run_later(Manager *m) {
         if (later.id == 0)
                 return;
         m->later = (Deploy) {};
-        if (m->current && program_equal(m->current, later.bundle, &later.options)) {
+        if (m->current && deployed_equal(m->current, later.bundle, &later.options)) {
                 if (m->current->deploy != later.id) {
                         m->current->deploy = later.id;
                         (void) engine_link_rename(m->engine);

@@ -10,7 +10,7 @@
 #include "common/schema.h"
 #include "common/value.h"
 #include "daemons/lang/deploy-guard.h"
-#include "daemons/lang/program.h"
+#include "daemons/lang/deployed.h"
 #include "daemons/lang/sources.h"
 
 typedef struct Daemon Daemon;
@@ -25,7 +25,7 @@ typedef void (*change_done_t)(void *userdata, int error, uint64_t deploy, const 
 /* A program on its way to be the one in force: compiled → all its values are there → offered to the engine → accepted →
  * (stored by mgmt-world). */
 typedef struct Change {
-        Program *program;       /* NULL once it is in force */
+        Deployed *program;       /* NULL once it is in force */
         bool store;             /* it is to be kept in mgmt-world */
         change_done_t done;
         void *userdata;
@@ -43,15 +43,15 @@ typedef struct Manager {
         sd_event *event;
         Schema *schema;
         char *hostname, *state_dir;
-        ProgramWorld programs;
+        DeployedHost programs;
 
         DeployGuard guard;      /* lets everybody in, until deploy_guard_init() */
-        Program *current;       /* in force; NULL if there is none */
+        Deployed *current;      /* in force; NULL if there is none */
         Change change;          /* done is NULL if there is none */
         Deploy later;
         char *last_error;       /* of the last attempt to change it; NULL if it went well */
         uint64_t generation;    /* of the last set of graph changes that was sent */
-        const Program *sent;    /* whose it was; NULL if that program is gone */
+        const Deployed *sent;    /* whose it was; NULL if that program is gone */
 
         EngineLink *engine;     /* made with the first program */
         WorldLink *world;       /* NULL until deploys or its functions matter */
@@ -78,7 +78,7 @@ int manager_watch_deploys(Manager *m);
 /* ---- for the links ---- */
 
 /* The program that the engine shall have: the one on its way, else the one in force. NULL: none that has a graph. */
-Program *manager_offered(Manager *m);
+Deployed *manager_offered(Manager *m);
 void manager_catch_up(Manager *m);      /* the engine can take the next set */
 
 void manager_accepted(Manager *m, uint64_t generation);

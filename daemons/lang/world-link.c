@@ -35,7 +35,7 @@ static void store_done(WorldLink *l) {
         value_done(&l->options);
 }
 
-int world_link_store(WorldLink *l, const Program *p) {
+int world_link_store(WorldLink *l, const Deployed *p) {
         int r;
 
         store_done(l);

@@ -8,7 +8,7 @@
 #include "common/macro.h"
 
 typedef struct Manager Manager;
-typedef struct Program Program;
+typedef struct Deployed Deployed;
 typedef struct Remote Remote;
 typedef struct WorldLink WorldLink;
 
@@ -20,4 +20,4 @@ DEFINE_CLEANUP(WorldLink *, world_link_free)
 Remote *world_link_remote(WorldLink *l);
 
 /* Keeps the program; manager_stored() follows. One at a time. */
-int world_link_store(WorldLink *l, const Program *p);
+int world_link_store(WorldLink *l, const Deployed *p);

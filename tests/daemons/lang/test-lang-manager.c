@@ -236,7 +236,7 @@ TEST(a_rejected_program_leaves_the_one_before_in_force) {
         CHECK(run_until(&w, &w.engine.n_commit, 1));
         accept_graph(&w.engine);
         CHECK(run_until(&w, &w.n_done, 1));
-        Program *before = w.manager->current;
+        Deployed *before = w.manager->current;
 
         CHECK_INT(change(&w, "two", true, NULL), 0);
         CHECK(run_until(&w, &w.engine.n_commit, 2));
@@ -574,7 +574,7 @@ TEST(a_program_whose_values_are_not_there_yet_waits) {
         /* The one before goes on while the next one waits, and stays if that one fails. */
         CHECK_INT(change_to(&w, make_bundle_of(COUNTER "print \"more\" {}\n"), false, NULL), 0);
         CHECK(run_until(&w, &w.engine.n_commit, 1));
-        Program *before = w.manager->current;
+        Deployed *before = w.manager->current;
         say(0);
         CHECK(run_until(&w, &w.n_done, 2));
         CHECK(w.error < 0 && w.text && strstr(w.text, "divide by zero"));

@@ -15,20 +15,20 @@
 #include "common/value.h"
 #include "lang/lang.h"
 
-typedef struct Program Program;
+typedef struct Deployed Deployed;
 typedef struct sd_event_source sd_event_source;
 
 /* What the programs of one daemon share. */
-typedef struct ProgramWorld {
+typedef struct DeployedHost {
         const Schema *schema;
         SourceHost sources;
         const SourceType *(*source)(const char *function);      /* NULL: it is not served here */
-        void (*wave)(void *userdata, Program *p);       /* in the loop: its sources have said something, program_step() is due */
+        void (*wave)(void *userdata, Deployed *p);       /* in the loop: its sources have said something, deployed_step() is due */
         void *userdata;
-} ProgramWorld;
+} DeployedHost;
 
-struct Program {
-        const ProgramWorld *world;
+struct Deployed {
+        const DeployedHost *world;
         Value bundle;           /* map{str: str}, path → content */
         DeployOptions options;
         uint64_t deploy;        /* its id in mgmt-world, 0 if it is not stored there */
@@ -40,15 +40,15 @@ struct Program {
 };
 
 /* Takes over bundle and options, also on failure. All static stages; nothing runs yet. world must outlive it. */
-int program_compile(Program **ret, Value bundle, DeployOptions *options, const ProgramWorld *world, Diag *reterr);
-Program *program_free(Program *p);
-DEFINE_CLEANUP(Program *, program_free)
+int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const DeployedHost *world, Diag *reterr);
+Deployed *deployed_free(Deployed *p);
+DEFINE_CLEANUP(Deployed *, deployed_free)
 
 /* Runs what is due and returns the change set, which is empty while values are still to come. A failure is remembered; returns it.
  * *ret_news: the failure is another one than before, or there is none any more. */
-int program_step(Program *p, ChangeSet *ret, bool *ret_news, Diag *reterr);
+int deployed_step(Deployed *p, ChangeSet *ret, bool *ret_news, Diag *reterr);
 
-void program_poke(Program *p);          /* a step is due */
+void deployed_poke(Deployed *p);          /* a step is due */
 
 /* The same files, run the same way. */
-bool program_equal(const Program *p, Value bundle, const DeployOptions *options);
+bool deployed_equal(const Deployed *p, Value bundle, const DeployOptions *options);

@@ -9,12 +9,12 @@
 
 #include "common/strbuf.h"
 #include "daemons/lang/mirror.h"
-#include "daemons/lang/program.h"
+#include "daemons/lang/deployed.h"
 
 /* ---- compiling ---- */
 
 static int host_read_file(void *userdata, const char *path, char **ret, size_t *ret_size) {
-        const Program *p = userdata;
+        const Deployed *p = userdata;
         _cleanup_(value_done) Value key = {};
         int r;
 
@@ -52,7 +52,7 @@ static int join_diags(Diags *diags, int error, Diag *reterr) {
 }
 
 static int host_copy_directory(void *userdata, const char *directory, char **ret, Diag *reterr) {
-        const Program *p = userdata;
+        const Deployed *p = userdata;
         _cleanup_free_ char *name = NULL;
         int r;
 
@@ -69,37 +69,37 @@ static int host_copy_directory(void *userdata, const char *directory, char **ret
 }
 
 static const SourceType *host_source(void *userdata, const char *function) {
-        const Program *p = userdata;
+        const Deployed *p = userdata;
 
         return p->world->source(function);
 }
 
 static void host_due(void *userdata) {
-        program_poke(userdata);
+        deployed_poke(userdata);
 }
 
 static int on_wave(sd_event_source *source, void *userdata) {
-        Program *p = userdata;
+        Deployed *p = userdata;
 
         p->world->wave(p->world->userdata, p);
         return 0;
 }
 
-void program_poke(Program *p) {
+void deployed_poke(Deployed *p) {
         (void) sd_event_source_set_enabled(p->wave, SD_EVENT_ONESHOT);
 }
 
-int program_compile(Program **ret, Value bundle, DeployOptions *options, const ProgramWorld *world, Diag *reterr) {
+int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const DeployedHost *world, Diag *reterr) {
         _cleanup_(diags_done) Diags diags = {};
         int r;
 
-        _cleanup_(program_freep) Program *p = calloc(1, sizeof(*p));
+        _cleanup_(deployed_freep) Deployed *p = calloc(1, sizeof(*p));
         if (!p) {
                 value_done(&bundle);
                 deploy_options_done(options);
                 return diag_set(reterr, (Pos) {}, -ENOMEM, "out of memory");
         }
-        *p = (Program) { .world = world, .bundle = bundle, .options = *options, .sources = world->sources };
+        *p = (Deployed) { .world = world, .bundle = bundle, .options = *options, .sources = world->sources };
         *options = (DeployOptions) {};
 
         /* Several sources that speak in one turn of the loop make one wave. */
@@ -129,7 +129,7 @@ int program_compile(Program **ret, Value bundle, DeployOptions *options, const P
         return 0;
 }
 
-Program *program_free(Program *p) {
+Deployed *deployed_free(Deployed *p) {
         if (!p)
                 return NULL;
         lang_free(p->lang);
@@ -141,7 +141,7 @@ Program *program_free(Program *p) {
         return NULL;
 }
 
-int program_step(Program *p, ChangeSet *ret, bool *ret_news, Diag *reterr) {
+int deployed_step(Deployed *p, ChangeSet *ret, bool *ret_news, Diag *reterr) {
         _cleanup_free_ char *error = NULL;
         int r;
 
@@ -155,6 +155,6 @@ int program_step(Program *p, ChangeSet *ret, bool *ret_news, Diag *reterr) {
         return r;
 }
 
-bool program_equal(const Program *p, Value bundle, const DeployOptions *options) {
+bool deployed_equal(const Deployed *p, Value bundle, const DeployOptions *options) {
         return deploy_options_equal(&p->options, options) && value_equal(p->bundle, bundle);
 }
