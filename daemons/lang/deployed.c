@@ -133,6 +133,7 @@ Deployed *deployed_free(Deployed *p) {
         if (!p)
                 return NULL;
         lang_free(p->lang);
+        change_set_done(&p->whole);
         sd_event_source_disable_unref(p->wave);
         value_done(&p->bundle);
         deploy_options_done(&p->options);
@@ -146,6 +147,7 @@ int deployed_step(Deployed *p, ChangeSet *ret, bool *ret_news, Diag *reterr) {
         int r;
 
         p->behind = false;
+        change_set_done(&p->whole);
         r = lang_is_started(p->lang) ? lang_step(p->lang, ret, reterr) : lang_start(p->lang, ret, reterr);
         if (r < 0)
                 error = diag_text(reterr);

@@ -33,6 +33,7 @@ struct Deployed {
         DeployOptions options;
         uint64_t deploy;        /* its id in mgmt-world, 0 if it is not stored there */
         Lang *lang;
+        ChangeSet whole;        /* the whole graph, as the last step gave it, until somebody sent it; else empty */
         SourceHost sources;
         sd_event_source *wave;  /* runs once when something is due; after whatever else the loop has to do */
         char *error;            /* why it gives no graph at the moment, NULL if it does; the last good one stays in force */

@@ -65,24 +65,36 @@ static int send_set(EngineLink *l, const Deployed *p, const ChangeSet *set) {
 
 int engine_link_offer(EngineLink *l) {
         Deployed *p = manager_offered(l->manager);
-        ChangeSet set = {};
-        int r;
+        ChangeSet set;
+        int r = 0;
 
         if (!p || !channel_is_connected(l->channel))
                 return 0;       /* on_connected() does it */
-        r = lang_snapshot(p->lang, &set);
-        if (r >= 0) {
-                set.full = true;
+        set = p->whole;
+        p->whole = (ChangeSet) {};
+        if (!set.full)
+                r = lang_snapshot(p->lang, &set);
+        if (r >= 0)
                 r = send_set(l, p, &set);
-        }
         change_set_done(&set);
         return r == -ENOTCONN ? 0 : r;
 }
 
-int engine_link_send(EngineLink *l, const Deployed *p, const ChangeSet *set) {
-        if (set->full || l->refused || l->manager->sent != p)
+int engine_link_send(EngineLink *l, Deployed *p, ChangeSet *set) {
+        int r = 0;
+
+        if (set->full) {
+                change_set_done(&p->whole);
+                p->whole = *set;
+                *set = (ChangeSet) {};
                 return engine_link_offer(l);
-        return channel_is_connected(l->channel) ? send_set(l, p, set) : 0;      /* on_connected() sends all of it */
+        }
+        if (l->refused || l->manager->sent != p)
+                r = engine_link_offer(l);
+        else if (channel_is_connected(l->channel))      /* else on_connected() sends all of it */
+                r = send_set(l, p, set);
+        change_set_done(set);
+        return r;
 }
 
 bool engine_link_is_busy(const EngineLink *l) {

@@ -22,8 +22,9 @@ DEFINE_CLEANUP(EngineLink *, engine_link_free)
 /* The whole graph of the program on offer, now or when the connection is there. */
 int engine_link_offer(EngineLink *l);
 
-/* What changed in the program on offer. Instead of it the whole graph goes out where the engine does not have what was before. */
-int engine_link_send(EngineLink *l, const Deployed *p, const ChangeSet *set);
+/* What changed in the program on offer; takes the content of set. Instead of it the whole graph goes out where the engine does not
+ * have what was before. */
+int engine_link_send(EngineLink *l, Deployed *p, ChangeSet *set);
 bool engine_link_is_busy(const EngineLink *l);  /* the set before is not answered yet: changes are better gathered */
 
 /* Only the id of the deploy is another. */

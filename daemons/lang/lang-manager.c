@@ -124,15 +124,6 @@ int manager_check(Manager *m, Value bundle, DeployOptions *options, Diag *reterr
         return deployed_compile(&p, bundle, options, &m->programs, reterr);
 }
 
-static int start(Deployed *p, Diag *reterr) {
-        ChangeSet set = {};
-        bool news;
-        int r = deployed_step(p, &set, &news, reterr);
-
-        change_set_done(&set);          /* the engine gets a snapshot, whenever it can take it */
-        return r;
-}
-
 /* A deploy that worked before the host was restarted may need something that is not there yet. It goes on trying; there is
  * nothing better to run. */
 static bool may_recover(const Manager *m, const Deployed *p, uint64_t deploy) {
@@ -142,6 +133,8 @@ static bool may_recover(const Manager *m, const Deployed *p, uint64_t deploy) {
 int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t deploy, bool store,
                    change_done_t done, void *userdata, Diag *reterr) {
         _cleanup_(deployed_freep) Deployed *p = NULL;
+        _cleanup_(change_set_done) ChangeSet first = {};
+        bool news;
         int r;
 
         if (m->change.done && !m->change.program)
@@ -155,7 +148,7 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
         }
         r = deployed_compile(&p, bundle, options, &m->programs, reterr);
         if (r >= 0)
-                r = start(p, reterr);
+                r = deployed_step(p, &first, &news, reterr);
         if (r >= 0 && store && !m->world)
                 r = world_link_new(&m->world, m, false);
         if ((r >= 0 || may_recover(m, p, deploy)) && !m->engine) {
@@ -176,7 +169,8 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
         if (m->change.done)
                 change_drop(m);
         m->change = (Change) { .program = TAKE_PTR(p), .store = store, .done = done, .userdata = userdata };
-        r = lang_is_running(m->change.program->lang) ? engine_link_offer(m->engine) : 0;        /* else a wave does it */
+        if (lang_is_running(m->change.program->lang))   /* else a wave does it */
+                r = engine_link_send(m->engine, m->change.program, &first);
         if (r < 0) {
                 drop_program(m, m->change.program);
                 m->change = (Change) {};
