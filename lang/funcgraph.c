@@ -158,50 +158,81 @@ static void remove_output(Node *from, uint32_t at) {
         }
 }
 
-/* Lets a node go that nothing depends on, and then what only it needed. */
-static void collect(FuncGraph *g, Node *n) {
-        Node *todo = NULL;      /* chained by queue_next only while not queued; those are handled at once */
+static bool is_loose(const Node *n) {
+        return n->n_out == 0 && n->n_hold == 0 && !n->dead;
+}
 
-        for (;;) {
-                if (n && n->n_out == 0 && n->n_hold == 0 && !n->dead) {
-                        n->dead = true;
-                        if (n->type->done)
-                                n->type->done(g, n);
-                        if (n->env) {
-                                if (n->env->slots[n->slot] == n)
-                                        n->env->slots[n->slot] = NULL;
-                                n->env = env_unref(n->env);
-                        }
-                        value_done(&n->value);
-                        n->failure = failure_unref(n->failure);
-                        if (g->swept == n)
-                                g->swept = n->next;
-                        if (n->prev)
-                                n->prev->next = n->next;
-                        else
-                                g->nodes = n->next;
-                        if (n->next)
-                                n->next->prev = n->prev;
-                        g->n_nodes--;
-                        n->next = todo; /* no longer in the list of all nodes */
-                        todo = n;
-                }
-                if (!todo)
-                        return;
-                Node *dying = todo;
-                if (dying->n_in == 0) {
-                        todo = dying->next;
-                        free_links(dying);
-                        if (!dying->queued)
-                                free(dying);
-                        n = NULL;
-                        continue;
-                }
-                NodeInput last = dying->in[--dying->n_in];
-                n = last.from;
-                if (n)
-                        remove_output(n, last.at);
+/* What a node holds itself goes; what it depends on does not yet. */
+static void die(FuncGraph *g, Node *n) {
+        n->dead = true;
+        if (n->type->done)
+                n->type->done(g, n);
+        if (n->env) {
+                if (n->env->slots[n->slot] == n)
+                        n->env->slots[n->slot] = NULL;
+                n->env = env_unref(n->env);
         }
+        value_done(&n->value);
+        n->failure = failure_unref(n->failure);
+        if (g->swept == n)
+                g->swept = n->next;
+        if (n->prev)
+                n->prev->next = n->next;
+        else
+                g->nodes = n->next;
+        if (n->next)
+                n->next->prev = n->prev;
+        g->n_nodes--;
+}
+
+/* Takes the last input away, and what that came from if nothing else depends on it. False if there is none any more. */
+static bool cut_last_input(Node *n, Node **ret_loose) {
+        *ret_loose = NULL;
+        if (n->n_in == 0)
+                return false;
+        NodeInput last = n->in[--n->n_in];
+        if (last.from) {
+                remove_output(last.from, last.at);
+                if (is_loose(last.from))
+                        *ret_loose = last.from;
+        }
+        return true;
+}
+
+/* Lets a node go that nothing depends on, and then what only it needed. A node that dies may let go of others by way of functions,
+ * which hold their surroundings, which hold nodes, and so on: those wait in a list until it is dead. */
+static void collect(FuncGraph *g, Node *n) {
+        Node *dying = NULL;     /* chained by next: they are in no other list any more */
+
+        if (!is_loose(n))
+                return;
+        if (g->collecting) {
+                n->out[0].to = g->loose;        /* it has no outputs, but always room for one */
+                g->loose = n;
+                return;
+        }
+        g->collecting = true;
+        for (;;) {
+                if (n) {
+                        die(g, n);
+                        n->next = dying;
+                        dying = n;
+                }
+                if (dying && cut_last_input(dying, &n))
+                        continue;
+                if (dying) {
+                        Node *gone = dying;
+                        dying = dying->next;
+                        free_links(gone);
+                        if (!gone->queued)      /* else the queue frees it */
+                                free(gone);
+                } else if (g->loose) {
+                        n = g->loose;
+                        g->loose = n->out[0].to;
+                } else
+                        break;
+        }
+        g->collecting = false;
 }
 
 void node_hold(Node *n) {

@@ -102,6 +102,8 @@ struct FuncGraph {
         Node *nodes;            /* all, the newest first */
         Node *swept;            /* the newest one that funcgraph_sweep() has seen */
         size_t n_nodes;
+        Node *loose;            /* to be let go of; chained by their first output, while collecting */
+        bool collecting;
         Bucket *buckets;        /* queued nodes by height, in the order in which they came */
         uint32_t n_buckets, lowest;
         uint64_t n_runs;        /* how often a node ran, for tests and benchmarks */

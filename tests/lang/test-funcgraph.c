@@ -375,6 +375,20 @@ TEST(written_lists_of_any_length_follow_their_items) {
                 }
 }
 
+/* Each of them holds the one before. That they go must not take a stack that is as deep. */
+TEST(functions_that_hold_each_other_are_let_go) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$f = iter.reduce(iter.map(iter.range(1, $n), func($i) { func($x) { $x + $i } }), "
+                          "func($f, $g) { func($x) { $g($f($x)) } })\n"
+                          "test \"x\" {\n\tint64 => len([$f]) + $n,\n}\n"));
+        CHECK_INT(step(&r, 100 * 1000), 0);
+        CHECK_INT(r.changes.put[0].fields[0].value.i, 100 * 1000 + 1);
+        CHECK_INT(step(&r, 3), 0);
+        CHECK_INT(r.changes.put[0].fields[0].value.i, 4);
+        CHECK_INT(step(&r, 100 * 1000), 0);     /* and at the end of the program */
+}
+
 TEST(nothing_is_left_when_a_program_ends) {
         static const char text[] = "$x = fmt.printf(\"%d\", $n)\nclass c($p) {\n\t$q = $p + \"q\"\n\ttest [$q] {}\n}\n"
                                    "include c($x) as one\nprint [$one.q] {}\nfor $i, $v in [$x, \"y\"] {\n\tinclude c($v + \"z\")\n}\n";
