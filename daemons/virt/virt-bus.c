@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What mgmt-virt shows on the bus: its version, how much it hosts, and how its connections to hypervisors are doing. */
+/* What mgmt-virt shows on the bus: its version, how much it hosts, and how its connections to hypervisors and to docker are
+ * doing. */
+
+#include <stdio.h>
 
 #include <systemd/sd-bus.h>
 
@@ -31,6 +34,17 @@ static int property_connections(sd_bus *bus, const char *path, const char *inter
                 if (r < 0)
                         return r;
         }
+        if (v->docker && docker_n_users(v->docker) > 0) {
+                _cleanup_free_ char *uri = NULL;
+
+                if (asprintf(&uri, "unix://%s", docker_socket(v->docker)) < 0) {
+                        uri = NULL;
+                        return -ENOMEM;
+                }
+                r = sd_bus_message_append(reply, "(ssu)", uri, docker_state_name(v->docker), docker_n_users(v->docker));
+                if (r < 0)
+                        return r;
+        }
         return sd_bus_message_close_container(reply);
 }
 
@@ -49,8 +63,17 @@ static void on_connections_changed(VirtManager *m, void *userdata) {
         (void) daemon_emit_changed(v->daemon, OBJECT, INTERFACE, properties);
 }
 
+/* Told together with those to hypervisors. */
+static void on_docker_changed(void *userdata) {
+        const Virtd *v = userdata;
+
+        (void) sd_event_source_set_enabled(v->manager.tell, SD_EVENT_ONESHOT);
+}
+
 int virtd_export(Virtd *v) {
         v->manager.connections_changed = on_connections_changed;
         v->manager.userdata = v;
+        if (v->docker)
+                docker_set_observer(v->docker, on_docker_changed, v);
         return daemon_export(v->daemon, OBJECT, INTERFACE, manager_vtable, v);
 }

@@ -34,6 +34,8 @@ TEST(properties) {
         unsigned n = 999;
 
         REQUIRE(sd_event_new(&daemon.event) >= 0 && virt_manager_init(&v.manager, daemon.event) >= 0);
+        REQUIRE(docker_new(&v.docker, daemon.event, v.manager.paths, "/nowhere/docker.sock") >= 0);
+        v.manager.docker = v.docker;
         REQUIRE(worker_new(&v.worker, daemon.event, virt_kinds, "/nowhere", &v.manager) >= 0);
         REQUIRE(testhost_init(&host, daemon.event, &v.manager, NULL) >= 0);
         busstage_init(&s, daemon.event);
@@ -63,7 +65,21 @@ TEST(properties) {
         testhost_run(&host, 1000);
         CHECK_STR(connection(&s), "");
 
+        n = s.n_changed;
+        r = testhost_resource(&host, resource_type_find(virt_kinds, "docker:image"), "app", NULL);
+        REQUIRE(r);
+        CHECK_INT(testhost_watch(&host, r), 0);
+        CHECK(busstage_until_changed(&s, n));
+        CHECK_STR(connection(&s), "unix:///nowhere/docker.sock closed 1");
+        n = s.n_changed;
+        CHECK_INT(testhost_check(&host, r, true), -EAGAIN);
+        CHECK(busstage_until_changed(&s, n));
+        CHECK_STR(connection(&s), "unix:///nowhere/docker.sock waiting 1");
+        testhost_free(r);
+        CHECK_STR(connection(&s), "");
+
         worker_free(v.worker);
+        docker_free(v.docker);
         testhost_done(&host);
         virt_manager_done(&v.manager);
         busstage_done(&s);
