@@ -139,9 +139,19 @@ void virt_client_cancel(VirtClient *c) {
 
 /* ---- in the thread ---- */
 
+/* What runs and what is defined often differ in the same way. */
+static bool is_told(const Differences *list, const char *field, const char *from, const char *to) {
+        for (size_t i = 0; i < list->n; i++)
+                if (streq_ptr(list->items[i].field, field) && streq_ptr(list->items[i].from, from) && streq_ptr(list->items[i].to, to))
+                        return true;
+        return false;
+}
+
 void virt_differs(Differences *list, const char *field, const char *from, const char *to) {
         Difference d;
 
+        if (is_told(list, field, from, to))
+                return;
         if (difference_new(&d, field, from, from ? strlen(from) : 0, to, to ? strlen(to) : 0, true) >= 0)
                 (void) differences_add(list, &d);
 }

@@ -81,22 +81,52 @@ static void device_name(const char *prefix, size_t i, char ret[static 16]) {
         (void) snprintf(ret, 16, "%s%s", prefix, letters + n);
 }
 
-static xmlNode *add_disk(XmlBuilder *b, xmlNode *devices, const DomainFile *f, const char *kind, const char *prefix,
-                         const char *bus, size_t i) {
-        xmlNode *disk = xml_add_leaf(b, devices, "disk", "type", "file"), *driver, *target;
+static bool has_device(xmlNode *devices, const char *name) {
+        for (xmlNode *n = xml_child(devices, NULL, "disk"); n; n = xml_child(devices, n, "disk"))
+                if (xml_is(xml_child(n, NULL, "target"), "dev", name))
+                        return true;
+        return false;
+}
+
+static xmlNode *add_drive(XmlBuilder *b, xmlNode *devices, const DomainFile *f, const char *kind, const char *prefix, const char *bus) {
+        xmlNode *disk, *driver, *target;
+        size_t i = 0;
         char name[16];
 
+        do
+                device_name(prefix, i++, name);
+        while (has_device(devices, name));
+        disk = xml_add_leaf(b, devices, "disk", "type", "file");
         xml_set(b, disk, "device", kind);
         driver = xml_add_leaf(b, disk, "driver", "name", "qemu");
         xml_set(b, driver, "type", f->type[0] ? f->type : "raw");
         (void) xml_add_leaf(b, disk, "source", "file", f->source);
-        device_name(prefix, i, name);
         target = xml_add_leaf(b, disk, "target", "dev", name);
         xml_set(b, target, "bus", bus);
         return disk;
 }
 
-static void add_filesystem(XmlBuilder *b, xmlNode *devices, const DomainFilesystem *f) {
+xmlNode *domain_xml_add_disk(XmlBuilder *b, xmlNode *devices, const DomainFile *f) {
+        return add_drive(b, devices, f, "disk", "vd", "virtio");
+}
+
+xmlNode *domain_xml_add_cdrom(XmlBuilder *b, xmlNode *devices, const DomainFile *f) {
+        xmlNode *n = add_drive(b, devices, f, "cdrom", "hd", "ide");
+
+        (void) xml_add(b, n, "readonly", NULL);
+        return n;
+}
+
+xmlNode *domain_xml_add_interface(XmlBuilder *b, xmlNode *devices, const DomainNetwork *w) {
+        xmlNode *n = xml_add_leaf(b, devices, "interface", "type", "network");
+
+        if (w->mac[0])
+                (void) xml_add_leaf(b, n, "mac", "address", w->mac);
+        (void) xml_add_leaf(b, n, "source", "network", w->name);
+        return n;
+}
+
+xmlNode *domain_xml_add_filesystem(XmlBuilder *b, xmlNode *devices, const DomainFilesystem *f) {
         xmlNode *n = xml_add_leaf(b, devices, "filesystem", "type", "mount");
 
         if (f->access[0])
@@ -105,23 +135,20 @@ static void add_filesystem(XmlBuilder *b, xmlNode *devices, const DomainFilesyst
         (void) xml_add_leaf(b, n, "target", "dir", f->target);
         if (f->read_only)
                 (void) xml_add(b, n, "readonly", NULL);
+        return n;
 }
 
 static void add_devices(XmlBuilder *b, xmlNode *domain, const DomainSpec *s, bool container) {
         xmlNode *devices = xml_add(b, domain, "devices", NULL), *n;
 
         for (size_t i = 0; i < s->n_disks; i++)
-                (void) add_disk(b, devices, s->disks + i, "disk", "vd", "virtio", i);
+                (void) domain_xml_add_disk(b, devices, s->disks + i);
         for (size_t i = 0; i < s->n_cdroms; i++)
-                (void) xml_add(b, add_disk(b, devices, s->cdroms + i, "cdrom", "hd", "ide", i), "readonly", NULL);
-        for (size_t i = 0; i < s->n_networks; i++) {
-                n = xml_add_leaf(b, devices, "interface", "type", "network");
-                if (s->networks[i].mac[0])
-                        (void) xml_add_leaf(b, n, "mac", "address", s->networks[i].mac);
-                (void) xml_add_leaf(b, n, "source", "network", s->networks[i].name);
-        }
+                (void) domain_xml_add_cdrom(b, devices, s->cdroms + i);
+        for (size_t i = 0; i < s->n_networks; i++)
+                (void) domain_xml_add_interface(b, devices, s->networks + i);
         for (size_t i = 0; i < s->n_filesystems; i++)
-                add_filesystem(b, devices, s->filesystems + i);
+                (void) domain_xml_add_filesystem(b, devices, s->filesystems + i);
 
         if (s->hotcpus && !container) {
                 n = xml_add_leaf(b, devices, "channel", "type", "unix");

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/diag.h"
+#include "daemons/virt/xml.h"
 
 typedef struct DomainFile {
         char *source, *type;
@@ -44,6 +45,12 @@ void domain_spec_done(DomainSpec *s);
 
 /* type as libvirt's "type" attribute: "kvm", "qemu", "lxc", "test", … -EINVAL if a text cannot stand in XML. */
 int domain_xml_make(const DomainSpec *s, const char *type, char **ret, Diag *reterr);
+
+/* One device among others of its sort: with the next name that is free, where it needs one. Gives NULL with the builder's error. */
+xmlNode *domain_xml_add_disk(XmlBuilder *b, xmlNode *devices, const DomainFile *f);
+xmlNode *domain_xml_add_cdrom(XmlBuilder *b, xmlNode *devices, const DomainFile *f);
+xmlNode *domain_xml_add_interface(XmlBuilder *b, xmlNode *devices, const DomainNetwork *w);
+xmlNode *domain_xml_add_filesystem(XmlBuilder *b, xmlNode *devices, const DomainFilesystem *f);
 
 /* Whether the description of a running domain says that the agent inside it is connected. */
 bool domain_xml_has_agent(const char *xml);

@@ -10,6 +10,7 @@
 #include "common/macro.h"
 #include "common/resource.h"
 #include "daemons/virt/attempt.h"
+#include "daemons/virt/domain-change.h"
 #include "daemons/virt/domain.h"
 
 typedef struct Domain {
@@ -17,6 +18,7 @@ typedef struct Domain {
         virDomainInfo info;
         bool active, persistent;
         const char *restart_for;        /* what only a restart can bring, NULL if nothing */
+        bool owes_memory;               /* the guest was asked for it, and has not followed yet */
 } Domain;
 
 static void domain_done(Domain *d) {
@@ -161,7 +163,7 @@ static int fix_autostart(DomainTask *t, const Domain *d, Diag *reterr) {
         return 1;
 }
 
-/* ---- memory and cpus ---- */
+/* ---- memory ---- */
 
 static int set_memory(const DomainTask *t, const Domain *d, unsigned flags, Diag *reterr) {
         if (virDomainSetMemoryFlags(d->handle, t->spec.memory_kib, flags) < 0)
@@ -169,31 +171,179 @@ static int set_memory(const DomainTask *t, const Domain *d, unsigned flags, Diag
         return 0;
 }
 
-static int fix_memory(DomainTask *t, Domain *d, Diag *reterr) {
-        bool beyond = t->spec.memory_kib > d->info.maxMem;
-        int r = 0;
+static char *definition_of(const Domain *d, Diag *reterr) {
+        char *xml = virDomainGetXMLDesc(d->handle, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
 
-        if (t->spec.memory_kib == 0 || t->spec.memory_kib == d->info.memory)
-                return 0;
-        if (beyond && d->active)
-                d->restart_for = "memory";
-        if (!d->restart_for)
-                virt_differs_number(t->differences, "memory", d->info.memory, t->spec.memory_kib);
-        if (!t->apply)
-                return !d->restart_for;
+        if (!xml)
+                (void) virt_error(reterr, "cannot read definition of domain");
+        return xml;
+}
 
-        if (beyond && d->persistent)
-                r = set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_MEM_MAXIMUM, reterr);
+/* Without a balloon it has all of its maximum. */
+static int fix_defined_memory(DomainTask *t, Domain *d, Diag *reterr) {
+        _cleanup_free_ char *xml = definition_of(d, reterr);
+        uint64_t wanted = t->spec.memory_kib;
+        DomainMemory now;
+        int r;
+
+        if (!xml)
+                return -EIO;
+        r = domain_xml_read_memory(xml, &now, reterr);
         if (r < 0)
                 return r;
-        if (d->restart_for)
-                return d->persistent ? set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG, reterr) : 0;
-        if (d->active)
-                r = set_memory(t, d, VIR_DOMAIN_AFFECT_LIVE, reterr);
-        if (r >= 0 && d->persistent)
+        bool maximum = now.balloon ? now.maximum_kib < wanted : now.maximum_kib != wanted;
+        if (now.current_kib == wanted && !maximum)
+                return 0;
+        virt_differs_number(t->differences, "memory", now.current_kib, wanted);
+        if (!t->apply)
+                return 1;
+        if (maximum && now.maximum_kib > wanted)        /* the one may not be below the other */
+                r = set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG, reterr);
+        if (r >= 0 && maximum)
+                r = set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_MEM_MAXIMUM, reterr);
+        if (r >= 0)
                 r = set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG, reterr);
         return r < 0 ? r : 1;
 }
+
+/* It is the guest that gives memory back, in its own time or never. It is asked once; what it does is an event. */
+static int fix_running_memory(DomainTask *t, Domain *d, Diag *reterr) {
+        uint64_t wanted = t->spec.memory_kib;
+
+        if (d->info.memory == wanted) {
+                t->memory_asked_kib = 0;
+                return 0;
+        }
+        if (wanted > d->info.maxMem) {
+                d->restart_for = "memory";
+                return 0;
+        }
+        virt_differs_number(t->differences, "memory", d->info.memory, wanted);
+        if (!t->apply)
+                return 1;
+        if (t->memory_asked_kib == wanted) {
+                d->owes_memory = true;
+                return 0;
+        }
+        if (virDomainSetMemoryFlags(d->handle, wanted, VIR_DOMAIN_AFFECT_LIVE) < 0) {
+                if (virGetLastErrorCode() != VIR_ERR_OPERATION_INVALID)
+                        return virt_error(reterr, "cannot set memory of running domain to %llu KiB", (unsigned long long) wanted);
+                d->restart_for = "memory";      /* it has no balloon */
+                return 0;
+        }
+        t->memory_asked_kib = wanted;
+        return 1;
+}
+
+static int fix_memory(DomainTask *t, Domain *d, Diag *reterr) {
+        int changed = 0, r;
+
+        if (t->spec.memory_kib == 0)
+                return 0;
+        if (d->persistent) {
+                r = fix_defined_memory(t, d, reterr);
+                if (r < 0)
+                        return r;
+                changed |= r;
+        }
+        if (d->active) {
+                r = fix_running_memory(t, d, reterr);
+                if (r < 0)
+                        return r;
+                changed |= r;
+        }
+        return changed;
+}
+
+/* ---- what it consists of ---- */
+
+static void tell_differences(DomainTask *t, const DomainDifferences *list) {
+        for (size_t i = 0; i < list->n; i++)
+                virt_differs(t->differences, list->items[i].field, list->items[i].from, list->items[i].to);
+}
+
+static int fix_definition(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
+        _cleanup_(domain_differences_done) DomainDifferences list = {};
+        _cleanup_free_ char *now = definition_of(d, reterr), *xml = NULL;
+        virDomainPtr defined;
+        int r;
+
+        if (!now)
+                return -EIO;
+        r = domain_xml_change(now, &t->spec, &list, &xml, reterr);
+        if (r < 0 || !xml)
+                return r;
+        tell_differences(t, &list);
+        if (!t->apply)
+                return 1;
+        defined = virDomainDefineXML(c, xml);
+        if (!defined)
+                return virt_error(reterr, "cannot change definition of domain");
+        (void) virDomainFree(defined);
+        return 1;
+}
+
+/* Whether it could be brought to a running domain. Why not is worth nothing: a restart can. */
+static bool bring(const Domain *d, const DomainDifference *difference) {
+        switch (difference->how) {
+        case DOMAIN_ATTACH:
+                return virDomainAttachDeviceFlags(d->handle, difference->device, VIR_DOMAIN_AFFECT_LIVE) >= 0;
+        case DOMAIN_UPDATE:
+                return virDomainUpdateDeviceFlags(d->handle, difference->device, VIR_DOMAIN_AFFECT_LIVE) >= 0;
+        default:
+                return false;
+        }
+}
+
+static int fix_running_devices(DomainTask *t, Domain *d, Diag *reterr) {
+        _cleanup_(domain_differences_done) DomainDifferences list = {};
+        _cleanup_free_ char *now = virDomainGetXMLDesc(d->handle, 0), *unused = NULL;
+        int changed = 0, r;
+
+        if (!now)
+                return virt_error(reterr, "cannot read domain");
+        r = domain_xml_change(now, &t->spec, &list, &unused, reterr);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < list.n; i++) {
+                const DomainDifference *difference = list.items + i;
+
+                if (difference->how == DOMAIN_COLD || (t->apply && !bring(d, difference))) {
+                        d->restart_for = difference->field;
+                        continue;
+                }
+                virt_differs(t->differences, difference->field, difference->from, difference->to);
+                changed = 1;
+        }
+        return changed;
+}
+
+/* A spec without any of it has nothing to compare. */
+static bool says_makeup(const DomainSpec *s) {
+        return (s->boot && s->boot[0]) || s->osinit[0] || s->n_disks + s->n_cdroms + s->n_networks + s->n_filesystems > 0;
+}
+
+static int fix_makeup(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
+        int changed = 0, r;
+
+        if (!says_makeup(&t->spec))
+                return 0;
+        if (d->persistent) {
+                r = fix_definition(c, t, d, reterr);
+                if (r < 0)
+                        return r;
+                changed |= r;
+        }
+        if (d->active) {
+                r = fix_running_devices(t, d, reterr);
+                if (r < 0)
+                        return r;
+                changed |= r;
+        }
+        return changed;
+}
+
+/* ---- cpus ---- */
 
 static int set_cpus(const Domain *d, unsigned cpus, unsigned flags, Diag *reterr) {
         int r = virDomainSetVcpusFlags(d->handle, cpus, flags);
@@ -308,10 +458,15 @@ static int fix_online_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
         return n < 0 ? n : 1;
 }
 
-static int fix_attributes(DomainTask *t, Domain *d, Diag *reterr) {
+static int fix_attributes(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
         int changed = 0, r;
 
         d->restart_for = NULL;
+        d->owes_memory = false;
+        r = fix_makeup(c, t, d, reterr);
+        if (r < 0)
+                return r;
+        changed |= r;
         r = fix_memory(t, d, reterr);
         if (r < 0)
                 return r;
@@ -468,7 +623,7 @@ static int fix_existing(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr)
                         return r;
         }
 
-        r = fix_attributes(t, d, reterr);
+        r = fix_attributes(c, t, d, reterr);
         if (r < 0)
                 return r;
         changed |= r;
@@ -480,11 +635,14 @@ static int fix_existing(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr)
         if (t->apply && changed) {              /* a domain that has just been started may differ from its definition */
                 r = domain_look(d, reterr);
                 if (r >= 0)
-                        r = fix_attributes(t, d, reterr);
+                        r = fix_attributes(c, t, d, reterr);
                 if (r < 0)
                         return r;
         }
         r = fix_restart(t, d, reterr);
+        if (r == 0 && !changed && d->owes_memory)
+                return diag_set(reterr, (Pos) {}, -EAGAIN, "the guest was asked to have %llu KiB of memory, and has %llu yet",
+                                (unsigned long long) t->spec.memory_kib, (unsigned long long) d->info.memory);
         return r < 0 ? r : changed | r;
 }
 

@@ -45,6 +45,8 @@ typedef struct DomainTask {
         /* A restart takes two attempts: one asks the guest to shut down, the next one, when it has, starts it again. */
         bool stopping;          /* in: asked before; out: is under way */
         bool force;             /* it had its time: pull the plug */
+
+        uint64_t memory_asked_kib;      /* in and out: what its guest was asked to have; 0: nothing, or it has it */
 } DomainTask;
 
 /* CheckResult or negative errno; -EAGAIN: a shutdown is under way, its end will be an event. */

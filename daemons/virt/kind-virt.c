@@ -34,6 +34,7 @@ typedef struct Virt {
         VirtClient client;
         bool stopping;                  /* asked to shut down, to be started again */
         uint64_t stop_until_usec;
+        uint64_t memory_asked_kib;      /* of the guest, which has not followed yet; 0: nothing */
         sd_event_source *stop_timer;
 } Virt;
 
@@ -290,8 +291,10 @@ static void note_stopping(Virt *v, bool stopping) {
 static void attempt_ended(VirtAttempt *a, Resource *r, int result) {
         const DomainTask *t = &((DomainAttempt *) a)->task;
 
-        if (t->apply && result != -ECANCELED)
-                note_stopping((Virt *) r, t->stopping);
+        if (!t->apply || result == -ECANCELED)
+                return;
+        ((Virt *) r)->memory_asked_kib = t->memory_asked_kib;
+        note_stopping((Virt *) r, t->stopping);
 }
 
 static void task_init(DomainTask *t, const Virt *v, bool apply) {
@@ -303,6 +306,7 @@ static void task_init(DomainTask *t, const Virt *v, bool apply) {
         t->restart_now = v->restartonrefresh && resource_refresh(&v->resource);
         t->apply = apply;
         t->stopping = v->stopping;
+        t->memory_asked_kib = v->memory_asked_kib;
         t->force = v->stopping && now_usec(v) >= v->stop_until_usec;
 }
 
@@ -361,8 +365,9 @@ static void virt_done(Resource *r) {
 
 const ResourceType virt_type = {
         .kind = "virt",
-        .doc = "A virtual machine or container of libvirt: that it exists, and what it does. State, memory, processors and startup are "
-               "kept as they are wanted; what else it consists of is said when it is created, and left alone afterwards.",
+        .doc = "A virtual machine or container of libvirt: that it exists, what it consists of and what it does. Both its definition and "
+               "what runs of it are kept as they are wanted; what is not said here is left alone. A list of devices that is not empty "
+               "names all of its sort: others of it go.",
         .example = "virt \"web1\" {\n"
                    "\turi => \"test:///default\",\n"
                    "\tstate => \"running\",\n"

@@ -236,7 +236,7 @@ TEST(memory_cpus_and_autostart_are_adjusted) {
                                       "maxcpus", "4", "startup", "\"disabled\"", NULL);
                 CHECK_INT(testhost_watch(&f.host, r), 0);
                 CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
-                CHECK_STR(f.host.differences, i == 0 ? "startup: enabled -> disabled\nmemory: 1024 -> 512\ncpus: 2 -> 3\ncpus: 2 -> 3\n" :
+                CHECK_STR(f.host.differences, i == 0 ? "startup: enabled -> disabled\nmemory: 1024 -> 512\ncpus: 2 -> 3\n" :
                           "startup: enabled -> disabled\nmemory: 1024 -> 512\ncpus: 2 -> 3\n");
                 check_repair(&f, r);
                 CHECK(virDomainGetInfo(d, &info) >= 0);
@@ -511,6 +511,42 @@ TEST(everything_that_it_may_consist_of_is_taken) {
         (void) virDomainFree(d);
         testhost_free(r);
         teardown(&f);
+}
+
+/* The definition follows; of what runs only as much as the driver can change. */
+TEST(what_it_consists_of_is_put_right) {
+        static const char *const states[] = { "\"running\"", "\"shutoff\"" };
+
+        for (size_t i = 0; i < ELEMENTSOF(states); i++) {
+                Fixture f;
+
+                setup(&f);
+                Resource *r = VIRT(&f, "m", "state", states[i], "disk", "[struct{source => \"/a\", type => \"qcow2\",},]");
+                CHECK_INT(testhost_watch(&f.host, r), 0);
+                check_repair(&f, r);
+                testhost_free(r);
+
+                r = VIRT(&f, "m", "state", states[i], "restartondiverge", "\"ifneeded\"", "boot", "[\"network\",]",
+                         "disk", "[struct{source => \"/a\", type => \"raw\",}, struct{source => \"/b\", type => \"\",},]");
+                CHECK_INT(testhost_watch(&f.host, r), 0);
+                CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
+                CHECK(f.host.differences && strstr(f.host.differences, "disk: qcow2 -> raw\n") && strstr(f.host.differences, "disk: /b\n"));
+                unsigned n = f.host.n_changed;
+                CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+                if (i == 0) {                   /* it restarts for what cannot be changed otherwise */
+                        CHECK(testhost_until_changed(&f.host, n, 20000));
+                        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+                }
+                CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);
+                virDomainPtr d = domain_of(&f, "m");
+                REQUIRE(d);
+                _cleanup_free_ char *xml = virDomainGetXMLDesc(d, 0);
+                CHECK(xml && strstr(xml, "<source file='/b'/>") && strstr(xml, "<boot dev='network'/>") && !strstr(xml, "qcow2"));
+                CHECK_INT(state_of(&f, "m"), i == 0 ? VIR_DOMAIN_RUNNING : VIR_DOMAIN_SHUTOFF);
+                (void) virDomainFree(d);
+                testhost_free(r);
+                teardown(&f);
+        }
 }
 
 TEST(tables_keep_the_contract) {

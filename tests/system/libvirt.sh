@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# For the cases with a real libvirt and QEMU. Those that use this name their packages as 97-virt does.
+. "${LIB%/*}/kinds.sh"
+
+PATIENCE=60
+
+has_libvirt() { [ -x /usr/sbin/libvirtd ] && [ -x /usr/bin/virsh ] && [ -x /usr/bin/qemu-system-x86_64 ] && [ -x /usr/sbin/dnsmasq ]; }
+
+has_libvirt || compgen -G '/srv/packages/libvirt-daemon_*.deb' >/dev/null ||
+        skip "needs libvirtd, virsh, qemu-system-x86_64 and dnsmasq (libvirt-daemon-system, libvirt-clients, qemu-system-x86, dnsmasq-base), or a way to download them"
+
+# What works in a container: no cgroups of its own, no other user for machines.
+configure_libvirt() {
+        mkdir -p /etc/libvirt
+        printf 'user = "root"\ngroup = "root"\ncgroup_controllers = []\nnamespaces = []\nsecurity_driver = "none"\nremember_owner = 0\n' \
+                >/etc/libvirt/qemu.conf
+}
+
+install_packages() {    # as somebody would by hand; conffiles that are there stay
+        check "packages are installed" env DEBIAN_FRONTEND=noninteractive dpkg --install --force-confold /srv/packages/*.deb
+}
+
+install_libvirt() {
+        configure_libvirt
+        has_libvirt || install_packages
+        systemctl --quiet is-active libvirtd.service || check "libvirt has its socket" systemctl start libvirtd.socket
+}
+
+VIRSH=(virsh --quiet --connect qemu:///system)
+domain_state() { "${VIRSH[@]}" domstate "$1" 2>/dev/null | head -n 1; }
+domain_is() { [ "$(domain_state "$1")" = "$2" ] || { domain_state "$1"; return 1; }; }
+no_domain() { ! "${VIRSH[@]}" dominfo "$1"; }
+xml_has() {             # xml_has DOMAIN live|inactive PATTERN
+        local flag=()
+        [ "$2" = live ] || flag=(--inactive)
+        "${VIRSH[@]}" dumpxml "${flag[@]}" "$1" | grep -Eq "$3"
+}
