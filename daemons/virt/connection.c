@@ -101,6 +101,10 @@ static int errno_of(virErrorPtr e) {
         case VIR_ERR_NO_DOMAIN:
         case VIR_ERR_NO_NETWORK:
                 return -ENOENT;
+        case VIR_ERR_OPERATION_INVALID:
+                return -ESTALE;
+        case VIR_ERR_OPERATION_TIMEOUT:
+                return -ETIMEDOUT;
         case VIR_ERR_AUTH_FAILED:
         case VIR_ERR_AUTH_CANCELLED:
         case VIR_ERR_ACCESS_DENIED:

@@ -89,8 +89,15 @@ struct VirtCall {
 
 int virt_user_call(VirtUser *u, VirtCall *call);
 
-/* Records the library's last error, with what was being done, as a Diag; returns the errno that fits best. */
+/* Records the library's last error, with what was being done, as a Diag; returns the errno that fits best. -ENOENT: there is no such
+ * object; -ESTALE: it is not in a state in which that could be done. */
 int virt_error(Diag *reterr, const char *format, ...) _printf_(2, 3);
+
+/* Others act at the same time. An attempt that came to this may have been overtaken, and begins once more; so often. */
+enum { VIRT_OVERTAKEN_MAX = 5 };
+static inline bool virt_is_overtaken(int r) {
+        return r == -ENOENT || r == -ESTALE;
+}
 
 /* Whether the last error is that the driver does not know what it was asked for, such as a flag. */
 bool virt_error_is_refusal(void);

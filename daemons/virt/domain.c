@@ -18,7 +18,8 @@ typedef struct Domain {
         virDomainInfo info;
         bool active, persistent;
         const char *restart_for;        /* what only a restart can bring, NULL if nothing */
-        bool owes_memory;               /* the guest was asked for it, and has not followed yet */
+        char restart_because[256];      /* why, in the library's words; "" where that is plain */
+        const char *owes;               /* what its guest was asked for and has not done yet, NULL if nothing */
 } Domain;
 
 static void domain_done(Domain *d) {
@@ -206,12 +207,11 @@ static int fix_defined_memory(DomainTask *t, Domain *d, Diag *reterr) {
         return r < 0 ? r : 1;
 }
 
-/* It is the guest that gives memory back, in its own time or never. It is asked once; what it does is an event. */
 static int fix_running_memory(DomainTask *t, Domain *d, Diag *reterr) {
         uint64_t wanted = t->spec.memory_kib;
 
         if (d->info.memory == wanted) {
-                t->memory_asked_kib = 0;
+                t->requests.memory_kib = 0;
                 return 0;
         }
         if (wanted > d->info.maxMem) {
@@ -221,8 +221,8 @@ static int fix_running_memory(DomainTask *t, Domain *d, Diag *reterr) {
         virt_differs_number(t->differences, "memory", d->info.memory, wanted);
         if (!t->apply)
                 return 1;
-        if (t->memory_asked_kib == wanted) {
-                d->owes_memory = true;
+        if (t->requests.memory_kib == wanted) {
+                d->owes = "memory";
                 return 0;
         }
         if (virDomainSetMemoryFlags(d->handle, wanted, VIR_DOMAIN_AFFECT_LIVE) < 0) {
@@ -231,7 +231,7 @@ static int fix_running_memory(DomainTask *t, Domain *d, Diag *reterr) {
                 d->restart_for = "memory";      /* it has no balloon */
                 return 0;
         }
-        t->memory_asked_kib = wanted;
+        t->requests.memory_kib = wanted;
         return 1;
 }
 
@@ -345,6 +345,11 @@ static int fix_makeup(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
 
 /* ---- cpus ---- */
 
+static void needs_restart(Domain *d, const char *what, const Diag *why) {
+        d->restart_for = what;
+        (void) snprintf(d->restart_because, sizeof(d->restart_because), "%s", why && why->message ? why->message : "");
+}
+
 static int set_cpus(const Domain *d, unsigned cpus, unsigned flags, Diag *reterr) {
         int r = virDomainSetVcpusFlags(d->handle, cpus, flags);
 
@@ -415,7 +420,33 @@ static int fix_cpus_of(DomainTask *t, const Domain *d, unsigned scope, Diag *ret
         return r < 0 ? r : 1;
 }
 
-static int fix_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
+/* The guest has to let go of them, and libvirt waits for it. */
+static int fix_running_cpus(DomainTask *t, Domain *d, Diag *reterr) {
+        DomainRequests *asked = &t->requests;
+        int n = get_cpus(d, VIR_DOMAIN_AFFECT_LIVE, reterr), r;
+
+        if (n < 0)
+                return n;
+        if (asked->cpus_to == t->spec.cpus && asked->cpus_from == (unsigned) n && (unsigned) n != t->spec.cpus) {
+                virt_differs_number(t->differences, "cpus", (unsigned) n, t->spec.cpus);
+                d->owes = "cpus";
+                return t->apply ? 0 : 1;
+        }
+        asked->cpus_from = asked->cpus_to = 0;
+        r = fix_cpus_of(t, d, VIR_DOMAIN_AFFECT_LIVE, reterr);
+        if (r == -ETIMEDOUT) {
+                asked->cpus_from = (unsigned) n;
+                asked->cpus_to = t->spec.cpus;
+                d->owes = "cpus";
+        } else if (r < 0 && !virt_is_overtaken(r))
+                needs_restart(d, "cpus", reterr);
+        else
+                return r;
+        diag_done(reterr);
+        return 0;
+}
+
+static int fix_cpus(DomainTask *t, Domain *d, Diag *reterr) {
         int changed = 0, r;
 
         if (t->spec.cpus == 0)
@@ -431,7 +462,7 @@ static int fix_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
                 if (r < 0)
                         return r;
                 if (t->spec.cpus <= (unsigned) r) {     /* else it takes a restart, as fix_max_cpus() has noted */
-                        r = fix_cpus_of(t, d, VIR_DOMAIN_AFFECT_LIVE, reterr);
+                        r = fix_running_cpus(t, d, reterr);
                         if (r < 0)
                                 return r;
                         changed |= r;
@@ -461,8 +492,8 @@ static int fix_online_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
 static int fix_attributes(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
         int changed = 0, r;
 
-        d->restart_for = NULL;
-        d->owes_memory = false;
+        d->restart_for = d->owes = NULL;
+        d->restart_because[0] = 0;
         r = fix_makeup(c, t, d, reterr);
         if (r < 0)
                 return r;
@@ -595,7 +626,7 @@ static int fix_restart(DomainTask *t, Domain *d, Diag *reterr) {
                 return t->apply ? begin_restart(t, d, reterr) : 1;
         }
         return diag_set(reterr, (Pos) {}, -EBUSY, "%s can only change with a restart of the domain, which restartondiverge "
-                        "does not allow", d->restart_for);
+                        "does not allow%s%s", d->restart_for, d->restart_because[0] ? ": " : "", d->restart_because);
 }
 
 /* ---- all of it ---- */
@@ -640,13 +671,12 @@ static int fix_existing(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr)
                         return r;
         }
         r = fix_restart(t, d, reterr);
-        if (r == 0 && !changed && d->owes_memory)
-                return diag_set(reterr, (Pos) {}, -EAGAIN, "the guest was asked to have %llu KiB of memory, and has %llu yet",
-                                (unsigned long long) t->spec.memory_kib, (unsigned long long) d->info.memory);
+        if (r == 0 && !changed && d->owes)
+                return diag_set(reterr, (Pos) {}, -EAGAIN, "the guest was asked for other %s and has not followed yet", d->owes);
         return r < 0 ? r : changed | r;
 }
 
-int domain_check_apply(virConnectPtr c, DomainTask *t, Diag *reterr) {
+static int attempt(virConnectPtr c, DomainTask *t, Diag *reterr) {
         _cleanup_(domain_done) Domain d = {};
         bool absent = t->transient && t->state == DOMAIN_SHUTOFF, changed = false;
         int r;
@@ -677,4 +707,15 @@ int domain_check_apply(virConnectPtr c, DomainTask *t, Diag *reterr) {
                         break;
         }
         return changed ? CHECK_CHANGED : CHECK_OK;
+}
+
+int domain_check_apply(virConnectPtr c, DomainTask *t, Diag *reterr) {
+        int r = attempt(c, t, reterr);
+
+        for (unsigned i = 0; virt_is_overtaken(r) && i < VIRT_OVERTAKEN_MAX; i++) {
+                diag_done(reterr);
+                differences_done(t->differences);
+                r = attempt(c, t, reterr);
+        }
+        return r;
 }

@@ -31,6 +31,12 @@ typedef enum DomainRestart {
         _DOMAIN_RESTART_INVALID = -22 /* -EINVAL */
 } DomainRestart;
 
+/* What a guest was asked for. It follows in its own time, or never, so it is asked once; what it does then is an event. */
+typedef struct DomainRequests {
+        uint64_t memory_kib;    /* 0: nothing, or it has done it */
+        unsigned cpus_from, cpus_to;
+} DomainRequests;
+
 typedef struct DomainTask {
         DomainSpec spec;
         const char *driver;     /* "type" of domains there: "lxc", "test", …; "qemu": that or "kvm"; static */
@@ -46,7 +52,7 @@ typedef struct DomainTask {
         bool stopping;          /* in: asked before; out: is under way */
         bool force;             /* it had its time: pull the plug */
 
-        uint64_t memory_asked_kib;      /* in and out: what its guest was asked to have; 0: nothing, or it has it */
+        DomainRequests requests;        /* in and out */
 } DomainTask;
 
 /* CheckResult or negative errno; -EAGAIN: a shutdown is under way, its end will be an event. */

@@ -34,7 +34,7 @@ typedef struct Virt {
         VirtClient client;
         bool stopping;                  /* asked to shut down, to be started again */
         uint64_t stop_until_usec;
-        uint64_t memory_asked_kib;      /* of the guest, which has not followed yet; 0: nothing */
+        DomainRequests requests;
         sd_event_source *stop_timer;
 } Virt;
 
@@ -293,7 +293,7 @@ static void attempt_ended(VirtAttempt *a, Resource *r, int result) {
 
         if (!t->apply || result == -ECANCELED)
                 return;
-        ((Virt *) r)->memory_asked_kib = t->memory_asked_kib;
+        ((Virt *) r)->requests = t->requests;
         note_stopping((Virt *) r, t->stopping);
 }
 
@@ -306,7 +306,7 @@ static void task_init(DomainTask *t, const Virt *v, bool apply) {
         t->restart_now = v->restartonrefresh && resource_refresh(&v->resource);
         t->apply = apply;
         t->stopping = v->stopping;
-        t->memory_asked_kib = v->memory_asked_kib;
+        t->requests = v->requests;
         t->force = v->stopping && now_usec(v) >= v->stop_until_usec;
 }
 

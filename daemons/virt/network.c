@@ -465,7 +465,7 @@ static int fix_autostart(virConnectPtr c, NetworkTask *t, Network *n, Diag *rete
         return 1;
 }
 
-int network_check_apply(virConnectPtr c, NetworkTask *t, Diag *reterr) {
+static int attempt(virConnectPtr c, NetworkTask *t, Diag *reterr) {
         static int (*const steps[])(virConnectPtr, NetworkTask *, Network *, Diag *) = {
                 fix_persistence, fix_base, fix_entries, fix_inactivity, fix_autostart,
         };
@@ -493,4 +493,15 @@ int network_check_apply(virConnectPtr c, NetworkTask *t, Diag *reterr) {
                 changed |= r;
         }
         return changed ? CHECK_CHANGED : CHECK_OK;
+}
+
+int network_check_apply(virConnectPtr c, NetworkTask *t, Diag *reterr) {
+        int r = attempt(c, t, reterr);
+
+        for (unsigned i = 0; virt_is_overtaken(r) && i < VIRT_OVERTAKEN_MAX; i++) {
+                diag_done(reterr);
+                differences_done(t->differences);
+                r = attempt(c, t, reterr);
+        }
+        return r;
 }
