@@ -140,10 +140,11 @@ int xml_print(XmlBuilder *b, xmlDoc *document, xmlNode *element, char **ret) {
 
 /* ---- reading ---- */
 
+/* One that was made when memory ran out may have no name. */
 xmlNode *xml_child(xmlNode *parent, xmlNode *after, const char *name) {
         xmlNode *n = after ? after->next : parent ? parent->children : NULL;
 
-        while (n && !(n->type == XML_ELEMENT_NODE && streq((const char *) n->name, name)))
+        while (n && !(n->type == XML_ELEMENT_NODE && n->name && streq((const char *) n->name, name)))
                 n = n->next;
         return n;
 }
