@@ -8,13 +8,9 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-#include <systemd/sd-event.h>
-
 #include "common/resource.h"
 #include "daemons/world/keys.h"
 #include "daemons/world/world-manager.h"
-
-#define TIMEOUT_SEC 5
 
 typedef enum SkipStyle {
         SKIP_INT,               /* compares whole numbers */
@@ -34,7 +30,6 @@ typedef struct Kv {
         bool armed;
         bool waiting;           /* the store could not be reached when it was needed */
         KeysCall *call;         /* of the attempt under way */
-        sd_event_source *timeout;
         bool apply;
 } Kv;
 
@@ -134,7 +129,6 @@ static void kv_cancel(Resource *r) {
         Kv *kv = (Kv *) r;
 
         kv->call = keys_call_cancel(kv->call);
-        kv->timeout = sd_event_source_disable_unref(kv->timeout);
 }
 
 static void end(Kv *kv, int result, Diag *diag) {
@@ -157,14 +151,6 @@ static void unreachable(Kv *kv, const char *problem) {
                 reason = NULL;
         kv->waiting = true;
         end(kv, resource_waiting(&kv->resource, reason ?: "the store cannot be reached"), &(Diag) {});
-}
-
-static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
-        Kv *kv = userdata;
-        WorldManager *m = kv->resource.host->manager;
-
-        unreachable(kv, keys_problem(m->keys));
-        return 0;
 }
 
 /* Whether what is there may stay although it is not what is wanted. */
@@ -246,13 +232,8 @@ static int kv_check_apply(Resource *r, bool apply, Diag *reterr) {
         kv->apply = apply;
         kv->waiting = false;
         e = keys_get(m->keys, kv_key(kv), kv_host(kv), on_read, kv, &kv->call);
-        if (e >= 0)
-                e = sd_event_add_time_relative(r->host->event, &kv->timeout, CLOCK_MONOTONIC, TIMEOUT_SEC * UINT64_C(1000000), 0,
-                                               on_timeout, kv);
-        if (e < 0) {
-                kv_cancel(r);
+        if (e < 0)
                 return resource_error(r, reterr, e, "cannot read key '%s': %m", kv_key(kv));
-        }
         return CHECK_PENDING;
 }
 

@@ -176,13 +176,19 @@ static void on_others(void *userdata) {
         store_changed(m->own);
 }
 
-static const char *arg_copy_of = NULL;
+static const char *arg_copy_of = NULL, *arg_store = NULL;
 
 int world_option(Daemon *d, int value, const char *argument) {
-        if (value != WORLD_OPTION_COPY_OF)
+        switch (value) {
+        case WORLD_OPTION_COPY_OF:
+                arg_copy_of = argument;
+                return 0;
+        case WORLD_OPTION_STORE:
+                arg_store = argument;
+                return 0;
+        default:
                 return -EINVAL;
-        arg_copy_of = argument;
-        return 0;
+        }
 }
 
 static int copy_database(const char *path, Diag *reterr) {
@@ -198,6 +204,22 @@ static int copy_database(const char *path, Diag *reterr) {
         return r < 0 ? diag_set(reterr, (Pos) {}, r, "cannot copy '%s': %m", from) : 0;
 }
 
+/* The store that hosts share, if there is one; else this host is the world. */
+static int open_shared(WorldManager *m, const char *path, Diag *reterr) {
+        const char *uri = arg_store ?: getenv("MGMT_STORE") ?: "sqlite:", *endpoints = startswith(uri, "etcd:");
+
+        if (!endpoints && !streq(uri, "sqlite:") && uri[0])
+                return diag_set(reterr, (Pos) {}, -EINVAL, "'%s' is no store, expected 'sqlite:' or 'etcd:https://HOST:PORT,…'", uri);
+        if (asprintf(&m->store_uri, "%s%s", endpoints ? "etcd:" : "sqlite:", endpoints ?: path) < 0) {
+                m->store_uri = NULL;
+                return -ENOMEM;
+        }
+        if (endpoints)
+                return store_open_etcd(&m->store, m->daemon->event, endpoints, reterr);
+        m->store = m->own;
+        return 0;
+}
+
 static int open_stores(WorldManager *m) {
         _cleanup_(diag_done) Diag diag = {};
         _cleanup_free_ char *path = NULL;
@@ -205,10 +227,6 @@ static int open_stores(WorldManager *m) {
 
         if (asprintf(&path, "%s/world.sqlite", m->daemon->state_dir) < 0) {
                 path = NULL;
-                return -ENOMEM;
-        }
-        if (asprintf(&m->store_uri, "sqlite:%s", path) < 0) {
-                m->store_uri = NULL;
                 return -ENOMEM;
         }
         r = copy_database(path, &diag);
@@ -222,7 +240,12 @@ static int open_stores(WorldManager *m) {
         }
         if (r >= 0)
                 r = store_open_sqlite(&m->own, m->database);
-        m->store = m->own;
+        if (r >= 0)
+                r = open_shared(m, path, &diag);
+        if (r < 0 && diag.error < 0) {
+                (void) log_diag(LOG_ERR, &diag);
+                return -ECANCELED;
+        }
         if (r >= 0)
                 r = keys_open_shared(&m->keys, m->store);
         if (r >= 0)

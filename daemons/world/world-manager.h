@@ -32,7 +32,10 @@ typedef struct WorldManager {
 extern const ResourceType *const world_kinds[];
 extern const SourceType *const world_functions[];
 
-enum { WORLD_OPTION_COPY_OF = 256 };    /* begin with a copy of the database in this directory */
+enum {
+        WORLD_OPTION_COPY_OF = 256,     /* begin with a copy of the database in this directory */
+        WORLD_OPTION_STORE,             /* where what hosts share is kept */
+};
 
 /* As DaemonSpec wants them; d->manager is the WorldManager. */
 int world_option(Daemon *d, int value, const char *argument);

@@ -8,6 +8,7 @@
 
 static const struct option options[] = {
         { "copy-of", required_argument, NULL, WORLD_OPTION_COPY_OF },
+        { "store", required_argument, NULL, WORLD_OPTION_STORE },
         {}
 };
 
@@ -17,7 +18,9 @@ int main(int argc, char *argv[]) {
                 .doc = "Keeps shared keys, local values and deploys.",
                 .kinds = world_kinds,
                 .options = options,
-                .options_help = "  --copy-of=DIR               begin with a copy of the database in DIR, if there is one\n",
+                .options_help = "  --copy-of=DIR               begin with a copy of the database in DIR, if there is one\n"
+                                "  --store=URI                 what hosts share is kept in sqlite: (on this host alone) or\n"
+                                "                              etcd:https://HOST:2379,… [$MGMT_STORE]\n",
                 .option = world_option,
                 .start = world_manager_start,
                 .stop = world_manager_stop,

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* See etcd-cluster.h. */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "common/macro.h"
+#include "tests/daemons/world/etcd-cluster.h"
+
+bool cluster_available(void) {
+        return access("/usr/bin/etcd", X_OK) == 0 || access("/usr/local/bin/etcd", X_OK) == 0;
+}
+
+/* One that is free now. They are all held until the last is known, so that none is given out twice. */
+static int free_port(int *ret_fd) {
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t size = sizeof(a);
+        int fd = socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 || getsockname(fd, (struct sockaddr *) &a, &size) < 0)
+                abort();
+        *ret_fd = fd;
+        return ntohs(a.sin_port);
+}
+
+static _noreturn_ void run_etcd(const Cluster *c, unsigned i) {
+        const char *scheme = c->options.certificate ? "https" : "http";
+        char name[16], data[96], log[96], client[64], peer[64], all[256] = "";
+        int n = 0;
+
+        snprintf(name, sizeof(name), "n%u", i);
+        snprintf(data, sizeof(data), "%s/%s", c->directory, name);
+        snprintf(log, sizeof(log), "%s/%s.log", c->directory, name);
+        snprintf(client, sizeof(client), "%s://127.0.0.1:%d", scheme, c->client_ports[i]);
+        snprintf(peer, sizeof(peer), "http://127.0.0.1:%d", c->peer_ports[i]);
+        for (unsigned k = 0; k < c->n; k++)
+                n += snprintf(all + n, sizeof(all) - (size_t) n, "%sn%u=http://127.0.0.1:%d", k > 0 ? "," : "", k, c->peer_ports[k]);
+
+        const char *argv[40] = { "etcd", "--name", name, "--data-dir", data, "--log-level", "error", "--heartbeat-interval", "50",
+                                 "--election-timeout", "500", "--unsafe-no-fsync", "--listen-client-urls", client,
+                                 "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                                 "--initial-cluster", all, "--initial-cluster-state", "new" };
+        size_t k = 24;
+        if (c->options.certificate) {
+                argv[k++] = "--cert-file";
+                argv[k++] = c->options.certificate;
+                argv[k++] = "--key-file";
+                argv[k++] = c->options.key;
+                argv[k++] = "--trusted-ca-file";
+                argv[k++] = c->options.ca;
+                argv[k++] = "--client-cert-auth";
+        }
+        int fd = open(log, O_WRONLY|O_CREAT|O_APPEND|O_CLOEXEC, 0600);
+        (void) dup2(fd, 1);
+        (void) dup2(fd, 2);
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void) execvp("etcd", (char *const *) argv);
+        _exit(127);
+}
+
+void cluster_start(Cluster *c, unsigned i) {
+        pid_t pid = fork();
+
+        if (pid < 0)
+                abort();
+        if (pid == 0)
+                run_etcd(c, i);
+        c->pids[i] = pid;
+}
+
+void cluster_signal(Cluster *c, unsigned i, int number) {
+        (void) kill(c->pids[i], number);
+        if (number != SIGKILL)
+                return;
+        while (waitpid(c->pids[i], NULL, 0) < 0 && errno == EINTR)
+                ;
+        c->pids[i] = 0;
+}
+
+void cluster_init(Cluster *c, unsigned n, const ClusterOptions *options) {
+        int fds[2 * CLUSTER_MAX], length = 0;
+
+        *c = (Cluster) { .directory = "/tmp/test-etcd-XXXXXX", .n = n };
+        if (options)
+                c->options = *options;
+        if (!mkdtemp(c->directory))
+                abort();
+        for (unsigned i = 0; i < n; i++) {
+                c->client_ports[i] = free_port(&fds[2 * i]);
+                c->peer_ports[i] = free_port(&fds[2 * i + 1]);
+                length += snprintf(c->endpoints + length, sizeof(c->endpoints) - (size_t) length, "%shttp%s://127.0.0.1:%d",
+                                   i > 0 ? "," : "", c->options.certificate ? "s" : "", c->client_ports[i]);
+        }
+        for (unsigned i = 0; i < 2 * n; i++)
+                (void) close(fds[i]);
+        for (unsigned i = 0; i < n; i++)
+                cluster_start(c, i);
+}
+
+void cluster_done(Cluster *c) {
+        for (unsigned i = 0; i < c->n; i++)
+                if (c->pids[i] > 0)
+                        cluster_signal(c, i, SIGKILL);
+        (void) remove_tree(c->directory);
+}
