@@ -7,6 +7,7 @@
 
 #include <libvirt/virterror.h>
 
+#include "common/hash.h"
 #include "common/macro.h"
 #include "common/resource.h"
 #include "daemons/virt/attempt.h"
@@ -19,6 +20,8 @@ typedef struct Domain {
         bool active, persistent;
         const char *restart_for;        /* what only a restart can bring, NULL if nothing */
         char restart_because[256];      /* why, in the library's words; "" where that is plain */
+        char *definition;               /* as it was read last, owned; NULL: it was changed since */
+        int live_maximum;               /* of cpus in what runs */
         const char *owes;               /* what its guest was asked for and has not done yet, NULL if nothing */
 } Domain;
 
@@ -26,6 +29,7 @@ static void domain_done(Domain *d) {
         if (d->handle)
                 (void) virDomainFree(d->handle);
         d->handle = NULL;
+        free(TAKE_PTR(d->definition));
 }
 
 const char *domain_state_name(DomainState s) {
@@ -53,6 +57,7 @@ static void differs_new(DomainTask *t) {
 
 /* Reads the state anew. */
 static int domain_look(Domain *d, Diag *reterr) {
+        free(TAKE_PTR(d->definition));
         int active = virDomainIsActive(d->handle), persistent = virDomainIsPersistent(d->handle);
 
         if (active < 0 || persistent < 0 || virDomainGetInfo(d->handle, &d->info) < 0)
@@ -172,32 +177,45 @@ static int set_memory(const DomainTask *t, const Domain *d, unsigned flags, Diag
         return 0;
 }
 
-static char *definition_of(const Domain *d, Diag *reterr) {
-        char *xml = virDomainGetXMLDesc(d->handle, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
-
-        if (!xml)
+static const char *definition_of(Domain *d, Diag *reterr) {
+        if (!d->definition)
+                d->definition = virDomainGetXMLDesc(d->handle, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+        if (!d->definition)
                 (void) virt_error(reterr, "cannot read definition of domain");
-        return xml;
+        return d->definition;
+}
+
+/* Whether this is what was found right before; if not, *memo will say so from now on, unless it is set back. */
+static bool was_seen(uint64_t *memo, const char *text) {
+        uint64_t hash = hash_bytes(text, strlen(text));
+        bool same = *memo == hash;
+
+        *memo = hash;
+        return same;
 }
 
 /* Without a balloon it has all of its maximum. */
 static int fix_defined_memory(DomainTask *t, Domain *d, Diag *reterr) {
-        _cleanup_free_ char *xml = definition_of(d, reterr);
+        const char *xml = definition_of(d, reterr);
         uint64_t wanted = t->spec.memory_kib;
         DomainMemory now;
         int r;
 
         if (!xml)
                 return -EIO;
+        if (was_seen(&t->seen.memory, xml))
+                return 0;
         r = domain_xml_read_memory(xml, &now, reterr);
         if (r < 0)
                 return r;
         bool maximum = now.balloon ? now.maximum_kib < wanted : now.maximum_kib != wanted;
         if (now.current_kib == wanted && !maximum)
                 return 0;
+        t->seen.memory = 0;
         virt_differs_number(t->differences, "memory", now.current_kib, wanted);
         if (!t->apply)
                 return 1;
+        free(TAKE_PTR(d->definition));
         if (maximum && now.maximum_kib > wanted)        /* the one may not be below the other */
                 r = set_memory(t, d, VIR_DOMAIN_AFFECT_CONFIG, reterr);
         if (r >= 0 && maximum)
@@ -264,18 +282,25 @@ static void tell_differences(DomainTask *t, const DomainDifferences *list) {
 
 static int fix_definition(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
         _cleanup_(domain_differences_done) DomainDifferences list = {};
-        _cleanup_free_ char *now = definition_of(d, reterr), *xml = NULL;
+        const char *now = definition_of(d, reterr);
+        _cleanup_free_ char *xml = NULL;
         virDomainPtr defined;
         int r;
 
         if (!now)
                 return -EIO;
+        if (was_seen(&t->seen.definition, now))
+                return 0;
         r = domain_xml_change(now, &t->spec, &list, &xml, reterr);
-        if (r < 0 || !xml)
+        if (r >= 0 && !xml)
+                return 0;
+        t->seen.definition = 0;
+        if (r < 0)
                 return r;
         tell_differences(t, &list);
         if (!t->apply)
                 return 1;
+        free(TAKE_PTR(d->definition));
         defined = virDomainDefineXML(c, xml);
         if (!defined)
                 return virt_error(reterr, "cannot change definition of domain");
@@ -302,7 +327,11 @@ static int fix_running_devices(DomainTask *t, Domain *d, Diag *reterr) {
 
         if (!now)
                 return virt_error(reterr, "cannot read domain");
+        if (was_seen(&t->seen.running, now))
+                return 0;
         r = domain_xml_change(now, &t->spec, &list, &unused, reterr);
+        if (r < 0 || list.n > 0)
+                t->seen.running = 0;
         if (r < 0)
                 return r;
         for (size_t i = 0; i < list.n; i++) {
@@ -401,6 +430,7 @@ static int fix_max_cpus(DomainTask *t, Domain *d, Diag *reterr) {
                 r = get_cpus(d, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_VCPU_MAXIMUM, reterr);
                 if (r < 0)
                         return r;
+                d->live_maximum = r;
                 if (!is_right_maximum(t, r))
                         d->restart_for = t->spec.hotcpus ? "maxcpus" : "cpus";
         }
@@ -457,16 +487,11 @@ static int fix_cpus(DomainTask *t, Domain *d, Diag *reterr) {
                         return r;
                 changed |= r;
         }
-        if (d->active) {
-                r = get_cpus(d, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_VCPU_MAXIMUM, reterr);
+        if (d->active && t->spec.cpus <= (unsigned) d->live_maximum) {  /* else it takes a restart, as fix_max_cpus() has noted */
+                r = fix_running_cpus(t, d, reterr);
                 if (r < 0)
                         return r;
-                if (t->spec.cpus <= (unsigned) r) {     /* else it takes a restart, as fix_max_cpus() has noted */
-                        r = fix_running_cpus(t, d, reterr);
-                        if (r < 0)
-                                return r;
-                        changed |= r;
-                }
+                changed |= r;
         }
         return changed;
 }
@@ -631,7 +656,8 @@ static int fix_restart(DomainTask *t, Domain *d, Diag *reterr) {
 
 /* ---- all of it ---- */
 
-static int fix_existing(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr) {
+/* One that was just created consists of what it shall. */
+static int fix_existing(virConnectPtr c, DomainTask *t, Domain *d, bool created, Diag *reterr) {
         int changed = 0, r;
 
         r = fix_persistence(c, t, d, reterr);
@@ -654,16 +680,18 @@ static int fix_existing(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr)
                         return r;
         }
 
-        r = fix_attributes(c, t, d, reterr);
-        if (r < 0)
-                return r;
-        changed |= r;
+        if (!created) {
+                r = fix_attributes(c, t, d, reterr);
+                if (r < 0)
+                        return r;
+                changed |= r;
+        }
         r = fix_state(t, d, reterr);
         if (r < 0 || !d->handle)
                 return r;
         changed |= r;
 
-        if (t->apply && changed) {              /* a domain that has just been started may differ from its definition */
+        if (t->apply && (changed || created)) {              /* a domain that has just been started may differ from its definition */
                 r = domain_look(d, reterr);
                 if (r >= 0)
                         r = fix_attributes(c, t, d, reterr);
@@ -678,7 +706,7 @@ static int fix_existing(virConnectPtr c, DomainTask *t, Domain *d, Diag *reterr)
 
 static int attempt(virConnectPtr c, DomainTask *t, Diag *reterr) {
         _cleanup_(domain_done) Domain d = {};
-        bool absent = t->transient && t->state == DOMAIN_SHUTOFF, changed = false;
+        bool absent = t->transient && t->state == DOMAIN_SHUTOFF, changed = false, created = false;
         int r;
 
         /* twice at most: a persistent one that is to be transient may have to vanish before it can come back */
@@ -696,10 +724,10 @@ static int attempt(virConnectPtr c, DomainTask *t, Diag *reterr) {
                         r = domain_create(c, t, &d, reterr);
                         if (r < 0)
                                 return r;
-                        changed = true;
+                        changed = created = true;
                 }
 
-                r = fix_existing(c, t, &d, reterr);
+                r = fix_existing(c, t, &d, created, reterr);
                 if (r < 0)
                         return r;
                 changed = changed || r > 0;

@@ -37,6 +37,11 @@ typedef struct DomainRequests {
         unsigned cpus_from, cpus_to;
 } DomainRequests;
 
+/* Descriptions in which nothing was wrong, as hashes: such a one need not be read again. 0: none. For one spec only. */
+typedef struct DomainSeen {
+        uint64_t definition, memory, running;
+} DomainSeen;
+
 typedef struct DomainTask {
         DomainSpec spec;
         const char *driver;     /* "type" of domains there: "lxc", "test", …; "qemu": that or "kvm"; static */
@@ -53,6 +58,7 @@ typedef struct DomainTask {
         bool force;             /* it had its time: pull the plug */
 
         DomainRequests requests;        /* in and out */
+        DomainSeen seen;                /* in and out */
 } DomainTask;
 
 /* CheckResult or negative errno; -EAGAIN: a shutdown is under way, its end will be an event. */

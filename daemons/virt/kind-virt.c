@@ -35,6 +35,7 @@ typedef struct Virt {
         bool stopping;                  /* asked to shut down, to be started again */
         uint64_t stop_until_usec;
         DomainRequests requests;
+        DomainSeen seen;                /* for the fields as they are */
         sd_event_source *stop_timer;
 } Virt;
 
@@ -291,7 +292,10 @@ static void note_stopping(Virt *v, bool stopping) {
 static void attempt_ended(VirtAttempt *a, Resource *r, int result) {
         const DomainTask *t = &((DomainAttempt *) a)->task;
 
-        if (!t->apply || result == -ECANCELED)
+        if (result == -ECANCELED)
+                return;
+        ((Virt *) r)->seen = t->seen;
+        if (!t->apply)
                 return;
         ((Virt *) r)->requests = t->requests;
         note_stopping((Virt *) r, t->stopping);
@@ -307,6 +311,7 @@ static void task_init(DomainTask *t, const Virt *v, bool apply) {
         t->apply = apply;
         t->stopping = v->stopping;
         t->requests = v->requests;
+        t->seen = v->resource.received ? (DomainSeen) {} : v->seen;
         t->force = v->stopping && now_usec(v) >= v->stop_until_usec;
 }
 
