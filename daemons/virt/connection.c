@@ -444,7 +444,7 @@ static void call_done(Work *w) {
                 call->done(call);
                 return;
         }
-        if (call->result == -EAGAIN && !lost && !call->refused && !c->watch)
+        if (call->result == -EAGAIN && call->state == VIRT_CONNECTION_WAITING && !call->refused && !c->watch)
                 call->result = -EIO;            /* nothing would wake it again, but a retry */
         connection_enter(c, call->state);
         retry_refused(c, call->refused);
