@@ -331,7 +331,7 @@ bool source_server_message(SourceServer *s, Channel *c, PeerId peer, Message *m)
         switch (m->type) {
 
         case MESSAGE_HELLO:
-                if (!streq_ptr(m->hello.role, "lang"))
+                if (!streq_ptr(m->hello.role, "lang") && !streq_ptr(m->hello.role, "http"))
                         return false;
                 source_server_gone(s, peer);    /* should it begin anew */
                 if (asker_add(s, c, peer, m->hello.hostname ?: "") < 0)

@@ -21,7 +21,7 @@ int source_server_new(SourceServer **ret, const SourceType *const *tables, const
 SourceServer *source_server_free(SourceServer *s);
 DEFINE_CLEANUP(SourceServer *, source_server_free)
 
-/* To be called from the daemon's ChannelOps. message: true if it was one of these (HELLO with role "lang" or SOURCE_…). */
+/* To be called from the daemon's ChannelOps. message: true if it was one of these (HELLO with role "lang" or "http", SOURCE_…). */
 bool source_server_message(SourceServer *s, Channel *c, PeerId peer, Message *m);
 void source_server_gone(SourceServer *s, PeerId peer);
 void source_server_room(SourceServer *s, PeerId peer);

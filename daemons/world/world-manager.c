@@ -128,7 +128,8 @@ static void deploy_add(WorldManager *m, PeerId peer, Message *message) {
 static void on_message(Channel *c, PeerId peer, Message *message, void *userdata) {
         WorldManager *m = userdata;
 
-        if (worker_message(m->worker, c, peer, message) || source_server_message(m->sources, c, peer, message))
+        if (worker_message(m->worker, c, peer, message) || source_server_message(m->sources, c, peer, message) ||
+            keys_server_message(m->writes, c, peer, message))
                 return;
 
         switch (message->type) {
@@ -277,6 +278,9 @@ int world_manager_start(Daemon *d) {
                               &(SourceHost) { .event = d->event, .manager = m, .state_dir = d->state_dir });
         if (r < 0)
                 return r;
+        r = keys_server_new(&m->writes, m->keys, m->local);
+        if (r < 0)
+                return r;
         r = world_bus_export(m);
         if (r < 0)
                 return r;
@@ -292,6 +296,7 @@ void world_manager_stop(Daemon *d) {
                 return;
         worker_free(m->worker);
         source_server_free(m->sources);
+        keys_server_free(m->writes);
         database_free(m->database);     /* ends calls that wait; nobody is left to hear of it but who asked by the bus */
         channel_free(m->channel);
         deploys_free(m->deploys);

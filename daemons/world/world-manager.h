@@ -10,6 +10,7 @@
 #include "daemons/world/database.h"
 #include "daemons/world/deploys.h"
 #include "daemons/world/keys.h"
+#include "daemons/world/keys-server.h"
 
 enum { DEPLOY_WATCHERS_MAX = 16 };
 
@@ -24,6 +25,7 @@ typedef struct WorldManager {
         Channel *channel;       /* NULL if nobody passed a socket */
         Worker *worker;
         SourceServer *sources;
+        KeysServer *writes;
         PeerId watchers[DEPLOY_WATCHERS_MAX];   /* who sent DEPLOY_WATCH, oldest first */
         size_t n_watchers;
         char *store_uri;

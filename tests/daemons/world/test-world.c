@@ -44,6 +44,10 @@ typedef struct World {
         Value last_bundle;
         char last_added_text[256];
         int last_error;
+
+        unsigned n_written;
+        uint64_t last_written;
+        int last_write_error;
 } World;
 
 static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
@@ -89,6 +93,11 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
                 w->n_added++;
                 w->last_added = m->deploy_added.deploy;
                 snprintf(w->last_added_text, sizeof(w->last_added_text), "%s", m->deploy_added.diag.message ?: "");
+                break;
+        case MESSAGE_STORE_WRITTEN:
+                w->n_written++;
+                w->last_written = m->store_written.request;
+                w->last_write_error = m->store_written.diag.error;
                 break;
         case MESSAGE_ERROR:
                 w->last_error = m->error.error;
@@ -451,6 +460,48 @@ TEST(value_stores_and_passes_on) {
         CHECK_INT(w.last_sent.kind, TYPE_NIL);
         CHECK_INT(apply(&w, 1), OK);
         CHECK_QUERY(&w, "SELECT count(*) FROM entries WHERE key LIKE 'local/%'", "0");
+}
+
+/* ---- writing keys ---- */
+
+static void store_it(World *w, uint64_t request, bool shared, const char *key, Value v) {
+        unsigned before = w->n_written;
+
+        CHECK_INT(channel_send(w->channel, 0, &(Message) {
+                        .type = MESSAGE_STORE_SET,
+                        .store_set = { .request = request, .shared = shared, .key = (char *) key, .value = v },
+                  }), 0);
+        CHECK(RUN_UNTIL(w, w->n_written > before));
+        CHECK_INT(w->last_written, request);
+}
+
+TEST(keys_that_others_write) {
+        _cleanup_(value_done) Value three = {};
+        _cleanup_(world_done) World w;
+        unsigned before;
+
+        world_init(&w, false);
+        CHECK_INT(value_strz(&three, "three"), 0);
+        PUT(&w, 1, "kv", "k", STR_FIELD("value", "two"));
+        watch(&w, 1);
+        CHECK_INT(apply(&w, 1), CHANGED);
+        before = w.n_changed;
+        store_it(&w, 11, true, "k", three);
+        CHECK_INT(w.last_write_error, 0);
+        CHECK(RUN_UNTIL(&w, w.n_changed > before));             /* who watches the key hears of it */
+        CHECK_QUERY(&w, STRINGS, "strings/k|three");
+        store_it(&w, 12, true, "k", VALUE_NIL);
+        CHECK_INT(w.last_write_error, 0);
+        CHECK_QUERY(&w, STRINGS, "");
+
+        store_it(&w, 13, false, "k", VALUE_INT(7));
+        CHECK_INT(w.last_write_error, 0);
+        CHECK_QUERY(&w, "SELECT count(*) FROM entries WHERE key LIKE 'local/%'", "1");
+        store_it(&w, 14, true, "k", VALUE_INT(7));              /* all hosts share texts only */
+        CHECK_INT(w.last_write_error, -EINVAL);
+        store_it(&w, 15, true, "", three);
+        CHECK_INT(w.last_write_error, -EINVAL);
+        CHECK_QUERY(&w, STRINGS, "");
 }
 
 /* ---- what was acknowledged is there ---- */
