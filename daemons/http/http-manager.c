@@ -11,6 +11,7 @@
 #include "daemons/http/http-manager.h"
 #include "daemons/http/kept.h"
 #include "daemons/http/response.h"
+#include "daemons/http/ui-hub.h"
 
 /* How long a port that was left waits for a new owner. The engine takes milliseconds, on a busy machine more. */
 #define LEFT_USEC UINT64_C(500000)
@@ -118,6 +119,7 @@ void http_manager_done(HttpManager *m) {
                 m->ports = p->next;
                 port_free(p);
         }
+        ui_hubs_done(m);
         http_responses_done(m);
         http_kept_done(m);
         m->paths = path_watcher_free(m->paths);

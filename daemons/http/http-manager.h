@@ -17,6 +17,9 @@
 typedef struct HttpManager HttpManager;
 typedef struct HttpPort HttpPort;       /* a listening socket and who has it */
 typedef struct Map Map;
+typedef struct EngineLink EngineLink;
+typedef struct UiHub UiHub;
+typedef struct WorldLink WorldLink;
 
 struct HttpManager {
         sd_event *event;
@@ -24,6 +27,10 @@ struct HttpManager {
         HttpPort *ports;                /* a list */
         Map *kept;                      /* see kept.h; NULL if there is none */
         Map *responses;                 /* see response.h; NULL if there are none */
+        UiHub *hubs;                    /* see ui-hub.h; a list */
+        uint64_t last_seq;              /* of a value, see ui-hub.h */
+        EngineLink *engine;             /* see engine-follow.h; NULL while nobody follows it */
+        WorldLink *world;               /* see world-key.h; NULL while there are no keys */
         sd_bus *const *bus;             /* the daemon's connection of the moment, which may be NULL; NULL: none at all */
 
         /* the list of ports has changed; for the bus object. May be NULL. */
