@@ -240,13 +240,13 @@
         const replace = (old, form) => {
                 const c = control(old), focused = old.contains(document.activeElement);
                 prepare(form);
-                if (!old.classList.contains("dirty"))
-                        return;
-                const typed = read(old);
-                const selection = focused && typeof c.selectionStart === "number" ? [c.selectionStart, c.selectionEnd] : null;
-                form.classList.add("dirty");
-                write(form, typed);
-                of(form).refocus = focused ? { selection } : null;
+                if (old.classList.contains("dirty")) {
+                        form.classList.add("dirty");
+                        write(form, read(old));
+                        stage(form, form.dataset.stage, "not sent yet");
+                }
+                if (focused)
+                        of(form).refocus = { selection: typeof c.selectionStart === "number" ? [c.selectionStart, c.selectionEnd] : null };
         };
 
         const refocus = (form) => {
@@ -258,6 +258,9 @@
                         c.setSelectionRange(...k.refocus.selection);
                 k.refocus = null;
         };
+
+        /* Elements lose the focus when they go, which is not the end of what somebody types. */
+        let updating = false;
 
         const update = (text) => {
                 const page = new DOMParser().parseFromString(text, "text/html");
@@ -275,8 +278,10 @@
                                 prepare(mine);
                         return mine;
                 });
+                updating = true;
                 arrange(wanted);
                 wanted.forEach(refocus);
+                updating = false;
                 main.dataset.shape = fresh.dataset.shape;
                 document.title = page.title;
                 document.querySelector("h1").textContent = page.querySelector("h1").textContent;
@@ -333,7 +338,7 @@
 
         main.addEventListener("focusout", (event) => {
                 const form = event.target.closest("form");
-                if (form?.classList.contains("dirty") && form.isConnected && form.dataset.stage !== "refused" && !form.contains(event.relatedTarget))
+                if (!updating && form?.classList.contains("dirty") && form.dataset.stage !== "refused" && !form.contains(event.relatedTarget))
                         submit(form);
         });
 

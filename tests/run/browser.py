@@ -81,6 +81,7 @@ class Window:
         self.here()
         self.driver("POST", "/window/rect", {"width": width, "height": height})
         self.open(url)
+        self.complaints()
 
     def __enter__(self):
         return self
@@ -98,9 +99,9 @@ class Window:
         self.driver("POST", "/url", {"url": url})
 
     def run(self, script, *arguments):
-        """What a script of one expression, or with a return, gives. Its arguments are arguments[0] and so on."""
+        """What an expression gives. Its arguments are arguments[0] and so on."""
         self.here()
-        return self.driver("POST", "/execute/sync", {"script": script if "return" in script else f"return {script}", "args": list(arguments)})
+        return self.driver("POST", "/execute/sync", {"script": f"return {script}", "args": list(arguments)})
 
     def element(self, selector):
         self.here()
@@ -123,7 +124,7 @@ class Window:
 
     def drag(self, selector, *parts):
         """Takes the middle of a slider's thumb through these parts of its way (0 to 1), and lets go."""
-        box = self.run("(() => { const b = document.querySelector(arguments[0]).getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()",
+        box = self.run("(({ x, y, width, height }) => [x, y, width, height])(document.querySelector(arguments[0]).getBoundingClientRect())",
                        selector)
         point = lambda part: {"type": "pointerMove", "duration": 30, "x": round(box[0] + 13 + (box[2] - 26) * part), "y": round(box[1] + box[3] / 2)}
         actions = [point(parts[0]), {"type": "pointerDown", "button": 0}, *map(point, parts[1:]), {"type": "pointerUp", "button": 0}]

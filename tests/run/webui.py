@@ -1,0 +1,305 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The web ui as people see it: a real browser moves, types and looks, while programs change, daemons die and others do the same."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import sys
+import time
+import urllib.parse
+
+sys.dont_write_bytecode = True
+from browser import Window, driver
+from harness import Run, check, check_equal, kill, main, read, wait_until
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    PORT = free.getsockname()[1]
+URL = f"http://127.0.0.1:{PORT}/ui/"
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+QUICK = ["--tmp-prefix", "--converger-timeout=0"]
+
+# A number that goes through the store of this host, the program, and a file.
+SLIDER = f"""\
+import "value"
+
+http:server "127.0.0.1:{PORT}" {{}}
+http:server:ui "/ui/" {{}}
+http:server:ui:input "machines" {{
+        type => "range://?min=0&max=20",
+        store => "local://",
+        label => "Machines",
+        unit => "machines",
+}}
+$n = value.get_str("machines")->value
+file "$SCRATCH/out" {{
+        state => "exists",
+        content => $n,
+}}
+"""
+
+
+def inputs(text, title="Settings"):
+    return (f'http:server "127.0.0.1:{PORT}" {{}}\nhttp:server:ui "/ui/" {{\n        data => struct{{title => "{title}", head => ""}},\n}}\n' +
+            "".join(f'http:server:ui:input "{name}" {{\n        type => "{kind}",\n        {more}\n}}\n' for name, kind, more in text))
+
+
+def post(name, value, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+    connection.request("POST", "/ui/save/", urllib.parse.urlencode({"id": name, "value": value}),
+                       {"Content-Type": "application/x-www-form-urlencoded", **headers})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def stage(w, name):
+    return w.run("document.querySelector(arguments[0]).dataset.stage", f"#f-{name}")
+
+
+def value(w, name):
+    return w.run("document.querySelector(arguments[0]).value", f"#c-{name}")
+
+
+def shown(w, name):
+    return w.text(f"#f-{name} .now b")
+
+
+def deploy(s, run, text):
+    done = s.ctl("deploy", s.program(text), MGMT_BUS_ADDRESS=run.bus())
+    check_equal((done.returncode, done.stderr), (0, ""), "status and stderr of deploy")
+
+
+def ready(w):
+    w.wait("document.querySelector('.link')?.dataset.link === 'done'", "the page is connected, and all is done")
+
+
+def moves(s):
+    """What a slider says reaches the program and its resources; what others say, the slider; at every step it shows how far it has come."""
+    with Run(s, *QUICK, s.program(SLIDER)) as run:
+        run.wait_converged()
+        with Window(URL) as w, Window(URL) as other:
+            ready(w)
+            check_equal((stage(w, "machines"), shown(w, "machines")), ("none", "–"), "stage and value before the first")
+            w.run("""(() => { window.stages = []; new MutationObserver(() => stages.push(document.querySelector("#f-machines").dataset.stage))
+                     .observe(document.querySelector("#f-machines"), { attributeFilter: ["data-stage"] }); })()""")
+            w.drag("#c-machines", 0, 0.25, 0.5, 0.75, 1, 0.65)
+            wait_until(lambda: read(s.at("out")) == "13", f"the file says 13, not {read(s.at('out'))}")
+            w.wait("document.querySelector('#f-machines').dataset.stage === 'converged'", "it has converged")
+            seen = w.run("stages")
+            for name in "sent", "accepted", "applied", "converged":
+                check(name in seen, f"the stage {name} was not shown: {seen}")
+            other.wait("document.querySelector('#c-machines').value === '13'", "the other page shows it")
+            check_equal(shown(other, "machines"), "13", "what the other page shows")
+
+            w.run("document.querySelector('#c-machines').focus()")
+            w.press("\ue012\ue012\ue014")       # left, left, right
+            wait_until(lambda: read(s.at("out")) == "12", "the keys moved it")
+            check_equal(post("machines", "4"), (200, "null"), "the answer to another client")
+            for page in w, other:
+                page.wait("document.querySelector('#c-machines').value === '4'", "both pages show what another client has set")
+            check_equal(w.complaints() + other.complaints(), [], "what the browser complains of")
+        run.end()
+    s.check_clean()
+
+
+def round_trip(s):
+    """From the hand on the slider to the file and back to another page: within a blink."""
+    with Run(s, *QUICK, s.program(SLIDER)) as run:
+        run.wait_converged()
+        with Window(URL) as w, Window(URL) as other:
+            ready(w)
+            ready(other)
+            other.run("""(() => { const f = document.querySelector("#f-machines"); window.seen = {};
+                new MutationObserver(() => { seen[f.querySelector(".now b").textContent] ??= Date.now(); })
+                .observe(f, { subtree: true, childList: true, characterData: true, attributes: true }); })()""")
+            times = {"file": [], "page": [], "converged": []}
+            for n in range(1, 21):
+                sent = w.run("""(() => { const c = document.querySelector("#c-machines"); window.ended = null;
+                    const f = c.form, o = new MutationObserver(() => { if (f.dataset.stage === "converged") { ended = Date.now(); o.disconnect(); } });
+                    o.observe(f, { attributeFilter: ["data-stage"] });
+                    c.value = arguments[0]; const t = Date.now(); c.dispatchEvent(new Event("input", { bubbles: true })); return t; })()""", str(n))
+                wait_until(lambda: read(s.at("out")) == str(n), f"the file says {n}")
+                times["file"].append(os.stat(s.at("out")).st_mtime * 1000 - sent)
+                w.wait("window.ended", "it has converged")
+                times["converged"].append(w.run("ended") - sent)
+                other.wait("seen[arguments[0]]", "the other page shows it", str(n))
+                times["page"].append(other.run("seen[arguments[0]]", str(n)) - sent)
+            for name, list_ in times.items():
+                list_.sort()
+                print(f"# {name}: median {list_[len(list_) // 2]:.0f} ms, worst {list_[-1]:.0f} ms")
+                check(list_[len(list_) // 2] < 300, f"{name} takes longer than a blink")
+        run.end()
+    s.check_clean()
+
+
+def killed_while_dragged(s):
+    """mgmt-http, mgmt-world and the engine are killed again and again while somebody drags: the last value gets there."""
+    with Run(s, *QUICK, s.program(SLIDER)) as run:
+        run.wait_converged()
+        with Window(URL) as w:
+            ready(w)
+            for n, daemon in enumerate(["http", "engine", "world", "http", "engine", "lang", "http"]):
+                target = 3 + n
+                for step in range(6):
+                    if step == 2:
+                        kill(run.pid_of(daemon) or 0, signal.SIGKILL) if run.pid_of(daemon) else None
+                    w.run("""(() => { const c = document.querySelector("#c-machines"); c.value = arguments[0];
+                             c.dispatchEvent(new Event("input", { bubbles: true })); })()""", str(20 - step if step < 5 else target))
+                seconds = wait_until(lambda: read(s.at("out")) == str(target), f"the file says {target} after mgmt-{daemon} was killed")
+                w.wait("document.querySelector('#f-machines').dataset.stage === 'converged'", "it has converged")
+                check_equal((value(w, "machines"), shown(w, "machines")), (str(target), str(target)), "what the page shows")
+                print(f"# mgmt-{daemon}: {seconds * 1000:.0f} ms")
+        check(not any(e["type"] == "state" and e["state"] == "failed" for e in run.events), "something failed")
+        run.end()
+    s.check_clean()
+
+
+def in_place(s):
+    """When the program has another page, this one becomes it, around what somebody is typing."""
+    first = [("a", "text://", 'value => "one",'), ("b", "text://", 'label => "Second",'), ("c", "range://?max=5", 'value => "1",')]
+    second = [("z", "checkbox://", 'sort => "0",'), ("c", "range://?max=9", 'value => "2", sort => "1",'),
+              ("b", "text://?maxlength=50", 'label => "Other", unit => "x", sort => "2",'), ("d", "date://", 'sort => "3",')]
+    with Run(s, *QUICK, s.program(inputs(first))) as run:
+        run.wait_converged()
+        with Window(URL) as w:
+            ready(w)
+            w.run("window.mark = 1")
+            w.keys("#c-b", "half of")
+            w.run("document.querySelector('#c-b').setSelectionRange(2, 2)")
+            deploy(s, run, inputs(second, "New"))
+            w.wait("document.querySelector('h1').textContent === 'New'", "the new title")
+            w.wait("document.querySelector('#f-z')", "the new input")
+            check_equal(w.run("[...document.querySelectorAll('form')].map((f) => f.dataset.id)"), ["z", "c", "b", "d"], "the order")
+            check_equal(w.run("mark"), 1, "the page is the same")
+            check_equal(w.text("#l-b"), "Other", "the new label")
+            check_equal((value(w, "b"), w.run("document.activeElement.id"), w.run("document.activeElement.selectionStart")), ("half of", "c-b", 2),
+                        "what is being typed, where the focus is, and the caret")
+            check_equal((w.run("document.querySelector('#c-c').max"), value(w, "c")), ("9", "2"), "the new limit and value")
+            w.press("X\ue007")                  # enter
+            w.wait("document.querySelector('#f-b').dataset.stage === 'converged'", "it was sent")
+            check_equal(w.text("#f-b .now b"), "haXlf of", "the value")
+            deploy(s, run, inputs(first))
+            w.wait("document.querySelector('#f-a')", "the old page again")
+            check_equal((w.run("document.activeElement.id"), value(w, "b")), ("c-b", "haXlf of"), "focus and value")
+            check_equal(w.complaints(), [], "what the browser complains of")
+        run.end()
+    s.check_clean()
+
+
+def typing(s):
+    """Text is sent when it is finished; what others send meanwhile does not disturb; what is wrong is said and stays."""
+    with Run(s, *QUICK, s.program(inputs([("a", "text://?maxlength=20", 'value => "one",'), ("n", "number://?min=1&max=5", 'value => "1",')]))) as run:
+        run.wait_converged()
+        with Window(URL) as w:
+            ready(w)
+            w.keys("#c-a", " two")
+            check_equal(w.text("#s-a"), "not sent yet", "what is said while typing")
+            check_equal(post("a", "else"), (200, "null"), "the answer to another client")
+            w.wait("document.querySelector('#s-a').textContent === 'changed elsewhere to else'", "it says that it has changed")
+            check_equal(value(w, "a"), "one two", "what was typed")
+            w.press("\ue00c")                   # escape
+            w.wait("document.querySelector('#c-a').value === 'else'", "what is in force")
+            w.run("document.querySelector('#c-n').select()")
+            w.press("9\ue007")
+            w.wait("document.querySelector('#f-n').dataset.stage === 'refused'", "it is refused")
+            check_equal(w.run("document.querySelector('#c-n').getAttribute('aria-invalid')"), "true", "aria-invalid")
+            check_equal((value(w, "n"), shown(w, "n")), ("9", "1"), "what was typed, and what is in force")
+            check("not sent" in w.text("#s-n"), "it does not say so: " + w.text("#s-n"))
+        run.end()
+    s.check_clean()
+
+
+def without_script(s):
+    """Every input works as a plain form."""
+    with Run(s, *QUICK, s.program(inputs([
+            ("a", "text://", 'value => "one",'), ("n", "number://?max=5", 'value => "1",'), ("on", "checkbox://", 'value => "true",'),
+            ("s", "select://", 'options => ["x", "y"], value => "x",'), ("r", "radio://", 'options => ["x", "y"], value => "x",')]))) as run:
+        run.wait_converged()
+        with Window(URL) as w:
+            w.scripts(False)
+            w.open(URL)
+            w.keys("#c-a", " two")
+            for name, selector in ("a", None), ("on", "#c-on"), ("r", "#f-r label:last-child"), ("s", "#c-s option:last-child"):
+                if selector:
+                    w.click(selector)
+                w.click(f"#f-{name} button")
+                wait_until(lambda: w.driver("GET", "/url") == f"{URL}index.html#f-{name}", "the page is there again")
+            w.scripts(True)
+            w.open(URL)
+            ready(w)
+            check_equal([shown(w, name) for name in ("a", "on", "s", "r")], ["one two", "false", "y", "y"], "the values")
+        run.end()
+    s.check_clean()
+
+
+def running(run):
+    """The machines that run, by what the engine has told of them."""
+    states = {}
+    while not run.lines.empty():
+        run.next(time.monotonic() + 1, "what is there already")
+    for e in run.events:
+        if e["type"] == "changed" and e.get("kind") == "virt" and (found := re.search(r"state: \S+ -> (\w+)|state: (\w+)", e["text"])):
+            states[e["name"]] = found[1] or found[2]
+    return sorted(name for name, state in states.items() if state == "running")
+
+
+def machines(s):
+    """examples/slider.mcl: a hand on the slider starts and stops machines, up and down, and pages follow."""
+    with open(os.path.join(SOURCE, "examples/slider.mcl")) as f:
+        program = f.read().replace('"8080"', f'"{PORT}"')
+    with Run(s, *QUICK, s.program(program)) as run:
+        run.wait_converged(60)
+        check_equal(running(run), [], "machines that run")
+        with Window(URL) as w, Window(URL) as other:
+            ready(w)
+            for n in 5, 8, 2, 0, 3:
+                start = time.monotonic()
+                w.drag("#c-machines", int(value(w, "machines")) / 8, n / 8)
+                wait_until(lambda: running(run) == [f"machine-{i}" for i in range(n)], f"{n} machines run, not {running(run)}")
+                print(f"# {n} machines: {(time.monotonic() - start) * 1000:.0f} ms")
+                for page in w, other:
+                    page.wait("document.querySelector('#f-machines .now b').textContent === arguments[0]", f"the page shows {n}", str(n))
+                w.wait("document.querySelector('#f-machines').dataset.stage === 'converged'", "it has converged")
+        run.end(seconds=5)
+    s.check_clean()
+
+
+def kinds_of_input(s):
+    """Each kind of input: it has a label that a screen reader finds, takes a value of its kind, and shows what it took."""
+    cases = [("text", "text://", "some text", ""), ("area", "textarea://", "two\nlines", ""), ("number", "number://?max=9", "7", ""),
+             ("range", "range://?min=2&max=8&step=2", "6", ""), ("box", "checkbox://", "true", ""),
+             ("choice", "select://", "b", 'options => ["a", "b"],'), ("radio", "radio://", "b", 'options => ["a", "b"],'),
+             ("colour", "color://", "#aabbcc", ""), ("date", "date://", "2024-02-29", ""), ("time", "time://", "12:30", ""),
+             ("moment", "datetime-local://", "2024-02-29T12:30", ""), ("month", "month://", "2024-02", ""), ("week", "week://", "2024-W09", ""),
+             ("mail", "email://", "a@example.org", ""), ("link", "url://", "https://example.org/", ""), ("phone", "tel://", "+49 1", "")]
+    with Run(s, *QUICK, s.program(inputs([(n, t, f'label => "The {n}", {m}') for n, t, _, m in cases]))) as run:
+        run.wait_converged()
+        with Window(URL) as w, Window(URL) as other:
+            ready(w)
+            for name, _, text, _ in cases:
+                w.run("""(() => { const f = document.querySelector(`#f-${arguments[0]}`), all = [...f.querySelectorAll("[name=value]:not([type=hidden])")];
+                    let c = all[0];
+                    if (c.type === "checkbox") c.checked = arguments[1] === "true";
+                    else if (c.type === "radio") (c = all.find((r) => r.value === arguments[1])).checked = true;
+                    else c.value = arguments[1];
+                    c.dispatchEvent(new Event("input", { bubbles: true })); c.dispatchEvent(new Event("change", { bubbles: true }));
+                    c.dispatchEvent(new FocusEvent("focusout", { bubbles: true })); })()""", name, text)
+                w.wait("document.querySelector(`#f-${arguments[0]}`).dataset.stage === 'converged' && "
+                       "document.querySelector(`#f-${arguments[0]} .now b`).textContent === arguments[1]", f"{name} has taken it", name, text)
+                other.wait("document.querySelector(`#f-${arguments[0]} .now b`).textContent === arguments[1]", f"{name} on the other page", name, text)
+                e = w.element(f"#f-{name} [role=radiogroup]" if name == "radio" else f"#c-{name}")
+                check_equal(w.driver("GET", f"/element/{e}/computedlabel"), f"The {name}", f"the label of {name}")
+            check_equal(w.complaints() + other.complaints(), [], "what the browser complains of")
+        run.end()
+    s.check_clean()
+
+
+try:
+    driver()
+except Exception as e:
+    print(f"1..0 # SKIP {e}")
+    sys.exit(0)
+main(moves, round_trip, machines, killed_while_dragged, in_place, typing, without_script, kinds_of_input)
