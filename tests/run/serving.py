@@ -53,6 +53,7 @@ def changes_without_a_gap(s):
         run.wait_converged()
         client = Client()
         client.start()
+        wait_until(lambda: client.seen or client.failure, "the first is served")
         for n in range(1, 6):
             done = s.ctl("deploy", s.program(program(n)), MGMT_BUS_ADDRESS=run.bus())
             check_equal((done.returncode, done.stderr), (0, ""), "status and stderr of deploy")
