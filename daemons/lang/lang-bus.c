@@ -178,7 +178,8 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("ProgramError", "s", property_program_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("Deploy", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_RESULT("t", deploy), method_deploy, 0),
         SD_BUS_METHOD_WITH_ARGS("Run", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_run, 0),
-        SD_BUS_METHOD_WITH_ARGS("GetLine", SD_BUS_ARGS("s", file, "u", line), SD_BUS_RESULT("s", text), method_get_line, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetLine", SD_BUS_ARGS("s", file, "u", line), SD_BUS_RESULT("s", text), method_get_line,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_check, 0),
         SD_BUS_SIGNAL_WITH_ARGS("ProgramChanged", SD_BUS_ARGS("t", deploy, "s", source), 0),
         SD_BUS_VTABLE_END

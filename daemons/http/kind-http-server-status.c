@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* http:server:status: a page that shows the whole host and changes nothing: the graph as it is now, what changed when and why, what is
+ * wrong and where that stands in the program. It is the engine that is shown, by what it says on the bus; only this machine is answered,
+ * unless the program says otherwise.
+ *
+ *      index.html      the page; all that is in it a script fetches from
+ *      graph           all resources and edges
+ *      resource?kind=K&name=N          all of one resource
+ *      events          server-sent events: state of resources, changes, that the graph is another one */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <syslog.h>
+#include <time.h>
+
+#include <systemd/sd-bus.h>
+
+#include "common/map.h"
+#include "daemons/http/asset.h"
+#include "daemons/http/bus-json.h"
+#include "daemons/http/child.h"
+#include "daemons/http/engine-follow.h"
+#include "daemons/http/form.h"
+#include "daemons/http/http-manager.h"
+#include "daemons/http/markup.h"
+#include "daemons/http/static-file.h"
+#include "daemons/http/status-graph.h"
+#include "daemons/http/ui-hub.h"
+#include "daemons/http/url.h"
+
+#define ENGINE "org.mgmt.engine1"
+#define RESOURCE ENGINE ".Resource"
+#define PATIENCE_USEC UINT64_C(5000000)
+
+enum {
+        CHANGES_MAX = 200,              /* that a new page is told of */
+        ASKED_MAX = 64,                 /* changes of which we ask at a time what they were; of others we do not know */
+        KNOWN_MAX = 100000,             /* resources whose last change we know */
+};
+
+typedef struct Change {
+        char *json;                     /* owned */
+} Change;
+
+typedef struct HttpServerStatus {
+        HttpChild child;
+        char *server, *path;
+        bool remote;
+
+        UiHub *hub;
+        EngineFollower *follower;
+        StatusQuestions *questions;
+        bool engine_there, converged;
+        uint64_t since_usec;            /* changes from then on are ours to tell, CLOCK_REALTIME */
+        Map *known;                     /* path of the object → Known */
+        struct Asked *asked;
+        unsigned n_asked;
+        Change changes[CHANGES_MAX];    /* a ring */
+        size_t n_changes, first_change;
+} HttpServerStatus;
+
+typedef struct Known {
+        uint64_t applied_usec;
+        bool fails;
+} Known;
+
+/* What changed is a property that is not told by itself. */
+typedef struct Asked {
+        HttpServerStatus *status;
+        sd_bus_slot *slot;
+        char *kind, *name;
+        uint64_t time_usec;
+        struct Asked *next;
+} Asked;
+
+static const FieldSpec http_server_status_fields[] = {
+        FIELD(HttpServerStatus, server, FIELD_STR, 0, "Name of the http:server that serves it; empty: the one there is."),
+        FIELD(HttpServerStatus, path, FIELD_STR, FIELD_IS_NAME, "Path of the page, such as /status/; it begins and ends with a slash."),
+        FIELD(HttpServerStatus, remote, FIELD_BOOL, 0,
+              "Whether others than this machine are answered: names of resources, errors and lines of the program are on the page."),
+        {}
+};
+
+static const char *path_of(const HttpServerStatus *s) {
+        return *s->path ? s->path : s->child.resource.name;
+}
+
+/* ---- what happens ---- */
+
+static void tell(HttpServerStatus *s, const char *event, StrBuf *json) {
+        if (s->hub && !json->failed && json->data)
+                ui_hub_tell(s->hub, event, json->data);
+        strbuf_done(json);
+}
+
+static void put_engine(StrBuf *b, const HttpServerStatus *s) {
+        strbuf_printf(b, "{\"there\":%s,\"converged\":%s}", s->engine_there ? "true" : "false", s->converged ? "true" : "false");
+}
+
+static void tell_engine(HttpServerStatus *s) {
+        StrBuf b = {};
+
+        put_engine(&b, s);
+        tell(s, "engine", &b);
+}
+
+/* what: "changed", "failed" or "recovered". */
+static void add_change(HttpServerStatus *s, uint64_t time_usec, const char *kind, const char *name, const char *what, const char *text) {
+        StrBuf b = {};
+        char *json;
+
+        strbuf_printf(&b, "{\"time\":%" PRIu64 ",\"kind\":", time_usec);
+        markup_json(&b, kind);
+        strbuf_puts(&b, ",\"name\":");
+        markup_json(&b, name);
+        strbuf_printf(&b, ",\"what\":\"%s\",\"text\":", what);
+        markup_json(&b, text);
+        strbuf_putc(&b, '}');
+        json = strbuf_take(&b);
+        if (!json)
+                return;
+        if (s->n_changes == CHANGES_MAX) {
+                free(s->changes[s->first_change].json);
+                s->first_change = (s->first_change + 1) % CHANGES_MAX;
+                s->n_changes--;
+        }
+        s->changes[(s->first_change + s->n_changes++) % CHANGES_MAX].json = json;
+        if (s->hub)
+                ui_hub_tell(s->hub, "change", json);
+}
+
+static void asked_free(Asked *a) {
+        Asked **at = &a->status->asked;
+
+        while (*at != a)
+                at = &(*at)->next;
+        *at = a->next;
+        a->status->n_asked--;
+        sd_bus_slot_unref(a->slot);
+        free(a->kind);
+        free(a->name);
+        free(a);
+}
+
+static int on_last_change(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
+        const char *text = "";
+        Asked *a = userdata;
+
+        if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "v", "s", &text) < 0)
+                text = "";
+        add_change(a->status, a->time_usec, a->kind, a->name, "changed", text);
+        asked_free(a);
+        return 0;
+}
+
+static int ask_last_change(HttpServerStatus *s, const char *path, const char *kind, const char *name, uint64_t time_usec) {
+        sd_bus *bus = engine_follow_bus(s->child.resource.host->manager);
+        Asked *a;
+        int r;
+
+        if (!bus || s->n_asked >= ASKED_MAX)
+                return -EBUSY;
+        a = calloc(1, sizeof(*a));
+        if (!a)
+                return -ENOMEM;
+        *a = (Asked) { .status = s, .kind = strdup(kind), .name = strdup(name), .time_usec = time_usec, .next = s->asked };
+        s->asked = a;
+        s->n_asked++;
+        r = a->kind && a->name ? sd_bus_call_method_async(bus, &a->slot, ENGINE, path, "org.freedesktop.DBus.Properties", "Get",
+                                                          on_last_change, a, "ss", RESOURCE, "LastChange") : -ENOMEM;
+        if (r < 0)
+                asked_free(a);
+        return r;
+}
+
+static Known *known_of(HttpServerStatus *s, const char *path) {
+        Known *k = s->known ? map_get(s->known, path) : NULL;
+
+        if (k || !s->known || map_size(s->known) >= KNOWN_MAX)
+                return k;
+        k = calloc(1, sizeof(*k));
+        if (k && map_put(s->known, path, k) < 0) {
+                free(k);
+                return NULL;
+        }
+        return k;
+}
+
+typedef struct State {
+        const char *state, *error;
+        uint64_t checked_usec, applied_usec;
+} State;
+
+static int read_state(sd_bus_message *m, State *ret) {
+        const char *name;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                if (r < 0)
+                        return r;
+                r = streq(name, "State") ? sd_bus_message_read(m, "v", "s", &ret->state) :
+                    streq(name, "LastError") ? sd_bus_message_read(m, "v", "s", &ret->error) :
+                    streq(name, "LastCheckUSec") ? sd_bus_message_read(m, "v", "t", &ret->checked_usec) :
+                    streq(name, "LastApplyUSec") ? sd_bus_message_read(m, "v", "t", &ret->applied_usec) : sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r;
+}
+
+static uint64_t now_usec(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+static void note_changes(HttpServerStatus *s, const char *path, const char *kind, const char *name, const State *now) {
+        bool fails = streq(now->state, "failed") || streq(now->state, "retrying"), settled = fails || streq(now->state, "ok");
+        Known *k = known_of(s, path);
+
+        if (!k)
+                return;
+        if (now->applied_usec > k->applied_usec && now->applied_usec >= s->since_usec &&
+            ask_last_change(s, path, kind, name, now->applied_usec) < 0)
+                add_change(s, now->applied_usec, kind, name, "changed", NULL);
+        k->applied_usec = MAX(k->applied_usec, now->applied_usec);
+        if (settled && k->fails != fails) {
+                add_change(s, now_usec(), kind, name, fails ? "failed" : "recovered", fails ? now->error : NULL);
+                k->fails = fails;
+        }
+}
+
+static void on_properties(HttpServerStatus *s, sd_bus_message *m) {
+        _cleanup_free_ char *kind = NULL, *name = NULL;
+        State now = { .state = "", .error = "" };
+        StrBuf b = {};
+
+        if (sd_bus_path_decode_many(sd_bus_message_get_path(m), "/org/mgmt/engine1/resource/%/%", &kind, &name) <= 0)
+                return;
+        if (sd_bus_message_skip(m, "s") < 0 || read_state(m, &now) < 0)
+                return;
+        strbuf_puts(&b, "{\"kind\":");
+        markup_json(&b, kind);
+        strbuf_puts(&b, ",\"name\":");
+        markup_json(&b, name);
+        strbuf_puts(&b, ",\"state\":");
+        markup_json(&b, now.state);
+        strbuf_printf(&b, ",\"checked\":%" PRIu64 ",\"applied\":%" PRIu64 ",\"error\":", now.checked_usec, now.applied_usec);
+        markup_json(&b, now.error);
+        strbuf_putc(&b, '}');
+        tell(s, "resource", &b);
+        note_changes(s, sd_bus_message_get_path(m), kind, name, &now);
+}
+
+static void on_signal(sd_bus_message *m, void *userdata) {
+        HttpServerStatus *s = userdata;
+
+        if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Properties", "PropertiesChanged"))
+                on_properties(s, m);
+        else if (sd_bus_message_is_signal(m, NULL, "GraphChanged") || sd_bus_message_is_signal(m, NULL, "ResourcesChanged"))
+                ui_hub_tell(s->hub, "graph", "{}");
+}
+
+static void on_converged(bool converged, uint64_t reached, void *userdata) {
+        HttpServerStatus *s = userdata;
+
+        if (s->converged == converged)
+                return;
+        s->converged = converged;
+        tell_engine(s);
+}
+
+static void on_engine(bool there, void *userdata) {
+        HttpServerStatus *s = userdata;
+
+        s->engine_there = there;
+        tell_engine(s);
+        if (there && s->hub)
+                ui_hub_tell(s->hub, "graph", "{}");
+}
+
+/* ---- answers ---- */
+
+static void serve_events(HttpServerStatus *s, HttpRequest *q) {
+        StrBuf b = {};
+
+        strbuf_puts(&b, "retry: 1000\nevent: hello\ndata: {\"engine\":");
+        put_engine(&b, s);
+        strbuf_puts(&b, ",\"changes\":[");
+        for (size_t i = 0; i < s->n_changes; i++) {
+                strbuf_puts(&b, i > 0 ? "," : "");
+                strbuf_puts(&b, s->changes[(s->first_change + i) % CHANGES_MAX].json);
+        }
+        strbuf_puts(&b, "]}\n\n");
+        if (b.failed || !s->hub)
+                http_request_reply_status(q, 503);
+        else
+                ui_hub_stream(s->hub, q, b.data, b.size);
+        strbuf_done(&b);
+}
+
+static void put_page(StrBuf *b, const HttpServerStatus *s) {
+        _cleanup_free_ char *common = asset_reference("ui.css"), *style = asset_reference("status.css");
+        _cleanup_free_ char *script = asset_reference("status.js");
+        const char *hostname = s->child.resource.host->hostname;
+
+        strbuf_puts(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                       "<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>");
+        markup_html(b, hostname && *hostname ? hostname : "this host");
+        strbuf_printf(b, "</title>\n<link rel=\"stylesheet\" href=\"%s\">\n<link rel=\"stylesheet\" href=\"%s\">\n"
+                         "<script defer src=\"%s\"></script>\n", common ?: "", style ?: "", script ?: "");
+        strbuf_puts(b, "</head>\n<body class=\"status\">\n<header><h1>");
+        markup_html(b, hostname && *hostname ? hostname : "this host");
+        strbuf_puts(b, "</h1><p class=\"link\" role=\"status\"></p></header>\n"
+                       "<noscript><p>This page needs its script. <code>mgmtctl status</code> shows the same in a terminal.</p></noscript>\n"
+                       "<section id=\"problems\" aria-labelledby=\"problems-title\" hidden><h2 id=\"problems-title\">What is wrong</h2>"
+                       "<div></div></section>\n<search class=\"bar\"><input type=\"search\" id=\"filter\" aria-label=\"Filter resources\" "
+                       "placeholder=\"Filter, such as file or /etc\" autocomplete=\"off\"><div class=\"states\" role=\"group\" aria-label=\"States\"></div></search>\n"
+                       "<section aria-labelledby=\"graph-title\"><h2 id=\"graph-title\">Graph</h2><div id=\"graph\" tabindex=\"0\" role=\"group\" "
+                       "aria-labelledby=\"graph-title\"></div></section>\n"
+                       "<section id=\"one\" aria-live=\"polite\" hidden></section>\n"
+                       "<section aria-labelledby=\"changes-title\"><h2 id=\"changes-title\">What changed</h2><ol id=\"changes\"></ol></section>\n"
+                       "<section aria-labelledby=\"list-title\"><h2 id=\"list-title\">Resources</h2><div id=\"list\"></div></section>\n"
+                       "<footer>mgmt " MGMT_VERSION "</footer>\n</body>\n</html>\n");
+}
+
+static int put_headers(HttpReply *p) {
+        int r;
+
+        r = http_reply_header(p, "Content-Type", "text/html; charset=utf-8");
+        if (r >= 0)
+                r = http_reply_header(p, "Cache-Control", "no-store");
+        if (r >= 0)
+                r = http_reply_header(p, "X-Content-Type-Options", "nosniff");
+        if (r >= 0)
+                r = http_reply_header(p, "Referrer-Policy", "same-origin");
+        if (r >= 0)
+                r = http_reply_header(p, "Content-Security-Policy",
+                                      "default-src 'none'; base-uri 'none'; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; "
+                                      "img-src data:; script-src 'self'; style-src 'self'");
+        return r;
+}
+
+static void serve_page(HttpServerStatus *s, HttpRequest *q) {
+        _cleanup_(http_reply_freep) HttpReply *p = http_reply_new(200);
+        StrBuf b = {};
+        char *text;
+
+        put_page(&b, s);
+        text = strbuf_take(&b);
+        if (p && text && put_headers(p) >= 0 && http_reply_piece(p, TAKE_PTR(text), 0, 0) >= 0)
+                http_request_reply(q, TAKE_PTR(p));
+        free(text);
+}
+
+static void serve_front(HttpServerStatus *s, HttpRequest *q) {
+        _cleanup_(http_reply_freep) HttpReply *p = NULL;
+        _cleanup_free_ char *path = url_escape_path(path_of(s));
+
+        if (path && http_reply_new_status(&p, 301) >= 0 && http_reply_header(p, "Location", "%sindex.html", path) >= 0)
+                http_request_reply(q, TAKE_PTR(p));
+}
+
+static void serve_graph(HttpServerStatus *s, HttpRequest *q) {
+        status_answer_graph(s->questions, q);
+}
+
+static void serve_resource(HttpServerStatus *s, HttpRequest *q) {
+        const char *query = http_request_query(q);
+        const HttpFormField *kind, *name;
+        HttpForm form = {};
+
+        if (!query || http_form_parse_urlencoded(&form, query, strlen(query)) < 0) {
+                http_request_reply_status(q, 400);
+                return;
+        }
+        kind = http_form_get(&form, "kind");
+        name = http_form_get(&form, "name");
+        if (kind && name && *kind->value && *name->value)
+                status_answer_resource(s->questions, q, kind->value, name->value);
+        else
+                http_request_reply_status(q, 400);
+        http_form_done(&form);
+}
+
+/* A page of another site could have its own name stand for this machine, and read what is only for those who sit here: a browser tells
+ * the name that it was led by. */
+static bool is_local_name(const char *host) {
+        static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
+
+        for (size_t i = 0; host && i < ELEMENTSOF(names); i++) {
+                const char *rest = startswith(host, names[i]);
+                if (rest && (*rest == 0 || *rest == ':'))
+                        return true;
+        }
+        return host && startswith(host, "127.") && host[strspn(host, "0123456789.:")] == 0;
+}
+
+static const struct {
+        const char *name;
+        void (*serve)(HttpServerStatus *s, HttpRequest *q);
+} routes[] = {
+        { "", serve_front },
+        { "events", serve_events },
+        { "graph", serve_graph },
+        { "index.html", serve_page },
+        { "resource", serve_resource },
+};
+
+static bool status_accepts(HttpChild *c, const HttpRequest *q) {
+        return startswith(http_request_path(q), path_of((HttpServerStatus *) c));
+}
+
+static void status_serve(HttpChild *c, HttpRequest *q) {
+        HttpServerStatus *s = (HttpServerStatus *) c;
+        const char *rest = startswith(http_request_path(q), path_of(s));
+
+        if (!s->remote && (!http_request_is_local(q) || !is_local_name(http_request_header(q, "Host")))) {
+                http_request_reply_status(q, 403);
+                return;
+        }
+        for (size_t i = 0; rest && i < ELEMENTSOF(routes); i++)
+                if (streq(rest, routes[i].name)) {
+                        if (static_accept_method(q))
+                                routes[i].serve(s, q);
+                        return;
+                }
+        if (!rest || !asset_serve(rest, q))
+                http_request_reply_status(q, 404);
+}
+
+/* ---- life ---- */
+
+static int http_server_status_init(Resource *r) {
+        static const HttpChildOps ops = { .accepts = status_accepts, .serve = status_serve };
+
+        ((HttpServerStatus *) r)->child.ops = &ops;
+        return 0;
+}
+
+static int http_server_status_validate(const Resource *r, Diag *reterr) {
+        const char *path = path_of((const HttpServerStatus *) r);
+
+        if (path[0] != '/' || !endswith(path, "/"))
+                return resource_error(r, reterr, -EINVAL, "path must begin and end with a slash, got '%s'", path);
+        return 0;
+}
+
+static int http_server_status_prepare(Resource *r, Diag *reterr) {
+        if (!r->parent)
+                resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody serves this",
+                             ((const HttpServerStatus *) r)->server);
+        return 0;
+}
+
+static int http_server_status_watch(Resource *r, Diag *reterr) {
+        static const EngineFollowerOps ops = { .converged = on_converged, .engine = on_engine, .signal = on_signal };
+        HttpServerStatus *s = (HttpServerStatus *) r;
+        HttpManager *m = r->host->manager;
+        _cleanup_free_ char *name = NULL;
+        int k;
+
+        if (asprintf(&name, "%s[%s]", r->type->kind, r->name) < 0) {
+                name = NULL;
+                return -ENOMEM;
+        }
+        s->since_usec = now_usec();
+        s->known = s->known ?: map_new();
+        k = s->known ? ui_hub_take(&s->hub, m, name, s) : -ENOMEM;
+        if (k >= 0)
+                k = status_questions_new(&s->questions, m);
+        if (k >= 0)
+                k = engine_follow(&s->follower, m, &ops, s);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot follow the engine: %m");
+        resource_armed(r);
+        return 0;
+}
+
+static void http_server_status_unwatch(Resource *r) {
+        HttpServerStatus *s = (HttpServerStatus *) r;
+
+        while (s->asked)
+                asked_free(s->asked);
+        s->questions = status_questions_free(s->questions);
+        s->follower = engine_unfollow(s->follower);
+        if (s->hub)
+                ui_hub_release(s->hub, s);
+        s->hub = NULL;
+}
+
+static void http_server_status_done(Resource *r) {
+        HttpServerStatus *s = (HttpServerStatus *) r;
+
+        http_server_status_unwatch(r);
+        for (size_t i = 0; i < CHANGES_MAX; i++)
+                free(s->changes[i].json);
+        map_free_with(s->known, free);
+}
+
+static int http_server_status_check_apply(Resource *r, bool apply, Diag *reterr) {
+        return CHECK_OK;
+}
+
+const ResourceType http_server_status_type = {
+        .kind = "http:server:status",
+        .doc = "A page that shows this host and changes nothing: the graph of resources as it is now, what changed when and why, errors "
+               "and where they stand in the program. This machine only is answered, or everybody.",
+        .example = "http:server \"127.0.0.1:8080\" {}\n"
+                   "http:server:status \"/status/\" {}\n",
+        .size = sizeof(HttpServerStatus),
+        .fields = http_server_status_fields,
+        .parent_field = "server",
+        .init = http_server_status_init,
+        .done = http_server_status_done,
+        .validate = http_server_status_validate,
+        .prepare = http_server_status_prepare,
+        .watch = http_server_status_watch,
+        .unwatch = http_server_status_unwatch,
+        .check_apply = http_server_status_check_apply,
+};
