@@ -3,7 +3,9 @@
 /* A connection of its own, so that its signals wake nobody who does not care. Answers and signals of the engine arrive in the order in
  * which it sent them; so a signal that comes after the answer to a question speaks of what was later than the question. */
 
-#include <stdio.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
 
 #include "common/sd/bus-connection.h"
 #include "common/sd/log.h"
@@ -13,6 +15,7 @@
 #define ENGINE "org.mgmt.engine1"
 #define ENGINE_PATH "/org/mgmt/engine1"
 #define ENGINE_MANAGER "org.mgmt.engine1.Manager"
+#define LEFT_USEC UINT64_C(2000000)
 
 typedef struct Question {
         EngineLink *link;
@@ -25,7 +28,9 @@ struct EngineLink {
         HttpManager *manager;
         BusConnection *connection;
         sd_bus *bus;
-        bool there;
+        sd_event_source *left;          /* enabled while nobody follows */
+        bool there, converged;
+        bool sees_resources;            /* what followers with a signal() want to see is matched on this bus */
         uint64_t asked, answered;
         Question *questions;
         EngineFollower *followers;
@@ -39,6 +44,7 @@ struct EngineFollower {
 };
 
 static void tell_converged(EngineLink *l, bool converged, uint64_t reached) {
+        l->converged = converged;
         for (EngineFollower *f = l->followers; f; f = f->next)
                 f->ops->converged(converged, reached, f->userdata);
 }
@@ -94,7 +100,7 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
         EngineLink *l = userdata;
 
         for (EngineFollower *f = l->followers; f; f = f->next)
-                if (f->ops->signal)
+                if (f->ops->signal && sd_bus_message_rewind(m, true) >= 0)
                         f->ops->signal(m, f->userdata);
         return 0;
 }
@@ -167,8 +173,9 @@ static int setup(sd_bus *bus, void *userdata) {
 static int match_more(EngineLink *l) {
         int r;
 
-        if (!l->bus)
+        if (!l->bus || l->sees_resources)
                 return 0;
+        l->sees_resources = true;
         r = sd_bus_add_match_async(l->bus, NULL, "type='signal',sender='" ENGINE "',interface='" ENGINE_MANAGER "'", on_signal, NULL, l);
         if (r >= 0)
                 r = sd_bus_add_match_async(l->bus, NULL, "type='signal',sender='" ENGINE "',path_namespace='" ENGINE_PATH "/resource'",
@@ -190,6 +197,7 @@ static void on_connected(bool again, void *userdata) {
 static void on_lost(bool was_connected, void *userdata) {
         EngineLink *l = userdata;
 
+        l->sees_resources = false;
         while (l->questions)
                 question_free(l->questions);
         set_there(l, false);
@@ -199,7 +207,13 @@ static void link_free(EngineLink *l) {
         while (l->questions)
                 question_free(l->questions);
         bus_connection_free(l->connection);
+        sd_event_source_disable_unref(l->left);
         free(l);
+}
+
+static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
+        engine_follow_done(((EngineLink *) userdata)->manager);
+        return 0;
 }
 
 static int link_new(HttpManager *m) {
@@ -213,7 +227,9 @@ static int link_new(HttpManager *m) {
                 return -ENOMEM;
         l->manager = m;
         m->engine = l;
-        r = bus_connection_new(&l->connection, m->event, &spec, &l->bus, l);
+        r = sd_event_add_time(m->event, &l->left, CLOCK_MONOTONIC, UINT64_MAX, 10000, on_left, l);
+        if (r >= 0)
+                r = bus_connection_new(&l->connection, m->event, &spec, &l->bus, l);
         if (r < 0) {
                 m->engine = NULL;
                 link_free(l);
@@ -235,6 +251,7 @@ int engine_follow(EngineFollower **ret, HttpManager *m, const EngineFollowerOps 
         }
         *f = (EngineFollower) { .link = m->engine, .ops = ops, .userdata = userdata, .next = m->engine->followers };
         m->engine->followers = f;
+        (void) sd_event_source_set_enabled(m->engine->left, SD_EVENT_OFF);
         if (ops->signal && sd_bus_is_ready(m->engine->bus) > 0)
                 (void) match_more(m->engine);
         (void) engine_follow_ask(m);
@@ -254,10 +271,23 @@ EngineFollower *engine_unfollow(EngineFollower *f) {
         *at = f->next;
         free(f);
         if (!l->followers) {
-                l->manager->engine = NULL;
-                link_free(l);
+                (void) sd_event_source_set_time_relative(l->left, LEFT_USEC);
+                (void) sd_event_source_set_enabled(l->left, SD_EVENT_ONESHOT);
         }
         return NULL;
+}
+
+bool engine_follow_is_there(HttpManager *m) {
+        return m->engine && m->engine->there;
+}
+
+bool engine_follow_is_converged(HttpManager *m) {
+        return m->engine && m->engine->converged;
+}
+
+void engine_follow_done(HttpManager *m) {
+        if (m->engine)
+                link_free(TAKE_PTR(m->engine));
 }
 
 sd_bus *engine_follow_bus(HttpManager *m) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* Whether the engine has done all there is to do, as it says on the bus. Listened to only while somebody wants to know. */
+/* Whether the engine has done all there is to do, as it says on the bus. Listened to only while somebody wants to know, and for a
+ * moment longer: when a program changes something of a server, its resources are replaced. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +28,12 @@ EngineFollower *engine_unfollow(EngineFollower *f);
 
 /* Asks again; the number of the question. Everybody hears the answer. */
 uint64_t engine_follow_ask(HttpManager *m);
+
+/* What it said last: whether there is an engine, and whether it had done all. */
+bool engine_follow_is_there(HttpManager *m);
+bool engine_follow_is_converged(HttpManager *m);
+
+void engine_follow_done(HttpManager *m);
 
 /* The connection to call the engine over, if there is an engine; NULL: there is none. */
 sd_bus *engine_follow_bus(HttpManager *m);

@@ -8,10 +8,12 @@
 #include <systemd/sd-event.h>
 
 #include "daemons/http/address.h"
+#include "daemons/http/engine-follow.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/kept.h"
 #include "daemons/http/response.h"
 #include "daemons/http/ui-hub.h"
+#include "daemons/http/world-key.h"
 
 /* How long a port that was left waits for a new owner. The engine takes milliseconds, on a busy machine more. */
 #define LEFT_USEC UINT64_C(500000)
@@ -120,6 +122,8 @@ void http_manager_done(HttpManager *m) {
                 port_free(p);
         }
         ui_hubs_done(m);
+        engine_follow_done(m);
+        world_keys_done(m);
         http_responses_done(m);
         http_kept_done(m);
         m->paths = path_watcher_free(m->paths);

@@ -29,8 +29,8 @@ struct HttpManager {
         Map *responses;                 /* see response.h; NULL if there are none */
         UiHub *hubs;                    /* see ui-hub.h; a list */
         uint64_t last_seq;              /* of a value, see ui-hub.h */
-        EngineLink *engine;             /* see engine-follow.h; NULL while nobody follows it */
-        WorldLink *world;               /* see world-key.h; NULL while there are no keys */
+        EngineLink *engine;             /* see engine-follow.h; NULL: nobody follows it */
+        WorldLink *world;               /* see world-key.h; NULL: there are no keys */
         sd_bus *const *bus;             /* the daemon's connection of the moment, which may be NULL; NULL: none at all */
 
         /* the list of ports has changed; for the bus object. May be NULL. */

@@ -22,6 +22,7 @@
 #include "daemons/http/child.h"
 #include "daemons/http/engine-follow.h"
 #include "daemons/http/form.h"
+#include "daemons/http/host-name.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/markup.h"
 #include "daemons/http/static-file.h"
@@ -155,6 +156,7 @@ static int on_last_change(sd_bus_message *m, void *userdata, sd_bus_error *reter
 }
 
 static int ask_last_change(HttpServerStatus *s, const char *path, const char *kind, const char *name, uint64_t time_usec) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         sd_bus *bus = engine_follow_bus(s->child.resource.host->manager);
         Asked *a;
         int r;
@@ -167,8 +169,15 @@ static int ask_last_change(HttpServerStatus *s, const char *path, const char *ki
         *a = (Asked) { .status = s, .kind = strdup(kind), .name = strdup(name), .time_usec = time_usec, .next = s->asked };
         s->asked = a;
         s->n_asked++;
-        r = a->kind && a->name ? sd_bus_call_method_async(bus, &a->slot, ENGINE, path, "org.freedesktop.DBus.Properties", "Get",
-                                                          on_last_change, a, "ss", RESOURCE, "LastChange") : -ENOMEM;
+        r = a->kind && a->name ? 0 : -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_new_method_call(bus, &call, ENGINE, path, "org.freedesktop.DBus.Properties", "Get");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, false);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", RESOURCE, "LastChange");
+        if (r >= 0)
+                r = sd_bus_call_async(bus, &a->slot, call, on_last_change, a, PATIENCE_USEC);
         if (r < 0)
                 asked_free(a);
         return r;
@@ -388,19 +397,6 @@ static void serve_resource(HttpServerStatus *s, HttpRequest *q) {
         http_form_done(&form);
 }
 
-/* A page of another site could have its own name stand for this machine, and read what is only for those who sit here: a browser tells
- * the name that it was led by. */
-static bool is_local_name(const char *host) {
-        static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
-
-        for (size_t i = 0; host && i < ELEMENTSOF(names); i++) {
-                const char *rest = startswith(host, names[i]);
-                if (rest && (*rest == 0 || *rest == ':'))
-                        return true;
-        }
-        return host && startswith(host, "127.") && host[strspn(host, "0123456789.:")] == 0;
-}
-
 static const struct {
         const char *name;
         void (*serve)(HttpServerStatus *s, HttpRequest *q);
@@ -420,7 +416,7 @@ static void status_serve(HttpChild *c, HttpRequest *q) {
         HttpServerStatus *s = (HttpServerStatus *) c;
         const char *rest = startswith(http_request_path(q), path_of(s));
 
-        if (!s->remote && (!http_request_is_local(q) || !is_local_name(http_request_header(q, "Host")))) {
+        if (!s->remote && (!http_request_is_local(q) || !host_is_local(http_request_header(q, "Host")))) {
                 http_request_reply_status(q, 403);
                 return;
         }
@@ -478,6 +474,8 @@ static int http_server_status_watch(Resource *r, Diag *reterr) {
                 k = engine_follow(&s->follower, m, &ops, s);
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot follow the engine: %m");
+        s->engine_there = engine_follow_is_there(m);
+        s->converged = engine_follow_is_converged(m);
         resource_armed(r);
         return 0;
 }

@@ -303,6 +303,16 @@ static int declare(UiInput *i) {
         return ui_memory_declare(&i->memory, i->value, clock_usec(CLOCK_REALTIME));
 }
 
+/* One that got through some time ago has nothing more to do. */
+static UiStage initial_stage(UiInput *i) {
+        if (!ui_memory_is_applied(&i->memory))
+                return UI_ACCEPTED;
+        if (!ui_memory_is_recent(&i->memory, clock_usec(CLOCK_REALTIME)))
+                return UI_CONVERGED;
+        i->changed_usec = clock_usec(CLOCK_MONOTONIC);
+        return UI_APPLIED;
+}
+
 static int http_server_ui_input_prepare(Resource *r, Diag *reterr) {
         UiInput *i = (UiInput *) r;
         int k;
@@ -320,6 +330,7 @@ static int http_server_ui_input_prepare(Resource *r, Diag *reterr) {
         save(i);
         show_value(i);
         i->field.seq = ui_hub_next_seq(r->host->manager);
+        i->field.stage = initial_stage(i);
         return 0;
 }
 

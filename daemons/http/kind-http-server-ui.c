@@ -18,6 +18,7 @@
 #include "daemons/http/child.h"
 #include "daemons/http/engine-follow.h"
 #include "daemons/http/form.h"
+#include "daemons/http/host-name.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/markup.h"
 #include "daemons/http/static-file.h"
@@ -31,6 +32,7 @@
 typedef struct HttpServerUi {
         HttpChild child;
         char *server, *path;
+        char **hosts;
         Value data;
 
         const UiField **fields;         /* of the inputs, as they are shown */
@@ -43,6 +45,9 @@ typedef struct HttpServerUi {
 static const FieldSpec http_server_ui_fields[] = {
         FIELD(HttpServerUi, server, FIELD_STR, 0, "Name of the http:server that serves it; empty: the one there is."),
         FIELD(HttpServerUi, path, FIELD_STR, FIELD_IS_NAME, "Path of the page, such as /ui/; it begins and ends with a slash."),
+        FIELD(HttpServerUi, hosts, FIELD_STRV, 0,
+              "Names under which clients on this machine may know it, besides localhost and its addresses: that of a proxy which passes "
+              "the name on, say. It keeps pages of other sites out that pretend to be this one."),
         FIELD(HttpServerUi, data, FIELD_VALUE, FIELD_OPTIONAL,
               "The title of the page, and HTML for its head, which is put there as it is. Styles may stand in it, scripts may not.",
               .mcl_type = "struct{title str; head str}"),
@@ -425,8 +430,12 @@ static bool ui_accepts(HttpChild *c, const HttpRequest *q) {
 
 static void ui_serve(HttpChild *c, HttpRequest *q) {
         HttpServerUi *u = (HttpServerUi *) c;
-        const char *rest = startswith(http_request_path(q), path_of(u)), *below;
+        const char *rest = startswith(http_request_path(q), path_of(u)), *host = http_request_header(q, "Host"), *below;
 
+        if (http_request_is_local(q) && !host_is_local(host) && !host_is_one_of(host, u->hosts)) {
+                reply_error(q, 403, "this page has another name, see the field hosts of http:server:ui");
+                return;
+        }
         for (size_t i = 0; rest && i < ELEMENTSOF(routes); i++) {
                 below = startswith(rest, routes[i].name);
                 if (!below || (*below && !endswith(routes[i].name, "/")))
@@ -497,6 +506,8 @@ static int http_server_ui_watch(Resource *r, Diag *reterr) {
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot make room for pages: %m");
         k = engine_follow(&u->follower, m, &ops, u);
+        u->engine_there = engine_follow_is_there(m);
+        u->converged = engine_follow_is_converged(m);
         if (k < 0)
                 resource_log(r, LOG_WARNING, "pages will not show whether all is done: %s", strerrordesc_np(-k));
         if (is_watched(u)) {

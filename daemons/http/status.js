@@ -372,15 +372,21 @@
                 $(".link").textContent = text;
         };
 
+        /* A page that nobody looks at does not listen: a browser has few connections to a server, and other pages want some. */
+        let events = null;
         const listen = () => {
-                const events = new EventSource("events");
+                if (events || document.hidden)
+                        return;
+                events = new EventSource("events");
                 const on = (event, f) => events.addEventListener(event, (e) => f(JSON.parse(e.data)));
 
                 events.addEventListener("error", () => {
                         isOpen = false;
                         showLink();
-                        if (events.readyState === EventSource.CLOSED)
+                        if (events?.readyState === EventSource.CLOSED) {
+                                events = null;
                                 setTimeout(listen, 1000);
+                        }
                 });
                 on("hello", (all) => {
                         isOpen = true;
@@ -399,6 +405,15 @@
                 on("change", addChange);
         };
 
+        document.addEventListener("visibilitychange", () => {
+                if (document.hidden) {
+                        events?.close();
+                        events = null;
+                        isOpen = false;
+                        showLink();
+                } else
+                        listen();
+        });
         $("#filter").addEventListener("input", render);
         showLink();
         listen();

@@ -184,6 +184,10 @@ int ui_memory_apply(UiMemory *m, const char *value) {
         return 0;
 }
 
+bool ui_memory_is_recent(const UiMemory *m, uint64_t now_usec) {
+        return m->n_recent > 0 && m->recent[m->n_recent - 1].usec + UI_ECHO_USEC >= now_usec;
+}
+
 bool ui_memory_is_applied(const UiMemory *m) {
         return streq_ptr(m->value, m->applied);
 }

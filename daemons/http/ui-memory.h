@@ -36,3 +36,4 @@ int ui_memory_accept(UiMemory *m, const char *value, uint64_t now_usec);        
 int ui_memory_declare(UiMemory *m, const char *value, uint64_t now_usec);
 int ui_memory_apply(UiMemory *m, const char *value);    /* it got through; NULL: that there is none */
 bool ui_memory_is_applied(const UiMemory *m);
+bool ui_memory_is_recent(const UiMemory *m, uint64_t now_usec);         /* somebody has chosen it a moment ago */

@@ -119,12 +119,25 @@ static void put_checkbox(StrBuf *b, const UiField *f) {
         strbuf_printf(b, " value=\"true\"%s>", streq(shown_value(f), "true") ? " checked" : "");
 }
 
+/* What the program, or another one, has put there may be none. */
+static bool has_option(const UiField *f, const char *value) {
+        for (size_t i = 0; f->type.options[i]; i++)
+                if (streq(f->type.options[i], value))
+                        return true;
+        return false;
+}
+
 static void put_select(StrBuf *b, const UiField *f) {
         strbuf_puts(b, "<select");
         put_common(b, f);
         strbuf_putc(b, '>');
         if (!f->value)
                 strbuf_puts(b, "<option value=\"\" disabled selected hidden>choose…</option>");
+        else if (!has_option(f, f->value)) {
+                strbuf_puts(b, "<option value=\"\" disabled selected hidden>");
+                markup_html(b, f->value);
+                strbuf_puts(b, "</option>");
+        }
         for (size_t i = 0; f->type.options[i]; i++) {
                 strbuf_puts(b, "<option");
                 put_attribute(b, "value", f->type.options[i]);

@@ -324,7 +324,10 @@
                         form.classList.toggle("dirty", read(form) !== of(form).confirmed);
                         if (form.dataset.stage === "refused")
                                 objection(form, null);
-                        stage(form, form.dataset.stage, form.classList.contains("dirty") ? "not sent yet" : undefined);
+                        if (form.classList.contains("dirty"))
+                                stage(form, form.dataset.stage, "not sent yet");
+                        else
+                                settle(form);
                 } else
                         submit(form);
         });
@@ -342,17 +345,22 @@
                         submit(form);
         });
 
-        const hold = (held) => (event) => {
-                const form = event.target.closest?.("form.field");
-                if (!form || event.target.type !== "range")
+        /* The hand may be anywhere when it lets go. */
+        let held = null;
+        main.addEventListener("pointerdown", (event) => {
+                if (event.target.type !== "range")
                         return;
-                of(form).held = held;
-                if (!held)
-                        settle(form);
-        };
-        main.addEventListener("pointerdown", hold(true));
-        for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
-                main.addEventListener(end, hold(false));
+                held = event.target.closest("form");
+                of(held).held = true;
+        });
+        for (const end of ["pointerup", "pointercancel"])
+                window.addEventListener(end, () => {
+                        if (!held)
+                                return;
+                        of(held).held = false;
+                        settle(held);
+                        held = null;
+                });
 
         main.addEventListener("keydown", (event) => {
                 const form = event.target.closest("form");
@@ -368,18 +376,26 @@
         document.documentElement.classList.add("script");
         forms().forEach(prepare);
 
+        /* A page that nobody looks at does not listen: a browser has few connections to a server, and other pages want some. */
+        let events = null;
         const listen = () => {
-                const events = new EventSource("events");
+                if (events || document.hidden)
+                        return;
+                events = new EventSource("events");
                 const on = (name, f) => events.addEventListener(name, (event) => f(JSON.parse(event.data)));
 
                 events.addEventListener("error", () => {
                         isOpen = false;
                         showLink();
-                        if (events.readyState === EventSource.CLOSED)
+                        if (events?.readyState === EventSource.CLOSED) {
+                                events = null;
                                 setTimeout(listen, 1000);
+                        }
                 });
                 on("hello", (all) => {
                         isOpen = true;
+                        for (const form of forms())
+                                of(form).sent = 0;      /* numbers begin anew, should the server's clock have been put back */
                         engine = all.engine;
                         showLink();
                         if (all.shape !== main.dataset.shape)
@@ -394,6 +410,15 @@
                         showLink();
                 });
         };
+        document.addEventListener("visibilitychange", () => {
+                if (document.hidden) {
+                        events?.close();
+                        events = null;
+                        isOpen = false;
+                        showLink();
+                } else
+                        listen();
+        });
         showLink();
         listen();
 })();

@@ -2,15 +2,22 @@
 
 /* Reading is calling a function, as programs do (common/ipc/source-server.h); writing is a message of its own. */
 
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
 #include "common/ipc/channel.h"
 #include "common/paths.h"
 #include "common/sd/log.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/world-key.h"
 
+#define LEFT_USEC UINT64_C(2000000)     /* when a program changes something of a server, its keys are closed and opened again */
+
 struct WorldLink {
         HttpManager *manager;
         Channel *channel;
+        sd_event_source *left;          /* enabled while there are no keys */
         uint64_t last_number;
         WorldKey *keys;
 };
@@ -161,10 +168,20 @@ static WorldLink *link_free(WorldLink *l) {
         if (!l)
                 return NULL;
         channel_free(l->channel);
+        sd_event_source_disable_unref(l->left);
         free(l);
         return NULL;
 }
 DEFINE_CLEANUP(WorldLink *, link_free)
+
+void world_keys_done(HttpManager *m) {
+        m->world = link_free(m->world);
+}
+
+static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
+        world_keys_done(((WorldLink *) userdata)->manager);
+        return 0;
+}
 
 static int link_get(HttpManager *m, WorldLink **ret) {
         static const ChannelOps ops = {
@@ -180,11 +197,14 @@ static int link_get(HttpManager *m, WorldLink **ret) {
                 if (!l || !socket)
                         return -ENOMEM;
                 l->manager = m;
-                r = channel_connect(&l->channel, m->event, socket, &ops, l);
+                r = sd_event_add_time(m->event, &l->left, CLOCK_MONOTONIC, UINT64_MAX, 10000, on_left, l);
+                if (r >= 0)
+                        r = channel_connect(&l->channel, m->event, socket, &ops, l);
                 if (r < 0)
                         return r;
                 m->world = TAKE_PTR(l);
         }
+        (void) sd_event_source_set_enabled(m->world->left, SD_EVENT_OFF);
         *ret = m->world;
         return 0;
 }
@@ -236,8 +256,8 @@ WorldKey *world_key_close(WorldKey *k) {
                 k->next->previous = k->previous;
         (void) channel_send(l->channel, 0, &(Message) { .type = MESSAGE_SOURCE_CLOSE, .source_close.id = k->id });
         if (!l->keys) {
-                l->manager->world = NULL;
-                link_free(l);
+                (void) sd_event_source_set_time_relative(l->left, LEFT_USEC);
+                (void) sd_event_source_set_enabled(l->left, SD_EVENT_ONESHOT);
         }
         key_free(k);
         return NULL;

@@ -2,7 +2,8 @@
 #pragma once
 
 /* Keys that mgmt-world keeps, seen from here: what is under one, as often as that changes, and writing it. There is a connection to
- * mgmt-world only while there are keys; when it is lost everything is asked again, and what was not acknowledged is written again. */
+ * mgmt-world only while there are keys, and a moment longer; when it is lost everything is asked again, and what was not acknowledged
+ * is written again. */
 
 #include <stdbool.h>
 
@@ -27,4 +28,6 @@ DEFINE_CLEANUP(WorldKey *, world_key_close)
 
 /* Takes the place of a write that is under way, of which nothing is said any more. It is acknowledged when it is on the disk. */
 int world_key_write(WorldKey *k, const char *value);
+void world_keys_done(HttpManager *m);
+
 void world_key_forget_write(WorldKey *k);       /* it may take place or not; nothing is said of it */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/io.h"
+#include "daemons/http/host-name.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/kinds.h"
 #include "daemons/http/ui-memory.h"
@@ -85,11 +86,11 @@ static void teardown(Fixture *f) {
 }
 
 static Answer get(Fixture *f, const char *path) {
-        return ask(&f->host, test_address(), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+        return ask(&f->host, test_address(), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
 }
 
 static Answer post(Fixture *f, const char *headers, const char *body) {
-        return ask(&f->host, test_address(), "POST /ui/save/ HTTP/1.1\r\nHost: a\r\n%sContent-Type: application/x-www-form-urlencoded\r\n"
+        return ask(&f->host, test_address(), "POST /ui/save/ HTTP/1.1\r\nHost: localhost\r\n%sContent-Type: application/x-www-form-urlencoded\r\n"
                    "Content-Length: %zu\r\n\r\n%s", headers, strlen(body), body);
 }
 
@@ -183,7 +184,10 @@ TEST(what_is_posted_is_checked) {
         check_post(&f, "id=n&value=%3Cscript%3E", 400, "{\"error\":\"must be a number such as 12 or 0.5\"}");
         CHECK_INT(testhost_check(&f.host, f.server, true), CHECK_OK);
         check_sent(&f, "2");
-        Answer a = post(&f, "Origin: http://evil.example\r\n", "id=n&value=3");
+        Answer a = ask(&f.host, test_address(), "GET /ui/index.html HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+        CHECK_INT(a.status, 403);
+        answer_done(&a);
+        a = post(&f, "Origin: http://evil.example\r\n", "id=n&value=3");
         CHECK_INT(a.status, 403);
         answer_done(&a);
         a = post(&f, "Sec-Fetch-Site: cross-site\r\n", "id=n&value=3");
@@ -287,7 +291,7 @@ static void wait_text(Fixture *f, Client *c, const char *text) {
 
 /* A page stays connected while the program changes around it. */
 TEST(pages_follow) {
-        static const char request[] = "GET /ui/events HTTP/1.1\r\nHost: a\r\n\r\n";
+        static const char request[] = "GET /ui/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
         Fixture f;
         Client c[2];
 
@@ -330,7 +334,7 @@ TEST(pages_follow) {
 }
 
 TEST(who_watches_hears_the_next_value) {
-        static const char request[] = "GET /ui/watch/n HTTP/1.1\r\nHost: a\r\n\r\n";
+        static const char request[] = "GET /ui/watch/n HTTP/1.1\r\nHost: localhost\r\n\r\n";
         Fixture f;
         Client c;
 
@@ -392,6 +396,30 @@ TEST(an_id_is_of_one_input) {
         CHECK_INT(testhost_watch(&f.host, f.server), -EEXIST);
         CHECK_STR(f.host.diag.message, "id 'x' is that of another input as well, 'a'");
         teardown(&f);
+}
+
+TEST(names_of_this_machine) {
+        static const struct { const char *host; bool local; } cases[] = {
+                { "localhost", true },
+                { "LocalHost:8080", true },
+                { "127.0.0.1", true },
+                { "127.3.2.1:80", true },
+                { "[::1]:80", true },
+                { "localhost.evil.example", false },
+                { "127.0.0.1.evil.example", false },
+                { "127.evil", false },
+                { "evil.example:80", false },
+                { "", false },
+                { NULL, false },
+        };
+        char *const names[] = { (char *) "ui.example.org", NULL };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                if (host_is_local(cases[i].host) != cases[i].local)
+                        TEST_FAIL("%s", cases[i].host ? cases[i].host : "no name");
+        CHECK(host_is_one_of("UI.example.org:443", names));
+        CHECK(!host_is_one_of("ui.example.org.evil", names));
+        CHECK(!host_is_one_of("ui.example.org", NULL));
 }
 
 /* ---- memory ---- */
