@@ -243,7 +243,7 @@
                 if (old.classList.contains("dirty")) {
                         form.classList.add("dirty");
                         write(form, read(old));
-                        stage(form, form.dataset.stage, "not sent yet");
+                        stage(form, "typing", "not sent yet");
                 }
                 if (focused)
                         of(form).refocus = { selection: typeof c.selectionStart === "number" ? [c.selectionStart, c.selectionEnd] : null };
@@ -325,7 +325,7 @@
                         if (form.dataset.stage === "refused")
                                 objection(form, null);
                         if (form.classList.contains("dirty"))
-                                stage(form, form.dataset.stage, "not sent yet");
+                                stage(form, "typing", "not sent yet");
                         else
                                 settle(form);
                 } else

@@ -13,6 +13,7 @@ import urllib.parse
 sys.dont_write_bytecode = True
 from browser import Window
 from harness import Run, check, check_equal, kill, main, read, wait_until, write
+from sse import Events
 
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
@@ -76,29 +77,6 @@ def started(s, text=PROGRAM):
     return run
 
 
-class Events:
-    """The stream of events, as it comes."""
-
-    def __init__(self):
-        self.connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
-        self.connection.request("GET", "/status/events")
-        self.answer = self.connection.getresponse()
-        check_equal(self.answer.status, 200, "status of the events")
-        self.seen = []
-
-    def wait(self, kind, condition=lambda data: True):
-        event = None
-        while True:
-            line = self.answer.readline().decode().rstrip("\n")
-            if line.startswith("event: "):
-                event = line[7:]
-            elif line.startswith("data: "):
-                self.seen.append((event, line[6:]))
-                data = json.loads(line[6:])
-                if event == kind and condition(data):
-                    return data
-
-
 def answers(s):
     """The graph, a resource with its line, and the events of a repair, as JSON; only for this machine."""
     with started(s) as run:
@@ -119,7 +97,7 @@ def answers(s):
         connection.request("POST", "/status/graph", "x")
         check_equal(connection.getresponse().status, 405, "status of a POST")
 
-        events = Events()
+        events = Events(PORT, "/status/events")
         hello = events.wait("hello")
         check_equal(hello["engine"]["there"], True, "whether there is an engine")
         write(s.at("motd"), "drift")
