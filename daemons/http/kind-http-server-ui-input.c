@@ -29,7 +29,7 @@ static const FieldSpec http_server_ui_input_fields[] = {
         FIELD(UiInput, type, FIELD_STR, 0,
               "What can be set: text://, textarea://, email://, url://, tel://, number://, range://, checkbox://, select://, radio://, "
               "color://, date://, time://, datetime-local://, month:// or week://, and what limits it, such as "
-              "range://?min=0&max=10&step=2&ticks=2 or text://?maxlength=20&placeholder=name&required=true.",
+              "range://?min=0&max=10&step=2&ticks=2 or text://?maxlength=20&placeholder=name&required=true. output:// is only shown.",
               .initial = "\"text://\""),
         FIELD(UiInput, sort, FIELD_STR, 0, "Inputs are shown in the order of this text, then of id."),
         FIELD(UiInput, label, FIELD_STR, 0, "What people see as its name; empty: id."),

@@ -3,10 +3,11 @@
 /* The file is small, written at each change and not flushed: it survives the daemon, not a power cut. */
 
 #include <fcntl.h>
-#include <json-c/json.h>
+#include <inttypes.h>
 
 #include "common/io.h"
 #include "common/macro.h"
+#include "common/strbuf.h"
 #include "daemons/http/ui-memory.h"
 #include "daemons/http/ui-type.h"
 
@@ -27,42 +28,63 @@ void ui_memory_done(UiMemory *m) {
         *m = (UiMemory) {};
 }
 
-/* ---- the file ---- */
+/* ---- the file: a line for each text, a word that says which, and the text with escapes ---- */
 
-static int take_text(struct json_object *j, const char *name, char **ret) {
-        struct json_object *text = json_object_object_get(j, name);
+static const char *const words[] = { "declared", "value", "applied" };
 
-        if (!json_object_is_type(text, json_type_string))
-                return 0;
-        *ret = strdup(json_object_get_string(text));
-        return *ret ? 0 : -ENOMEM;
+static char **text_of(UiMemory *m, size_t i) {
+        char **const texts[] = { &m->declared, &m->value, &m->applied };
+
+        return texts[i];
 }
 
-static int take_recent(struct json_object *j, UiMemory *m) {
-        struct json_object *list = json_object_object_get(j, "recent");
-        size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+/* *ret NULL: it is none. */
+static int take_text(const char *s, char **ret) {
+        size_t size = strcspn(s, "\n");
+        char *text = malloc(size + 1);
 
-        for (size_t i = 0; i < MIN(n, (size_t) UI_RECENT_MAX); i++) {
-                struct json_object *item = json_object_array_get_idx(list, i);
-                char *value = NULL;
-                int r;
+        *ret = NULL;
+        if (!text)
+                return -ENOMEM;
+        if (ui_query_decode(s, size, text, size + 1))
+                *ret = text;
+        else
+                free(text);
+        return 0;
+}
 
-                if (!json_object_is_type(item, json_type_object))
-                        continue;
-                r = take_text(item, "value", &value);
-                if (r < 0)
-                        return r;
-                if (!value)
-                        continue;
-                m->recent[m->n_recent].value = value;
-                m->recent[m->n_recent++].usec = json_object_get_uint64(json_object_object_get(item, "usec"));
+static int take_recent(UiMemory *m, const char *s) {
+        uint64_t usec;
+        char *end, *value;
+        int r;
+
+        errno = 0;
+        usec = strtoull(s, &end, 10);
+        if (errno != 0 || end == s || *end != ' ' || m->n_recent == UI_RECENT_MAX)
+                return 0;
+        r = take_text(end + 1, &value);
+        if (r < 0 || !value)
+                return r;
+        m->recent[m->n_recent].value = value;
+        m->recent[m->n_recent++].usec = usec;
+        return 0;
+}
+
+static int take_line(UiMemory *m, const char *line) {
+        const char *rest = startswith(line, "recent ");
+
+        if (rest)
+                return take_recent(m, rest);
+        for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+                rest = startswith(line, words[i]);
+                if (rest && *rest == ' ' && !*text_of(m, i))
+                        return take_text(rest + 1, text_of(m, i));
         }
         return 0;
 }
 
 int ui_memory_load(UiMemory *ret, const char *path) {
         _cleanup_free_ char *text = NULL;
-        struct json_object *j;
         size_t size;
         int r;
 
@@ -70,49 +92,40 @@ int ui_memory_load(UiMemory *ret, const char *path) {
         r = read_file_at(AT_FDCWD, path, FILE_MAX, &text, &size);
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
-        j = json_tokener_parse(text);
-        if (!json_object_is_type(j, json_type_object)) {
-                json_object_put(j);
-                return 0;
+        for (const char *line = text; line && r >= 0; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                r = take_line(ret, line);
         }
-        r = take_text(j, "declared", &ret->declared);
-        if (r >= 0)
-                r = take_text(j, "value", &ret->value);
-        if (r >= 0)
-                r = take_text(j, "applied", &ret->applied);
-        if (r >= 0)
-                r = take_recent(j, ret);
-        json_object_put(j);
         if (r < 0)
                 ui_memory_done(ret);
         return r;
 }
 
-static void put_text(struct json_object *j, const char *name, const char *text) {
-        if (text)
-                json_object_object_add(j, name, json_object_new_string(text));
+static void put_text(StrBuf *b, const char *s) {
+        for (; *s; s++)
+                if ((*s >= '0' && *s <= '9') || (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z') || strchr(" -./:_", *s))
+                        strbuf_putc(b, *s);
+                else
+                        strbuf_printf(b, "%%%02x", (unsigned char) *s);
+        strbuf_putc(b, '\n');
 }
 
 int ui_memory_save(const UiMemory *m, const char *path) {
-        struct json_object *j = json_object_new_object(), *list = json_object_new_array();
-        const char *text;
-        int r;
+        _cleanup_(strbuf_done) StrBuf b = {};
 
-        put_text(j, "declared", m->declared);
-        put_text(j, "value", m->value);
-        put_text(j, "applied", m->applied);
-        for (size_t i = 0; i < m->n_recent; i++) {
-                struct json_object *item = json_object_new_object();
+        for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+                const char *text = *text_of((UiMemory *) m, i);
 
-                put_text(item, "value", m->recent[i].value);
-                json_object_object_add(item, "usec", json_object_new_uint64(m->recent[i].usec));
-                json_object_array_add(list, item);
+                if (!text)
+                        continue;
+                strbuf_printf(&b, "%s ", words[i]);
+                put_text(&b, text);
         }
-        json_object_object_add(j, "recent", list);
-        text = json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN);
-        r = text ? write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0600, false) : -ENOMEM;
-        json_object_put(j);
-        return r;
+        for (size_t i = 0; i < m->n_recent; i++) {
+                strbuf_printf(&b, "recent %" PRIu64 " ", m->recent[i].usec);
+                put_text(&b, m->recent[i].value);
+        }
+        return b.failed ? -ENOMEM : write_file_atomic_at(AT_FDCWD, path, b.data ?: "", b.size, 0600, false);
 }
 
 /* ---- what happens ---- */

@@ -219,6 +219,8 @@ static void put_control(StrBuf *b, const UiField *f) {
                 { "textarea", put_textarea },
         };
 
+        if (ui_type_is_output(&f->type))
+                return;
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
                 if (streq(table[i].type, ui_type_name(&f->type))) {
                         table[i].put(b, f);
@@ -263,7 +265,12 @@ const char *ui_stage_name(UiStage s) {
 /* The value that is in force, large, for those who do not touch the control. */
 static void put_now(StrBuf *b, const UiField *f) {
         strbuf_puts(b, "<output class=\"now\"");
-        put_id(b, "for", "c", f);
+        if (ui_type_is_output(&f->type))
+                put_id(b, "aria-labelledby", "l", f);
+        else {
+                put_id(b, "for", "c", f);
+                strbuf_puts(b, " aria-live=\"off\"");         /* the control says it already */
+        }
         strbuf_puts(b, "><b>");
         markup_html(b, f->value ?: "–");
         strbuf_puts(b, "</b>");
@@ -291,15 +298,15 @@ static void put_state(StrBuf *b, const UiField *f) {
 }
 
 static void put_label(StrBuf *b, const UiField *f) {
-        bool radio = streq(ui_type_name(&f->type), "radio");
+        bool one = !streq(ui_type_name(&f->type), "radio") && !ui_type_is_output(&f->type);      /* there is one control */
 
-        strbuf_puts(b, radio ? "<span class=\"label\"" : "<label class=\"label\"");
+        strbuf_puts(b, one ? "<label class=\"label\"" : "<span class=\"label\"");
         put_id(b, "id", "l", f);
-        if (!radio)
+        if (one)
                 put_id(b, "for", "c", f);
         strbuf_putc(b, '>');
         markup_html(b, label_of(f));
-        strbuf_puts(b, radio ? "</span>" : "</label>");
+        strbuf_puts(b, one ? "</label>" : "</span>");
 }
 
 static void put_field(StrBuf *b, const UiField *f) {
@@ -314,9 +321,12 @@ static void put_field(StrBuf *b, const UiField *f) {
         strbuf_puts(b, "><div class=\"top\">");
         put_label(b, f);
         put_now(b, f);
-        strbuf_puts(b, "</div><div class=\"control\">");
-        put_control(b, f);
         strbuf_puts(b, "</div>");
+        if (!ui_type_is_output(&f->type)) {
+                strbuf_puts(b, "<div class=\"control\">");
+                put_control(b, f);
+                strbuf_puts(b, "</div>");
+        }
         if (*f->help) {
                 strbuf_puts(b, "<p class=\"help\"");
                 put_id(b, "id", "h", f);
@@ -324,7 +334,8 @@ static void put_field(StrBuf *b, const UiField *f) {
                 markup_html(b, f->help);
                 strbuf_puts(b, "</p>");
         }
-        put_state(b, f);
+        if (!ui_type_is_output(&f->type))
+                put_state(b, f);
         strbuf_puts(b, "</form>\n");
 }
 

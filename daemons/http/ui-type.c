@@ -31,6 +31,7 @@ struct UiTypeSpec {
         bool lines;                     /* a value may have several */
         bool always;                    /* there is always a value: "" is none */
         bool chooses;                   /* one of the options; others may have some as proposals */
+        bool shows;                     /* people see it and cannot set it */
 };
 
 static int refuse(Diag *reterr, const char *what) {
@@ -138,6 +139,7 @@ static const UiTypeSpec specs[] = {
         { "email", "email", LENGTHS, .check = check_email },
         { "month", "month", LIMITS | BIT(UI_REQUIRED), ui_measure_month, "a month such as 2024-02", .step = "1" },
         { "number", "number", LIMITS | BIT(UI_PLACEHOLDER) | BIT(UI_REQUIRED), ui_measure_decimal, "a number such as 12 or 0.5", .step = "1" },
+        { "output", NULL, 0, .shows = true },
         { "radio", NULL, 0, .check = check_option, .always = true, .chooses = true },
         { "range", "range", LIMITS | BIT(UI_TICKS), ui_measure_decimal, "a number such as 12 or 0.5", "0", "100", "1", .always = true },
         { "select", NULL, 0, .check = check_option, .always = true, .chooses = true },
@@ -443,6 +445,8 @@ int ui_type_accept(const UiType *t, const char *data, size_t size, char **ret, D
         _cleanup_free_ char *value = NULL;
         int r;
 
+        if (t->spec->shows)
+                return refuse(reterr, "is only shown");
         if (size > UI_VALUE_MAX)
                 return diag_set(reterr, (Pos) {}, -EINVAL, "must have at most %d bytes", UI_VALUE_MAX);
         if (memchr(data, 0, size))
@@ -470,6 +474,10 @@ const char *ui_type_initial(const UiType *t) {
 
 const char *ui_type_name(const UiType *t) {
         return t->spec->scheme;
+}
+
+bool ui_type_is_output(const UiType *t) {
+        return t->spec->shows;
 }
 
 const char *ui_type_html(const UiType *t) {

@@ -60,6 +60,7 @@ const char *ui_type_initial(const UiType *t);
 bool ui_query_decode(const char *s, size_t size, char *ret, size_t room);
 
 const char *ui_type_name(const UiType *t);              /* "range" */
+bool ui_type_is_output(const UiType *t);                /* it is shown, and no value is accepted */
 const char *ui_type_html(const UiType *t);              /* of <input type=…>; NULL: it is another element */
 char *ui_type_param(const UiType *t, UiParam p);        /* decoded; NULL if not given, or out of memory. Owned by the caller */
 const char *ui_param_name(UiParam p);

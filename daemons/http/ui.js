@@ -27,6 +27,8 @@
 
         const read = (form) => {
                 const c = control(form);
+                if (!c)
+                        return form.querySelector(".now b").textContent;
                 if (c.type === "checkbox")
                         return String(c.checked);
                 if (c.type === "radio")
@@ -36,6 +38,8 @@
 
         const write = (form, value) => {
                 const c = control(form);
+                if (!c)
+                        return;
                 if (c.type === "checkbox")
                         c.checked = value === "true";
                 else if (c.type === "radio")
@@ -47,7 +51,7 @@
 
         const fill = (form) => {
                 const c = control(form);
-                if (c.type === "range")
+                if (c?.type === "range")
                         c.style.setProperty("--part", (c.value - c.min) / (c.max - c.min || 1));
         };
 
@@ -57,15 +61,18 @@
         };
 
         const stage = (form, name, text) => {
+                const state = form.querySelector(".state");
                 form.dataset.stage = name;
-                form.querySelector(".state").textContent = text ?? name;
+                if (state)
+                        state.textContent = text ?? name;
         };
 
         const label = (form) => form.querySelector(".label").textContent;
 
         /* To those who do not see the page: what somebody else did, or how one's own value ended. */
         const say = (form, text) => {
-                said.textContent = `${label(form)}: ${text}`;
+                if (control(form))      /* what is only shown is heard by itself */
+                        said.textContent = `${label(form)}: ${text}`;
         };
 
         const valueText = (form, value) => `${value === "" || value === null ? "nothing" : value} ${form.querySelector(".unit")?.textContent ?? ""}`.trim();
@@ -246,7 +253,7 @@
                         stage(form, "typing", "not sent yet");
                 }
                 if (focused)
-                        of(form).refocus = { selection: typeof c.selectionStart === "number" ? [c.selectionStart, c.selectionEnd] : null };
+                        of(form).refocus = { selection: typeof c?.selectionStart === "number" ? [c.selectionStart, c.selectionEnd] : null };
         };
 
         const refocus = (form) => {

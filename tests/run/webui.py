@@ -265,6 +265,8 @@ def machines(s):
                 print(f"# {n} machines: {(time.monotonic() - start) * 1000:.0f} ms")
                 for page in w, other:
                     page.wait("document.querySelector('#f-machines .now b').textContent === arguments[0]", f"the page shows {n}", str(n))
+                    page.wait("document.querySelector('#f-running .now b').textContent === arguments[0]", "and what the program says of it",
+                              f"machine-0 to machine-{n - 1}" if n else "none")
                 w.wait("document.querySelector('#f-machines').dataset.stage === 'converged'", "it has converged")
         run.end(seconds=5)
     s.check_clean()

@@ -106,6 +106,8 @@ TEST(values) {
                 { "url://", "javascript:alert(1)", NULL, "must be a complete address such as https://example.org/" },
                 { "url://", "1http://x", NULL, "must be a complete address such as https://example.org/" },
                 { "tel://", "+49 30 1", "+49 30 1", NULL },
+                { "output://", "", NULL, "is only shown" },
+                { "output://", "x", NULL, "is only shown" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)

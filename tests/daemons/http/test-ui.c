@@ -447,14 +447,14 @@ TEST(echoes_do_not_count) {
 }
 
 TEST(memory_is_what_was_saved) {
-        static const char *const broken[] = { "", "{", "[]", "{\"value\": 3, \"recent\": [1, {\"usec\": 2}]}" };
+        static const char *const broken[] = { "", "\n\n", "{}", "valuex\nvalue\n", "value %4\nrecent x\nrecent 12\nrecent 99999999999999999999 a\n", "value %00" };
         char path[] = "/tmp/test-ui-memory-XXXXXX";
         UiMemory m = {}, n;
         int fd = mkstemp(path);
 
         REQUIRE(fd >= 0);
         CHECK_INT(ui_memory_declare(&m, "a \"quoted\" one", 1), 0);
-        CHECK_INT(ui_memory_accept(&m, "täxt\n", 2), 0);
+        CHECK_INT(ui_memory_accept(&m, "täxt 100%+\n", 2), 0);
         CHECK_INT(ui_memory_apply(&m, "old"), 0);
         CHECK_INT(ui_memory_save(&m, path), 0);
         CHECK_INT(ui_memory_load(&n, path), 0);
