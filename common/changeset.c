@@ -69,9 +69,13 @@ typedef struct Hasher {
 } Hasher;
 
 static void hasher_flush(Hasher *h) {
+        static uint64_t secret;
+
         if (h->n == 0)
                 return;
-        h->hash = hash_bytes_keyed((uint64_t[]) { h->hash, hash_bytes(NULL, 0) }, h->buffer, h->n);
+        if (secret == 0)
+                secret = hash_bytes(NULL, 0);
+        h->hash = hash_bytes_keyed((uint64_t[]) { h->hash, secret }, h->buffer, h->n);
         h->n = 0;
 }
 
@@ -141,6 +145,21 @@ uint64_t resource_spec_hash(const ResourceSpec *s) {
         for (size_t i = 0; i < s->n_fields; i++) {
                 hasher_add(&h, s->fields[i].name, strlen(s->fields[i].name) + 1);
                 hasher_add_value(&h, s->fields[i].value);
+        }
+        hasher_flush(&h);
+        return h.hash;
+}
+
+uint64_t edge_spec_hash(const EdgeSpec *e) {
+        const char *const texts[] = { e->from_kind, e->from_name, e->to_kind, e->to_name, e->send_key, e->receive_field };
+        Hasher h;
+
+        h.hash = e->notify;
+        h.n = 0;
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                hasher_add(&h, texts[i] ? "+" : "-", 1);
+                if (texts[i])
+                        hasher_add(&h, texts[i], strlen(texts[i]) + 1);
         }
         hasher_flush(&h);
         return h.hash;

@@ -61,6 +61,7 @@ uint64_t resource_spec_hash(const ResourceSpec *s);
 int resource_spec_copy(ResourceSpec *to, const ResourceSpec *from);
 void edge_spec_done(EdgeSpec *e);
 int edge_spec_copy(EdgeSpec *to, const EdgeSpec *from);
+uint64_t edge_spec_hash(const EdgeSpec *e);     /* equal: they are, but for pos. Only for use in this process */
 
 /* These move their argument into the set (also on failure, when it is released). */
 int change_set_put(ChangeSet *c, ResourceSpec *s);

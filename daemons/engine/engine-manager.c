@@ -141,6 +141,7 @@ Manager *manager_free(Manager *m) {
         m->names = names_free(m->names);
         for (HostBusType i = 0; i < _HOST_BUS_MAX; i++)
                 m->buses[i] = host_bus_free(m->buses[i]);
+        swap_memo_done(&m->memo);
         m->paths = path_watcher_free(m->paths);
         converger_done(&m->converger);
         scheduler_done(&m->scheduler);

@@ -21,6 +21,7 @@
 #include "daemons/engine/notify-journal.h"
 #include "daemons/engine/proxy.h"
 #include "daemons/engine/scheduler.h"
+#include "daemons/engine/swap-memo.h"
 #include "daemons/engine/vertex.h"
 
 typedef struct Daemon Daemon;
@@ -73,6 +74,7 @@ struct Manager {
         bool has_graph;
         uint64_t generation, deploy;
         SwapOptions swap_options;       /* of the last change of the graph */
+        SwapMemo memo;
 
         Metrics metrics;
         Scheduler scheduler;

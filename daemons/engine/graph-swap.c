@@ -15,6 +15,7 @@
 #include "daemons/engine/resource-bus.h"
 #include "daemons/engine/reversals.h"
 #include "daemons/engine/swap-edges.h"
+#include "daemons/engine/swap-memo.h"
 #include "daemons/engine/swap-neighbours.h"
 #include "daemons/engine/swap-reversals.h"
 
@@ -49,6 +50,8 @@ static void swap_done(Swap *s) {
         free(s->undo);
         free(s->moved);
         free(s->neighbours);
+        free(s->declared);
+        free(s->edge_hashes);
 }
 
 /* ---- resources ---- */
@@ -238,11 +241,14 @@ static int note_pos(Swap *s, Vertex *v, const Pos *pos) {
         return 0;
 }
 
-static int put(Swap *s, const ResourceSpec *spec, Diag *reterr) {
+/* The i-th of the set. */
+static int put(Swap *s, size_t i, const ResourceSpec *spec, Vertex **ret, Diag *reterr) {
         _cleanup_(resource_freep) Resource *r = NULL;
-        Vertex *v = manager_find(s->manager, spec->kind, spec->name);
+        Vertex *v = swap_memo_vertex(s, i, spec) ?: manager_find(s->manager, spec->kind, spec->name);
         uint64_t hash = declaration_hash(s, spec);
         int k;
+
+        *ret = v;
 
         if (v && v->named_in == s->number)
                 return diag_set(reterr, spec->pos, -EEXIST, "resource %s[%s] is there twice", spec->kind, spec->name);
@@ -253,8 +259,11 @@ static int put(Swap *s, const ResourceSpec *spec, Diag *reterr) {
         k = swap_build_resource(s, spec, &r, reterr);
         if (k < 0)
                 return k;
-        if (!v)
-                return swap_put_new(s, TAKE_PTR(r), hash);
+        if (!v) {
+                k = swap_put_new(s, TAKE_PTR(r), hash);
+                *ret = k < 0 ? NULL : s->entries[s->n_entries - 1]->vertex;
+                return k;
+        }
 
         SwapEntry *e = swap_entry(s, v);
         if (!e)
@@ -279,10 +288,16 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
         Manager *m = s->manager;
         int r;
 
+        s->declared = calloc(set->n_put + 1, sizeof(VertexId));
+        if (!s->declared)
+                return -ENOMEM;
         for (size_t i = 0; i < set->n_put; i++) {
-                r = put(s, &set->put[i], reterr);
+                Vertex *v;
+
+                r = put(s, i, &set->put[i], &v, reterr);
                 if (r < 0)
                         return r;
+                s->declared[i] = v->id;
         }
         for (size_t i = 0; i < set->n_removed; i++) {
                 Vertex *v = manager_find(m, set->removed[i].kind, set->removed[i].name);
@@ -732,6 +747,7 @@ static int take_over(Manager *m, const ChangeSet *set, const SwapOptions *option
                 roll_back(&s);
                 return diag_set(reterr, (Pos) {}, r, "cannot take over the graph: %m");
         }
+        swap_memo_keep(&s, set);
         r = commit(&s);
         if (r < 0)
                 return diag_set(reterr, (Pos) {}, r, "cannot take over the graph: %m");

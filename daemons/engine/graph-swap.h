@@ -28,7 +28,7 @@ bool graph_holds(const Vertex *v);
 /* Stops and frees every vertex; for shutdown. */
 void graph_clear(Manager *m);
 
-/* ---- between graph-swap.c, swap-edges.c, swap-reversals.c, autoedge.c and autogroup.c ---- */
+/* ---- between graph-swap.c, swap-edges.c, swap-memo.c, swap-reversals.c, autoedge.c and autogroup.c ---- */
 
 /* What is to become of one vertex. */
 typedef struct SwapEntry {
@@ -70,6 +70,8 @@ typedef struct Swap {
         Manager *manager;
         const SwapOptions *options;
         uint64_t number;
+        VertexId *declared;     /* by place in the set; see swap-memo.h */
+        uint64_t *edge_hashes;
         Moved *moved;
         size_t n_moved, capacity_moved;
         Vertex *last_from, *last_to;    /* ends of the edge that was looked at last */

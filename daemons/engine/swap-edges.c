@@ -5,6 +5,7 @@
 
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/swap-edges.h"
+#include "daemons/engine/swap-memo.h"
 #include "daemons/engine/swap-reversals.h"
 
 int swap_edge(Swap *s, VertexId a, VertexId b, uint32_t data) {
@@ -428,17 +429,45 @@ static int remove_edges(Swap *s, const SwapEntry *e) {
         return r;
 }
 
-int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
-        int r = set->full ? drop_all_receives(s) : 0;
+static int add_edges(Swap *s, const ChangeSet *set, size_t first, Diag *reterr) {
+        int r = 0;
 
-        for (size_t i = 0; i < set->n_cut && !set->full && r >= 0; i++)
-                r = cut_edge(s, &set->cut[i], reterr);
+        for (size_t i = first; i < set->n_edges && r >= 0; i++)
+                r = add_edge(s, &set->edges[i], reterr);
+        return r;
+}
+
+static int remove_edges_of_gone(Swap *s) {
+        int r = 0;
+
         for (size_t i = 0; i < s->n_entries && r >= 0; i++)
                 if (s->entries[i]->removed || s->entries[i]->reversal != s->entries[i]->vertex->reversal)
                         r = remove_edges(s, s->entries[i]);
-        if (set->full && r >= 0)
-                return build_whole(s, set, reterr);
-        for (size_t i = 0; i < set->n_edges && r >= 0; i++)
-                r = add_edge(s, &set->edges[i], reterr);
         return r;
+}
+
+static int build_full(Swap *s, const ChangeSet *set, Diag *reterr) {
+        int64_t n_known = swap_memo_edges(s, set);
+        int r;
+
+        if (n_known >= 0)
+                return add_edges(s, set, (size_t) n_known, reterr);
+        if (n_known != -ENODATA)
+                return (int) n_known;
+        r = drop_all_receives(s);
+        if (r >= 0)
+                r = remove_edges_of_gone(s);
+        return r < 0 ? r : build_whole(s, set, reterr);
+}
+
+int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
+        int r = 0;
+
+        if (set->full)
+                return build_full(s, set, reterr);
+        for (size_t i = 0; i < set->n_cut && r >= 0; i++)
+                r = cut_edge(s, &set->cut[i], reterr);
+        if (r >= 0)
+                r = remove_edges_of_gone(s);
+        return r < 0 ? r : add_edges(s, set, 0, reterr);
 }

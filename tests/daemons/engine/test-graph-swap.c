@@ -109,6 +109,64 @@ TEST(edges_come_and_go) {
 }
 
 /* One ordered pair: a declared edge, two transfers, a notification; what is left when some of them go. */
+/* "a>b a~>c", in the order of the vertices; "=" notifies, "~" transfers. */
+static char *edges_text(const Engine *e) {
+        const Graph *g = e->m->graph;
+        StrBuf text = {};
+        uint32_t data;
+
+        for (VertexId a = 0; a < graph_id_limit(g); a++)
+                for (VertexId b = 0; b < graph_id_limit(g); b++)
+                        if (graph_find_edge(g, a, b, &data))
+                                strbuf_printf(&text, "%s%s%s>%s", text.size > 0 ? " " : "", vertex_name(manager_vertex(e->m, a)),
+                                              data & EDGE_TRANSFER ? "~" : data & EDGE_NOTIFY ? "=" : "", vertex_name(manager_vertex(e->m, b)));
+        return strbuf_take(&text);
+}
+
+TEST(a_whole_graph_is_sent_again) {
+        static const char first[] = "a:out=1 b:out=2 c d a>b a~>c b=>d";
+        static const struct {
+                const char *between, *again, *edges, *message;
+        } cases[] = {
+                { NULL, first, "a>b a~>c b=>d" },
+                { NULL, "a:out=1 b:out=2 c d e a>b a~>c b=>d d>e c>e", "a>b a~>c b=>d c>e d>e" },
+                { NULL, "e a:out=1 b:out=2 c d a>b a~>c b=>d e>a", "a>b a~>c b=>d e>a" },
+                { NULL, "d c b:out=2 a:out=1 b=>d a~>c a>b", "a>b a~>c b=>d" },
+                { NULL, "a:out=1 b:out=2 c d a>b b=>d", "a>b b=>d" },
+                { NULL, "a:out=1 b:out=2 c d a>b a~>c", "a>b a~>c" },
+                { NULL, "a:out=1 b:out=2 c d", "" },
+                { NULL, "a:out=1 b:out=2 c d a>b a>c b>d", "a>b a>c b>d" },
+                { NULL, "a:out=1 b:out=2 c d a>b a~>c b=>d b~>c", NULL, "field 'in' of probe[c] is received from two places" },
+                { NULL, "a:out=1 b:out=2 c a>b a~>c b=>d", NULL, "edge to unknown resource probe[d]" },
+                { NULL, "a:out=1,hidden b:out=2 c d a>b a~>c b=>d", NULL, "probe[a] is hidden and cannot send" },
+                { NULL, "a:out=1 b:out=2 c d a>b a~>c b=>d d>a", NULL, "the graph has a cycle: probe[a] -> probe[b] -> probe[d] -> probe[a]" },
+                { NULL, "a:out=1 a:out=1 b:out=2 c d a>b a~>c b=>d", NULL, "resource probe[a] is there twice" },
+                { "!a>b", first, "a>b a~>c b=>d" },
+                { "a>d", first, "a>b a~>c b=>d" },
+                { "-d", first, "a>b a~>c b=>d" },
+                { "a:out=3", first, "a>b a~>c b=>d" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                ENGINE(e);
+                CHECK_INT(swap(&e, true, first), 0);
+                run(&e);
+                if (cases[i].between)
+                        CHECK_INT(swap(&e, false, cases[i].between), 0);
+                CHECK_INT(swap(&e, true, cases[i].again) < 0, cases[i].message != NULL);
+                CHECK_STR(e.diag.message, cases[i].message);
+                run(&e);
+                _cleanup_free_ char *edges = edges_text(&e);
+                CHECK_STR(edges ?: "", cases[i].edges ?: "a>b a~>c b=>d");
+                /* and once more, after what was taken over or refused */
+                CHECK_INT(swap(&e, true, first), 0);
+                run(&e);
+                _cleanup_free_ char *back = edges_text(&e);
+                CHECK_STR(back, "a>b a~>c b=>d");
+                CHECK_INT(graph_n_vertices(e.m->graph), 4);
+        }
+}
+
 TEST(an_edge_lasts_as_long_as_it_has_a_reason) {
         ENGINE(e);
         uint32_t data;
