@@ -152,6 +152,19 @@ static int set_float(const FieldSpec *f, void *p, double x, Diag *reterr) {
         return 0;
 }
 
+/* Most texts are empty. They are this one: it is never written to, and never freed. */
+static char empty_text[] = "";
+
+static void text_free(char *s) {
+        if (s != empty_text)
+                free(s);
+}
+
+void field_take_text(char **member, char *text) {
+        text_free(*member);
+        *member = text;
+}
+
 /* char * ends at the first NUL byte; what would be cut off silently is refused. */
 static int copy_str(Value v, char **ret, Diag *reterr) {
         if (memchr(v.s->data, '\0', v.s->size))
@@ -206,8 +219,7 @@ static void clear(const FieldSpec *f, void *object) {
 
         switch (f->type) {
         case FIELD_STR:
-                free(*(char **) p);
-                *(char **) p = NULL;
+                field_take_text(p, NULL);
                 break;
         case FIELD_STRV:
                 *(char ***) p = strv_free(*(char ***) p);
@@ -241,11 +253,10 @@ int field_set(const FieldSpec *f, void *object, Value v, Diag *reterr) {
                 *(bool *) p = v.b;
                 return 0;
         case FIELD_STR:
-                r = copy_str(v, &s, reterr);
+                r = v.s->size > 0 ? copy_str(v, &s, reterr) : 0;
                 if (r < 0)
                         return r;
-                free(*(char **) p);
-                *(char **) p = s;
+                field_take_text(p, s ?: empty_text);
                 return 0;
         case FIELD_FLOAT32:
         case FIELD_FLOAT64:
@@ -399,11 +410,8 @@ static int init_one(const FieldSpec *f, void *object) {
                 value_done(&v);
                 return r;
         }
-        if (f->type == FIELD_STR && !(f->flags & FIELD_OPTIONAL)) {
-                char **s = (char **) ((char *) object + f->offset);
-                *s = strdup("");
-                return *s ? 0 : -ENOMEM;
-        }
+        if (f->type == FIELD_STR && !(f->flags & FIELD_OPTIONAL))
+                *(char **) ((char *) object + f->offset) = empty_text;
         return 0;
 }
 

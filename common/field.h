@@ -14,7 +14,8 @@
 
 typedef enum FieldType {
         FIELD_BOOL,             /* bool */
-        FIELD_STR,              /* char *, owned; never NULL after fields_init() unless optional (then NULL is unset) */
+        FIELD_STR,              /* char *, for the functions below alone to free; never NULL after fields_init() unless optional (then NULL
+                                 * is unset) */
         FIELD_INT8, FIELD_INT16, FIELD_INT32, FIELD_INT64,
         FIELD_UINT8, FIELD_UINT16, FIELD_UINT32, FIELD_UINT64,
         FIELD_FLOAT32, FIELD_FLOAT64,   /* float, double */
@@ -67,6 +68,7 @@ void fields_done(const FieldSpec *fields, void *object);        /* frees what th
 
 /* Stores a value: type and range are checked, the old content is freed only when the new one is in place. */
 int field_set(const FieldSpec *f, void *object, Value v, Diag *reterr);
+void field_take_text(char **member, char *text);        /* of a STR; takes text */
 int field_get(const FieldSpec *f, const void *object, Value *ret);      /* unset optional fields give nil */
 bool field_is_zero(const FieldSpec *f, const void *object);
 bool field_equal(const FieldSpec *f, const void *a, const void *b);

@@ -59,8 +59,7 @@ int deploy_sign(const Signer *s, Value bundle, DeployOptions *options, Diag *ret
                 r = signer_sign(s, DEPLOY_NAMESPACE, text.data, text.size, &signature, reterr);
         if (r < 0)
                 return r;
-        free(options->signature);
-        options->signature = signature;
+        field_take_text(&options->signature, signature);
         return 0;
 }
 

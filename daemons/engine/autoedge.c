@@ -14,9 +14,11 @@ typedef struct UidRef {
         uint32_t serial;
 } UidRef;
 
+/* Most have one, which needs no array. */
 typedef struct UidRefs {
-        UidRef *items;
-        size_t n, capacity;
+        UidRef *array;          /* NULL: the only one is in .one */
+        UidRef one;
+        size_t n, capacity;     /* of the array */
 } UidRefs;
 
 typedef struct UidEntry {
@@ -33,8 +35,8 @@ struct UidIndex {
 static void uid_entry_free(void *p) {
         UidEntry *e = p;
 
-        free(e->offers.items);
-        free(e->wants.items);
+        free(e->offers.array);
+        free(e->wants.array);
         free(e);
 }
 
@@ -102,20 +104,43 @@ static bool may_come_back(const Manager *m, UidRef ref) {
                (v->swap->offer_serial == ref.serial || v->swap->want_serial == ref.serial);
 }
 
+static UidRef *refs_items(const UidRefs *refs) {
+        return refs->array ?: (UidRef *) &refs->one;
+}
+
+static void sweep(const Manager *m, UidRefs *refs, Vertex *(*find)(const Manager *m, UidRef ref)) {
+        UidRef *items = refs_items(refs);
+        size_t kept = 0;
+
+        for (size_t i = 0; i < refs->n; i++)
+                if (find(m, items[i]) || may_come_back(m, items[i]))
+                        items[kept++] = items[i];
+        refs->n = kept;
+}
+
+static int grow(UidRefs *refs) {
+        size_t capacity = refs->array ? refs->capacity * 2 : 4;
+        UidRef *grown = reallocarray(refs->array, capacity, sizeof(UidRef));
+
+        if (!grown)
+                return -ENOMEM;
+        if (!refs->array)
+                grown[0] = refs->one;
+        refs->array = grown;
+        refs->capacity = capacity;
+        return 0;
+}
+
 static int add_ref(Manager *m, UidRefs *refs, UidRef ref, Vertex *(*find)(const Manager *m, UidRef ref)) {
-        if (refs->n == refs->capacity) {
-                size_t kept = 0;
-                for (size_t i = 0; i < refs->n; i++)
-                        if (find(m, refs->items[i]) || may_come_back(m, refs->items[i]))
-                                refs->items[kept++] = refs->items[i];
-                refs->n = kept;
+        size_t room = refs->array ? refs->capacity : 1;
+
+        if (refs->n == room) {
+                sweep(m, refs, find);
+                /* Swept lists keep some room, or the next one would sweep again. */
+                if (refs->n > room / 2 && grow(refs) < 0)
+                        return -ENOMEM;
         }
-        /* Swept lists keep some room, or the next one would sweep again. */
-        if (refs->n > refs->capacity / 2 && GROW(refs->items, refs->n, refs->capacity) < 0)
-                return -ENOMEM;
-        if (GROW(refs->items, refs->n, refs->capacity) < 0)
-                return -ENOMEM;
-        refs->items[refs->n++] = ref;
+        refs_items(refs)[refs->n++] = ref;
         m->uids->n_registered++;
         return 0;
 }
@@ -147,26 +172,34 @@ static bool uids_equal(const ResourceUids *a, const ResourceUids *b) {
         return true;
 }
 
-/* Everybody who asked for these looks again. */
-static int call_wanting(Swap *s, const ResourceUids *uids) {
-        for (size_t i = 0; i < uids->n; i++) {
-                UidEntry *entry;
-                int r;
-
-                r = get_entry(s->manager->uids, &uids->items[i], false, &entry);
-                if (r < 0)
-                        return r;
-                for (size_t k = 0; entry && k < entry->wants.n; k++) {
-                        Vertex *v = wanting(s->manager, entry->wants.items[k]);
-                        if (!v)
-                                continue;
-                        SwapEntry *e = swap_entry(s, v);
-                        if (!e)
-                                return -ENOMEM;
-                        e->wants = true;
-                }
+/* Everybody who asked for it looks again. */
+static int call_wanting(Swap *s, const UidEntry *entry) {
+        for (size_t i = 0; entry && i < entry->wants.n; i++) {
+                Vertex *v = wanting(s->manager, refs_items(&entry->wants)[i]);
+                if (!v)
+                        continue;
+                SwapEntry *e = swap_entry(s, v);
+                if (!e)
+                        return -ENOMEM;
+                e->wants = true;
         }
         return 0;
+}
+
+static int take_back(Swap *s, const ResourceUid *uid) {
+        UidEntry *entry;
+        int r = get_entry(s->manager->uids, uid, false, &entry);
+
+        return r < 0 ? r : call_wanting(s, entry);
+}
+
+static int offer(Swap *s, const Vertex *v, const ResourceUid *uid) {
+        UidEntry *entry;
+        int r = get_entry(s->manager->uids, uid, true, &entry);
+
+        if (r >= 0)
+                r = add_ref(s->manager, &entry->offers, (UidRef) { v->id, v->offer_serial }, offering);
+        return r < 0 ? r : call_wanting(s, entry);
 }
 
 static int update_offers(Swap *s, Vertex *v, SwapEntry *e, bool anew) {
@@ -183,16 +216,11 @@ static int update_offers(Swap *s, Vertex *v, SwapEntry *e, bool anew) {
                 return 0;
 
         v->offer_serial = ++s->manager->last_serial;
-        for (size_t i = 0; i < after.n; i++) {
-                UidEntry *entry;
-                r = get_entry(s->manager->uids, &after.items[i], true, &entry);
-                if (r >= 0)
-                        r = add_ref(s->manager, &entry->offers, (UidRef) { v->id, v->offer_serial }, offering);
-                if (r < 0)
-                        return r;
-        }
-        r = call_wanting(s, &before);
-        return r < 0 ? r : call_wanting(s, &after);
+        for (size_t i = 0; i < before.n && r >= 0; i++)
+                r = take_back(s, &before.items[i]);
+        for (size_t i = 0; i < after.n && r >= 0; i++)
+                r = offer(s, v, &after.items[i]);
+        return r;
 }
 
 /* ---- edges ---- */
@@ -207,7 +235,7 @@ static Vertex *find_match(Swap *s, const UidEntry *entry, const Vertex *me) {
         Vertex *best = NULL;
 
         for (size_t i = 0; i < entry->offers.n; i++) {
-                Vertex *v = offering(s->manager, entry->offers.items[i]);
+                Vertex *v = offering(s->manager, refs_items(&entry->offers)[i]);
                 if (v && v != me && (!best || comes_first(v, best)))
                         best = v;
         }
