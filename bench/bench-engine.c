@@ -146,6 +146,61 @@ static void bench_files(unsigned n) {
         report(what, best_swap, 0);
 }
 
+/* ---- files that are not there yet ---- */
+
+static void new_directory(const char *name, unsigned round, char path[static 64]) {
+        (void) snprintf(path, 64, "%s/%s%u", directory, name, round);
+        if (mkdir(path, 0755) < 0)
+                die("mkdir");
+}
+
+static uint64_t floor_first(unsigned n, unsigned round) {
+        char folder[64], path[96], temporary[104];
+
+        new_directory("floor", round, folder);
+        uint64_t begin = now_nsec();
+        for (unsigned i = 0; i < n; i++) {
+                (void) snprintf(path, sizeof(path), "%s/%u", folder, i);
+                (void) snprintf(temporary, sizeof(temporary), "%s.tmp", path);
+                int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+                if (fd < 0 || write(fd, CONTENT, sizeof(CONTENT) - 1) < 0 || close(fd) < 0 || rename(temporary, path) < 0)
+                        die("first");
+        }
+        return now_nsec() - begin;
+}
+
+static uint64_t engine_first(unsigned n, unsigned round) {
+        sd_event *event;
+        Manager *m = engine_new(&event);
+        ChangeSet set = { .generation = 1, .full = true };
+        char folder[64], path[96];
+
+        new_directory("first", round, folder);
+        for (unsigned i = 0; i < n; i++) {
+                (void) snprintf(path, sizeof(path), "%s/%u", folder, i);
+                put(&set, "file", path, (const char *const[]) { "state", "exists", "content", CONTENT, NULL });
+        }
+        uint64_t begin = now_nsec();
+        apply(m, &set, true, true);
+        converge(m);
+        uint64_t end = now_nsec();
+        change_set_done(&set);
+        engine_end(m, event);
+        return end - begin;
+}
+
+static void bench_first(unsigned n) {
+        uint64_t samples[5], floors[5];
+        char what[80];
+
+        for (unsigned round = 0; round < 5; round++) {
+                floors[round] = floor_first(n, round);
+                samples[round] = engine_first(n, round);
+        }
+        (void) snprintf(what, sizeof(what), "engine: %u files, written for the first time", n);
+        report(what, median(samples, 5), median(floors, 5));
+}
+
 /* ---- drift and repair ---- */
 
 enum { DRIFTS = 201 };
@@ -563,7 +618,7 @@ static void bench_exit(unsigned n) {
         report("engine: the end, with 1,000 files watched", median(samples, 5), 0);
 }
 
-/* Arguments name what to run: files, changes, equal, edges, group, events, exit; none: all. */
+/* Arguments name what to run: files, first, changes, equal, edges, group, events, exit; none: all. */
 static bool wanted(int argc, char *argv[], const char *name) {
         for (int i = 1; i < argc; i++)
                 if (streq(argv[i], name))
@@ -584,6 +639,8 @@ int main(int argc, char *argv[]) {
                 bench_files(1000);
                 bench_files(10000);
         }
+        if (wanted(argc, argv, "first"))
+                bench_first(1000);
         if (wanted(argc, argv, "changes"))
                 bench_drift_and_changes(10000);
         if (wanted(argc, argv, "equal")) {
