@@ -12,13 +12,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <syslog.h>
-#include <time.h>
 
 #include <systemd/sd-bus.h>
 
-#include "common/map.h"
 #include "daemons/http/asset.h"
-#include "daemons/http/bus-json.h"
 #include "daemons/http/child.h"
 #include "daemons/http/engine-follow.h"
 #include "daemons/http/form.h"
@@ -26,23 +23,10 @@
 #include "daemons/http/http-manager.h"
 #include "daemons/http/markup.h"
 #include "daemons/http/static-file.h"
+#include "daemons/http/status-changes.h"
 #include "daemons/http/status-graph.h"
 #include "daemons/http/ui-hub.h"
 #include "daemons/http/url.h"
-
-#define ENGINE "org.mgmt.engine1"
-#define RESOURCE ENGINE ".Resource"
-#define PATIENCE_USEC UINT64_C(5000000)
-
-enum {
-        CHANGES_MAX = 200,              /* that a new page is told of */
-        ASKED_MAX = 64,                 /* changes of which we ask at a time what they were; of others we do not know */
-        KNOWN_MAX = 100000,             /* resources whose last change we know */
-};
-
-typedef struct Change {
-        char *json;                     /* owned */
-} Change;
 
 typedef struct HttpServerStatus {
         HttpChild child;
@@ -53,27 +37,8 @@ typedef struct HttpServerStatus {
         EngineFollower *follower;
         StatusQuestions *questions;
         bool engine_there, converged;
-        uint64_t since_usec;            /* changes from then on are ours to tell, CLOCK_REALTIME */
-        Map *known;                     /* path of the object → Known */
-        struct Asked *asked;
-        unsigned n_asked;
-        Change changes[CHANGES_MAX];    /* a ring */
-        size_t n_changes, first_change;
+        StatusChanges *changes;         /* the hub's */
 } HttpServerStatus;
-
-typedef struct Known {
-        uint64_t applied_usec;
-        bool fails;
-} Known;
-
-/* What changed is a property that is not told by itself. */
-typedef struct Asked {
-        HttpServerStatus *status;
-        sd_bus_slot *slot;
-        char *kind, *name;
-        uint64_t time_usec;
-        struct Asked *next;
-} Asked;
 
 static const FieldSpec http_server_status_fields[] = {
         FIELD(HttpServerStatus, server, FIELD_STR, 0, "Name of the http:server that serves it; empty: the one there is."),
@@ -99,6 +64,26 @@ static void put_engine(StrBuf *b, const HttpServerStatus *s) {
         strbuf_printf(b, "{\"there\":%s,\"converged\":%s}", s->engine_there ? "true" : "false", s->converged ? "true" : "false");
 }
 
+static void tell_change(const char *json, void *userdata) {
+        ui_hub_tell(userdata, "change", json);
+}
+
+static void free_changes(void *data) {
+        status_changes_free(data);
+}
+
+static int take_changes(HttpServerStatus *s, HttpManager *m) {
+        int r;
+
+        s->changes = ui_hub_data(s->hub);
+        if (s->changes)
+                return 0;
+        r = status_changes_new(&s->changes, m, tell_change, s->hub);
+        if (r >= 0)
+                ui_hub_set_data(s->hub, s->changes, free_changes);
+        return r;
+}
+
 static void tell_engine(HttpServerStatus *s) {
         StrBuf b = {};
 
@@ -106,102 +91,7 @@ static void tell_engine(HttpServerStatus *s) {
         tell(s, "engine", &b);
 }
 
-/* what: "changed", "failed" or "recovered". */
-static void add_change(HttpServerStatus *s, uint64_t time_usec, const char *kind, const char *name, const char *what, const char *text) {
-        StrBuf b = {};
-        char *json;
-
-        strbuf_printf(&b, "{\"time\":%" PRIu64 ",\"kind\":", time_usec);
-        markup_json(&b, kind);
-        strbuf_puts(&b, ",\"name\":");
-        markup_json(&b, name);
-        strbuf_printf(&b, ",\"what\":\"%s\",\"text\":", what);
-        markup_json(&b, text);
-        strbuf_putc(&b, '}');
-        json = strbuf_take(&b);
-        if (!json)
-                return;
-        if (s->n_changes == CHANGES_MAX) {
-                free(s->changes[s->first_change].json);
-                s->first_change = (s->first_change + 1) % CHANGES_MAX;
-                s->n_changes--;
-        }
-        s->changes[(s->first_change + s->n_changes++) % CHANGES_MAX].json = json;
-        if (s->hub)
-                ui_hub_tell(s->hub, "change", json);
-}
-
-static void asked_free(Asked *a) {
-        Asked **at = &a->status->asked;
-
-        while (*at != a)
-                at = &(*at)->next;
-        *at = a->next;
-        a->status->n_asked--;
-        sd_bus_slot_unref(a->slot);
-        free(a->kind);
-        free(a->name);
-        free(a);
-}
-
-static int on_last_change(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
-        const char *text = "";
-        Asked *a = userdata;
-
-        if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "v", "s", &text) < 0)
-                text = "";
-        add_change(a->status, a->time_usec, a->kind, a->name, "changed", text);
-        asked_free(a);
-        return 0;
-}
-
-static int ask_last_change(HttpServerStatus *s, const char *path, const char *kind, const char *name, uint64_t time_usec) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        sd_bus *bus = engine_follow_bus(s->child.resource.host->manager);
-        Asked *a;
-        int r;
-
-        if (!bus || s->n_asked >= ASKED_MAX)
-                return -EBUSY;
-        a = calloc(1, sizeof(*a));
-        if (!a)
-                return -ENOMEM;
-        *a = (Asked) { .status = s, .kind = strdup(kind), .name = strdup(name), .time_usec = time_usec, .next = s->asked };
-        s->asked = a;
-        s->n_asked++;
-        r = a->kind && a->name ? 0 : -ENOMEM;
-        if (r >= 0)
-                r = sd_bus_message_new_method_call(bus, &call, ENGINE, path, "org.freedesktop.DBus.Properties", "Get");
-        if (r >= 0)
-                r = sd_bus_message_set_auto_start(call, false);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "ss", RESOURCE, "LastChange");
-        if (r >= 0)
-                r = sd_bus_call_async(bus, &a->slot, call, on_last_change, a, PATIENCE_USEC);
-        if (r < 0)
-                asked_free(a);
-        return r;
-}
-
-static Known *known_of(HttpServerStatus *s, const char *path) {
-        Known *k = s->known ? map_get(s->known, path) : NULL;
-
-        if (k || !s->known || map_size(s->known) >= KNOWN_MAX)
-                return k;
-        k = calloc(1, sizeof(*k));
-        if (k && map_put(s->known, path, k) < 0) {
-                free(k);
-                return NULL;
-        }
-        return k;
-}
-
-typedef struct State {
-        const char *state, *error;
-        uint64_t checked_usec, applied_usec;
-} State;
-
-static int read_state(sd_bus_message *m, State *ret) {
+static int read_state(sd_bus_message *m, StatusState *ret) {
         const char *name;
         int r;
 
@@ -220,32 +110,9 @@ static int read_state(sd_bus_message *m, State *ret) {
         return r;
 }
 
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
-static void note_changes(HttpServerStatus *s, const char *path, const char *kind, const char *name, const State *now) {
-        bool fails = streq(now->state, "failed") || streq(now->state, "retrying"), settled = fails || streq(now->state, "ok");
-        Known *k = known_of(s, path);
-
-        if (!k)
-                return;
-        if (now->applied_usec > k->applied_usec && now->applied_usec >= s->since_usec &&
-            ask_last_change(s, path, kind, name, now->applied_usec) < 0)
-                add_change(s, now->applied_usec, kind, name, "changed", NULL);
-        k->applied_usec = MAX(k->applied_usec, now->applied_usec);
-        if (settled && k->fails != fails) {
-                add_change(s, now_usec(), kind, name, fails ? "failed" : "recovered", fails ? now->error : NULL);
-                k->fails = fails;
-        }
-}
-
 static void on_properties(HttpServerStatus *s, sd_bus_message *m) {
         _cleanup_free_ char *kind = NULL, *name = NULL;
-        State now = { .state = "", .error = "" };
+        StatusState now = { .state = "", .error = "" };
         StrBuf b = {};
 
         if (sd_bus_path_decode_many(sd_bus_message_get_path(m), "/org/mgmt/engine1/resource/%/%", &kind, &name) <= 0)
@@ -262,7 +129,7 @@ static void on_properties(HttpServerStatus *s, sd_bus_message *m) {
         markup_json(&b, now.error);
         strbuf_putc(&b, '}');
         tell(s, "resource", &b);
-        note_changes(s, sd_bus_message_get_path(m), kind, name, &now);
+        status_changes_note(s->changes, kind, name, &now);
 }
 
 static void on_signal(sd_bus_message *m, void *userdata) {
@@ -300,10 +167,7 @@ static void serve_events(HttpServerStatus *s, HttpRequest *q) {
         strbuf_puts(&b, "retry: 1000\nevent: hello\ndata: {\"engine\":");
         put_engine(&b, s);
         strbuf_puts(&b, ",\"changes\":[");
-        for (size_t i = 0; i < s->n_changes; i++) {
-                strbuf_puts(&b, i > 0 ? "," : "");
-                strbuf_puts(&b, s->changes[(s->first_change + i) % CHANGES_MAX].json);
-        }
+        status_changes_put(s->changes, &b);
         strbuf_puts(&b, "]}\n\n");
         if (b.failed || !s->hub)
                 http_request_reply_status(q, 503);
@@ -465,9 +329,9 @@ static int http_server_status_watch(Resource *r, Diag *reterr) {
                 name = NULL;
                 return -ENOMEM;
         }
-        s->since_usec = now_usec();
-        s->known = s->known ?: map_new();
-        k = s->known ? ui_hub_take(&s->hub, m, name, s) : -ENOMEM;
+        k = ui_hub_take(&s->hub, m, name, s);
+        if (k >= 0)
+                k = take_changes(s, m);
         if (k >= 0)
                 k = status_questions_new(&s->questions, m);
         if (k >= 0)
@@ -483,8 +347,9 @@ static int http_server_status_watch(Resource *r, Diag *reterr) {
 static void http_server_status_unwatch(Resource *r) {
         HttpServerStatus *s = (HttpServerStatus *) r;
 
-        while (s->asked)
-                asked_free(s->asked);
+        if (s->changes)
+                status_changes_stop(s->changes);
+        s->changes = NULL;
         s->questions = status_questions_free(s->questions);
         s->follower = engine_unfollow(s->follower);
         if (s->hub)
@@ -493,12 +358,7 @@ static void http_server_status_unwatch(Resource *r) {
 }
 
 static void http_server_status_done(Resource *r) {
-        HttpServerStatus *s = (HttpServerStatus *) r;
-
         http_server_status_unwatch(r);
-        for (size_t i = 0; i < CHANGES_MAX; i++)
-                free(s->changes[i].json);
-        map_free_with(s->known, free);
 }
 
 static int http_server_status_check_apply(Resource *r, bool apply, Diag *reterr) {

@@ -25,6 +25,8 @@ struct UiHub {
         sd_event_source *left;          /* enabled while there is none */
         UiStream *streams;
         unsigned n_streams;
+        void *data;
+        void (*free_data)(void *data);
         UiHub *next;
 };
 
@@ -120,6 +122,15 @@ bool ui_hub_is_watched(const UiHub *h) {
         return h->streams;
 }
 
+void *ui_hub_data(const UiHub *h) {
+        return h->data;
+}
+
+void ui_hub_set_data(UiHub *h, void *data, void (*free_data)(void *data)) {
+        h->data = data;
+        h->free_data = free_data;
+}
+
 /* ---- hubs ---- */
 
 static void hub_free(UiHub *h) {
@@ -130,6 +141,8 @@ static void hub_free(UiHub *h) {
         *at = h->next;
         while (h->streams)
                 stream_end(h->streams, 0);
+        if (h->data)
+                h->free_data(h->data);
         sd_event_source_disable_unref(h->left);
         free(h->name);
         free(h);

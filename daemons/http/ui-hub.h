@@ -28,5 +28,9 @@ void ui_hub_tell(UiHub *h, const char *event, const char *json);
 
 bool ui_hub_is_watched(const UiHub *h);
 
+/* What owners hand on to each other; freed with the hub. NULL: there is nothing. */
+void *ui_hub_data(const UiHub *h);
+void ui_hub_set_data(UiHub *h, void *data, void (*free_data)(void *data));
+
 /* A number greater than all before, also those of the process before this one. */
 uint64_t ui_hub_next_seq(HttpManager *m);

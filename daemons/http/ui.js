@@ -127,9 +127,10 @@
                         answered(form, response, await response.text());
                 } catch {
                         /* nobody is there just now: it is not lost, unless there is something newer */
-                        k.next ??= value;
-                        stage(form, "sent", "waiting for the server");
-                        later(form);
+                        const to = k.heir ?? form;
+                        of(to).next ??= value;
+                        stage(to, "sent", "waiting for the server");
+                        later(to);
                 }
                 k.sending = false;
                 if (k.next !== null && form.dataset.stage === "sent" && form.querySelector(".state").textContent !== "waiting for the server")
@@ -179,12 +180,16 @@
                 write(form, f.value);
                 show(form, f.value);
                 stage(form, f.value === null ? "none" : f.stage, f.value === null ? "no value yet" : f.stage === "failed" ? f.error : f.stage);
+                if (k.mine && (f.stage === "converged" || f.stage === "failed")) {
+                        k.mine = false;
+                        k.calm = setTimeout(() => form.classList.remove("recent"), 2500);
+                        say(form, f.stage === "failed" ? f.error : `${valueText(form, f.value)}, ${f.stage}`);
+                }
         };
 
         const heard = (form, f) => {
                 const k = of(form);
-                const before = k.confirmed;
-                const ended = f.stage === "converged" || f.stage === "failed";
+                const before = k.confirmed, mine = k.mine;
                 k.confirmed = f.value;
                 k.stage = f.stage;
                 k.last = f;
@@ -197,11 +202,7 @@
                         return;
                 }
                 settle(form);
-                if (k.mine && ended && f.seq >= k.sent) {
-                        k.mine = false;
-                        k.calm = setTimeout(() => form.classList.remove("recent"), 2500);
-                        say(form, f.stage === "failed" ? f.error : `${valueText(form, f.value)}, ${f.stage}`);
-                } else if (!k.mine && before !== null && before !== f.value)
+                if (!mine && before !== null && before !== f.value)
                         say(form, `now ${valueText(form, f.value)}`);
         };
 
@@ -243,10 +244,18 @@
                 }
         };
 
-        /* A form of another shape takes the place of the old one; what was typed there goes with it. */
+        /* A form of another shape takes the place of the old one; what was typed there goes with it, and what is not sent yet. */
         const replace = (old, form) => {
-                const c = control(old), focused = old.contains(document.activeElement);
+                const c = control(old), focused = old.contains(document.activeElement), k = of(old);
                 prepare(form);
+                k.heir = form;
+                if (k.next !== null) {
+                        Object.assign(of(form), { next: k.next, mine: k.mine });
+                        k.next = null;
+                        write(form, of(form).next);
+                        stage(form, "sent", "waiting for the server");
+                        later(form);
+                }
                 if (old.classList.contains("dirty")) {
                         form.classList.add("dirty");
                         write(form, read(old));
@@ -316,6 +325,7 @@
         const prepare = (form) => {
                 const k = of(form);
                 k.confirmed = form.dataset.stage === "none" ? null : read(form);
+                k.stage = form.dataset.stage;
                 form.noValidate = true;
                 fill(form);
         };

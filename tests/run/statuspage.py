@@ -104,6 +104,15 @@ def answers(s):
         change = events.wait("change", lambda d: d["what"] == "changed" and d["kind"] == "file")
         check_equal(change["name"], s.at("motd"), "what has changed")
         check("content" in change["text"], f"it does not say what: {change}")
+
+        more = PROGRAM + 'http:server:file "/x" {\n        data => "x",\n}\n'
+        done = s.ctl("deploy", s.program(more), MGMT_BUS_ADDRESS=run.bus())
+        check_equal((done.returncode, done.stderr), (0, ""), "status and stderr of deploy")
+        wait_until(lambda: any(v[1] == "http:server:file" for v in graph()["vertices"]), "the new resource")
+        changes = Events(PORT, "/status/events").wait("hello")["changes"]
+        check(change in changes, f"the change was forgotten with the old program: {changes}")
+        g = graph()
+
         kill(run.pid_of("engine"), signal.SIGKILL)
         events.wait("engine", lambda d: not d["there"])
         events.wait("engine", lambda d: d["there"])
