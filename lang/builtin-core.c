@@ -486,7 +486,7 @@ static int collect_check(const BuiltinCall *call, Diag *reterr) {
 
 const Builtin core_builtins[] = {
         { .name = "_collect", .signature = "func(kind str, names ?1) []struct{name str; host str; data str}",
-          .check = collect_check, .doc = "What other hosts export of a kind, under these names." },
+          .check = collect_check, .flags = BUILTIN_SOURCE, .doc = "What other hosts export of a kind, under these names." },
         { .name = "_lookup", .signature = "func(listormap ?1, indexorkey ?2) ?3", .infer = lookup_infer, .n_args_max = 2,
           .fits = lookup_fits, .check = lookup_check, .eval = lookup_eval, .flags = BUILTIN_PURE,
           .doc = "An element of a list or map: list[index], map[key]." },

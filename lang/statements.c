@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/exported.h"
 #include "lang/declared.h"
 
 /* ---- names ---- */
@@ -119,6 +120,12 @@ static int add_field(FuncGraph *g, ResourceSpec *spec, const Item *item, Value v
         if (check_range(schema_field(kind, item->name), v, &problem) < 0)
                 return diag_set(reterr, item->pos, problem.error, "error building resource: %s", problem.message);
         FieldValue *f = &spec->fields[spec->n_fields];
+        for (size_t i = 0; i < spec->n_fields; i++)
+                if (streq(spec->fields[i].name, item->name)) {          /* what was collected says it as well */
+                        value_done(&spec->fields[i].value);
+                        spec->fields[i].value = value_ref(v);
+                        return 0;
+                }
         f->name = copy_text(item->name);
         if (!f->name)
                 return -ENOMEM;
@@ -160,7 +167,28 @@ static bool item_active(const ResourceNode *n, size_t i) {
         return !condition->given || part_value(&n->stmt.node, condition).b;
 }
 
-static int fill_resource(FuncGraph *g, const ResourceNode *n, const char *name, ResourceSpec *spec, Diag *reterr) {
+/* What another host says of it is where the statement begins. */
+static int begin_with(FuncGraph *g, const Stmt *s, Value record, ResourceSpec *spec, Diag *reterr) {
+        const SchemaKind *kind = schema_kind(g->program->host.schema, spec->kind);
+        const Value *data = value_struct_get(record, "data"), *host = value_struct_get(record, "host");
+        _cleanup_(diag_done) Diag problem = {};
+        FieldValue *grown;
+        int r;
+
+        r = exported_decode(value_cstr(*data), data->s->size, kind, spec, &problem);
+        if (r < 0)
+                return r == -ENOMEM ? r : diag_set(reterr, s->pos, r, "cannot collect %s[%s] of host '%s': %s", spec->kind, spec->name,
+                                                   value_cstr(*host), problem.message ?: "?");
+        grown = reallocarray(spec->fields, spec->n_fields + s->resource.items.n + 1, sizeof(FieldValue));
+        if (!grown)
+                return -ENOMEM;
+        spec->fields = grown;
+        memset(grown + spec->n_fields, 0, ((size_t) s->resource.items.n + 1) * sizeof(FieldValue));
+        return 0;
+}
+
+/* record: what was collected, or NULL. */
+static int fill_resource(FuncGraph *g, const ResourceNode *n, const char *name, const Value *record, ResourceSpec *spec, Diag *reterr) {
         const Stmt *s = n->stmt.stmt;
         const Items *items = &s->resource.items;
         _cleanup_(diag_done) Diag problem = {};
@@ -187,9 +215,12 @@ static int fill_resource(FuncGraph *g, const ResourceNode *n, const char *name, 
         if (name[0] == 0)
                 return diag_set(reterr, s->pos, -EINVAL, "error building resource: cannot create resource kind `%s` with name ``: "
                                 "resource name is empty", s->resource.kind);
+        r = record ? begin_with(g, s, *record, spec, reterr) : 0;
+        if (r < 0)
+                return r;
         for (uint32_t i = 0; i < items->n; i++) {
                 const Item *item = items->items[i];
-                if (item->kind == ITEM_EDGE || !item_active(n, i))
+                if (item->kind == ITEM_EDGE || item->kind == ITEM_COLLECT || !item_active(n, i))
                         continue;
                 Value v = part_value(&n->stmt.node, &n->parts[i * 2 + 1]);
                 r = item->kind == ITEM_FIELD ? add_field(g, spec, item, v, reterr) : add_meta(&spec->meta, item, v, reterr);
@@ -229,21 +260,48 @@ static int declare_item_edges(FuncGraph *g, const ResourceNode *n, const char *n
         return 0;
 }
 
+static int declare_one(FuncGraph *g, const ResourceNode *n, const char *name, const Value *record, Contribution *c, Diag *reterr) {
+        ResourceSpec spec = {};
+        int r;
+
+        r = fill_resource(g, n, name, record, &spec, reterr);
+        if (r < 0) {
+                resource_spec_done(&spec);
+                return r;
+        }
+        r = declare_resource(g, c, &spec, n->stmt.sequence);
+        return r < 0 ? r : declare_item_edges(g, n, name, c, reterr);
+}
+
+/* The resources that others export under the names. */
+static int declare_collected(FuncGraph *g, const ResourceNode *n, Contribution *c, Diag *reterr) {
+        const Items *items = &n->stmt.stmt->resource.items;
+        int r = 0;
+
+        for (uint32_t i = 0; i < items->n && r >= 0; i++) {
+                if (items->items[i]->kind != ITEM_COLLECT)
+                        continue;
+                Value records = part_value(&n->stmt.node, &n->parts[i * 2 + 1]);
+                for (uint32_t j = 0; j < records.l->n && r >= 0; j++) {
+                        const Value record = value_list_at(records.l, j);
+                        const Value *name = value_struct_get(record, "name");
+
+                        r = is_text(*name) ? declare_one(g, n, value_cstr(*name), &record, c, reterr) :
+                                diag_set(reterr, n->stmt.stmt->pos, -EINVAL, "names with NUL bytes cannot be used");
+                }
+        }
+        return r;
+}
+
 static int declare_all(FuncGraph *g, const ResourceNode *n, Contribution *c, Diag *reterr) {
         _cleanup_(names_done) Names names = {};
-        int r = names_of(part_value(&n->stmt.node, &n->name), &names, n->stmt.stmt->pos, reterr);
+        int r;
 
-        for (size_t i = 0; i < names.n && r >= 0; i++) {
-                ResourceSpec spec = {};
-                r = fill_resource(g, n, names.items[i], &spec, reterr);
-                if (r < 0) {
-                        resource_spec_done(&spec);
-                        return r;
-                }
-                r = declare_resource(g, c, &spec, n->stmt.sequence);
-                if (r >= 0)
-                        r = declare_item_edges(g, n, names.items[i], c, reterr);
-        }
+        if (n->stmt.stmt->resource.collect)
+                return declare_collected(g, n, c, reterr);
+        r = names_of(part_value(&n->stmt.node, &n->name), &names, n->stmt.stmt->pos, reterr);
+        for (size_t i = 0; i < names.n && r >= 0; i++)
+                r = declare_one(g, n, names.items[i], NULL, c, reterr);
         return r;
 }
 
@@ -299,18 +357,7 @@ int build_resource(FuncGraph *g, const Stmt *s, Env *env, StmtNode **ret) {
         n->parts = calloc((size_t) s->resource.items.n * 2 + 1, sizeof(Part));
         if (!n->parts)
                 return -ENOMEM;
-        if (s->resource.collect) {
-                _cleanup_(diag_done) Diag error = {};
-                diag_set(&error, s->pos, -ENOSYS, "collect is not supported yet");
-                Failure *f = failure_new(&error, s->pos, false);
-                Node *never = f ? node_source(g, VALUE_NIL) : NULL;
-                if (!never)
-                        return -ENOMEM;
-                node_fail(g, never, f);
-                *ret = &n->stmt;
-                return node_add_input(g, node, never);
-        }
-        r = part_init(g, node, s->resource.name, env, &n->name);
+        r = s->resource.collect ? 0 : part_init(g, node, s->resource.name, env, &n->name);     /* else a hidden item asks for them */
         for (uint32_t i = 0; i < s->resource.items.n && r >= 0; i++) {
                 const Item *item = s->resource.items.items[i];
                 if (item->condition)

@@ -10,6 +10,7 @@
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/exports.h"
 #include "daemons/engine/reversals.h"
 #include "daemons/engine/semaphore.h"
 
@@ -356,6 +357,8 @@ void attempt_start(Scheduler *s, Vertex *v) {
         }
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && !noop && !v->resource->meta.hidden; i++)
                 r = reversals_keep(v->manager->reversals, vertex_member(v, i), &diag);
+        for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && !noop && !hidden; i++)
+                r = exports_publish(v->manager->exports, vertex_member(v, i), &diag);
         if (r >= 0)
                 r = start_timeout(s, v);
         if (r < 0) {

@@ -12,6 +12,7 @@
 #include "daemons/engine/autoedge.h"
 #include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/exports.h"
 #include "daemons/engine/graph-hold.h"
 #include "daemons/engine/graph-link.h"
 #include "daemons/engine/graph-swap.h"
@@ -116,6 +117,9 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
         r = open_reversals(m);
         if (r < 0)
                 return r;
+        r = exports_new(&m->exports, m);
+        if (r < 0)
+                return r;
         local_host_init(&m->host, m);
         *ret = TAKE_PTR(m);
         return 0;
@@ -135,6 +139,7 @@ Manager *manager_free(Manager *m) {
         m->resource_bus = resource_bus_free(m->resource_bus);
         if (m->proxies)
                 proxies_stop(m->proxies);
+        m->exports = exports_free(m->exports);  /* before the graph: what this host exports stays */
         if (m->graph)
                 graph_clear(m);
         m->proxies = proxies_free(m->proxies);
@@ -243,6 +248,7 @@ void manager_unindex(Manager *m, Vertex *v) {
 
         if (v->id == VERTEX_NONE)
                 return;
+        exports_forget(m->exports, v);
         if (m->resource_bus)
                 resource_bus_forget(m->resource_bus, v);
         if (k)

@@ -25,6 +25,7 @@
 #include "daemons/engine/vertex.h"
 
 typedef struct Daemon Daemon;
+typedef struct Exports Exports;
 typedef struct GraphHold GraphHold;
 typedef struct GraphLink GraphLink;
 typedef struct ResourceBus ResourceBus;
@@ -83,6 +84,7 @@ struct Manager {
         NotifyJournal *journal;
         bool journal_fails;             /* and somebody was told */
         Reversals *reversals;
+        Exports *exports;
         Proxies *proxies;               /* NULL if the kinds of other daemons are not known */
         GraphLink *link;                /* NULL in tests */
         GraphHold *hold;                /* of the link, or of a test; may be NULL */

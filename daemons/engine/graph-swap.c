@@ -11,6 +11,7 @@
 #include "daemons/engine/autoedge.h"
 #include "daemons/engine/autogroup.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/exports.h"
 #include "daemons/engine/graph-swap.h"
 #include "daemons/engine/resource-bus.h"
 #include "daemons/engine/reversals.h"
@@ -756,6 +757,7 @@ static int take_over(Manager *m, const ChangeSet *set, const SwapOptions *option
         m->deploy = options->deploy;
         m->swap_options = *options;
         m->has_graph = true;
+        exports_graph_changed(m->exports);
         if (set->full) {
                 r = notify_journal_prune(m->journal, journal_keep, m);
                 if (r < 0)

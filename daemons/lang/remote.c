@@ -253,6 +253,7 @@ static const SourceType remote_http = REMOTE("http");
 static const SourceType remote_world = REMOTE("world");
 
 static const struct { const char *module; const SourceType *daemon; } modules[] = {
+        { "_collect",           &remote_world },
         { "local.",             &remote_world },
         { "net/http.",          &remote_http },
         { "value.",             &remote_world },

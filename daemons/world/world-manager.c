@@ -129,7 +129,7 @@ static void on_message(Channel *c, PeerId peer, Message *message, void *userdata
         WorldManager *m = userdata;
 
         if (worker_message(m->worker, c, peer, message) || source_server_message(m->sources, c, peer, message) ||
-            keys_server_message(m->writes, c, peer, message))
+            exporter_message(m->exporter, c, peer, message) || keys_server_message(m->writes, c, peer, message))
                 return;
 
         switch (message->type) {
@@ -251,6 +251,12 @@ static int open_stores(WorldManager *m) {
                 r = keys_open_shared(&m->keys, m->store);
         if (r >= 0)
                 r = keys_open_local(&m->local, m->own);
+        if (r >= 0)
+                r = exporter_new(&m->exporter, m->daemon->event, m->store);
+        if (r >= 0)
+                r = collectors_new(&m->collectors, m->store);
+        if (r >= 0)
+                r = schedules_new(&m->schedules, m->daemon->event, m->store, arg_copy_of);
         if (r < 0)
                 return r;
         r = database_watch_others(m->database, on_others, m);
@@ -297,6 +303,9 @@ void world_manager_stop(Daemon *d) {
         worker_free(m->worker);
         source_server_free(m->sources);
         keys_server_free(m->writes);
+        exporter_free(m->exporter);
+        collectors_free(m->collectors);
+        schedules_free(m->schedules);
         database_free(m->database);     /* ends calls that wait; nobody is left to hear of it but who asked by the bus */
         channel_free(m->channel);
         deploys_free(m->deploys);

@@ -7,10 +7,13 @@
 #include "common/ipc/source-server.h"
 #include "common/ipc/worker.h"
 #include "common/sd/daemon.h"
+#include "daemons/world/collector.h"
 #include "daemons/world/database.h"
 #include "daemons/world/deploys.h"
+#include "daemons/world/exporter.h"
 #include "daemons/world/keys.h"
 #include "daemons/world/keys-server.h"
+#include "daemons/world/schedule.h"
 
 enum { DEPLOY_WATCHERS_MAX = 16 };
 
@@ -21,6 +24,9 @@ typedef struct WorldManager {
         Store *store;           /* shared with the cluster, if there is one; else own */
         Keys *keys;             /* in store */
         Keys *local;            /* in own */
+        Exporter *exporter;
+        Collectors *collectors;
+        Schedules *schedules;
         Deploys *deploys;
         Channel *channel;       /* NULL if nobody passed a socket */
         Worker *worker;

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Each key that shall be there, or shall go, is a Path. Those that are not as they shall be stand in a list, from which one commit at a
+ * time is made. A commit that did not get through is made again; so is everything when the lease had to be taken anew. What the
+ * store refuses is told once, and tried again now and then. */
+
+#include <errno.h>
+#include <sys/queue.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/ipc/session.h"
+#include "common/map.h"
+#include "common/sd/log.h"
+#include "common/strbuf.h"
+#include "daemons/world/exporter.h"
+#include "daemons/world/store.h"
+
+enum {
+        WRITES_MAX = 50,                /* of one commit */
+        BYTES_MAX = 512 * 1024,         /* in them; etcd takes 1.5 MiB */
+};
+
+#define REFUSED_USEC (UINT64_C(60) * 1000000)
+
+typedef enum PathState {
+        PATH_CLEAN,
+        PATH_DIRTY,             /* in the list */
+        PATH_FLYING,            /* in the commit under way */
+        PATH_REFUSED,           /* by the store */
+} PathState;
+
+typedef struct Path {
+        char *path;
+        Value data;             /* nil: it shall go */
+        PathState state;
+        bool changed;           /* while it was flying */
+        TAILQ_ENTRY(Path) link; /* DIRTY */
+} Path;
+
+/* One exported resource. */
+typedef struct Exported {
+        Path **paths;           /* owned array */
+        size_t n;
+        bool named;             /* since the session began */
+} Exported;
+
+struct Exporter {
+        sd_event *event;
+        Store *store;
+        char *hostname;
+        Map *resources;         /* kind, NUL, name → Exported */
+        Map *paths;             /* → Path */
+        TAILQ_HEAD(, Path) dirty;
+        Path *flying[WRITES_MAX];
+        size_t n_flying;
+        StoreCall *call;
+        StoreLease *lease;      /* NULL: nothing was ever exported */
+        bool one_by_one;        /* a commit was refused: to find out what for */
+        sd_event_source *again; /* those that were refused */
+};
+
+static void flush(Exporter *x);
+
+/* ---- writing ---- */
+
+static void path_free(void *p) {
+        Path *path = p;
+
+        if (!path)
+                return;
+        value_done(&path->data);
+        free(path->path);
+        free(path);
+}
+
+static void mark_dirty(Exporter *x, Path *p) {
+        if (p->state == PATH_FLYING)
+                p->changed = true;
+        else if (p->state != PATH_DIRTY) {
+                p->state = PATH_DIRTY;
+                TAILQ_INSERT_TAIL(&x->dirty, p, link);
+        }
+}
+
+static int on_again(sd_event_source *s, uint64_t usec, void *userdata) {
+        Exporter *x = userdata;
+        size_t i = 0;
+        const char *key;
+        void *p;
+
+        x->again = sd_event_source_disable_unref(x->again);
+        while (map_next(x->paths, &i, &key, &p))
+                if (((Path *) p)->state == PATH_REFUSED)
+                        mark_dirty(x, p);
+        flush(x);
+        return 0;
+}
+
+static void refused(Exporter *x, Path *p, const StoreReply *reply) {
+        p->state = PATH_REFUSED;
+        log_error(reply->error, "cannot export '%s': %s", p->path, reply->problem ?: strerrordesc_np(-reply->error));
+        if (!x->again)
+                (void) sd_event_add_time_relative(x->event, &x->again, CLOCK_MONOTONIC, REFUSED_USEC, REFUSED_USEC / 10, on_again, x);
+}
+
+/* What became of one of them. */
+static void landed(Exporter *x, Path *p, const StoreReply *reply) {
+        bool lost = reply->error == -EHOSTDOWN || reply->error == -EINPROGRESS || reply->error == -ESTALE;
+
+        p->state = PATH_CLEAN;
+        if (reply->error >= 0 && !p->changed && p->data.kind == TYPE_NIL) {
+                (void) map_remove(x->paths, p->path);
+                path_free(p);
+        } else if (reply->error >= 0 ? p->changed : lost || x->n_flying > 1)
+                mark_dirty(x, p);
+        else if (reply->error < 0)
+                refused(x, p, reply);
+}
+
+static void on_written(const StoreReply *reply, void *userdata) {
+        Exporter *x = userdata;
+
+        x->call = NULL;
+        for (size_t i = 0; i < x->n_flying; i++)
+                landed(x, x->flying[i], reply);
+        if (reply->error < 0 && x->n_flying > 1)
+                x->one_by_one = true;
+        x->n_flying = 0;
+        flush(x);
+}
+
+static void flush(Exporter *x) {
+        StoreWrite writes[WRITES_MAX];
+        size_t n = 0, bytes = 0;
+        Path *p;
+
+        if (TAILQ_EMPTY(&x->dirty))
+                x->one_by_one = false;
+        if (x->call || !store_lease_held(x->lease))
+                return;
+        while ((p = TAILQ_FIRST(&x->dirty)) && n < (x->one_by_one ? 1 : WRITES_MAX)) {
+                bool goes = p->data.kind == TYPE_NIL;
+
+                bytes += goes ? 0 : p->data.s->size;
+                if (n > 0 && bytes > BYTES_MAX)
+                        break;
+                TAILQ_REMOVE(&x->dirty, p, link);
+                p->state = PATH_FLYING;
+                p->changed = false;
+                writes[n] = (StoreWrite) { .key = p->path };
+                if (!goes)
+                        writes[n] = (StoreWrite) { .key = p->path, .data = p->data.s->data, .size = p->data.s->size, .lease = x->lease };
+                x->flying[n++] = p;
+        }
+        x->n_flying = n;
+        if (n == 0)
+                return;
+        int r = store_commit(x->store, &(StoreCommit) { .writes = writes, .n_writes = n }, on_written, x, &x->call);
+        if (r < 0)
+                on_written(&(StoreReply) { .error = r }, x);
+}
+
+static void on_lease(StoreLease *l, bool held, void *userdata) {
+        Exporter *x = userdata;
+        size_t i = 0;
+        const char *key;
+        void *p;
+
+        if (!held)
+                return;
+        while (map_next(x->paths, &i, &key, &p))
+                mark_dirty(x, p);
+        flush(x);
+}
+
+/* ---- what shall be there ---- */
+
+static int set_path(Exporter *x, const char *path, Value data, Path **ret) {
+        Path *p = map_get(x->paths, path);
+        int r;
+
+        if (!p) {
+                p = calloc(1, sizeof(*p));
+                if (!p || !(p->path = strdup(path))) {
+                        free(p);
+                        return -ENOMEM;
+                }
+                r = map_put(x->paths, path, p);
+                if (r < 0) {
+                        path_free(p);
+                        return r;
+                }
+        } else if (p->data.kind == data.kind && value_equal(p->data, data)) {
+                *ret = p;
+                return 0;
+        }
+        value_done(&p->data);
+        p->data = value_ref(data);
+        mark_dirty(x, p);
+        *ret = p;
+        return 0;
+}
+
+static void take_away(Exporter *x, Path *p) {
+        value_done(&p->data);
+        mark_dirty(x, p);
+}
+
+static void exported_free(void *p) {
+        Exported *e = p;
+
+        if (e)
+                free(e->paths);
+        free(e);
+}
+
+static bool has(Path *const *paths, size_t n, const Path *p) {
+        for (size_t i = 0; i < n; i++)
+                if (paths[i] == p)
+                        return true;
+        return false;
+}
+
+/* Takes paths. Those that it had before and has no more go. */
+static void set_paths(Exporter *x, Exported *e, Path **paths, size_t n) {
+        for (size_t i = 0; i < e->n; i++)
+                if (!has(paths, n, e->paths[i]))
+                        take_away(x, e->paths[i]);
+        free(e->paths);
+        e->paths = paths;
+        e->n = n;
+        e->named = true;
+}
+
+static char *key_of(const char *kind, const char *name, size_t *ret_size) {
+        size_t n = strlen(kind) + 1, m = strlen(name);
+        char *key = malloc(n + m + 1);
+
+        if (!key)
+                return NULL;
+        memcpy(key, kind, n);
+        memcpy(key + n, name, m + 1);
+        *ret_size = n + m;
+        return key;
+}
+
+static Exported *find(Exporter *x, const char *kind, const char *name) {
+        size_t size;
+        _cleanup_free_ char *key = key_of(kind, name, &size);
+
+        return key ? map_get_n(x->resources, key, size) : NULL;
+}
+
+static int find_or_add(Exporter *x, const char *kind, const char *name, Exported **ret) {
+        size_t size;
+        _cleanup_free_ char *key = key_of(kind, name, &size);
+        Exported *e = key ? map_get_n(x->resources, key, size) : NULL;
+        int r;
+
+        if (!key)
+                return -ENOMEM;
+        if (!e) {
+                e = calloc(1, sizeof(*e));
+                r = e ? map_put_n(x->resources, key, size, e) : -ENOMEM;
+                if (r < 0) {
+                        free(e);
+                        return r;
+                }
+        }
+        *ret = e;
+        return 0;
+}
+
+static bool host_is_valid(Value v) {
+        const char *host = v.kind == TYPE_STR ? value_cstr(v) : "";
+
+        return host[0] && strlen(host) == v.s->size && !strchr(host, '/');
+}
+
+static int put_one(Exporter *x, Value host, const char *kind, const char *name, Value data, Path **ret) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+
+        if (!host_is_valid(host))
+                return -EINVAL;
+        strbuf_printf(&b, "exports/%s/%s/%s/%s", value_cstr(host), kind, x->hostname, name);
+        if (b.failed)
+                return -ENOMEM;
+        return b.size > STORE_KEY_MAX ? -ENAMETOOLONG : set_path(x, b.data, data, ret);
+}
+
+static int put(Exporter *x, const char *kind, const char *name, Value hosts, Value data) {
+        Path **paths = calloc((size_t) hosts.l->n + 1, sizeof(Path *));
+        Exported *e;
+        size_t n = 0;
+        int r;
+
+        r = paths ? find_or_add(x, kind, name, &e) : -ENOMEM;
+        for (uint32_t i = 0; i < hosts.l->n && r >= 0; i++) {
+                Path *p;
+
+                r = put_one(x, value_list_at(hosts.l, i), kind, name, data, &p);
+                if (r >= 0 && !has(paths, n, p))
+                        paths[n++] = p;
+        }
+        if (r < 0) {
+                for (size_t i = 0; i < n; i++)
+                        if (!has(e->paths, e->n, paths[i]))
+                                take_away(x, paths[i]);
+                free(paths);
+                return r;
+        }
+        set_paths(x, e, paths, n);
+        if (!x->lease)
+                r = store_lease_new(x->store, EXPORT_TTL_SEC, on_lease, x, &x->lease);
+        flush(x);
+        return r;
+}
+
+static void drop(Exporter *x, const char *kind, const char *name) {
+        size_t size;
+        _cleanup_free_ char *key = key_of(kind, name, &size);
+        Exported *e = key ? map_remove_n(x->resources, key, size) : NULL;
+
+        if (!e)
+                return;
+        set_paths(x, e, NULL, 0);
+        exported_free(e);
+        flush(x);
+}
+
+/* ---- the session with mgmt-engine ---- */
+
+static void forget_names(Exporter *x) {
+        size_t i = 0;
+        const char *key;
+        void *e;
+
+        while (map_next(x->resources, &i, &key, &e))
+                ((Exported *) e)->named = false;
+}
+
+static void drop_unnamed(Exporter *x) {
+        size_t i = 0;
+        const char *key;
+        void *e;
+
+        while (map_next(x->resources, &i, &key, &e))
+                if (!((Exported *) e)->named) {
+                        const char *kind = key;
+
+                        (void) map_remove_n(x->resources, key, strlen(kind) + 1 + strlen(kind + strlen(kind) + 1));
+                        set_paths(x, e, NULL, 0);
+                        exported_free(e);
+                }
+        flush(x);
+}
+
+/* Another name is another host: what the old one exported runs out. */
+static int set_hostname(Exporter *x, const char *hostname) {
+        char *copy;
+
+        if (!hostname[0] || strchr(hostname, '/') || streq(hostname, "*"))
+                return -EINVAL;
+        if (x->hostname && streq(x->hostname, hostname))
+                return 0;
+        copy = strdup(hostname);
+        if (!copy)
+                return -ENOMEM;
+        x->call = store_call_cancel(x->call);
+        x->n_flying = 0;
+        x->lease = store_lease_free(x->lease, true);
+        TAILQ_INIT(&x->dirty);
+        map_free_with(x->resources, exported_free);
+        map_free_with(x->paths, path_free);
+        x->resources = map_new();
+        x->paths = map_new();
+        free(x->hostname);
+        x->hostname = copy;
+        return x->resources && x->paths ? 0 : -ENOMEM;
+}
+
+int exporter_session(Exporter *x, const char *hostname) {
+        int r = set_hostname(x, hostname);
+
+        if (r >= 0)
+                forget_names(x);
+        return r;
+}
+
+static bool names_are_valid(const Exporter *x, const char *kind, const char *name) {
+        return x->hostname && kind && name && kind[0] && name[0] && !strchr(kind, '/');
+}
+
+static int message_put(Exporter *x, Message *m) {
+        const char *kind = m->export_put.kind, *name = m->export_put.name;
+        Value hosts = m->export_put.hosts, data = m->export_put.data;
+
+        if (!names_are_valid(x, kind, name) || hosts.kind != TYPE_LIST || data.kind != TYPE_STR)
+                return -EBADMSG;
+        int r = put(x, kind, name, hosts, data);
+        if (r < 0)
+                log_error(r, "cannot export %s[%s]: %m", kind, name);
+        return 0;
+}
+
+static int message_named(Exporter *x, const char *kind, const char *name, bool keeps) {
+        Exported *e = names_are_valid(x, kind, name) ? find(x, kind, name) : NULL;
+
+        if (!e)
+                return 0;
+        if (keeps)
+                e->named = true;
+        else
+                drop(x, kind, name);
+        return 0;
+}
+
+bool exporter_message(Exporter *x, Channel *c, PeerId peer, Message *m) {
+        int r = 0;
+
+        switch (m->type) {
+        case MESSAGE_HELLO:
+                if (!streq_ptr(m->hello.role, "exports"))
+                        return false;
+                r = exporter_session(x, m->hello.hostname ?: "");
+                if (r >= 0)
+                        session_welcome(c, peer);
+                break;
+        case MESSAGE_EXPORT_PUT:
+                r = message_put(x, m);
+                break;
+        case MESSAGE_EXPORT_KEEP:
+                r = message_named(x, m->export_keep.kind, m->export_keep.name, true);
+                break;
+        case MESSAGE_EXPORT_REMOVE:
+                r = message_named(x, m->export_remove.kind, m->export_remove.name, false);
+                break;
+        case MESSAGE_EXPORT_SYNC:
+                drop_unnamed(x);
+                break;
+        default:
+                return false;
+        }
+        if (r < 0)
+                session_refuse(c, peer, r, "cannot export");
+        return true;
+}
+
+unsigned exporter_n_exports(const Exporter *x) {
+        return (unsigned) map_size(x->paths);
+}
+
+/* ---- the whole ---- */
+
+int exporter_new(Exporter **ret, sd_event *event, Store *store) {
+        Exporter *x = calloc(1, sizeof(*x));
+
+        if (!x)
+                return -ENOMEM;
+        *x = (Exporter) { .event = event, .store = store, .resources = map_new(), .paths = map_new() };
+        TAILQ_INIT(&x->dirty);
+        if (!x->resources || !x->paths) {
+                exporter_free(x);
+                return -ENOMEM;
+        }
+        *ret = x;
+        return 0;
+}
+
+Exporter *exporter_free(Exporter *x) {
+        if (!x)
+                return NULL;
+        store_call_cancel(x->call);
+        store_lease_free(x->lease, false);      /* mgmt-world may be back before that is noticed */
+        (void) sd_event_source_disable_unref(x->again);
+        map_free_with(x->resources, exported_free);
+        map_free_with(x->paths, path_free);
+        free(x->hostname);
+        free(x);
+        return NULL;
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Five hosts on a cluster of three, for some seconds (MGMT_SECONDS; 1800 for a night): they write keys, export, and put themselves forward,
+ * at random, while hosts and members are killed and members stand still. What each host was told is kept, and judged:
+ *
+ * - No acknowledged write of a key is lost: what is read was written, and not overwritten before that by a write that began after it
+ *   had been acknowledged.
+ * - At no moment are more hosts chosen than shall be, and those that are chosen have a vote, or had one when the leader looked last.
+ * - In the end, when all are well again, every host collects exactly what is exported, and is told of the same decision.
+ *
+ * The seed is printed; MGMT_SEED plays it again, as far as real time lets it. */
+
+#include <errno.h>
+#include <signal.h>
+
+#include "common/message.h"
+#include "daemons/world/collector.h"
+#include "daemons/world/exporter.h"
+#include "daemons/world/keys.h"
+#include "daemons/world/schedule.h"
+#include "tests/daemons/world/stores-test.h"
+#include "tests/random.h"
+
+enum { HOSTS = 5, KEYS = 4, EXPORTS = 6, MAX_CHOSEN = 2, WRITES_MAX = 100000 };
+
+typedef struct History History;
+
+typedef struct Host {
+        History *history;
+        unsigned index;
+        char name[8];
+        bool up;
+        Store *store;
+        Keys *keys;
+        Exporter *exporter;
+        Collectors *collectors;
+        Schedules *schedules;
+        Vote *vote;
+        ScheduleWatch *watch;
+        char chosen[64];
+        Collecting *collecting;
+        char collected[512];
+        unsigned exports[EXPORTS];      /* version of each; 0: not exported */
+        bool candidate;                 /* shall be one */
+        unsigned n_busy;                /* writes of keys under way */
+} Host;
+
+typedef enum Outcome { UNDER_WAY, ACKNOWLEDGED, UNKNOWN, REFUSED } Outcome;
+
+typedef struct Write {
+        Host *host;
+        unsigned key, value;
+        uint64_t began, ended;  /* usec; ended 0: never */
+        Outcome outcome;
+} Write;
+
+struct History {
+        Place *place;
+        Cluster *cluster;
+        Random random;
+        Host hosts[HOSTS];
+        Write *writes;
+        size_t n_writes;
+        unsigned n_reads, n_chosen, n_host_deaths, n_member_deaths, n_stops;
+        bool stopped[CLUSTER_MAX];
+};
+
+/* ---- keys ---- */
+
+/* Whether value may be what a key held at some moment between began and ended. */
+static bool may_be(const History *h, unsigned key, unsigned value, uint64_t began, uint64_t ended) {
+        const Write *mine = NULL;
+
+        for (size_t i = 0; i < h->n_writes; i++)
+                if (h->writes[i].key == key && h->writes[i].value == value)
+                        mine = &h->writes[i];
+        if (value == 0) {       /* not there: nothing was acknowledged before */
+                for (size_t i = 0; i < h->n_writes; i++)
+                        if (h->writes[i].key == key && h->writes[i].outcome == ACKNOWLEDGED && h->writes[i].ended < began)
+                                return false;
+                return true;
+        }
+        if (!mine || mine->outcome == REFUSED || mine->began > ended)
+                return false;
+        if (mine->outcome != ACKNOWLEDGED)
+                return true;    /* it may have happened at any moment since */
+        for (size_t i = 0; i < h->n_writes; i++) {
+                const Write *w = &h->writes[i];
+
+                if (w->key == key && w->outcome == ACKNOWLEDGED && w->began > mine->ended && w->ended < began)
+                        return false;
+        }
+        return true;
+}
+
+static void on_written(const KeysReply *reply, void *userdata) {
+        Write *w = userdata;
+
+        w->host->n_busy--;
+        w->ended = now_usec();
+        w->outcome = reply->error >= 0 ? ACKNOWLEDGED : reply->error == -EHOSTDOWN ? REFUSED : UNKNOWN;
+}
+
+static void write_key(History *h, Host *host) {
+        _cleanup_(value_done) Value v = {};
+        KeysCall *c;
+        Write *w;
+        char key[16], text[16];
+
+        if (h->n_writes == WRITES_MAX || host->n_busy > 3)
+                return;
+        w = &h->writes[h->n_writes++];
+        *w = (Write) { .host = host, .key = random_pick(&h->random, KEYS), .value = (unsigned) h->n_writes, .began = now_usec() };
+        snprintf(key, sizeof(key), "k%u", w->key);
+        snprintf(text, sizeof(text), "%u", w->value);
+        CHECK_INT(value_strz(&v, text), 0);
+        host->n_busy++;
+        CHECK_INT(keys_set(host->keys, key, NULL, v, NULL, on_written, w, &c), 0);
+}
+
+typedef struct Reading {
+        History *history;
+        unsigned key;
+        uint64_t began;
+} Reading;
+
+static void on_read(const KeysReply *reply, void *userdata) {
+        _cleanup_free_ Reading *r = userdata;
+        unsigned value;
+
+        if (reply->error < 0)
+                return;
+        value = reply->value.kind == TYPE_NIL ? 0 : (unsigned) atoi(value_cstr(reply->value));
+        r->history->n_reads++;
+        if (!may_be(r->history, r->key, value, r->began, now_usec()))
+                TEST_FAIL("key %u was read as %u, which was overwritten or never written", r->key, value);
+}
+
+static void read_key(History *h, Host *host) {
+        Reading *r = malloc(sizeof(*r));
+        KeysCall *c;
+        char key[16];
+
+        *r = (Reading) { .history = h, .key = random_pick(&h->random, KEYS), .began = now_usec() };
+        snprintf(key, sizeof(key), "k%u", r->key);
+        CHECK_INT(keys_get(host->keys, key, NULL, on_read, r, &c), 0);
+}
+
+/* ---- exports ---- */
+
+static void export(Host *host, unsigned i, unsigned version) {
+        _cleanup_(value_done) Value hosts = {}, data = {};
+        Value all = VALUE_NIL;
+        char name[16], text[16];
+
+        host->exports[i] = version;
+        snprintf(name, sizeof(name), "e%u", i);
+        snprintf(text, sizeof(text), "%u", version);
+        if (version == 0) {
+                CHECK(exporter_message(host->exporter, NULL, 0, &(Message) {
+                        .type = MESSAGE_EXPORT_REMOVE, .export_remove = { .kind = (char *) "file", .name = name } }));
+                return;
+        }
+        CHECK_INT(value_strz(&all, "*"), 0);
+        CHECK_INT(value_list(&hosts, &all, 1), 0);
+        CHECK_INT(value_strz(&data, text), 0);
+        CHECK(exporter_message(host->exporter, NULL, 0, &(Message) {
+                .type = MESSAGE_EXPORT_PUT, .export_put = { .kind = (char *) "file", .name = name, .hosts = hosts, .data = data } }));
+}
+
+static void on_records(const CollectRecord *const *records, size_t n, void *userdata) {
+        Host *host = userdata;
+        size_t k = 0;
+
+        host->collected[0] = 0;
+        for (size_t i = 0; i < n && k < sizeof(host->collected); i++)
+                k += (size_t) snprintf(host->collected + k, sizeof(host->collected) - k, "%s@%s=%s ", records[i]->name,
+                                       records[i]->host, value_cstr(records[i]->data));
+}
+
+static void all_exports(const History *h, char *text, size_t size) {
+        size_t k = 0;
+
+        text[0] = 0;
+        for (unsigned i = 0; i < EXPORTS; i++)
+                for (unsigned n = 0; n < HOSTS; n++)
+                        if (h->hosts[n].exports[i] > 0)
+                                k += (size_t) snprintf(text + k, size - k, "e%u@%s=%u ", i, h->hosts[n].name, h->hosts[n].exports[i]);
+}
+
+/* ---- schedules ---- */
+
+static void on_chosen(const char *chosen, void *userdata) {
+        Host *host = userdata;
+
+        snprintf(host->chosen, sizeof(host->chosen), "%s", chosen);
+}
+
+static void on_cast(int error, const char *problem, bool changed, void *userdata) {}
+
+static void on_vote_event(void *userdata);
+
+static void cast(Host *host) {
+        VoteOptions o = { .strategy = "rr", .max = MAX_CHOSEN, .ttl_sec = 3 };
+
+        vote_cancel(host->vote);
+        CHECK_INT(host->candidate ? vote_cast(host->vote, &o, true, on_cast, host) : vote_withdraw(host->vote, true, on_cast, host), 0);
+}
+
+static void on_vote_event(void *userdata) {
+        cast(userdata);
+}
+
+/* The votes and the decision of one moment. */
+static void on_schedule(const StoreReply *reply, void *userdata) {
+        History *h = userdata;
+        unsigned n = 0;
+
+        for (size_t i = 0; reply->error >= 0 && i < reply->n; i++) {
+                const StoreItem *item = &reply->items[i];
+
+                if (!streq(item->key, "schedule/chosen/n"))
+                        continue;
+                n = 1;
+                for (const char *c = item->data; *c; c++)
+                        n += *c == ',';
+                h->n_chosen++;
+        }
+        if (n > MAX_CHOSEN)
+                TEST_FAIL("%u hosts are chosen", n);
+}
+
+static void look_at_schedule(History *h, Host *host) {
+        StoreCall *c;
+
+        CHECK_INT(store_read(host->store, (StoreRange) { "schedule/", true }, on_schedule, h, &c), 0);
+}
+
+/* ---- hosts and members ---- */
+
+static void host_up(Host *host) {
+        host->up = true;
+        host->n_busy = 0;
+        CHECK_INT(store_open_etcd(&host->store, host->history->place->event, host->history->cluster->endpoints, NULL), 0);
+        CHECK_INT(keys_open_shared(&host->keys, host->store), 0);
+        CHECK_INT(exporter_new(&host->exporter, host->history->place->event, host->store), 0);
+        CHECK_INT(collectors_new(&host->collectors, host->store), 0);
+        CHECK_INT(schedules_new(&host->schedules, host->history->place->event, host->store, false), 0);
+        CHECK_INT(exporter_session(host->exporter, host->name), 0);
+        CHECK_INT(collector_open(host->collectors, host->name, "file", on_records, host, &host->collecting), 0);
+        CHECK_INT(schedule_watch(host->schedules, host->name, "n", on_chosen, host, &host->watch), 0);
+        CHECK_INT(vote_open(host->schedules, host->name, "n", on_vote_event, host, &host->vote), 0);
+        for (unsigned i = 0; i < EXPORTS; i++)
+                if (host->exports[i] > 0)
+                        export(host, i, host->exports[i]);
+        if (host->candidate)
+                cast(host);
+}
+
+/* Without a word to anybody: what it asked for and was not told of yet may have happened or not. */
+static void host_down(Host *host) {
+        History *h = host->history;
+
+        for (size_t i = 0; i < h->n_writes; i++)
+                if (h->writes[i].host == host && h->writes[i].outcome == UNDER_WAY)
+                        h->writes[i].outcome = UNKNOWN;
+        host->up = false;
+        collector_close(host->collecting);
+        schedule_watch_free(host->watch);
+        vote_close(host->vote, true);
+        exporter_free(host->exporter);
+        collectors_free(host->collectors);
+        schedules_free(host->schedules);
+        host->store = store_free(host->store);
+        host->keys = keys_free(host->keys);
+        host->collected[0] = host->chosen[0] = 0;
+}
+
+/* Never more than one member at a time, so that the cluster goes on; but for a moment now and then, two. */
+static void harm_member(History *h) {
+        unsigned i = random_pick(&h->random, h->cluster->n), n_away = 0;
+
+        for (unsigned k = 0; k < h->cluster->n; k++)
+                n_away += h->stopped[k] || h->cluster->pids[k] == 0;
+        if (h->stopped[i]) {
+                cluster_signal(h->cluster, i, SIGCONT);
+                h->stopped[i] = false;
+        } else if (h->cluster->pids[i] == 0)
+                cluster_start(h->cluster, i);
+        else if (n_away > 0 && !random_percent(&h->random, 10))
+                return;
+        else if (random_percent(&h->random, 50)) {
+                cluster_signal(h->cluster, i, SIGKILL);
+                h->n_member_deaths++;
+        } else {
+                cluster_signal(h->cluster, i, SIGSTOP);
+                h->stopped[i] = true;
+                h->n_stops++;
+        }
+}
+
+static void heal(History *h) {
+        for (unsigned i = 0; i < h->cluster->n; i++) {
+                if (h->stopped[i])
+                        cluster_signal(h->cluster, i, SIGCONT);
+                else if (h->cluster->pids[i] == 0)
+                        cluster_start(h->cluster, i);
+                h->stopped[i] = false;
+        }
+        for (unsigned i = 0; i < HOSTS; i++)
+                if (!h->hosts[i].up)
+                        host_up(&h->hosts[i]);
+}
+
+static void step(History *h) {
+        Host *host = &h->hosts[random_pick(&h->random, HOSTS)];
+        unsigned what = random_pick(&h->random, 1000);
+
+        if (what < 8)
+                harm_member(h);
+        else if (!host->up) {
+                if (what < 60)
+                        host_up(host);
+        } else if (what < 14) {
+                host_down(host);
+                h->n_host_deaths++;
+        } else if (what < 400)
+                write_key(h, host);
+        else if (what < 700)
+                read_key(h, host);
+        else if (what < 850)
+                export(host, random_pick(&h->random, EXPORTS), random_pick(&h->random, 4) ? random_pick(&h->random, 1000) + 1 : 0);
+        else if (what < 930)
+                look_at_schedule(h, host);
+        else if (what < 960) {
+                host->candidate = !host->candidate;
+                cast(host);
+        }
+}
+
+/* ---- the end ---- */
+
+static bool all_collected(const History *h) {
+        char want[512];
+
+        all_exports(h, want, sizeof(want));
+        for (unsigned i = 0; i < HOSTS; i++)
+                if (!streq(h->hosts[i].collected, want))
+                        return false;
+        return true;
+}
+
+static unsigned count_names(const char *list) {
+        unsigned n = list[0] != 0;
+
+        for (; *list; list++)
+                n += *list == ',';
+        return n;
+}
+
+static bool all_agree(const History *h) {
+        unsigned candidates = 0;
+
+        for (unsigned i = 0; i < HOSTS; i++)
+                candidates += h->hosts[i].candidate;
+        for (unsigned i = 0; i < HOSTS; i++)
+                if (!streq(h->hosts[i].chosen, h->hosts[0].chosen) || count_names(h->hosts[i].chosen) != MIN(candidates, (unsigned) MAX_CHOSEN))
+                        return false;
+        return true;
+}
+
+static bool all_answered(const History *h) {
+        for (unsigned i = 0; i < HOSTS; i++)
+                if (h->hosts[i].n_busy > 0)
+                        return false;
+        return true;
+}
+
+static uint64_t number_of(const char *variable, uint64_t otherwise) {
+        const char *text = getenv(variable);
+
+        return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+TEST(random_histories) {
+        uint64_t seed = number_of("MGMT_SEED", now_usec() % 1000000), seconds = number_of("MGMT_SECONDS", 12);
+        History *h = calloc(1, sizeof(*h));
+        _cleanup_(cluster_done) Cluster c = {};
+        Place p = {};
+
+        if (!cluster_available())
+                TEST_SKIP("etcd is not installed");
+        printf("# seed %llu, %llu seconds\n", (unsigned long long) seed, (unsigned long long) seconds);
+        cluster_init(&c, 3, NULL);
+        CHECK(sd_event_new(&p.event) >= 0);
+        *h = (History) { .place = &p, .cluster = &c, .random = random_from(seed), .writes = calloc(WRITES_MAX, sizeof(Write)) };
+        for (unsigned i = 0; i < HOSTS; i++) {
+                Host *host = &h->hosts[i];
+
+                *host = (Host) { .history = h, .index = i, .candidate = i % 2 == 0 };
+                snprintf(host->name, sizeof(host->name), "h%u", i + 1);
+                host_up(host);
+        }
+        for (uint64_t end = now_usec() + seconds * 1000000; now_usec() < end;) {
+                step(h);
+                (void) sd_event_run(p.event, 2000);
+                while (sd_event_run(p.event, 0) > 0 && now_usec() < end)
+                        ;
+        }
+        heal(h);
+        CHECK(RUN_UNTIL(&p, all_answered(h)));
+        for (unsigned i = 0; i < KEYS * 4; i++) {
+                read_key(h, &h->hosts[i % HOSTS]);
+                (void) sd_event_run(p.event, 10000);
+        }
+        if (!RUN_UNTIL(&p, all_collected(h))) {
+                char want[512];
+
+                all_exports(h, want, sizeof(want));
+                for (unsigned i = 0; i < HOSTS; i++)
+                        CHECK_STR(h->hosts[i].collected, want);
+        }
+        if (!RUN_UNTIL(&p, all_agree(h)))
+                for (unsigned i = 0; i < HOSTS; i++)
+                        TEST_FAIL("%s (%s) is told of %s", h->hosts[i].name, h->hosts[i].candidate ? "candidate" : "none", h->hosts[i].chosen);
+        printf("# %zu writes, %u reads, %u looks at a decision; %u hosts and %u members died, %u stood still\n", h->n_writes, h->n_reads,
+               h->n_chosen, h->n_host_deaths, h->n_member_deaths, h->n_stops);
+        CHECK(h->n_reads > 0);
+        for (unsigned i = 0; i < HOSTS; i++)
+                host_down(&h->hosts[i]);
+        sd_event_unref(p.event);
+        free(h->writes);
+        free(h);
+}
+
+TEST_MAIN()
