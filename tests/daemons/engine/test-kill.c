@@ -430,7 +430,9 @@ TEST(random_runs_with_kills) {
                 one(first + i);
         printf("# %u kills, %u attempts, %u repairs, %u notified, %u kept, %u undone, %u realized\n", counts.kills, counts.begins, counts.changed,
                counts.notified, counts.kept, counts.undone, counts.held);
-        CHECK(counts.kills > 0 && counts.changed > 0 && counts.undone > 0 && counts.held > 0);
+        CHECK(counts.kills > 0 && counts.changed > 0);
+        if (n >= 500)
+                CHECK(counts.undone > 0 && counts.held > 0);    /* a few runs may meet with none */
 }
 
 TEST_MAIN()
