@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
+#include "common/edge-rule.h"
 #include "common/hash.h"
 #include "common/io.h"
 #include "common/resource.h"
@@ -498,7 +499,7 @@ static int check_type(const ResourceType *t, Diag *reterr) {
         return check_fields(t, reterr);
 }
 
-static const char *str_or_name(const Resource *r, const FieldSpec *f) {
+const char *resource_text(const Resource *r, const FieldSpec *f) {
         const char *s = *(char *const *) ((const char *) r + f->offset) ?: "";
 
         return *s == 0 && (f->flags & FIELD_IS_NAME) ? r->name : s;
@@ -528,7 +529,7 @@ bool resource_groups(const Resource *parent, const Resource *child) {
         if (t->groups)
                 return t->groups(parent, child);
         while (words && (f = next_field(t, &words)))
-                if (!streq(str_or_name(parent, f), str_or_name(child, f)))
+                if (!streq(resource_text(parent, f), resource_text(child, f)))
                         return false;
         return t->groups_by;
 }
@@ -569,6 +570,13 @@ static int check_grouping(const ResourceType *const *types, const ResourceType *
         return 0;
 }
 
+static int check_edges(const ResourceType *t, Diag *reterr) {
+        for (const EdgeRule *e = t->edges; e && e->domain; e++)
+                if (edge_check(t, e))
+                        return BROKEN(t, reterr, "%s", edge_check(t, e));
+        return 0;
+}
+
 int resource_types_check(const ResourceType *const *types, Diag *reterr) {
         for (const ResourceType *const *t = types; t && *t; t++) {
                 int r = check_type(*t, reterr);
@@ -578,7 +586,7 @@ int resource_types_check(const ResourceType *const *types, Diag *reterr) {
                         return BROKEN(*t, reterr, "two kinds of this name");
         }
         for (const ResourceType *const *t = types; t && *t; t++) {
-                int r = check_grouping(types, *t, reterr) ?: check_groups_by(*t, reterr);
+                int r = check_grouping(types, *t, reterr) ?: check_groups_by(*t, reterr) ?: check_edges(*t, reterr);
                 if (r < 0)
                         return r;
         }

@@ -29,6 +29,7 @@
 
 typedef struct sd_event sd_event;
 typedef struct Resource Resource;
+typedef struct EdgeRule EdgeRule;
 typedef struct ResourceHost ResourceHost;
 typedef struct ResourceType ResourceType;
 
@@ -166,6 +167,7 @@ struct ResourceType {
         int (*uids)(const Resource *r, ResourceUids *ret);
         int (*wants)(const Resource *r, unsigned batch, ResourceUids *ret);
         bool first_match_ends;
+        const EdgeRule *edges;          /* the same as a table (edge-rule.h): all that the engine knows of kinds elsewhere */
 
         /* The resource of the same kind and name that would undo this one, with its fields set from the state of the machine
          * now; *ret NULL if there is nothing to undo yet. Called right before an attempt that may change something, as long as
@@ -225,6 +227,7 @@ Resource *resource_free(Resource *r);
 DEFINE_CLEANUP(Resource *, resource_free)
 
 int resource_set(Resource *r, const char *field, Value v, Diag *reterr);
+const char *resource_text(const Resource *r, const FieldSpec *f);       /* of a STR field; the name, if it falls back on that */
 int resource_validate(const Resource *r, Diag *reterr);         /* name, metaparameters, fields, then the kind's own */
 bool resource_equal(const Resource *a, const Resource *b, const char **ret_field);      /* fields, metaparameters, children */
 int resource_add_child(Resource *parent, Resource *child);

@@ -103,6 +103,24 @@ static struct json_object *describe_fields(Writer *w, const FieldSpec *fields) {
         return array;
 }
 
+static struct json_object *describe_edges(Writer *w, const EdgeRule *e) {
+        struct json_object *array = json_object_new_array();
+
+        for (; array && e->domain; e++) {
+                struct json_object *j = json_object_new_object();
+
+                append(w, array, j);
+                if (w->failed)
+                        break;
+                add_string(w, j, "domain", e->domain);
+                add_string(w, j, "field", e->field);
+                add(w, j, "offers", json_object_new_boolean(e->offers));
+                add_string(w, j, "after", e->after);
+                add(w, j, "image", json_object_new_boolean(e->image));
+        }
+        return array;
+}
+
 static struct json_object *describe_kind(Writer *w, const char *daemon, const ResourceType *t) {
         struct json_object *j = json_object_new_object();
 
@@ -117,7 +135,9 @@ static struct json_object *describe_kind(Writer *w, const char *daemon, const Re
         add(w, j, "groups", json_object_new_boolean(resource_type_groups(t) || t->parent_field));
         add_string(w, j, "groups_by", t->groups_by);
         add(w, j, "reversible", json_object_new_boolean(t->reverse != NULL));
-        add(w, j, "edgeable", json_object_new_boolean(t->uids != NULL));
+        add(w, j, "edgeable", json_object_new_boolean(t->uids || t->edges));
+        if (t->edges)
+                add(w, j, "edges", describe_edges(w, t->edges));
         add(w, j, "fields", describe_fields(w, t->fields));
         add(w, j, "sends", describe_fields(w, t->sends));
         return j;
@@ -234,6 +254,35 @@ static int read_fields(Reader *r, struct json_object *kind, const char *key, Sch
         return 0;
 }
 
+static int read_edges(Reader *r, struct json_object *kind, EdgeRule **ret) {
+        struct json_object *array;
+        int e;
+
+        if (!json_object_object_get_ex(kind, "edges", &array))
+                return 0;
+        e = get_array(r, kind, "edges", &array);
+        if (e < 0)
+                return e;
+        size_t n = json_object_array_length(array);
+        EdgeRule *edges = arena_array(r->schema->arena, EdgeRule, n + 1);
+        if (!edges)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                struct json_object *j = json_object_array_get_idx(array, i);
+                char *domain, *field, *after;
+
+                if (!json_object_is_type(j, json_type_object))
+                        return bad(r, "an edge is not an object");
+                if ((e = get_string(r, j, "domain", true, &domain)) < 0 || (e = get_string(r, j, "field", false, &field)) < 0 ||
+                    (e = get_string(r, j, "after", false, &after)) < 0)
+                        return e;
+                edges[i] = (EdgeRule) { .domain = domain, .field = field, .after = after, .offers = get_bool(j, "offers"),
+                                        .image = get_bool(j, "image") };
+        }
+        *ret = edges;
+        return 0;
+}
+
 static int read_kind(Reader *r, struct json_object *j, SchemaKind *k) {
         int e;
 
@@ -243,7 +292,7 @@ static int read_kind(Reader *r, struct json_object *j, SchemaKind *k) {
             (e = get_string(r, j, "doc", true, &k->doc)) < 0 || (e = get_string(r, j, "example", false, &k->example)) < 0 ||
             (e = get_string(r, j, "parent_field", false, &k->parent_field)) < 0 ||
             (e = get_string(r, j, "groups_by", false, &k->groups_by)) < 0 || (e = get_flags(r, j, kind_flags, &k->flags)) < 0 ||
-            (e = read_fields(r, j, "fields", &k->fields, &k->n_fields)) < 0 ||
+            (e = read_fields(r, j, "fields", &k->fields, &k->n_fields)) < 0 || (e = read_edges(r, j, &k->edges)) < 0 ||
             (e = read_fields(r, j, "sends", &k->sends, &k->n_sends)) < 0) {
                 if (k->kind)
                         diag_prefix(r->reterr, "kind '%s'", k->kind);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "common/diag.h"
+#include "common/edge-rule.h"
 #include "common/field.h"
 #include "common/resource.h"
 
@@ -28,6 +29,7 @@ typedef struct SchemaKind {
         bool groups;            /* may be grouped with its equals */
         bool reversible;
         bool edgeable;
+        EdgeRule *edges;        /* ends with an empty row; NULL if there are none */
         SchemaField *fields;
         size_t n_fields;
         SchemaField *sends;

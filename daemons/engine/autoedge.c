@@ -6,6 +6,7 @@
  * offers or wants something else gets a new number, and what the index has under the old one is passed over, and swept out when
  * a list would grow. A rejected swap gives the old numbers back, and everything is as before. */
 
+#include "common/edge-rule.h"
 #include "daemons/engine/autoedge.h"
 #include "daemons/engine/engine-manager.h"
 
@@ -160,7 +161,7 @@ static bool takes_part(const Swap *s, const Resource *r) {
 }
 
 static int get_offers(const Swap *s, const Resource *r, ResourceUids *ret) {
-        return takes_part(s, r) && r->type->uids ? r->type->uids(r, ret) : 0;
+        return takes_part(s, r) ? edge_offers(r, ret) : 0;
 }
 
 static bool uids_equal(const ResourceUids *a, const ResourceUids *b) {
@@ -287,12 +288,12 @@ static int find_edges(Swap *s, Vertex *v, SwapEntry *e, Diag *reterr) {
         v->want_serial = ++s->manager->last_serial;
         e->has_auto_edges = true;
         r = drop_edges(s, v);
-        if (r < 0 || e->removed || !resource->type->wants || !takes_part(s, resource))
+        if (r < 0 || e->removed || !edge_may_want(resource->type) || !takes_part(s, resource))
                 return r;
 
         for (unsigned batch = 0; !matched || !resource->type->first_match_ends; batch++) {
                 _cleanup_(resource_uids_done) ResourceUids uids = {};
-                r = resource->type->wants(resource, batch, &uids);
+                r = edge_wants(resource, batch, &uids);
                 if (r < 0)
                         return resource_error(resource, reterr, r, "%s[%s]: autoedge: %m", resource->type->kind, resource->name);
                 if (uids.n == 0)

@@ -584,6 +584,7 @@ static int make_kind(Proxies *ps, const SchemaKind *schema, ProxyKind **ret) {
                 .sends = k->sends,
                 .parent_field = schema->parent_field,
                 .groups_by = schema->groups_by,
+                .edges = schema->edges,
                 .init = proxy_init,
                 .done = proxy_done,
                 .watch = proxy_watch,

@@ -9,7 +9,7 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "common/resource.h"
+#include "common/edge-rule.h"
 #include "daemons/http/child.h"
 #include "daemons/http/date.h"
 #include "daemons/http/http-manager.h"
@@ -208,11 +208,10 @@ static int http_server_file_check_apply(Resource *r, bool apply, Diag *reterr) {
 }
 
 /* The file that is served comes first. */
-static int http_server_file_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
-        const HttpServerFile *f = (const HttpServerFile *) r;
-
-        return batch == 0 && f->path[0] ? resource_uids_add(ret, "file", f->path, false) : 0;
-}
+static const EdgeRule http_server_file_edges[] = {
+        { .domain = "file", .field = "path" },
+        {}
+};
 
 const ResourceType http_server_file_type = {
         .kind = "http:server:file",
@@ -232,5 +231,5 @@ const ResourceType http_server_file_type = {
         .watch = http_server_file_watch,
         .unwatch = http_server_file_unwatch,
         .check_apply = http_server_file_check_apply,
-        .wants = http_server_file_wants,
+        .edges = http_server_file_edges,
 };

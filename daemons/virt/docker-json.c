@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "common/field.h"
+#include "common/edge-rule.h"
 #include "common/strbuf.h"
 #include "common/utf8.h"
 #include "daemons/virt/docker-json.h"
@@ -146,30 +146,11 @@ int docker_parse_version(const char *json, size_t size, char ret[static 16], Dia
         return 0;
 }
 
-/* ---- images' names ---- */
-
-/* The characters that docker allows; none of them has a meaning in a path or a query. */
 bool docker_image_name_valid(const char *name) {
         size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/:@");
 
         return n > 0 && n < 1024 && !name[n] && !strchr("/:@.-", name[0]) && !strchr("/:@", name[n - 1]) && !strstr(name, "..") &&
                !strstr(name, "//");
-}
-
-char *docker_image_reference(const char *name) {
-        static const char *const prefixes[] = { "docker.io/library/", "docker.io/" };
-        const char *last;
-        char *s;
-
-        for (size_t i = 0; i < ELEMENTSOF(prefixes); i++)
-                if (startswith(name, prefixes[i])) {
-                        name = startswith(name, prefixes[i]);
-                        break;
-                }
-        /* a colon before the last slash is a port */
-        last = strrchr(name, '/');
-        last = last ? last + 1 : name;
-        return asprintf(&s, "%s%s", name, strpbrk(last, ":@") ? "" : ":latest") < 0 ? NULL : s;
 }
 
 /* ---- events ---- */
@@ -201,7 +182,7 @@ static int read_event(Json *j, DockerEvent *ret) {
                 ret->type = DOCKER_EVENT_IMAGE;
                 if (!name || startswith(name, "sha256:"))
                         return 1;
-                ret->image = docker_image_reference(name);
+                ret->image = image_reference(name);
                 return ret->image ? 1 : -ENOMEM;
         }
         if (!streq(type, "container") || !changes_container(ret->action))

@@ -26,7 +26,7 @@ typedef struct DockerEvent {
         char *action;           /* "die", "start", …, without what may follow it after a colon */
         char *name;             /* of the container */
         char *old_name;         /* it was renamed; or NULL */
-        char *image;            /* the image, as docker_image_reference() has it; NULL: nobody knows which */
+        char *image;            /* the image, as image_reference() has it; NULL: nobody knows which */
 } DockerEvent;
 
 /* 1; 0: it is one that changes nothing about a container or an image; -EBADMSG. */
@@ -76,9 +76,7 @@ char *docker_parse_error(const char *json, size_t size);
 /* What a pull said, line by line: the error among it, or NULL. 0 or -ENOMEM. */
 int docker_parse_pull(const char *text, size_t size, char **ret_error);
 
-/* The name of an image in the one form that all others are compared in: "docker.io/library/x", "x" and "x:latest" are "x:latest".
- * A digest stays. NULL if out of memory. */
-char *docker_image_reference(const char *name);
+/* Made of the characters that docker allows; none of them has a meaning in a path or a query. */
 bool docker_image_name_valid(const char *name);
 
 /* One of DockerContainer.volumes, its paths without slashes that say nothing. NULL if out of memory. */

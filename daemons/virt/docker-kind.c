@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/edge-rule.h"
 #include "daemons/virt/connection.h"
 #include "daemons/virt/docker-kind.h"
 
@@ -22,7 +23,7 @@ int docker_kind_validate(const DockerKind *k, Diag *reterr) {
 
 int docker_kind_prepare(DockerKind *k, const char *image) {
         free(k->reference);
-        k->reference = docker_image_reference(image);
+        k->reference = image_reference(image);
         return k->reference ? 0 : -ENOMEM;
 }
 

@@ -26,7 +26,7 @@ DEFINE_CLEANUP(Docker *, docker_free)
 /* Somebody who wants to know: part of a resource's struct. */
 struct DockerUser {
         const char *container;  /* borrowed, and the same as long as it is attached; NULL: none */
-        const char *image;      /* the same, as docker_image_reference() has it */
+        const char *image;      /* the same, as image_reference() has it */
         /* What happened to one of the two, in docker's word; NULL: nobody knows what. Must not attach or detach anybody. */
         void (*changed)(DockerUser *u, const char *action);
 

@@ -11,6 +11,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/edge-rule.h"
 #include "common/strbuf.h"
 #include "daemons/virt/docker-kind.h"
 #include "daemons/virt/docker-spec.h"
@@ -86,6 +87,11 @@ static const FieldSpec docker_container_fields[] = {
         FIELD(DockerContainerKind, force, FIELD_BOOL, 0,
               "Where the image, the command, the environment, ports or volumes are others, put a new container in place of the old one. "
               "Otherwise that is an error, as what the old one has written outside of volumes would be lost."),
+        {}
+};
+
+static const EdgeRule docker_container_edges[] = {
+        { .domain = "docker:image", .field = "image", .image = true, .after = "state removed" },
         {}
 };
 
@@ -295,12 +301,12 @@ static bool image_is_other(const DockerContainerKind *c) {
 
         if (c->docker.image_here)
                 return !streq(c->docker.image.id, c->there.image_id);
-        reference = docker_image_reference(c->there.image);
+        reference = image_reference(c->there.image);
         return !reference || !streq(reference, c->docker.reference);
 }
 
 static bool check_image(DockerContainerKind *c) {
-        _cleanup_free_ char *reference = docker_image_reference(c->there.image);
+        _cleanup_free_ char *reference = image_reference(c->there.image);
 
         if (!image_is_other(c))
                 return false;
@@ -547,6 +553,7 @@ const ResourceType docker_container_type = {
                    "}\n",
         .size = sizeof(DockerContainerKind),
         .fields = docker_container_fields,
+        .edges = docker_container_edges,
         .done = container_done,
         .validate = container_validate,
         .prepare = container_prepare,

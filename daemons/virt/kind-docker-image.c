@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "common/edge-rule.h"
 #include "daemons/virt/docker-kind.h"
 
 typedef struct DockerImageKind {
@@ -14,6 +15,11 @@ typedef struct DockerImageKind {
 static const FieldSpec docker_image_fields[] = {
         DOCKER_APIVERSION(DockerImageKind),
         FIELD(DockerImageKind, state, FIELD_STR, 0, "exists or absent.", .initial = "\"exists\""),
+        {}
+};
+
+static const EdgeRule docker_image_edges[] = {
+        { .domain = "docker:image", .offers = true, .image = true },
         {}
 };
 
@@ -107,6 +113,7 @@ const ResourceType docker_image_type = {
                    "}\n",
         .size = sizeof(DockerImageKind),
         .fields = docker_image_fields,
+        .edges = docker_image_edges,
         .done = image_done,
         .validate = image_validate,
         .prepare = image_prepare,

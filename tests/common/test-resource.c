@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/changeset.h"
+#include "common/edge-rule.h"
 #include "common/io.h"
 #include "common/resource.h"
 #include "common/schema.h"
@@ -481,6 +482,9 @@ TEST(broken_tables_are_refused) {
 #ifdef __clang__
 #pragma GCC diagnostic ignored "-Winitializer-overrides"
 #endif
+        static const EdgeRule edge_by_number[] = { { .domain = "file", .field = "int8" }, {} };
+        static const EdgeRule edge_without_value[] = { { .domain = "file", .after = "str" }, {} };
+        static const EdgeRule edge_offers_after[] = { { .domain = "file", .offers = true, .after = "str x" }, {} };
         static const struct {
                 ResourceType type;
                 const char *error;
@@ -497,6 +501,12 @@ TEST(broken_tables_are_refused) {
                 { TYPE(.parent_field = "str", .fields = sample_fields), "kind 'x': a parent field, but no parent kind in the name" },
                 { TYPE(.kind = "a:x", .parent_field = "str", .fields = sample_fields),
                   "kind 'a:x': a parent field, but the parent kind is not among those of this daemon" },
+                { TYPE(.edges = edge_by_number, .fields = sample_fields),
+                  "kind 'x': an edge by what is not a str field" },
+                { TYPE(.edges = edge_without_value, .fields = sample_fields),
+                  "kind 'x': an edge that is turned round by what is not a str field and one of its values" },
+                { TYPE(.edges = edge_offers_after, .fields = sample_fields),
+                  "kind 'x': an edge that is turned round by what is not a str field and one of its values" },
                 { TYPE(.groups_by = "str int8", .fields = sample_fields), "kind 'x': groups by 'str int8', one of which is not a str field" },
                 { TYPE(.groups_by = " no", .fields = sample_fields), "kind 'x': groups by ' no', one of which is not a str field" },
                 { TYPE(.groups_by = "str", .groups = never_groups, .fields = sample_fields),

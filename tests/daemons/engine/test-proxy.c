@@ -6,12 +6,20 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "common/edge-rule.h"
 #include "common/ipc/worker.h"
 #include "common/schema.h"
 #include "daemons/engine/drift.h"
 #include "tests/daemons/engine/engine-test.h"
 
-static const ResourceType remote_type = PROBE_TYPE("remote", RESOURCE_REFRESHABLE);
+static const EdgeRule remote_edges[] = {
+        { .domain = "path", .field = "group", .after = "pair last" },
+        { .domain = "image", .field = "pair", .offers = true, .image = true },
+        { .domain = "image", .field = "group", .image = true },
+        {}
+};
+
+static const ResourceType remote_type = PROBE_TYPE("remote", RESOURCE_REFRESHABLE, .edges = remote_edges);
 static const ResourceType farm_type = PROBE_TYPE("farm", 0);
 static const ResourceType cow_type = PROBE_TYPE("farm:cow", 0, .parent_field = "group");
 
@@ -113,6 +121,11 @@ TEST(order_across_daemons) {
                 { "farm.a farm_cow.b farm_cow.c:group=a d farm_cow.b>d", "b c a d" },
                 { "remote.a:hidden b remote.a>b", "b" },
                 { "remote.a:poll=-1,late", "a" },
+                /* edges that its description derives, with what is here and with its equals */
+                { "remote.b:group=/z /z", "/z b" },
+                { "remote.b:group=/z,pair=last /z", "b /z" },
+                { "remote.a:group=app remote.b:pair=docker.io/library/app:latest", "b a" },
+                { "remote.a:pair=app remote.b:group=app:latest", "a b" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
+#include "common/edge-rule.h"
 #include "common/io.h"
 #include "daemons/http/date.h"
 #include "daemons/http/http-manager.h"
@@ -657,19 +658,19 @@ TEST(the_file_that_is_served_comes_first) {
         setup(&f);
         Resource *r = testhost_resource(&f.host, kind("http:server:file"), "/x", "path", "\"/srv/x\"", NULL);
         REQUIRE(r);
-        CHECK_INT(r->type->wants(r, 0, &uids), 0);
+        CHECK_INT(edge_wants(r, 0, &uids), 0);
         CHECK_INT(uids.n, 1);
         CHECK_STR(uids.items[0].domain, "file");
         CHECK_STR(uids.items[0].key, "/srv/x");
         CHECK(!uids.items[0].after);
         resource_uids_done(&uids);
-        CHECK_INT(r->type->wants(r, 1, &uids), 0);
+        CHECK_INT(edge_wants(r, 1, &uids), 0);
         CHECK_INT(uids.n, 0);
         testhost_free(r);
 
         r = testhost_resource(&f.host, kind("http:server:file"), "/x", "data", "\"x\"", NULL);
         REQUIRE(r);
-        CHECK_INT(r->type->wants(r, 0, &uids), 0);
+        CHECK_INT(edge_wants(r, 0, &uids), 0);
         CHECK_INT(uids.n, 0);
         testhost_free(r);
         teardown(&f);

@@ -6,8 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "common/macro.h"
-#include "daemons/virt/docker-json.h"
+#include "common/edge-rule.h"
 #include "tests/daemons/virt/fake-docker.h"
 
 #define NEED(condition) do { if (!(condition)) abort(); } while (0)
@@ -84,7 +83,7 @@ FakeContainer *fake_container(FakeDocker *f, const char *name) {
 }
 
 static FakeImage *find_image(FakeDocker *f, const char *name) {
-        _cleanup_free_ char *reference = docker_image_reference(name);
+        _cleanup_free_ char *reference = image_reference(name);
 
         NEED(reference);
         for (FakeImage *i = f->images; i; i = i->next)
@@ -99,7 +98,7 @@ void fake_image_add(FakeDocker *f, const char *reference, const char *id) {
         if (!i) {
                 i = calloc(1, sizeof(*i));
                 NEED(i);
-                i->reference = docker_image_reference(reference);
+                i->reference = image_reference(reference);
                 i->next = f->images;
                 f->images = i;
         }

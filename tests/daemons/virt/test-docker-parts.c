@@ -2,7 +2,7 @@
 
 /* What docker says, and the names of images. */
 
-#include "common/field.h"
+#include "common/edge-rule.h"
 #include "daemons/virt/docker-json.h"
 #include "tests/test.h"
 
@@ -31,7 +31,7 @@ TEST(names_of_images) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_free_ char *got = docker_image_reference(cases[i].name);
+                _cleanup_free_ char *got = image_reference(cases[i].name);
                 CHECK_STR(got, cases[i].want);
                 CHECK(docker_image_name_valid(cases[i].name) == cases[i].valid);
         }
