@@ -64,8 +64,11 @@ static void *thread_main(void *userdata) {
                 w->run(w);
                 (void) pthread_mutex_lock(&t->lock);
 
+                /* who finds the list with something in it was told already */
+                bool first = !t->finished.first;
                 list_add(&t->finished, w);
-                (void) !write(t->done_fd, &one, sizeof(one));
+                if (first)
+                        (void) !write(t->done_fd, &one, sizeof(one));
         }
         (void) pthread_mutex_unlock(&t->lock);
         return NULL;
