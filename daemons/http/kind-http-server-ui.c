@@ -4,6 +4,7 @@
  *
  *      index.html      the page; it works without a script
  *      events          all that happens to the values, as server-sent events
+ *      all             what the first of those events says, by itself
  *      save/           takes one value (POST: id, value)
  *      list/, list/ID, watch/ID, ping          for programs, as the reference has them; watch/ID takes ?since=SEQUENCE as well
  *
@@ -314,7 +315,7 @@ static void put_engine(StrBuf *b, const HttpServerUi *u) {
         strbuf_printf(b, "{\"there\":%s,\"converged\":%s}", u->engine_there ? "true" : "false", u->converged ? "true" : "false");
 }
 
-/* All there is to know: for one who has just come, or when another resource speaks. */
+/* All there is to know. */
 static void put_everything(StrBuf *b, const HttpServerUi *u) {
         UiPage page = page_of(u);
 
@@ -329,11 +330,31 @@ static void put_everything(StrBuf *b, const HttpServerUi *u) {
         strbuf_puts(b, "]}");
 }
 
+/* For one who has just come, or when another resource speaks. What is too much for a stream has to be fetched. */
+static void put_hello(StrBuf *b, const HttpServerUi *u) {
+        size_t before = b->size;
+
+        put_everything(b, u);
+        if (b->failed || b->size - before < HTTP_STREAM_MAX / 2)
+                return;
+        b->size = before;
+        strbuf_puts(b, "{\"more\":true,\"engine\":");
+        put_engine(b, u);
+        strbuf_putc(b, '}');
+}
+
+static void serve_all(HttpServerUi *u, HttpRequest *q, const char *rest) {
+        StrBuf b = {};
+
+        put_everything(&b, u);
+        reply_json(q, 200, &b);
+}
+
 static void serve_events(HttpServerUi *u, HttpRequest *q, const char *rest) {
         StrBuf b = {};
 
         strbuf_puts(&b, "retry: 500\nevent: hello\ndata: ");
-        put_everything(&b, u);
+        put_hello(&b, u);
         strbuf_puts(&b, "\n\n");
         if (b.failed || !u->hub)
                 http_request_reply_status(q, 503);
@@ -416,6 +437,7 @@ static const struct {
         bool any_method;
 } routes[] = {
         { "", serve_front },
+        { "all", serve_all },
         { "events", serve_events },
         { "index.html", serve_page },
         { "list/", serve_list },
@@ -511,7 +533,7 @@ static int http_server_ui_watch(Resource *r, Diag *reterr) {
         if (k < 0)
                 resource_log(r, LOG_WARNING, "pages will not show whether all is done: %s", strerrordesc_np(-k));
         if (is_watched(u)) {
-                put_everything(&b, u);
+                put_hello(&b, u);
                 tell(u, "hello", &b);
         }
         resource_armed(r);

@@ -23,11 +23,13 @@ typedef struct Known {
         bool fails;
 } Known;
 
-/* What changed is a property that is not told by itself. */
+/* What changed, and whether the resource only shares what is so of its group, is not told by itself. */
 typedef struct Asked {
         StatusChanges *changes;
         sd_bus_slot *slot;
         char *kind, *name;
+        const char *what;               /* static */
+        char *error;                    /* that it fails with; NULL: none */
         uint64_t time_usec;
         struct Asked *next;
 } Asked;
@@ -85,21 +87,40 @@ static void asked_free(Asked *a) {
         sd_bus_slot_unref(a->slot);
         free(a->kind);
         free(a->name);
+        free(a->error);
         free(a);
 }
 
-static int on_last_change(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
-        const char *text = "";
+static int read_answer(sd_bus_message *m, const char **ret_group, const char **ret_last_change) {
+        const char *name;
+        int r;
+
+        r = sd_bus_message_is_method_error(m, NULL) ? -EIO : sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                if (r < 0)
+                        return r;
+                r = streq(name, "Group") ? sd_bus_message_read(m, "v", "s", ret_group) :
+                    streq(name, "LastChange") ? sd_bus_message_read(m, "v", "s", ret_last_change) : sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r;
+}
+
+static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
+        const char *group = "", *text = "";
         Asked *a = userdata;
 
-        if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "v", "s", &text) < 0)
-                text = "";
-        add_change(a->changes, a->time_usec, a->kind, a->name, "changed", text);
+        (void) read_answer(m, &group, &text);
+        if (!*group)
+                add_change(a->changes, a->time_usec, a->kind, a->name, a->what, a->error ?: streq(a->what, "changed") ? text : NULL);
         asked_free(a);
         return 0;
 }
 
-static int ask_last_change(StatusChanges *c, const char *path, const char *kind, const char *name, uint64_t time_usec) {
+static int ask(StatusChanges *c, const char *path, uint64_t time_usec, const char *kind, const char *name, const char *what,
+               const char *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         sd_bus *bus = engine_follow_bus(c->manager);
         Asked *a;
@@ -110,21 +131,28 @@ static int ask_last_change(StatusChanges *c, const char *path, const char *kind,
         a = calloc(1, sizeof(*a));
         if (!a)
                 return -ENOMEM;
-        *a = (Asked) { .changes = c, .kind = strdup(kind), .name = strdup(name), .time_usec = time_usec, .next = c->asked };
+        *a = (Asked) { .changes = c, .kind = strdup(kind), .name = strdup(name), .what = what, .error = error ? strdup(error) : NULL,
+                        .time_usec = time_usec, .next = c->asked };
         c->asked = a;
         c->n_asked++;
         r = a->kind && a->name ? 0 : -ENOMEM;
         if (r >= 0)
-                r = sd_bus_message_new_method_call(bus, &call, ENGINE, path, "org.freedesktop.DBus.Properties", "Get");
+                r = sd_bus_message_new_method_call(bus, &call, ENGINE, path, "org.freedesktop.DBus.Properties", "GetAll");
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(call, false);
         if (r >= 0)
-                r = sd_bus_message_append(call, "ss", RESOURCE, "LastChange");
+                r = sd_bus_message_append(call, "s", RESOURCE);
         if (r >= 0)
-                r = sd_bus_call_async(bus, &a->slot, call, on_last_change, a, PATIENCE_USEC);
+                r = sd_bus_call_async(bus, &a->slot, call, on_answer, a, PATIENCE_USEC);
         if (r < 0)
                 asked_free(a);
         return r;
+}
+
+static void note(StatusChanges *c, const char *path, uint64_t time_usec, const char *kind, const char *name, const char *what,
+                 const char *error) {
+        if (ask(c, path, time_usec, kind, name, what, error) < 0)
+                add_change(c, time_usec, kind, name, what, error);
 }
 
 static Known *known_of(StatusChanges *c, const char *path) {
@@ -147,19 +175,20 @@ void status_changes_note(StatusChanges *c, const char *kind, const char *name, c
 
         if (!k)
                 return;
-        if (now->applied_usec > k->applied_usec && now->applied_usec >= c->since_usec &&
-            ask_last_change(c, path, kind, name, now->applied_usec) < 0)
-                add_change(c, now->applied_usec, kind, name, "changed", NULL);
+        if (now->applied_usec > k->applied_usec && now->applied_usec >= c->since_usec)
+                note(c, path, now->applied_usec, kind, name, "changed", NULL);
         k->applied_usec = MAX(k->applied_usec, now->applied_usec);
         if (settled && k->fails != fails) {
-                add_change(c, now_usec(), kind, name, fails ? "failed" : "recovered", fails ? now->error : NULL);
+                note(c, path, now_usec(), kind, name, fails ? "failed" : "recovered", fails ? now->error : NULL);
                 k->fails = fails;
         }
 }
 
 void status_changes_stop(StatusChanges *c) {
         while (c->asked) {
-                add_change(c, c->asked->time_usec, c->asked->kind, c->asked->name, "changed", NULL);
+                const Asked *a = c->asked;
+
+                add_change(c, a->time_usec, a->kind, a->name, a->what, a->error);
                 asked_free(c->asked);
         }
 }

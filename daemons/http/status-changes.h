@@ -2,7 +2,7 @@
 #pragma once
 
 /* What has changed since somebody began to look, by the signals of the engine; kept over changes of the program. Which fields it was is
- * asked for, so a change may be told a little after its signal. */
+ * asked for, so a change may be told a little after its signal. Those of a group are told of the group only. */
 
 #include <stdint.h>
 

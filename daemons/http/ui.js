@@ -409,7 +409,7 @@
                                 setTimeout(listen, 1000);
                         }
                 });
-                on("hello", (all) => {
+                const hello = (all) => {
                         isOpen = true;
                         for (const form of forms())
                                 of(form).sent = 0;      /* numbers begin anew, should the server's clock have been put back */
@@ -420,6 +420,12 @@
                         else
                                 hear(all.fields);
                         forms().forEach((form) => send(form));
+                };
+                on("hello", (all) => {
+                        if (all.more)           /* too much for a stream */
+                                fetch("all").then((response) => response.json()).then(hello).catch(() => {});
+                        else
+                                hello(all);
                 });
                 on("field", (f) => hear([f]));
                 on("engine", (state) => {

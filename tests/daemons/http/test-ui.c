@@ -333,6 +333,35 @@ TEST(pages_follow) {
         teardown(&f);
 }
 
+/* More than fits into a stream at once. */
+TEST(very_much_is_fetched) {
+        static const char request[] = "GET /ui/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        enum { N = 12, SIZE = 16000 };
+        char value[SIZE + 3], name[8];
+        Fixture f;
+        Client c;
+
+        setup(&f);
+        begin(&f);
+        memset(value, 'x', sizeof(value));
+        value[0] = value[SIZE + 1] = '"';
+        value[SIZE + 2] = 0;
+        for (unsigned i = 0; i < N; i++) {
+                (void) snprintf(name, sizeof(name), "i%u", i);
+                input(&f, name, "\"textarea://\"", value);
+        }
+        start(&f);
+        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+        REQUIRE(client_send(&c, request, strlen(request)) >= 0);
+        wait_text(&f, &c, "event: hello\ndata: {\"more\":true,");
+        client_close(&c);
+        Answer a = get(&f, "/ui/all");
+        CHECK_INT(a.status, 200);
+        CHECK(a.body_size > (size_t) N * SIZE);
+        answer_done(&a);
+        teardown(&f);
+}
+
 TEST(who_watches_hears_the_next_value) {
         static const char request[] = "GET /ui/watch/n HTTP/1.1\r\nHost: localhost\r\n\r\n";
         Fixture f;
