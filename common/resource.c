@@ -203,6 +203,25 @@ int resource_state_dir(const Resource *r, char **ret) {
 
 /* ---- for hosts ---- */
 
+/* What is left empty holds the name, so that nobody has to ask. */
+static int fall_back_on_name(Resource *r, const FieldSpec *f) {
+        char **text = (char **) ((char *) r + f->offset), *name;
+
+        if (!(f->flags & FIELD_IS_NAME) || **text)
+                return 0;
+        name = strdup(r->name);
+        if (!name)
+                return -ENOMEM;
+        field_take_text(text, name);
+        return 0;
+}
+
+int resource_store(Resource *r, const FieldSpec *f, Value v, Diag *reterr) {
+        int error = field_set(f, r, v, reterr);
+
+        return error < 0 ? error : fall_back_on_name(r, f);
+}
+
 int resource_new(Resource **ret, const ResourceType *type, ResourceHost *host, const char *name, Pos pos) {
         _cleanup_(resource_freep) Resource *r = calloc(1, type->size);
         int error;
@@ -218,6 +237,8 @@ int resource_new(Resource **ret, const ResourceType *type, ResourceHost *host, c
         if (!r->name || (pos.file && !r->pos.file))
                 return -ENOMEM;
         error = fields_init(type->fields, r);
+        for (const FieldSpec *f = type->fields; error >= 0 && f && f->name; f++)
+                error = fall_back_on_name(r, f);
         if (error >= 0 && type->init)
                 error = type->init(r);
         if (error < 0)
@@ -235,7 +256,7 @@ static int copy_fields(Resource *to, const Resource *from) {
                         continue;
                 r = field_get(f, from, &v);
                 if (r >= 0 && (v.kind != TYPE_NIL || (f->flags & FIELD_OPTIONAL)))
-                        r = field_set(f, to, v, NULL);
+                        r = resource_store(to, f, v, NULL);
                 if (r < 0)
                         return r;
         }
@@ -253,6 +274,7 @@ int resource_copy(Resource **ret, const Resource *r) {
                 k = copy_fields(copy, r);
         if (k < 0)
                 return k;
+        copy->given = r->given;
         *ret = TAKE_PTR(copy);
         return 0;
 }
@@ -277,20 +299,22 @@ int resource_set(Resource *r, const char *field, Value v, Diag *reterr) {
         if (!f || (f->flags & FIELD_HIDDEN))
                 return diag_set(reterr, r->pos, -EINVAL, "field `%s` does not exist in `%s` resource", field, r->type->kind);
 
-        int error = field_set(f, r, v, reterr);
-        if (error < 0) {
-                (void) diag_set(reterr, r->pos, error, "%m");
-                diag_prefix(reterr, "field '%s'", field);
-                diag_place(reterr, r->pos);
+        int error = resource_store(r, f, v, reterr);
+        if (error >= 0) {
+                r->given |= UINT64_C(1) << (f - r->type->fields);
+                return error;
         }
+        (void) diag_set(reterr, r->pos, error, "%m");
+        diag_prefix(reterr, "field '%s'", field);
+        diag_place(reterr, r->pos);
         return error;
 }
 
-/* A number is never missing: its zero is as good as any other. */
+/* Any number is as good as any other, if it was given; an empty text or list says nothing. */
 static bool is_missing(const FieldSpec *f, const Resource *r) {
-        bool can_be = f->type == FIELD_STR || f->type == FIELD_STRV || f->type == FIELD_VALUE;
+        bool given = r->given >> (f - r->type->fields) & 1, says_nothing = (f->type == FIELD_STR || f->type == FIELD_STRV) && field_is_zero(f, r);
 
-        return (f->flags & FIELD_REQUIRED) && can_be && field_is_zero(f, r);
+        return (f->flags & FIELD_REQUIRED) && (!given || says_nothing);
 }
 
 static int validate_poll(const Resource *r, Diag *reterr) {
@@ -444,8 +468,11 @@ static int check_row(const ResourceType *t, const FieldSpec *rows, const FieldSp
                 return BROKEN(t, reterr, "field '%s' needs a valid mcl_type exactly if it is a value", f->name);
         if ((f->flags & FIELD_OPTIONAL) && !nullable)
                 return BROKEN(t, reterr, "field '%s' cannot be optional: its type has no unset state", f->name);
-        if ((f->flags & FIELD_OPTIONAL) && (f->flags & FIELD_REQUIRED))
-                return BROKEN(t, reterr, "field '%s' is both optional and required", f->name);
+        if ((f->flags & FIELD_REQUIRED) && (f->flags & (FIELD_OPTIONAL | FIELD_IS_NAME) || f->initial))
+                return BROKEN(t, reterr, "field '%s' is required, and need not be given", f->name);
+        if ((f->flags & FIELD_IS_NAME) && (f->type != FIELD_STR || f->flags & FIELD_OPTIONAL || f->initial))
+                return BROKEN(t, reterr, "field '%s' cannot fall back on the name: it must be a str, and neither optional nor have a default",
+                              f->name);
         return 0;
 }
 

@@ -76,6 +76,7 @@ struct Resource {
         Resource *parent;       /* the one it is grouped into, or NULL */
         Resource **children;    /* grouped into it, in order; the array is owned, the elements are not */
         size_t n_children;
+        uint64_t given;         /* bit i: field i was set by the declaration */
         uint64_t received;      /* bit i: field i was received and changed since the last successful attempt */
         uint64_t secret;        /* bit i: what is in field i was received, and is a secret of its sender */
         bool applies;           /* the attempt under way may change things */
@@ -226,7 +227,8 @@ int resource_new(Resource **ret, const ResourceType *type, ResourceHost *host, c
 Resource *resource_free(Resource *r);
 DEFINE_CLEANUP(Resource *, resource_free)
 
-int resource_set(Resource *r, const char *field, Value v, Diag *reterr);
+int resource_set(Resource *r, const char *field, Value v, Diag *reterr);        /* as the declaration says */
+int resource_store(Resource *r, const FieldSpec *f, Value v, Diag *reterr);     /* as was received, say */
 const char *resource_text(const Resource *r, const FieldSpec *f);       /* of a STR field; the name, if it falls back on that */
 int resource_validate(const Resource *r, Diag *reterr);         /* name, metaparameters, fields, then the kind's own */
 bool resource_equal(const Resource *a, const Resource *b, const char **ret_field);      /* fields, metaparameters, children */

@@ -128,6 +128,31 @@ static int infer_item(Unify *u, Stmt *s, Item *item) {
         return 0;
 }
 
+static bool is_said(const Stmt *s, ItemKind kind, const char *name) {
+        for (uint32_t i = 0; i < s->resource.items.n; i++) {
+                const Item *item = s->resource.items.items[i];
+                if (item->kind == kind && streq_ptr(item->name, name))
+                        return true;
+        }
+        return false;
+}
+
+/* What fields a collected resource has is not known, and of a hidden one none is looked at. */
+static int infer_required(Unify *u, const Stmt *s) {
+        const SchemaKind *kind = schema_kind(u->program->host.schema, s->resource.kind);
+
+        if (!kind || s->resource.collect || is_said(s, ITEM_META, "hidden") || is_said(s, ITEM_META, NULL))
+                return 0;
+        for (size_t i = 0; i < kind->n_fields; i++) {
+                const SchemaField *f = &kind->fields[i];
+                if (!(f->flags & FIELD_REQUIRED) || is_said(s, ITEM_FIELD, f->name))
+                        continue;
+                program_fail(u->program, s->pos, "field `%s` of `%s` resource must be given", f->name, s->resource.kind);
+                return -EINVAL;
+        }
+        return 0;
+}
+
 static int infer_resource(Unify *u, Stmt *s) {
         const Type *t = infer(u, s->resource.name);
         if (!t)
@@ -138,6 +163,8 @@ static int infer_resource(Unify *u, Stmt *s) {
                 if (r < 0)
                         return r;
         }
+        if (infer_required(u, s) < 0)
+                return -EINVAL;
         return invariant(u, s->pos, s->resource.name, NULL, name_type(u, s->resource.name, s->resource.collect), t);
 }
 

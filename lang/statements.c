@@ -187,6 +187,20 @@ static int begin_with(FuncGraph *g, const Stmt *s, Value record, ResourceSpec *s
         return 0;
 }
 
+/* A field whose condition is false is not given. */
+static const char *missing_field(const FuncGraph *g, const ResourceSpec *spec) {
+        const SchemaKind *kind = schema_kind(g->program->host.schema, spec->kind);
+
+        for (size_t i = 0; i < kind->n_fields; i++) {
+                bool given = !(kind->fields[i].flags & FIELD_REQUIRED);
+                for (size_t k = 0; k < spec->n_fields && !given; k++)
+                        given = streq(spec->fields[k].name, kind->fields[i].name);
+                if (!given)
+                        return kind->fields[i].name;
+        }
+        return NULL;
+}
+
 /* record: what was collected, or NULL. */
 static int fill_resource(FuncGraph *g, const ResourceNode *n, const char *name, const Value *record, ResourceSpec *spec, Diag *reterr) {
         const Stmt *s = n->stmt.stmt;
@@ -230,6 +244,8 @@ static int fill_resource(FuncGraph *g, const ResourceNode *n, const char *name, 
         r = meta_validate(&spec->meta, &problem);
         if (r >= 0 && name[0] == '$' && !spec->meta.dollar)
                 r = diag_set(&problem, (Pos) {}, -EINVAL, "the Res name starts with a $");
+        if (r >= 0 && !spec->meta.hidden && missing_field(g, spec))
+                r = diag_set(&problem, (Pos) {}, -EINVAL, "field '%s' is required", missing_field(g, spec));
         return r < 0 ? diag_set(reterr, s->pos, r, "%s[%s] did not Validate: %s", s->resource.kind, name, problem.message ?: "?") : 0;
 }
 

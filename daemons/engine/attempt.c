@@ -147,7 +147,7 @@ static int store_value(Resource *r, const FieldSpec *f, Receive *in, const Value
         in->transferred = true;
         if (value_equal(now, *value))
                 return 0;
-        k = field_set(f, r, *value, reterr);
+        k = resource_store(r, f, *value, reterr);
         if (k < 0)
                 return k;
         r->received |= UINT64_C(1) << (f - r->type->fields);

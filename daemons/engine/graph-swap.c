@@ -143,7 +143,7 @@ static int prefill_field(const Vertex *v, Resource *r, Receive *in) {
         k = field_get(f, r, &declared);
         if (k < 0)
                 return k;
-        k = field_set(f, r, value, NULL);
+        k = resource_store(r, f, value, NULL);
         if (k < 0)
                 return k;
         r->received |= v->resource->received & UINT64_C(1) << (f - r->type->fields);

@@ -130,9 +130,7 @@ static const char *text_at(const Exec *e, size_t offset) {
 }
 
 static const char *command_text(const Exec *e, Step step) {
-        const char *cmd = text_at(e, commands[step].cmd);
-
-        return step == STEP_CMD && !*cmd ? e->resource.name : cmd;
+        return text_at(e, commands[step].cmd);
 }
 
 /* ---- validate ---- */

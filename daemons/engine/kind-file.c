@@ -40,7 +40,7 @@ static const FieldSpec file_fields[] = {
 /* ---- the path ---- */
 
 static char *make_target(const File *f) {
-        const char *p = *f->path ? f->path : f->resource.name;
+        const char *p = f->path;
         size_t n = path_dirname_length(p);
         char *target;
 
@@ -54,7 +54,7 @@ static char *make_target(const File *f) {
 const char *file_target(const File *f, char **ret_free) {
         *ret_free = NULL;
         if (!*f->dirname && !*f->basename)
-                return *f->path ? f->path : f->resource.name;
+                return f->path;
         return *ret_free = make_target(f);
 }
 

@@ -37,7 +37,7 @@ static const FieldSpec gsettings_fields[] = {
         FIELD(Gsettings, schema, FIELD_STR, 0, "The schema. If this and key are empty, both are in the name, with a blank between them."),
         FIELD(Gsettings, key, FIELD_STR, 0, "The key in it."),
         FIELD(Gsettings, type, FIELD_STR, FIELD_REQUIRED, "Of the value: 'bool', 'str', 'int', or 'custom' for a string that is the text of a GVariant."),
-        FIELD(Gsettings, value, FIELD_VALUE, 0, "What it shall be. It must be given.", .mcl_type = "variant"),
+        FIELD(Gsettings, value, FIELD_VALUE, FIELD_REQUIRED, "What it shall be.", .mcl_type = "variant"),
         FIELD(Gsettings, user, FIELD_STR, 0, "Whose settings; if it is empty, those of the user that the engine runs as."),
         FIELD(Gsettings, group, FIELD_STR, 0, "Group that the program runs as; if it is empty, the user's primary one."),
         {}
@@ -87,8 +87,6 @@ static int gsettings_validate(const Resource *r, Diag *reterr) {
                 i++;
         if (i == ELEMENTSOF(types))
                 return resource_error(r, reterr, -EINVAL, "type must be 'bool', 'str', 'int' or 'custom', got '%s'", g->type);
-        if (g->value.kind == TYPE_NIL)
-                return resource_error(r, reterr, -EINVAL, "value must be given");
         if (!has_type(g))
                 return resource_error(r, reterr, -EINVAL, "value must be of type '%s'", g->type);
         return 0;

@@ -42,13 +42,9 @@ static const FieldSpec gzip_fields[] = {
         {}
 };
 
-static const char *target(const Gzip *g) {
-        return *g->path ? g->path : g->resource.name;
-}
-
 static int gzip_validate(const Resource *r, Diag *reterr) {
         const Gzip *g = (const Gzip *) r;
-        const char *path = target(g);
+        const char *path = g->path;
 
         if (*path != '/' || path_is_directory(path))
                 return resource_error(r, reterr, -EINVAL, "path must be absolute and not end in a slash, got '%s'", path);
@@ -138,7 +134,7 @@ static int gzip_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (!p)
                 return -ENOMEM;
         p->content = (FileContent) FILE_CONTENT_INIT;
-        return packing_start(&p->packing, &packing_type, r, target(g), apply, &g->packing, reterr);
+        return packing_start(&p->packing, &packing_type, r, g->path, apply, &g->packing, reterr);
 }
 
 static void gzip_cancel(Resource *r) {
@@ -158,7 +154,7 @@ static void gzip_unwatch(Resource *r) {
 
 static int gzip_watch(Resource *r, Diag *reterr) {
         Gzip *g = (Gzip *) r;
-        const char *path = target(g);
+        const char *path = g->path;
         int k;
 
         k = path_watch_new(&g->path_watch, local_host_paths(r), path, 0, local_host_path_changed, r);
@@ -175,11 +171,11 @@ static int gzip_watch(Resource *r, Diag *reterr) {
 static int gzip_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         const Gzip *g = (const Gzip *) r;
 
-        return packing_wants(target(g), (char *[]) { g->input, NULL }, batch, ret);
+        return packing_wants(g->path, (char *[]) { g->input, NULL }, batch, ret);
 }
 
 static int gzip_uids(const Resource *r, ResourceUids *ret) {
-        return resource_uids_add(ret, "file", target((const Gzip *) r), false);
+        return resource_uids_add(ret, "file", ((const Gzip *) r)->path, false);
 }
 
 static void gzip_done(Resource *r) {

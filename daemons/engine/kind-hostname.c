@@ -50,7 +50,7 @@ static const struct {
 static const char *wanted(const Hostname *h, size_t i) {
         const char *own = *(char *const *) ((const char *) h + names[i].offset);
 
-        return own ? own : *h->hostname ? h->hostname : h->resource.name;
+        return own ?: h->hostname;
 }
 
 static int hostname_validate(const Resource *r, Diag *reterr) {

@@ -30,10 +30,6 @@ static const FieldSpec json_edit_fields[] = {
 
 /* ---- the store ---- */
 
-static const char *store_of(const JsonEdits *j) {
-        return *j->store ? j->store : j->resource.name;
-}
-
 /* %2F and the like. Returns NULL if it is not well-formed, or hides the end of a text. */
 static char *percent_decode(const char *s) {
         char *text = malloc(strlen(s) + 1), *to = text;
@@ -57,11 +53,11 @@ static char *percent_decode(const char *s) {
 }
 
 static int bad_store(const JsonEdits *j, const char *what, Diag *reterr) {
-        return resource_error(&j->resource, reterr, -EINVAL, "store %s, got '%s'", what, store_of(j));
+        return resource_error(&j->resource, reterr, -EINVAL, "store %s, got '%s'", what, j->store);
 }
 
 static int find_path(const JsonEdits *j, char **ret, Diag *reterr) {
-        const char *store = store_of(j), *path = startswith(store, "file:");
+        const char *store = j->store, *path = startswith(store, "file:");
         _cleanup_free_ char *decoded = NULL;
 
         if (startswith(store, "etcd:"))

@@ -73,13 +73,9 @@ static const struct {
         { 8, archive_write_set_format_gnutar },
 };
 
-static const char *target(const Tar *t) {
-        return *t->path ? t->path : t->resource.name;
-}
-
 static int tar_validate(const Resource *r, Diag *reterr) {
         const Tar *t = (const Tar *) r;
-        const char *path = target(t);
+        const char *path = t->path;
         bool known = false;
 
         if (*path != '/' || path_is_directory(path))
@@ -339,7 +335,7 @@ static int tar_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (!p)
                 return -ENOMEM;
         p->content = (FileContent) FILE_CONTENT_INIT;
-        return packing_start(&p->packing, &packing_type, r, target(t), apply, &t->packing, reterr);
+        return packing_start(&p->packing, &packing_type, r, t->path, apply, &t->packing, reterr);
 }
 
 static void tar_cancel(Resource *r) {
@@ -376,7 +372,7 @@ static int tar_watch(Resource *r, Diag *reterr) {
         t->watches = calloc(1 + strv_count(t->inputs), sizeof(*t->watches));
         if (!t->watches)
                 return resource_error(r, reterr, -ENOMEM, "cannot watch: %m");
-        k = add_watch(t, target(t), false, reterr);
+        k = add_watch(t, t->path, false, reterr);
         for (char **s = t->inputs; k >= 0 && s && *s; s++)
                 k = add_watch(t, *s, true, reterr);
         if (k >= 0)
@@ -387,14 +383,14 @@ static int tar_watch(Resource *r, Diag *reterr) {
 /* ---- autoedge ---- */
 
 static int tar_uids(const Resource *r, ResourceUids *ret) {
-        return resource_uids_add(ret, "file", target((const Tar *) r), false);
+        return resource_uids_add(ret, "file", ((const Tar *) r)->path, false);
 }
 
 static int tar_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         static char *const none[] = { NULL };
         const Tar *t = (const Tar *) r;
 
-        return packing_wants(target(t), t->inputs ? t->inputs : none, batch, ret);
+        return packing_wants(t->path, t->inputs ? t->inputs : none, batch, ret);
 }
 
 static void tar_done(Resource *r) {

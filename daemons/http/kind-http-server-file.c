@@ -43,17 +43,13 @@ static const FieldSpec http_server_file_fields[] = {
         {}
 };
 
-static const char *filename_of(const HttpServerFile *f) {
-        return f->filename[0] ? f->filename : f->child.resource.name;
-}
-
 static int64_t next_cursor(int64_t cursor) {
         return MAX((int64_t) time(NULL), cursor + 1);
 }
 
 /* The path below the directory that a request asks for; NULL if it is none. */
 static const char *path_below(const HttpServerFile *f, const HttpRequest *q) {
-        const char *rest = endswith(filename_of(f), "/") ? startswith(http_request_path(q), filename_of(f)) : NULL;
+        const char *rest = endswith(f->filename, "/") ? startswith(http_request_path(q), f->filename) : NULL;
 
         return rest && rest[0] && !endswith(rest, "/") ? rest : NULL;
 }
@@ -79,7 +75,7 @@ static bool file_accepts(HttpChild *c, const HttpRequest *q) {
         const HttpServerFile *f = (const HttpServerFile *) c;
         const char *path = http_request_path(q);
 
-        return endswith(f->path, "/") ? startswith(path, filename_of(f)) != NULL : streq(path, filename_of(f));
+        return endswith(f->path, "/") ? startswith(path, f->filename) != NULL : streq(path, f->filename);
 }
 
 /* Whether the client has what there is now. */

@@ -41,12 +41,8 @@ static const FieldSpec http_server_flag_sends[] = {
         {}
 };
 
-static const char *path_of(const HttpServerFlag *f) {
-        return f->path[0] ? f->path : f->child.resource.name;
-}
-
 static bool flag_accepts(HttpChild *c, const HttpRequest *q) {
-        return streq(http_request_path(q), path_of((const HttpServerFlag *) c)) && streq(http_request_method(q), "POST");
+        return streq(http_request_path(q), ((const HttpServerFlag *) c)->path) && streq(http_request_method(q), "POST");
 }
 
 /* What a form has for the flag and for those that are grouped into it. */
@@ -110,8 +106,8 @@ static void flag_done(Resource *r) {
 static int flag_validate(const Resource *r, Diag *reterr) {
         const HttpServerFlag *f = (const HttpServerFlag *) r;
 
-        if (path_of(f)[0] != '/')
-                return resource_error(r, reterr, -EINVAL, "path must begin with a slash, got '%s'", path_of(f));
+        if (f->path[0] != '/')
+                return resource_error(r, reterr, -EINVAL, "path must begin with a slash, got '%s'", f->path);
         return 0;
 }
 

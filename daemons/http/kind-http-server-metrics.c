@@ -32,12 +32,8 @@ static const FieldSpec http_server_metrics_fields[] = {
         {}
 };
 
-static const char *filename_of(const HttpServerMetrics *m) {
-        return m->filename[0] ? m->filename : m->child.resource.name;
-}
-
 static bool metrics_accepts(HttpChild *c, const HttpRequest *q) {
-        return streq(http_request_path(q), filename_of((const HttpServerMetrics *) c));
+        return streq(http_request_path(q), ((const HttpServerMetrics *) c)->filename);
 }
 
 static int make_reply(const HttpServerMetrics *m, HttpReply **ret) {
@@ -131,8 +127,8 @@ static void http_server_metrics_done(Resource *r) {
 static int http_server_metrics_validate(const Resource *r, Diag *reterr) {
         const HttpServerMetrics *m = (const HttpServerMetrics *) r;
 
-        if (filename_of(m)[0] != '/')
-                return resource_error(r, reterr, -EINVAL, "filename must begin with a slash, got '%s'", filename_of(m));
+        if (m->filename[0] != '/')
+                return resource_error(r, reterr, -EINVAL, "filename must begin with a slash, got '%s'", m->filename);
         return 0;
 }
 

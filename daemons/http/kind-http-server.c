@@ -48,10 +48,6 @@ static const FieldSpec http_server_fields[] = {
         {}
 };
 
-static const char *address_of(const HttpServer *s) {
-        return s->address[0] ? s->address : s->resource.name;
-}
-
 static uint64_t timeout_usec(const HttpServer *s, Value own) {
         const Value *v = own.kind == TYPE_INT ? &own : &s->timeout;
 
@@ -130,7 +126,7 @@ static int http_server_validate(const Resource *r, Diag *reterr) {
         if (s->root[0] && (s->root[0] != '/' || !endswith(s->root, "/")))
                 return resource_error(r, reterr, -EINVAL, "root must be an absolute path with a trailing slash, got '%s'",
                                       s->root);
-        return address_validate(address_of(s), r->pos, reterr);
+        return address_validate(s->address, r->pos, reterr);
 }
 
 static int http_server_watch(Resource *r, Diag *reterr) {
@@ -149,7 +145,7 @@ static int http_server_watch(Resource *r, Diag *reterr) {
                 resource_armed(r);
                 return 0;
         }
-        k = http_manager_listen(r->host->manager, r->name, address_of(s), &serving, &diag);
+        k = http_manager_listen(r->host->manager, r->name, s->address, &serving, &diag);
         if (k < 0)
                 return resource_error(r, reterr, k, "%s", diag.message ? diag.message : "out of memory");
         s->listens = true;
@@ -167,13 +163,13 @@ static void http_server_unwatch(Resource *r) {
 
 /* Under noop nobody listens. If another process does, it is most likely the mgmt-http of the program that is in force. */
 static int would_listen(HttpServer *s, Diag *reterr) {
-        int k = address_try(address_of(s));
+        int k = address_try(s->address);
 
         if (k == -EADDRINUSE)
                 return CHECK_OK;
         if (k < 0)
-                return resource_error(&s->resource, reterr, k, "cannot listen on '%s': %m", address_of(s));
-        resource_differs(&s->resource, "address", NULL, address_of(s));
+                return resource_error(&s->resource, reterr, k, "cannot listen on '%s': %m", s->address);
+        resource_differs(&s->resource, "address", NULL, s->address);
         return CHECK_CHANGED;
 }
 

@@ -180,7 +180,7 @@ static int copy_entries(const VirtNetwork *n, NetworkEntries *e) {
                 const NetworkRangeChild *range = range_child(n->resource.children[i]);
 
                 if (h)
-                        k = network_entries_add_host(e, h->mac, network_host_child_name(h), network_host_child_ip(h).address);
+                        k = network_entries_add_host(e, h->mac, h->hostname, network_host_child_ip(h).address);
                 else if (range)
                         k = network_entries_add_range(e, network_range_child_address(range->start),
                                                       network_range_child_address(range->end));

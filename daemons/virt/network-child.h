@@ -35,10 +35,6 @@ static inline Ipv4Net network_host_child_ip(const NetworkHostChild *h) {
         return ip;
 }
 
-static inline const char *network_host_child_name(const NetworkHostChild *h) {
-        return h->hostname[0] ? h->hostname : h->resource.name;
-}
-
 static inline uint32_t network_range_child_address(const char *text) {
         uint32_t address = 0;
 

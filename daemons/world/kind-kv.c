@@ -45,10 +45,6 @@ static const FieldSpec kv_fields[] = {
         {}
 };
 
-static const char *kv_key(const Kv *kv) {
-        return kv->key[0] ? kv->key : kv->resource.name;
-}
-
 /* Our part of the map, or NULL for the value of all. */
 static const char *kv_host(const Kv *kv) {
         return kv->mapped ? kv->resource.host->hostname : NULL;
@@ -81,7 +77,7 @@ static int kv_validate(const Resource *r, Diag *reterr) {
 static bool kv_equal(const Resource *a, const Resource *b, const char **ret_field) {
         const Kv *x = (const Kv *) a, *y = (const Kv *) b;
         const char *differs =
-                !streq(kv_key(x), kv_key(y)) ? "key" :
+                !streq(x->key, y->key) ? "key" :
                 !streq_ptr(x->value, y->value) ? "value" :
                 x->mapped != y->mapped ? "mapped" :
                 x->skip_less_than != y->skip_less_than ? "skiplessthan" :
@@ -111,9 +107,9 @@ static int kv_watch(Resource *r, Diag *reterr) {
         int e;
 
         kv->armed = false;
-        e = keys_watch(m->keys, kv_key(kv), kv_host(kv), on_news, kv, &kv->watch);
+        e = keys_watch(m->keys, kv->key, kv_host(kv), on_news, kv, &kv->watch);
         if (e < 0)
-                return resource_error(r, reterr, e, "cannot watch key '%s': %m", kv_key(kv));
+                return resource_error(r, reterr, e, "cannot watch key '%s': %m", kv->key);
         return 0;
 }
 
@@ -139,7 +135,7 @@ static void end(Kv *kv, int result, Diag *diag) {
 static void fail(Kv *kv, int error, const char *problem, const char *what) {
         _cleanup_(diag_done) Diag diag = {};
 
-        (void) resource_error(&kv->resource, &diag, error, "cannot %s key '%s': %s", what, kv_key(kv), problem ?: strerrordesc_np(-error));
+        (void) resource_error(&kv->resource, &diag, error, "cannot %s key '%s': %s", what, kv->key, problem ?: strerrordesc_np(-error));
         end(kv, error, &diag);
 }
 
@@ -209,14 +205,14 @@ static void on_read(const KeysReply *reply, void *userdata) {
 
         r = kv->value ? value_strz(&wanted, kv->value) : 0;
         if (r >= 0)
-                r = keys_set(m->keys, kv_key(kv), kv_host(kv), wanted, kv->watch, on_written, kv, &kv->call);
+                r = keys_set(m->keys, kv->key, kv_host(kv), wanted, kv->watch, on_written, kv, &kv->call);
         if (r < 0)
                 fail(kv, r, NULL, "write");
 }
 
 static void kv_read(Kv *kv) {
         WorldManager *m = kv->resource.host->manager;
-        int r = keys_get(m->keys, kv_key(kv), kv_host(kv), on_read, kv, &kv->call);
+        int r = keys_get(m->keys, kv->key, kv_host(kv), on_read, kv, &kv->call);
 
         if (r < 0)
                 fail(kv, r, NULL, "read");
@@ -228,12 +224,12 @@ static int kv_check_apply(Resource *r, bool apply, Diag *reterr) {
         int e;
 
         if (resource_received(r, "value"))
-                resource_log(r, LOG_INFO, kv->value ? "received a value for key '%s'" : "received no value for key '%s'", kv_key(kv));
+                resource_log(r, LOG_INFO, kv->value ? "received a value for key '%s'" : "received no value for key '%s'", kv->key);
         kv->apply = apply;
         kv->waiting = false;
-        e = keys_get(m->keys, kv_key(kv), kv_host(kv), on_read, kv, &kv->call);
+        e = keys_get(m->keys, kv->key, kv_host(kv), on_read, kv, &kv->call);
         if (e < 0)
-                return resource_error(r, reterr, e, "cannot read key '%s': %m", kv_key(kv));
+                return resource_error(r, reterr, e, "cannot read key '%s': %m", kv->key);
         return CHECK_PENDING;
 }
 

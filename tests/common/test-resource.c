@@ -61,7 +61,7 @@ static int sample_check_apply(Resource *r, bool apply, Diag *reterr) {
 
 static const FieldSpec sample_fields[] = {
         FIELD_NAMED(Sample, bool_, "bool", FIELD_BOOL, 0, "A truth."),
-        FIELD(Sample, str, FIELD_STR, FIELD_REQUIRED, "A text.", .initial = "\"start\\n\""),
+        FIELD(Sample, str, FIELD_STR, 0, "A text.", .initial = "\"start\\n\""),
         FIELD(Sample, optional, FIELD_STR, FIELD_OPTIONAL, "Perhaps a text."),
         FIELD(Sample, secret, FIELD_STR, FIELD_SECRET, "Not to be told."),
         FIELD(Sample, int8, FIELD_INT8, 0, "A small number."),
@@ -346,6 +346,59 @@ TEST(resource_life) {
         CHECK(!resource_type_find(NULL, "sample"));
 }
 
+TEST(what_is_required_and_what_falls_back_on_the_name) {
+        static const FieldSpec fields[] = {
+                FIELD(Sample, str, FIELD_STR, FIELD_REQUIRED, "A text."),
+                FIELD(Sample, uint32, FIELD_UINT32, FIELD_REQUIRED, "A number."),
+                FIELD_NAMED(Sample, bool_, "bool", FIELD_BOOL, FIELD_REQUIRED, "A truth."),
+                FIELD(Sample, strv, FIELD_STRV, FIELD_REQUIRED, "Texts."),
+                FIELD(Sample, secret, FIELD_STR, FIELD_IS_NAME, "The name, if not given."),
+                {}
+        };
+        static const ResourceType type = { .kind = "strict", .doc = "x", .size = sizeof(Sample), .fields = fields, .check_apply = sample_check_apply };
+        static const struct {
+                const char *str, *uint32, *bool_, *strv, *error;
+        } cases[] = {
+                { "\"x\"", "0", "false", "[\"\",]", NULL },
+                { NULL, "0", "false", "[\"\",]", "field 'str' is required" },
+                { "\"\"", "0", "false", "[\"\",]", "field 'str' is required" },
+                { "\"x\"", NULL, "false", "[\"\",]", "field 'uint32' is required" },
+                { "\"x\"", "7", NULL, "[\"\",]", "field 'bool' is required" },
+                { "\"x\"", "7", "true", "[]", "field 'strv' is required" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const char *const literals[] = { cases[i].str, cases[i].uint32, cases[i].bool_, cases[i].strv };
+                _cleanup_(resource_freep) Resource *r = NULL, *copy = NULL;
+                _cleanup_(diag_done) Diag d = {};
+
+                REQUIRE(resource_new(&r, &type, &host, "n", (Pos) {}) >= 0);
+                for (size_t k = 0; k < ELEMENTSOF(literals); k++) {
+                        _cleanup_(value_done) Value v = VALUE_NIL;
+                        if (literals[k] && value_parse(literals[k], field_mcl_type(&fields[k]), &v, NULL) >= 0)
+                                CHECK(resource_set(r, fields[k].name, v, NULL) >= 0);
+                }
+                CHECK_INT(resource_validate(r, &d), cases[i].error ? -EINVAL : 0);
+                CHECK_STR(d.message, cases[i].error);
+                REQUIRE(resource_copy(&copy, r) >= 0);
+                CHECK_INT(resource_validate(copy, NULL), cases[i].error ? -EINVAL : 0);
+        }
+
+        _cleanup_(resource_freep) Resource *r = NULL, *copy = NULL;
+        REQUIRE(resource_new(&r, &type, &host, "n", (Pos) {}) >= 0);
+        const char *const said[] = { "", "own", "" }, *const held[] = { "n", "own", "n" };
+        CHECK_STR(((Sample *) r)->secret, "n");
+        for (size_t i = 0; i < ELEMENTSOF(said); i++) {
+                _cleanup_(value_done) Value v = VALUE_NIL;
+                REQUIRE(value_strz(&v, said[i]) >= 0);
+                CHECK(resource_set(r, "secret", v, NULL) >= 0);
+                CHECK_STR(((Sample *) r)->secret, held[i]);
+        }
+        REQUIRE(resource_copy(&copy, r) >= 0);
+        CHECK_STR(((Sample *) copy)->secret, "n");
+        CHECK(resource_equal(r, copy, NULL));
+}
+
 TEST(resource_validation) {
         static const struct {
                 const char *name, *field, *literal, *error;
@@ -353,7 +406,6 @@ TEST(resource_validation) {
                 { "a", NULL, NULL, NULL },
                 { "", NULL, NULL, "x.mcl:3:1: the Res has an empty Name" },
                 { "$x", NULL, NULL, "x.mcl:3:1: the Res name starts with a $" },
-                { "a", "str", "\"\"", "x.mcl:3:1: field 'str' is required" },
                 { "a", "int8", "13", "x.mcl:3:1: int8 must not be 13" },
                 { "a", "int8", "14", "x.mcl:3:1: Structure needs cleaning" },
         };
@@ -451,7 +503,7 @@ TEST(equals_group_by_fields) {
                 .kind = "alike", .doc = "x", .size = sizeof(Sample), .fields = fields, .groups_by = "str secret",
                 .check_apply = sample_check_apply,
         };
-        Sample a = { .resource = { .type = &alike, .name = (char *) "one" }, .str = (char *) "s", .secret = (char *) "" };
+        Sample a = { .resource = { .type = &alike, .name = (char *) "one" }, .str = (char *) "s", .secret = (char *) "one" };
         Sample b = { .resource = { .type = &alike, .name = (char *) "two" }, .str = (char *) "s", .secret = (char *) "one" };
 
         CHECK(resource_type_groups(&alike) && !resource_type_groups(&polled_type));
@@ -468,6 +520,8 @@ TEST(equals_group_by_fields) {
 
 TEST(broken_tables_are_refused) {
         static const FieldSpec no_doc[] = { { .name = "a", .type = FIELD_BOOL, .offset = offsetof(Sample, bool_) }, {} };
+        static const FieldSpec half_required[] = { FIELD(Sample, str, FIELD_STR, FIELD_REQUIRED, "x", .initial = "\"y\""), {} };
+        static const FieldSpec named_number[] = { FIELD(Sample, int8, FIELD_INT8, FIELD_IS_NAME, "x"), {} };
         static const FieldSpec twice[] = { FIELD(Sample, str, FIELD_STR, 0, "x"), FIELD(Sample, str, FIELD_STR, 0, "x"), {} };
         static const FieldSpec no_type[] = { FIELD(Sample, any, FIELD_VALUE, 0, "x"), {} };
         static const FieldSpec bad_type[] = { FIELD(Sample, any, FIELD_VALUE, 0, "x", .mcl_type = "lst"), {} };
@@ -520,6 +574,9 @@ TEST(broken_tables_are_refused) {
                 { TYPE(.fields = bad_type), "kind 'x': field 'any' needs a valid mcl_type exactly if it is a value" },
                 { TYPE(.fields = extra_type), "kind 'x': field 'str' needs a valid mcl_type exactly if it is a value" },
                 { TYPE(.fields = optional_int), "kind 'x': field 'int8' cannot be optional: its type has no unset state" },
+                { TYPE(.fields = half_required), "kind 'x': field 'str' is required, and need not be given" },
+                { TYPE(.fields = named_number),
+                  "kind 'x': field 'int8' cannot fall back on the name: it must be a str, and neither optional nor have a default" },
                 { TYPE(.fields = bad_initial), "kind 'x': field 'int8': base kind does not match (int != str)" },
                 { TYPE(.fields = in_resource), "kind 'x': field 'resource.n_children' is not a member of the struct" },
                 { TYPE(.fields = behind), "kind 'x': field 'x' is not a member of the struct" },

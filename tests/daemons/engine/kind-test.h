@@ -193,7 +193,7 @@ static int bench_set(const char *text) {
                 v = VALUE_INT(atoll(equal + 1));
         else
                 (void) value_strz(&v, equal + 1);
-        return field_set(f, bench.r, v, &bench.diag);
+        return resource_set(bench.r, f->name, v, &bench.diag);
 }
 
 /* Makes the resource; fields end with NULL. The result of validate. */

@@ -283,7 +283,8 @@ TEST(as_text_and_back) {
         char *text = reversal_format(r, after, 1);
         CHECK_STR(text, "kind \"probe\"\nname \"a\\nb/\xc3\xa4\"\nplace \"7:/main.mcl\"\n"
                         "after [\"probe\", \"x \\\"y\\\"\\n\"]\nmeta.retry -1\nmeta.limit 2.5\nmeta.burst 2\n"
-                        "field.param \"\"\nfield.group \"\"\nfield.out \"one\\ntwo $x \\\"three\\\"\\xff\\t\"\nfield.in -3\nfield.pair \"\"\n");
+                        "field.param \"\"\nfield.group \"\"\nfield.out \"one\\ntwo $x \\\"three\\\"\\xff\\t\"\nfield.in -3\n"
+                        "field.pair \"a\\nb/\xc3\xa4\"\n");
         REQUIRE(reversal_parse(&x, text, find_probe, NULL, &diag) >= 0);
         CHECK_STR(x->spec.name, r->name);
         CHECK_STR(x->spec.pos.file, "/main.mcl");
