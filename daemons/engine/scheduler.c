@@ -45,8 +45,8 @@ void scheduler_wake(Scheduler *s, Vertex *v) {
 }
 
 void scheduler_kick(Scheduler *s) {
-        if (!TAILQ_EMPTY(&s->ready))
-                (void) sd_event_source_set_enabled(s->turn, SD_EVENT_ON);
+        if (!TAILQ_EMPTY(&s->ready) && !s->yields)
+                (void) sd_event_source_set_enabled(s->turn, SD_EVENT_ONESHOT);
 }
 
 void scheduler_wake_waiters(Scheduler *s, Vertex *v) {
@@ -135,8 +135,14 @@ static uint64_t now_usec(void) {
         return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }
 
-static int on_turn(sd_event_source *source, void *userdata) {
-        Scheduler *s = userdata;
+/* A source that is always ready would be dispatched for ever before those that became so later. A timer that is due stands behind
+ * whatever is waiting already. */
+static void yield(Scheduler *s) {
+        s->yields = sd_event_source_set_time(s->resume, 0) >= 0 && sd_event_source_set_enabled(s->resume, SD_EVENT_ONESHOT) >= 0;
+        (void) sd_event_source_set_enabled(s->turn, s->yields ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static void take_turn(Scheduler *s) {
         uint64_t begin = now_usec();
         unsigned n = 0;
         Vertex *v;
@@ -145,10 +151,24 @@ static int on_turn(sd_event_source *source, void *userdata) {
                 vertex_unlist(v);
                 if (!look_at(s, v))
                         semaphores_pass_on(v, &s->ready);
-                if (++n % 16 == 0 && now_usec() - begin > TURN_USEC)
-                        return 0;
+                if (++n % 16 == 0 && now_usec() - begin > TURN_USEC) {
+                        yield(s);
+                        return;
+                }
         }
         (void) sd_event_source_set_enabled(s->turn, SD_EVENT_OFF);
+}
+
+static int on_turn(sd_event_source *source, void *userdata) {
+        take_turn(userdata);
+        return 0;
+}
+
+static int on_resume(sd_event_source *source, uint64_t usec, void *userdata) {
+        Scheduler *s = userdata;
+
+        s->yields = false;
+        take_turn(s);
         return 0;
 }
 
@@ -165,11 +185,19 @@ int scheduler_init(Scheduler *s, sd_event *event) {
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(s->turn, "scheduler");
-        return sd_event_source_set_enabled(s->turn, SD_EVENT_OFF);
+        r = sd_event_source_set_enabled(s->turn, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(event, &s->resume, CLOCK_MONOTONIC, 0, 1, on_resume, s);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(s->resume, "scheduler-resume");
+        return sd_event_source_set_enabled(s->resume, SD_EVENT_OFF);
 }
 
 void scheduler_done(Scheduler *s) {
         s->turn = sd_event_source_disable_unref(s->turn);
+        s->resume = sd_event_source_disable_unref(s->resume);
         semaphores_free_all(s->semaphores);
         s->semaphores = NULL;
 }

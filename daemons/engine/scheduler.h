@@ -16,7 +16,9 @@
 
 typedef struct Scheduler {
         sd_event *event;
-        sd_event_source *turn;          /* runs while the queue is not empty */
+        sd_event_source *turn;          /* takes from the queue while it is not empty ... */
+        sd_event_source *resume;        /* ... or this does, after others had their turn */
+        bool yields;                    /* until resume runs */
         VertexList ready;
         VertexList failed;              /* given up; Meta:rewatch looks here */
         Map *semaphores;                /* id → Semaphore; they live as long as the engine */

@@ -98,12 +98,28 @@ static void probe_unwatch(Resource *r) {
                 trace("unwatch:%s", r->name);
 }
 
+static uint64_t clock_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static void spin_for(uint64_t usec) {
+        uint64_t begin = clock_usec();
+
+        while (clock_usec() - begin < usec)
+                ;
+}
+
 /* The trace says: name, then "*" if it was notified, "+" if it repaired, "-" if it undid, "!" if it failed, "?" if it began to wait for
  * resource_finish(), "~" if what it needs is not there. */
 static int probe_check_apply(Resource *r, bool apply, Diag *reterr) {
         Probe *p = (Probe *) r;
         const char *star = resource_refresh(r) ? "*" : "";
 
+        if (probe_has(r, "busy"))
+                spin_for(500);
         if (resource_received(r, "in"))
                 trace("%s<%d", r->name, (int) p->in);
         if (r->type->sends)
@@ -293,9 +309,7 @@ static void run_for(Engine *e, uint64_t usec) {
         (void) sd_event_now(e->event, CLOCK_MONOTONIC, &begin);
         do {
                 (void) sd_event_run(e->event, 2000);
-                struct timespec ts;
-                (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-                now = (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+                now = clock_usec();
         } while (now - begin < usec);
 }
 

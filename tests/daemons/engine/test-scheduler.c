@@ -80,6 +80,34 @@ TEST(a_failure_stops_what_depends_on_it_and_nothing_else) {
         CHECK_TRACE("");
 }
 
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        ++*(unsigned *) userdata;
+        (void) sd_event_source_set_time_relative(source, 1000);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* 200 checks of half a millisecond, ready at once: who shares the loop is not kept waiting for all of them. */
+TEST(a_long_queue_leaves_the_loop_to_others) {
+        ENGINE(e);
+        ChangeSet set_ = { .generation = 1, .full = true };
+        sd_event_source *timer;
+        unsigned n_ticks = 0;
+
+        for (unsigned i = 0; i < 200; i++) {
+                char word[16];
+                (void) snprintf(word, sizeof(word), "v%u:busy", i);
+                add_put(&set_, word);
+        }
+        CHECK_INT(graph_swap(e.m, &set_, &e.options, &e.diag), 0);
+        change_set_done(&set_);
+        REQUIRE(sd_event_add_time_relative(e.event, &timer, CLOCK_MONOTONIC, 0, 1, on_tick, &n_ticks) >= 0);
+        while (e.m->scheduler.n_unsettled > 0)
+                REQUIRE(sd_event_run(e.event, UINT64_MAX) >= 0);
+        CHECK(n_ticks >= 4);
+        sd_event_source_disable_unref(timer);
+        free(strbuf_take(&world.trace));
+}
+
 TEST(retries) {
         static const struct {
                 const char *graph, *trace, *state;
