@@ -236,8 +236,11 @@ static void attempt_succeeded(Scheduler *s, Vertex *v) {
                 journal_end(v);
                 if (v->reversal)
                         reversals_done(v->manager->reversals, v);
-        } else
+        } else {
+                if (changed && v->reversal)
+                        drift_add_reversal(v);
                 drift_noticed(v, changed);
+        }
 
         scheduler_set_state(s, v, noop && changed ? VERTEX_DRIFTED : VERTEX_OK);
         if (v->dirty)

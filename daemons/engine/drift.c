@@ -115,6 +115,10 @@ void drift_add_notification(Vertex *root) {
         add(root, "refresh", text, 0);
 }
 
+void drift_add_reversal(Vertex *root) {
+        add(root, "undo", strdup("it is not in the program any more"), 0);
+}
+
 /* A daemon that is not there yet is coming: that says nothing about the resource. */
 bool drift_excuses(Vertex *root, int error, const Diag *diag) {
         const char *why = diag->message ? diag->message : root->error.message;

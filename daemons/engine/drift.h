@@ -26,6 +26,9 @@ bool drift_hides_value(Vertex *v, const Receive *in);
 bool drift_would_notify(const Vertex *root);
 void drift_add_notification(Vertex *root);
 
+/* Would undo something. */
+void drift_add_reversal(Vertex *root);
+
 /* Whether a failed attempt only means that something cannot be known yet; then this was added. */
 bool drift_excuses(Vertex *root, int error, const Diag *diag);
 

@@ -58,7 +58,7 @@ static int open_journal(Manager *m) {
 static int open_reversals(Manager *m) {
         _cleanup_free_ char *path = NULL;
 
-        if (asprintf(&path, "%s/reversals", m->state_dir) < 0) {
+        if (asprintf(&path, "%s/reversals", m->options.state_of ?: m->state_dir) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }

@@ -215,7 +215,7 @@ void reversals_forget(Reversals *rs, const char *kind, const char *name) {
         _cleanup_free_ char *id = make_id(kind, name);
         _cleanup_(reversal_freep) Reversal *x = id ? map_remove(rs->by_id, id) : NULL;
 
-        if (x && unlink(x->path) < 0 && errno != ENOENT)
+        if (x && !rs->manager->options.plan && unlink(x->path) < 0 && errno != ENOENT)
                 (void) log_warning(-errno, "cannot remove '%s': %m, ignoring", x->path);
 }
 

@@ -229,6 +229,32 @@ def state(s):
     s.check_clean()
 
 
+def undone(s):
+    """What would be undone because it left the program is shown, and kept until it really is."""
+    with open(s.at("made"), "w") as f:
+        f.write("before\n")
+    s.program('file "$SCRATCH/made" {\n        content => "after\\n",\n\n        Meta:reverse => true,\n}\n')
+    with Run(s, "--converger-timeout=0", "main.mcl") as run:
+        run.wait_converged()
+        run.end()
+    check_equal(read(s.at("made")), "after\n", "the file")
+    s.program('noop "other" {}\n')
+    before = tree(s)
+    for _ in range(2):
+        done = s.ctl("plan", "main.mcl")
+        check_equal((done.returncode, done.stderr), (2, ""), "the plan")
+        check(f"~ file[{s.at('made')}]" in done.stdout and "undo: it is not in the program any more" in done.stdout and
+              "-after" in done.stdout and "+before" in done.stdout, f"nothing is to be undone: {done.stdout}")
+        check_equal(tree(s), before, "the files afterwards")
+    check_equal(s.ctl("plan", "--tmp-prefix", "main.mcl").returncode, 0, "without that state")
+    with Run(s, "--converger-timeout=0", "main.mcl") as run:
+        run.wait_converged()
+        wait_until(lambda: read(s.at("made")) == "before\n", "it is undone")
+        run.end()
+    check_equal(s.ctl("plan", "main.mcl").returncode, 0, "the plan after that")
+    s.check_clean()
+
+
 def errors(s):
     """What fails is an error, also if other things would change; a program with errors is refused as everywhere."""
     s.program('file "$SCRATCH/no/such" {\n        state => "exists",\n}\nfile "$SCRATCH/x" {\n        state => "exists",\n}\n')
@@ -274,4 +300,4 @@ def interrupted(s):
     s.check_clean()
 
 
-main(exact, objects, state, errors, absent_service, retries, interrupted)
+main(exact, objects, state, undone, errors, absent_service, retries, interrupted)
