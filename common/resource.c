@@ -312,7 +312,8 @@ int resource_set(Resource *r, const char *field, Value v, Diag *reterr) {
 
 /* Any number is as good as any other, if it was given; an empty text or list says nothing. */
 static bool is_missing(const FieldSpec *f, const Resource *r) {
-        bool given = r->given >> (f - r->type->fields) & 1, says_nothing = (f->type == FIELD_STR || f->type == FIELD_STRV) && field_is_zero(f, r);
+        bool given = r->given >> (f - r->type->fields) & 1;
+        bool says_nothing = (f->type == FIELD_STR || f->type == FIELD_STRV) && field_is_zero(f, r);
 
         return (f->flags & FIELD_REQUIRED) && (!given || says_nothing);
 }
@@ -471,7 +472,7 @@ static int check_row(const ResourceType *t, const FieldSpec *rows, const FieldSp
         if ((f->flags & FIELD_REQUIRED) && (f->flags & (FIELD_OPTIONAL | FIELD_IS_NAME) || f->initial))
                 return BROKEN(t, reterr, "field '%s' is required, and need not be given", f->name);
         if ((f->flags & FIELD_IS_NAME) && (f->type != FIELD_STR || f->flags & FIELD_OPTIONAL || f->initial))
-                return BROKEN(t, reterr, "field '%s' cannot fall back on the name: it must be a str, and neither optional nor have a default",
+                return BROKEN(t, reterr, "field '%s' cannot fall back on the name: it must be a str, not optional, and without default",
                               f->name);
         return 0;
 }

@@ -576,7 +576,7 @@ TEST(broken_tables_are_refused) {
                 { TYPE(.fields = optional_int), "kind 'x': field 'int8' cannot be optional: its type has no unset state" },
                 { TYPE(.fields = half_required), "kind 'x': field 'str' is required, and need not be given" },
                 { TYPE(.fields = named_number),
-                  "kind 'x': field 'int8' cannot fall back on the name: it must be a str, and neither optional nor have a default" },
+                  "kind 'x': field 'int8' cannot fall back on the name: it must be a str, not optional, and without default" },
                 { TYPE(.fields = bad_initial), "kind 'x': field 'int8': base kind does not match (int != str)" },
                 { TYPE(.fields = in_resource), "kind 'x': field 'resource.n_children' is not a member of the struct" },
                 { TYPE(.fields = behind), "kind 'x': field 'x' is not a member of the struct" },
