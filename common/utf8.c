@@ -76,6 +76,14 @@ size_t utf8_encode(uint32_t c, char ret[static 4]) {
         return 4;
 }
 
+unsigned utf8_control_size(const char *s) {
+        unsigned char c = (unsigned char) s[0], next = (unsigned char) (c ? s[1] : 0);
+
+        if ((c > 0 && c < 0x20) || c == 0x7f)
+                return 1;
+        return c == 0xc2 && next >= 0x80 && next < 0xa0 ? 2 : 0;
+}
+
 bool utf8_valid(const char *s, size_t size) {
         uint32_t c;
 

@@ -13,6 +13,10 @@ size_t utf8_decode(const char *s, size_t size, uint32_t *ret);
 size_t utf8_encode(uint32_t c, char ret[static 4]);     /* bytes written; invalid characters give U+FFFD */
 bool utf8_valid(const char *s, size_t size);
 
+/* Of the control character that begins there, in bytes: 1, or 2 for one of the C1 set, which a terminal obeys as well; 0 if there is
+ * none. Tab and newline are some. */
+unsigned utf8_control_size(const char *s);
+
 /* Letters, marks, numbers, punctuation, symbols and the plain space. */
 bool unicode_is_print(uint32_t c);
 

@@ -19,6 +19,7 @@
 #include <systemd/sd-journal.h>
 
 #include "common/sd/log.h"
+#include "common/utf8.h"
 
 enum { TEXT_INLINE = 1024, FIELDS_MAX = 8, CONSOLE_PATIENCE_MSEC = 100 };
 
@@ -165,15 +166,6 @@ static void write_journal(const Entry *e, const char *place) {
 
 /* ---- the console ---- */
 
-/* How long the control character at s is: 0 if it is none, 2 for the C1 set in UTF-8. */
-static unsigned control_size(const char *s) {
-        unsigned char c = (unsigned char) s[0], next = (unsigned char) (c ? s[1] : 0);
-
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-                return 1;
-        return c == 0xc2 && next >= 0x80 && next < 0xa0 ? 2 : 0;
-}
-
 /* The text as a terminal may see it; NULL if out of memory. Trailing line breaks are dropped. */
 static char *printable(const char *text) {
         static const char digits[] = "0123456789abcdef";
@@ -185,7 +177,7 @@ static char *printable(const char *text) {
         if (!out)
                 return NULL;
         for (size_t i = 0; i < n;) {
-                unsigned size = control_size(text + i);
+                unsigned size = text[i] == '\t' ? 0 : utf8_control_size(text + i);
                 if (size == 0)
                         *o++ = text[i++];
                 else if (text[i] == '\n') {

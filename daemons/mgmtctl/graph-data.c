@@ -5,6 +5,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "common/utf8.h"
 #include "daemons/mgmtctl/graph-data.h"
 #include "daemons/mgmtctl/output.h"
 
@@ -33,12 +34,12 @@ static char *make_label(const char *kind, const char *name) {
         StrBuf b = {};
 
         strbuf_printf(&b, "%s[", kind);
-        for (const char *p = name; *p; p++) {
-                unsigned char c = (unsigned char) *p;
-                if (c < 0x20 || c == 0x7f)
-                        strbuf_printf(&b, "\\x%02x", c);
-                else
-                        strbuf_putc(&b, *p);
+        for (const char *p = name; *p;) {
+                unsigned size = utf8_control_size(p);
+                if (size == 0)
+                        strbuf_putc(&b, *p++);
+                for (; size > 0; size--)
+                        strbuf_printf(&b, "\\x%02x", (unsigned char) *p++);
         }
         strbuf_putc(&b, ']');
         return strbuf_take(&b);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "common/strbuf.h"
+#include "common/utf8.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/output.h"
 
@@ -85,17 +86,17 @@ static void add_clean(StrBuf *b, const char *text, const char *newline) {
 
         while (n > 0 && text[n - 1] == '\n')
                 n--;
-        for (size_t i = 0; i < n; i++) {
-                unsigned char c = (unsigned char) text[i];
+        for (size_t i = 0; i < n;) {
+                unsigned size = utf8_control_size(text + i);
 
-                if (c == '\n')
+                if (text[i] == '\n') {
                         strbuf_puts(b, newline);
-                else if (c == '\t')
-                        strbuf_putc(b, '\t');
-                else if (c < 0x20 || c == 0x7f)
-                        strbuf_printf(b, "\\x%02x", c);
+                        i++;
+                } else if (text[i] == '\t' || size == 0)
+                        strbuf_putc(b, text[i++]);
                 else
-                        strbuf_putc(b, (char) c);
+                        for (; size > 0; size--, i++)
+                                strbuf_printf(b, "\\x%02x", (unsigned char) text[i]);
         }
 }
 

@@ -208,8 +208,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetString", SD_BUS_ARGS("s", key), SD_BUS_RESULT("b", found, "s", value), method_get_string, 0),
         SD_BUS_METHOD_WITH_ARGS("SetString", SD_BUS_ARGS("s", key, "s", value), SD_BUS_NO_RESULT, method_set_string, 0),
         SD_BUS_METHOD_WITH_ARGS("DeleteString", SD_BUS_ARGS("s", key), SD_BUS_NO_RESULT, method_delete_string, 0),
-        SD_BUS_METHOD_WITH_ARGS("ListDeploys", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ttttsb)", deploys), method_list_deploys,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListDeploys", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ttttsb)", deploys), method_list_deploys, 0),
         SD_BUS_METHOD_WITH_ARGS("GetDeploy", SD_BUS_ARGS("t", deploy), SD_BUS_RESULT("h", bundle, "a{sv}", options), method_get_deploy, 0),
         SD_BUS_SIGNAL_WITH_ARGS("DeployAdded", SD_BUS_ARGS("t", deploy), 0),
         SD_BUS_VTABLE_END
