@@ -262,6 +262,20 @@ static bool str_equal(const ValueStr *a, const ValueStr *b) {
         return a == b || (a->size == b->size && memcmp(a->data, b->data, a->size) == 0);
 }
 
+/* The parts of two maps, or of two structs, one by one; what "alike" is depends on who asks. */
+static inline __attribute__((__always_inline__)) bool parts_alike(Value a, Value b, bool (*alike)(Value a, Value b)) {
+        uint32_t n = a.kind == TYPE_MAP ? a.m->n : a.st->n;
+
+        if (n != (a.kind == TYPE_MAP ? b.m->n : b.st->n))
+                return false;
+        for (uint32_t i = 0; i < n; i++)
+                if (a.kind == TYPE_MAP ? !alike(a.m->items[i].key, b.m->items[i].key) || !alike(a.m->items[i].value, b.m->items[i].value)
+                                       : !str_equal(a.st->fields[i].name, b.st->fields[i].name) ||
+                                                 !alike(a.st->fields[i].value, b.st->fields[i].value))
+                        return false;
+        return true;
+}
+
 bool value_same_deep(Value a, Value b) {
         switch (a.kind) {
         case TYPE_NIL:
@@ -271,21 +285,8 @@ bool value_same_deep(Value a, Value b) {
         case TYPE_LIST:
                 return a.l->n == b.l->n && value_list_difference(a.l, b.l, 0) == a.l->n;
         case TYPE_MAP:
-                if (a.m->n != b.m->n)
-                        return false;
-                for (uint32_t i = 0; i < a.m->n; i++)
-                        if (!value_same(a.m->items[i].key, b.m->items[i].key) ||
-                            !value_same(a.m->items[i].value, b.m->items[i].value))
-                                return false;
-                return true;
         case TYPE_STRUCT:
-                if (a.st->n != b.st->n)
-                        return false;
-                for (uint32_t i = 0; i < a.st->n; i++)
-                        if (!str_equal(a.st->fields[i].name, b.st->fields[i].name) ||
-                            !value_same(a.st->fields[i].value, b.st->fields[i].value))
-                                return false;
-                return true;
+                return parts_alike(a, b, value_same);
         default:
                 return value_equal(a, b);
         }
@@ -320,21 +321,8 @@ bool value_equal(Value a, Value b) {
         case TYPE_LIST:
                 return lists_equal(a.l, b.l);
         case TYPE_MAP:
-                if (a.m->n != b.m->n)
-                        return false;
-                for (uint32_t i = 0; i < a.m->n; i++)
-                        if (!value_equal(a.m->items[i].key, b.m->items[i].key) ||
-                            !value_equal(a.m->items[i].value, b.m->items[i].value))
-                                return false;
-                return true;
         case TYPE_STRUCT:
-                if (a.st->n != b.st->n)
-                        return false;
-                for (uint32_t i = 0; i < a.st->n; i++)
-                        if (!str_equal(a.st->fields[i].name, b.st->fields[i].name) ||
-                            !value_equal(a.st->fields[i].value, b.st->fields[i].value))
-                                return false;
-                return true;
+                return parts_alike(a, b, value_equal);
         default:
                 return a.fn == b.fn;
         }
