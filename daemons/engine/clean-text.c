@@ -2,7 +2,10 @@
 
 /* Text from outside, made fit for the bus and for messages. */
 
+#include <errno.h>
 #include <string.h>
+
+#include <systemd/sd-bus.h>
 
 #include "common/strbuf.h"
 #include "common/utf8.h"
@@ -31,4 +34,10 @@ char *clean_text(const char *s) {
                 left -= n;
         }
         return strbuf_take(&b);
+}
+
+int clean_text_append(sd_bus_message *m, const char *s) {
+        _cleanup_free_ char *clean = clean_text(s);
+
+        return s && !clean ? -ENOMEM : sd_bus_message_append(m, "s", clean ?: "");
 }

@@ -7,4 +7,8 @@
 /* A copy in which every byte that is no UTF-8 is U+FFFD, cut to TEXT_MAX bytes. NULL if s is NULL or without memory. */
 char *clean_text(const char *s);
 
+/* Such a copy at the end of a message, as "s"; NULL is an empty one. */
+typedef struct sd_bus_message sd_bus_message;
+int clean_text_append(sd_bus_message *m, const char *s);
+
 enum { TEXT_MAX = 16 * 1024 };

@@ -12,12 +12,6 @@ enum {
         TEXTS_MAX = 4 * 1024 * 1024,    /* bytes of differences in one answer, but for the last item */
 };
 
-static int append_text(sd_bus_message *m, const char *text) {
-        _cleanup_free_ char *clean = clean_text(text);
-
-        return text && !clean ? -ENOMEM : sd_bus_message_append(m, "s", clean ? clean : "");
-}
-
 static int append_source(sd_bus_message *m, Pos pos) {
         _cleanup_free_ char *source = NULL;
 
@@ -25,7 +19,7 @@ static int append_source(sd_bus_message *m, Pos pos) {
                 source = NULL;
                 return -ENOMEM;
         }
-        return append_text(m, source);
+        return clean_text_append(m, source);
 }
 
 /* ---- the graph ---- */
@@ -43,7 +37,7 @@ static int append_vertex(sd_bus_message *m, Vertex *v) {
         if (r >= 0)
                 r = sd_bus_message_append(m, "btt", root->resource->meta.noop, root->last_check_usec, root->last_apply_usec);
         if (r >= 0)
-                r = append_text(m, root->error.message);
+                r = clean_text_append(m, root->error.message);
         if (r >= 0)
                 r = append_source(m, v->resource->pos);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -113,7 +107,7 @@ static int append_entry(sd_bus_message *m, const char *key, const char *text) {
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'v', "s");
         if (r >= 0)
-                r = append_text(m, text);
+                r = clean_text_append(m, text);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -154,7 +148,7 @@ static int append_resource_differences(sd_bus_message *m, Vertex *v) {
         if (r >= 0)
                 r = sd_bus_message_append(m, "sss", vertex_kind(v), vertex_name(v), vertex_state_name(root->state));
         if (r >= 0)
-                r = append_text(m, root->error.message);
+                r = clean_text_append(m, root->error.message);
         if (r >= 0)
                 r = append_source(m, v->resource->pos);
         if (r >= 0)

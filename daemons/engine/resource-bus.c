@@ -105,7 +105,7 @@ PROPERTY(get_last_apply) {
 
 PROPERTY(get_last_error) {
         const Vertex *v = vertex_root(userdata);
-        return sd_bus_message_append(reply, "s", v->error.message ? v->error.message : "");
+        return clean_text_append(reply, v->error.message);
 }
 
 PROPERTY(get_source) {
@@ -119,7 +119,7 @@ PROPERTY(get_source) {
                 text = NULL;
                 return -ENOMEM;
         }
-        return sd_bus_message_append(reply, "s", text);
+        return clean_text_append(reply, text);
 }
 
 /* What keeps it from being checked. */
@@ -132,7 +132,7 @@ PROPERTY(get_waits_for) {
                 text = resource_id(v->blocker->resource);
         else if (asprintf(&text, "%s%s", semaphore ? "semaphore " : "", semaphore ? semaphore : "") < 0)
                 text = NULL;
-        return text ? sd_bus_message_append(reply, "s", text) : -ENOMEM;
+        return text ? clean_text_append(reply, text) : -ENOMEM;
 }
 
 static int append_reason(const char *why, const char *what, void *userdata) {
@@ -185,7 +185,7 @@ PROPERTY(get_notified) {
 
 PROPERTY(get_last_change) {
         const Vertex *v = userdata;
-        return sd_bus_message_append(reply, "s", v->last_change ? v->last_change : "");
+        return clean_text_append(reply, v->last_change);
 }
 
 PROPERTY(get_failures) {
