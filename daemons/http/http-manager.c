@@ -7,6 +7,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/http/curl-loop.h"
 #include "daemons/http/address.h"
 #include "daemons/http/engine-follow.h"
 #include "daemons/http/http-manager.h"
@@ -124,10 +125,15 @@ void http_manager_done(HttpManager *m) {
         ui_hubs_done(m);
         engine_follow_done(m);
         world_keys_done(m);
+        m->curl = curl_loop_free(m->curl);
         http_responses_done(m);
         http_kept_done(m);
         m->paths = path_watcher_free(m->paths);
         m->event = sd_event_unref(m->event);
+}
+
+int http_manager_curl(HttpManager *m) {
+        return m->curl ? 0 : curl_loop_new(&m->curl, m->event);
 }
 
 int http_manager_listen(HttpManager *m, const char *owner, const char *address, const HttpServing *serving,

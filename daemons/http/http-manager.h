@@ -16,6 +16,7 @@
 
 typedef struct HttpManager HttpManager;
 typedef struct HttpPort HttpPort;       /* a listening socket and who has it */
+typedef struct CurlLoop CurlLoop;
 typedef struct Map Map;
 typedef struct EngineLink EngineLink;
 typedef struct UiHub UiHub;
@@ -25,6 +26,7 @@ struct HttpManager {
         sd_event *event;
         PathWatcher *paths;
         HttpPort *ports;                /* a list */
+        CurlLoop *curl;                 /* see http_manager_curl() */
         Map *kept;                      /* see kept.h; NULL if there is none */
         Map *responses;                 /* see response.h; NULL if there are none */
         UiHub *hubs;                    /* see ui-hub.h; a list */
@@ -40,6 +42,8 @@ struct HttpManager {
 
 int http_manager_init(HttpManager *m, sd_event *event);
 void http_manager_done(HttpManager *m);         /* closes everything at once */
+
+int http_manager_curl(HttpManager *m);          /* has m->curl made, unless it is there */
 
 /* Listens on an address for the owner (the name of a server), and serves there from now on. -EADDRINUSE also if the address
  * is another owner's. */

@@ -90,7 +90,7 @@ enum { HTTP_STREAM_OPEN = -1 };         /* a size: nobody knows */
 
 /* Both are called from the loop, and may write to the stream or end it. */
 typedef struct HttpStreamOps {
-        void (*gone)(HttpStream *s, void *userdata);    /* the client has left; what is written from now on is lost */
+        void (*gone)(HttpStream *s, void *userdata);    /* the client has left before the end; all that is written is lost */
         void (*room)(HttpStream *s, void *userdata);    /* all that was written is on its way; NULL: nobody wants to know */
 } HttpStreamOps;
 

@@ -92,6 +92,12 @@ int http_response_publish(HttpManager *m, const char *uid, int64_t status, const
         return 0;
 }
 
+int64_t http_response_status(const HttpManager *m, const char *uid) {
+        const Response *r = map_get(m->responses, uid);
+
+        return r ? r->status : 0;
+}
+
 void http_responses_done(HttpManager *m) {
         m->responses = map_free_with(m->responses, response_free);
 }

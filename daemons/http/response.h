@@ -15,6 +15,8 @@ enum { RESPONSE_FAILED = -1 };  /* a status: something went wrong below HTTP */
  * to be called when only the content of the file is another. 0 or -ENOMEM. */
 int http_response_publish(HttpManager *m, const char *uid, int64_t status, const char *path);
 
+int64_t http_response_status(const HttpManager *m, const char *uid);    /* published last; 0: nothing */
+
 void http_responses_done(HttpManager *m);       /* forgets them; nobody may be asking any more */
 
 /* The functions that this daemon serves, as source_server_new() wants them. */

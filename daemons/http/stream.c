@@ -12,6 +12,7 @@ struct HttpStream {
         const HttpStreamOps *ops;       /* NULL: the owner has ended it */
         void *userdata;
         int64_t size;
+        uint64_t n_read;                /* by the library, of the whole */
         StrBuf out;
         size_t sent;                    /* bytes at the start of out that are gone already */
         bool suspended;
@@ -102,7 +103,7 @@ void stream_gone(HttpStream *s) {
         stream_resume(s);
         s->request->stream = NULL;
         s->request = NULL;
-        if (ops)
+        if (ops && (s->size < 0 || s->n_read < (uint64_t) s->size))
                 ops->gone(s, s->userdata);
         stream_unref(s);
 }
@@ -131,6 +132,7 @@ static ssize_t stream_read(void *userdata, uint64_t position, char *buffer, size
         if (n > 0) {
                 memcpy(buffer, s->out.data + s->sent, n);
                 s->sent += n;
+                s->n_read += n;
                 stream_forget_sent(s);
                 return (ssize_t) n;
         }

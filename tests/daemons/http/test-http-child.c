@@ -253,6 +253,7 @@ TEST(a_stream_of_known_size) {
         a = client_read(&c, false, 5000);
         CHECK_STR(a.body, "abcdef");
         CHECK_STR(answer_header(&a, "Content-Length"), "6");
+        CHECK_INT(f.echo->n_gone, 0);
         answer_done(&a);
         client_close(&c);
 

@@ -4,9 +4,71 @@
 
 #include "daemons/http/content-type.h"
 #include "daemons/http/date.h"
+#include "daemons/http/fetch.h"
+#include "daemons/http/proxy-path.h"
 #include "daemons/http/reply.h"
 #include "daemons/http/url.h"
 #include "tests/test.h"
+
+TEST(proxies_know_where_to_look) {
+        static const struct {
+                const char *path, *sub, *head, *request;
+                int result;
+                const char *url, *file;
+        } cases[] = {
+                { "/distro/7/os/", "/distro/", "http://mirror.test/pub/", "/distro/7/os/meta/index.xml", 0,
+                  "http://mirror.test/pub/7/os/meta/index.xml", "meta/index.xml" },
+                { "/distro/7/os/", "/distro/", "http://mirror.test/distro/", "/distro/7/os/meta/index.xml", 0,
+                  "http://mirror.test/distro/7/os/meta/index.xml", "meta/index.xml" },
+                { "/a/", "", "http://h/", "/a/b", 0, "http://h/a/b", "b" },
+                { "/a/", "", "", "/a/b", 0, NULL, "b" },
+                { "/a/b", "", "http://h/", "/a/b", 0, "http://h/a/b", "b" },
+                { "/", "/", "http://h/x/", "/a b?", 0, "http://h/x/a%20b%3F", "a b?" },
+                { "/distro/7/", "", "http://h/", "/distro/other/", -ENOENT, NULL, NULL },
+                { "/distro/7/", "", "http://h/", "/distro/other", -ENOENT, NULL, NULL },
+                { "/a/", "/b/", "http://h/", "/a/c", -ENOENT, NULL, NULL },
+                { "/a/b", "", "http://h/", "/a/bc", -ENOENT, NULL, NULL },
+                { "/a/", "", "http://h/", "/a/", -ENOENT, NULL, NULL },
+                { "/", "", "http://h/", "", -ENOENT, NULL, NULL },
+                { "/a/", "", "http://h/", "", -ENOENT, NULL, NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *url = NULL, *file = NULL;
+                int r = proxy_path_map(cases[i].path, cases[i].sub, cases[i].head, cases[i].request, &url, &file);
+
+                CHECK_INT(r, cases[i].result);
+                CHECK(streq_ptr(url, cases[i].url));
+                CHECK(streq_ptr(file, cases[i].file));
+        }
+}
+
+TEST(urls_are_recognised_and_shown_without_passwords) {
+        static const struct {
+                const char *url;
+                bool valid;
+                const char *shown;
+        } cases[] = {
+                { "http://h", true, "http://h" },
+                { "HTTPS://h:1/a?b@c", true, "HTTPS://h:1/a?b@c" },
+                { "http://u:p@h/x", true, "http://h/x" },
+                { "http://u:p@@h/x", true, "http://h/x" },
+                { "http://u:p@/x", false, "http:///x" },
+                { "http:///x", false, "http:///x" },
+                { "http://:80/", false, "http://:80/" },
+                { "ftp://h/", false, "ftp://h/" },
+                { "h/x", false, "h/x" },
+                { "http://h/a b", false, "http://h/a b" },
+                { "", false, "" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *shown = http_url_redacted(cases[i].url);
+
+                CHECK_INT(http_url_is_valid(cases[i].url), cases[i].valid);
+                CHECK_STR(shown, cases[i].shown);
+        }
+}
 
 TEST(targets_are_taken_apart) {
         static const struct {

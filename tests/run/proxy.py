@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""http:server:proxy, between clients and a server that does as the test says."""
+
+import http.client
+import os
+import socket
+import sys
+import threading
+
+sys.dont_write_bytecode = True
+from harness import SECONDS, Run, check, check_equal, main, wait_until
+from scripted import Server, free_port
+
+OLD = "Sun, 09 Sep 2001 01:46:40 GMT"
+BIG = bytes(range(256)) * 40000                 # more than fits between the ends
+
+
+class Asked:
+    """One request of a client, in the background."""
+
+    def __init__(self, port, path, method="GET", **headers):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        self.status = self.body = self.answer = self.failure = None
+        self.thread = threading.Thread(target=self.run, args=(method, path, headers), daemon=True)
+        self.thread.start()
+
+    def run(self, method, path, headers):
+        try:
+            self.connection.request(method, path, headers=headers)
+            self.answer = self.connection.getresponse()
+            self.status = self.answer.status
+            self.body = self.answer.read()
+        except (OSError, http.client.HTTPException) as e:
+            self.failure = e
+
+    def end(self):
+        self.thread.join(SECONDS)
+        check(not self.thread.is_alive(), "the client got no answer")
+        return self.status, self.body
+
+
+def content(path):
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError:
+        return None
+
+
+class Stage:
+    """A server of ours with a proxy for another one."""
+
+    def __init__(self, s, more='cache => "$SCRATCH/cache/",', head=True):
+        self.s, self.server, self.port = s, Server(), free_port()
+        up = f'head => "{self.server.url}/pub/",' if head else ""
+        self.run = Run(s, "--tmp-prefix", "--converger-timeout=0", s.program(f"""
+            http:server "127.0.0.1:{self.port}" {{}}
+            http:server:proxy "/distro/7/" {{
+                    sub => "/distro/",
+                    {up}
+                    {more}
+            }}
+        """))
+        self.run.wait_converged()
+
+    def ask(self, path="/distro/7/a/b.txt", method="GET", **headers):
+        return Asked(self.port, path, method, **headers)
+
+    def cached(self, path="a/b.txt"):
+        return content(self.s.at("cache/" + path))
+
+    def __enter__(self):
+        self.run.__enter__()
+        return self
+
+    def __exit__(self, *why):
+        self.run.__exit__(*why)
+        self.server.close()
+
+
+def fetches_once(s):
+    """What was fetched is kept, and served from there: with its date, conditions, and ranges."""
+    with Stage(s) as t:
+        client = t.ask(If_Modified_Since=OLD, Cookie="secret")
+        q = t.server.take("upstream")
+        check_equal((q.method, q.path, q.headers["Cookie"], q.headers["If-Modified-Since"]), ("GET", "/pub/7/a/b.txt", None, None), "request")
+        q.answer(200, b"0123456789", Last_Modified=OLD)
+        check_equal(client.end(), (200, b"0123456789"), "answer")
+        got = {h: client.answer.headers[h] for h in ("Last-Modified", "Content-Length", "Content-Type")}
+        check_equal(got, {"Last-Modified": OLD, "Content-Length": "10", "Content-Type": "text/plain; charset=utf-8"}, "headers")
+        wait_until(lambda: t.cached() == b"0123456789", "it is in the cache")
+        check_equal(os.stat(s.at("cache/a/b.txt")).st_mtime, 1000000000, "time of modification")
+        check_equal(os.stat(s.at("cache/a")).st_mode & 0o777, 0o700, "mode of the directory")
+        check_equal(t.ask(Range="bytes=2-3").end(), (206, b"23"), "a range")
+        check_equal(t.ask(**{"If-Modified-Since": OLD}).end(), (304, b""), "with a condition")
+        check_equal(t.ask(method="HEAD").end(), (200, b""), "HEAD")
+        check(t.server.requests.empty(), "asked again upstream")
+        t.run.end()
+    s.check_clean()
+
+
+def says_what_is_not_there(s):
+    """Other methods, other paths, and what the other server has not."""
+    with Stage(s) as t:
+        check_equal(t.ask(method="POST").end()[0], 405, "status of POST")
+        for path in ("/distro/7/", "/distro/7/a/", "/distro/other/x", "/other"):
+            check_equal(t.ask(path).end()[0], 404, f"status of {path}")
+        for status in (404, 403, 500, 204):
+            client = t.ask()
+            t.server.take("upstream").answer(status, b"" if status == 204 else b"no")
+            check_equal(client.end()[0], 404, f"status after {status}")
+        client = t.ask()
+        t.server.take("upstream").hang_up()
+        t.server.take("upstream, on a new connection").hang_up()
+        check_equal(client.end()[0], 500, "status after nothing")
+        os.makedirs(s.at("cache/a/dir"))
+        check_equal(t.cached(), None, "the cache")
+        client = t.ask("/distro/7/a/x%20y%3f")
+        q = t.server.take("upstream")
+        check_equal(q.path, "/pub/7/a/x%20y%3F", "path")
+        q.answer(200, b"odd")
+        check_equal(client.end(), (200, b"odd"), "answer")
+        t.run.end()
+
+
+def asks_for_heads(s):
+    """HEAD leaves the cache alone."""
+    with Stage(s) as t:
+        client = t.ask(method="HEAD")
+        q = t.server.take("upstream")
+        check_equal(q.method, "HEAD", "method")
+        q.answer(200, b"12345", Last_Modified=OLD)
+        check_equal(client.end(), (200, b""), "answer")
+        check_equal((client.answer.headers["Content-Length"], client.answer.headers["Last-Modified"]), ("5", OLD), "headers")
+        check_equal(t.cached(), None, "the cache")
+        client = t.ask()
+        t.server.take("upstream").answer(200, b"")
+        check_equal(client.end(), (200, b""), "an empty one")
+        wait_until(lambda: t.cached() == b"", "it is in the cache")
+        t.run.end()
+
+
+def keeps_whole_files_only(s):
+    """A transfer that breaks off is seen by the client, and not kept; the next one is."""
+    with Stage(s) as t:
+        client = t.ask()
+        t.server.take("upstream").answer(200, b"half", Content_Length="8", Connection="close")
+        client.end()
+        check(isinstance(client.failure, http.client.IncompleteRead), f"the client saw {client.failure!r}")
+        check_equal(os.listdir(s.at("cache/a")), [], "the cache")
+        client = t.ask()
+        t.server.take("upstream").answer(200, b"complete")
+        check_equal(client.end(), (200, b"complete"), "answer")
+        wait_until(lambda: t.cached() == b"complete", "it is in the cache")
+        t.run.end()
+
+
+def serves_many_at_once(s):
+    """Clients that ask for a file that is on its way do not wait for each other, however slow one of them is."""
+    with Stage(s) as t:
+        slow = socket.create_connection(("127.0.0.1", t.port), SECONDS)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
+        slow.sendall(b"GET /distro/7/a/b.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+        t.server.take("for the slow one").answer(200, BIG)
+        clients = [t.ask() for _ in range(5)]
+        for _ in clients:
+            t.server.take("for the others").answer(200, BIG)
+        for c in clients:
+            check(c.end() == (200, BIG), "what one of them got is something else")
+        check_equal(t.cached(), None, "the cache")      # the slow one writes it, and is not through
+        got = 0
+        while got < len(BIG):
+            n = len(slow.recv(1 << 20))
+            check(n > 0, f"the slow one was hung up on after {got} bytes")
+            got += n
+        wait_until(lambda: t.cached() == BIG, "it is in the cache")
+        slow.close()
+
+        # a client that leaves takes its request upstream with it, and what it would have kept
+        gone = t.ask("/distro/7/gone")
+        q = t.server.take("for one that leaves")
+        gone.connection.sock.close()
+        q.answer(200, BIG)
+        wait_until(lambda: "gone" not in "".join(os.listdir(s.at("cache"))), "nothing of it is left")
+        check_equal(t.ask().end()[0], 200, "status of another")
+        t.run.end()
+    s.check_clean()
+
+
+def works_without_either(s):
+    """Without a cache all is fetched; without another server all is in the cache."""
+    with Stage(s, more="") as t:
+        for n in range(3):
+            client = t.ask()
+            t.server.take("upstream").answer(200, b"%d" % n)
+            check_equal(client.end(), (200, b"%d" % n), "answer")
+        t.run.end()
+    os.makedirs(s.at("cache/a"))
+    with open(s.at("cache/a/b.txt"), "wb") as f:
+        f.write(b"kept")
+    with Stage(s, head=False) as t:
+        check_equal(t.ask().end(), (200, b"kept"), "answer")
+        check_equal(t.ask("/distro/7/other").end()[0], 500, "status of what is not there")
+        os.symlink("/etc/passwd", s.at("cache/a/link"))
+        check_equal(t.ask("/distro/7/a/link").end()[0], 500, "status of a link that leads out")
+        t.run.end()
+
+
+main(fetches_once, says_what_is_not_there, asks_for_heads, keeps_whole_files_only, serves_many_at_once, works_without_either)
