@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include <gnutls/crypto.h>
 
@@ -21,6 +20,8 @@ struct Download {
         char *path, *part;
         int fd, old_fd;                 /* old_fd: what is there, as long as it is the same; -EBADF: it is not */
         uint64_t size, flushed;
+        struct stat written;            /* before it was renamed */
+        bool placed;
         gnutls_hash_hd_t hash;
         char buffer[PIECE];
 };
@@ -60,7 +61,7 @@ int download_new(Download **ret, const char *path) {
 Download *download_free(Download *d) {
         if (!d)
                 return NULL;
-        if (d->fd >= 0 && d->part)
+        if (d->fd >= 0 && d->part && !d->placed)
                 (void) unlink(d->part);
         closep(&d->fd);
         closep(&d->old_fd);
@@ -129,10 +130,9 @@ static int put_in_place(Download *d, int64_t modified, bool *ret_same) {
         }
         if (fchmod(d->fd, mode) < 0 || (modified != 0 && futimens(d->fd, times) < 0))
                 return -errno;
-        if (fdatasync(d->fd) < 0 || rename(d->part, d->path) < 0)
+        if (fdatasync(d->fd) < 0 || fstat(d->fd, &d->written) < 0 || rename(d->part, d->path) < 0)
                 return -errno;
-        closep(&d->fd);
-        d->fd = -EBADF;
+        d->placed = true;
         return 0;
 }
 
@@ -145,6 +145,12 @@ int download_finish(Download *d, const char *sha256, int64_t modified, bool *ret
                         return -EBADMSG;
         }
         return put_in_place(d, modified, ret_same);
+}
+
+/* To be renamed changes no more than st_ctim. */
+bool download_identity(const Download *d, struct stat *ret) {
+        return d->placed && fstat(d->fd, ret) >= 0 && ret->st_size == d->written.st_size &&
+               ret->st_mtim.tv_sec == d->written.st_mtim.tv_sec && ret->st_mtim.tv_nsec == d->written.st_mtim.tv_nsec;
 }
 
 /* ---- of a file that is there ---- */

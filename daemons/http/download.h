@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "common/macro.h"
 
@@ -24,6 +25,9 @@ uint64_t download_size(const Download *d);      /* so far */
 /* It is complete: written out, given that time of modification (0: now), and put in its place. -EBADMSG: it is not the one of that
  * digest (NULL: any will do); then nothing has happened to what is there. *ret_same: what was there had this content. */
 int download_finish(Download *d, const char *sha256, int64_t modified, bool *ret_same);
+
+/* After that: the file as it was put there. False: somebody has changed it already. */
+bool download_identity(const Download *d, struct stat *ret);
 
 /* The digest of what has come so far. */
 void download_sha256(const Download *d, char ret[static SHA256_TEXT_SIZE]);

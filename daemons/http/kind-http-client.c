@@ -152,18 +152,19 @@ static int send_content(HttpClient *c) {
         int r;
 
         r = read_file_at(AT_FDCWD, c->path, CONTENT_MAX, &text, &size);
-        if (r == -E2BIG)
+        if (r == -E2BIG || r == -ENOENT)        /* who has removed it will be noticed */
                 return 0;
         if (r >= 0)
                 r = value_str(&v, text, size);
         return r < 0 ? r : resource_send(&c->resource, "content", v);
 }
 
-/* The file is as it should be: what an attempt that says so has to do. */
-static int conclude_right(HttpClient *c, int result, Diag *reterr) {
+/* The file is as it should be: what an attempt that says so has to do. download: it was put there right now. */
+static int conclude_right(HttpClient *c, int result, const Download *download, Diag *reterr) {
+        bool known = download ? download_identity(download, &c->have) : file_stat(c, &c->have);
         int r;
 
-        if (!file_stat(c, &c->have))
+        if (!known)
                 c->have.st_ino = 0;
         r = send_content(c);
         if (r < 0)
@@ -329,9 +330,9 @@ static int conclude_download(HttpClient *c, Exchange *x, Diag *reterr) {
                 return resource_error(&c->resource, reterr, r, "cannot write '%s': %m", c->path);
         }
         if (same)
-                return conclude_right(c, CHECK_OK, reterr);
+                return conclude_right(c, CHECK_OK, x->download, reterr);
         resource_differs(&c->resource, "file", NULL, c->path);
-        return conclude_right(c, CHECK_CHANGED, reterr);
+        return conclude_right(c, CHECK_CHANGED, x->download, reterr);
 }
 
 static int conclude(HttpClient *c, Exchange *x, Diag *reterr) {
@@ -341,7 +342,7 @@ static int conclude(HttpClient *c, Exchange *x, Diag *reterr) {
         if (status == 0)
                 return conclude_failure(c, x->error, x->message, reterr);
         if (status == 304 && c->mtime_check && file_stat(c, &st))
-                return conclude_right(c, CHECK_OK, reterr);
+                return conclude_right(c, CHECK_OK, NULL, reterr);
         if (status != 200) {
                 (void) http_response_publish(manager_of(c), c->resource.name, status, NULL);
                 return resource_error(&c->resource, reterr, -EREMOTEIO, "'%s' gives %u %s", c->shown_url, status, http_status_text(status));
@@ -494,7 +495,7 @@ static int on_patience_over(sd_event_source *source, uint64_t usec, void *userda
 
         if (c->state != ATTEMPT_WAITS || !file_stat(c, &st))
                 return 0;
-        r = conclude_right(c, CHECK_OK, &diag);
+        r = conclude_right(c, CHECK_OK, NULL, &diag);
         attempt_finish(c, r, &diag);
         return 0;
 }
@@ -530,7 +531,7 @@ static void on_digest(int result, void *userdata) {
         c->digest = file_digest_free(c->digest);
         if (result < 0)
                 return attempt_fetch(c, false); /* what is there is wrong, however new it is */
-        result = conclude_right(c, CHECK_OK, &diag);
+        result = conclude_right(c, CHECK_OK, NULL, &diag);
         attempt_finish(c, result, &diag);
 }
 
@@ -556,7 +557,7 @@ static int http_client_check_apply(Resource *r, bool apply, Diag *reterr) {
         else if (there && c->sha256[0] && !resource_refresh(r))
                 attempt_compare(c);
         else if (c->polls && file_is_known(c) && !resource_refresh(r))
-                return conclude_right(c, CHECK_OK, reterr);
+                return conclude_right(c, CHECK_OK, NULL, reterr);
         else if (c->polls && !c->polled) {
                 c->state = ATTEMPT_WAITS;
                 (void) sd_event_source_set_time_relative(c->patience, HOLD_SECONDS * USEC_PER_SEC);
