@@ -73,7 +73,7 @@ static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static int port_new(HttpPort **ret, HttpManager *m, const char *owner, const char *address) {
+static int port_new(HttpPort **ret, HttpManager *m, const char *owner, const char *address, bool tls) {
         _cleanup_(port_freep) HttpPort *p = calloc(1, sizeof(*p));
         struct sockaddr_storage where;
         socklen_t size;
@@ -95,7 +95,7 @@ static int port_new(HttpPort **ret, HttpManager *m, const char *owner, const cha
         r = address_resolve(address, &where, &size);
         if (r < 0)
                 return r;
-        r = http_listener_new(&p->listener, m->event, (const struct sockaddr *) &where, size);
+        r = http_listener_new(&p->listener, m->event, (const struct sockaddr *) &where, size, tls);
         if (r < 0)
                 return r;
 
@@ -112,7 +112,8 @@ static HttpPort *port_find(const HttpManager *m, const char *address) {
 
 int http_manager_init(HttpManager *m, sd_event *event) {
         *m = (HttpManager) { .event = sd_event_ref(event) };
-        return path_watcher_new(&m->paths, event);
+        int r = static_cache_new(&m->files, event);
+        return r < 0 ? r : path_watcher_new(&m->paths, event);
 }
 
 void http_manager_done(HttpManager *m) {
@@ -125,6 +126,7 @@ void http_manager_done(HttpManager *m) {
         ui_hubs_done(m);
         engine_follow_done(m);
         world_keys_done(m);
+        m->files = static_cache_free(m->files);
         m->curl = curl_loop_free(m->curl);
         http_responses_done(m);
         http_kept_done(m);
@@ -145,8 +147,12 @@ int http_manager_listen(HttpManager *m, const char *owner, const char *address, 
         if (p && p->user && !streq(p->owner, owner))
                 return diag_set(reterr, nowhere, -EADDRINUSE, "cannot listen on '%s': http:server '%s' does",
                                 address, p->owner);
+        if (p && http_listener_has_tls(p->listener) != !!serving->tls) {
+                port_unlink(p);         /* nobody can go on where another language is spoken */
+                p = port_free(p);
+        }
         if (!p) {
-                r = port_new(&p, m, owner, address);
+                r = port_new(&p, m, owner, address, serving->tls);
                 if (r < 0)
                         return diag_set(reterr, nowhere, r, "cannot listen on '%s': %m", address);
                 p->next = m->ports;

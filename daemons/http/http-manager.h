@@ -13,6 +13,7 @@
 
 #include "common/sd/pathwatch.h"
 #include "daemons/http/mhd.h"
+#include "daemons/http/static-cache.h"
 
 typedef struct HttpManager HttpManager;
 typedef struct HttpPort HttpPort;       /* a listening socket and who has it */
@@ -25,6 +26,7 @@ typedef struct WorldLink WorldLink;
 struct HttpManager {
         sd_event *event;
         PathWatcher *paths;
+        StaticCache *files;
         HttpPort *ports;                /* a list */
         CurlLoop *curl;                 /* see http_manager_curl() */
         Map *kept;                      /* see kept.h; NULL if there is none */

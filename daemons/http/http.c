@@ -3,6 +3,7 @@
 /* mgmt-http: web servers (and later clients) for the engine. Everything it does is asked for over its socket by the one that
  * holds the graph; the bus is there to look at. */
 
+#include "common/sd/child.h"
 #include "daemons/http/kinds.h"
 #include "daemons/http/http.h"
 #include "daemons/http/response.h"
@@ -15,6 +16,9 @@ static int httpd_start(Daemon *d) {
                 return -ENOMEM;
         d->manager = h;
         h->daemon = d;
+        r = child_raise_files_limit();          /* connections */
+        if (r < 0)
+                return r;
         r = http_manager_init(&h->manager, d->event);
         if (r < 0)
                 return r;

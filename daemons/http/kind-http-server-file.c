@@ -4,12 +4,17 @@
  * received from another resource. Texts have no date of their own, so they get a cursor: a time in seconds that moves forward
  * with each change, if need be into the future, so that two contents never share a date.
  *
- * With longpoll, a conditional request for the content that the client has already is held back until there is another. */
+ * With longpoll, a conditional request for the content that the client has already is held back until there is another. A client that
+ * has lost its server for a while must not be told that it has what there is now when it has not. So the last cursor is written down
+ * before anybody sees it, and the next life of this resource begins behind it. */
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <syslog.h>
 #include <time.h>
 
 #include "common/edge-rule.h"
+#include "common/io.h"
 #include "daemons/http/child.h"
 #include "daemons/http/date.h"
 #include "daemons/http/http-manager.h"
@@ -43,8 +48,43 @@ static const FieldSpec http_server_file_fields[] = {
         {}
 };
 
-static int64_t next_cursor(int64_t cursor) {
-        return MAX((int64_t) time(NULL), cursor + 1);
+enum { CURSOR_TEXT_MAX = 32 };
+
+static char *cursor_path(const HttpServerFile *f) {
+        const Resource *r = &f->child.resource;
+        _cleanup_free_ char *dir = NULL;
+        char *path;
+
+        if (!f->longpoll || !r->host->state_dir || resource_state_dir(r, &dir) < 0)
+                return NULL;
+        return asprintf(&path, "%scursor", dir) < 0 ? NULL : path;
+}
+
+/* 0: there was none. */
+static int64_t cursor_of_last_life(const HttpServerFile *f) {
+        _cleanup_free_ char *path = cursor_path(f), *text = NULL;
+        size_t size;
+
+        if (!path || read_file_at(AT_FDCWD, path, CURSOR_TEXT_MAX, &text, &size) < 0)
+                return 0;
+        return MAX((int64_t) strtoll(text, NULL, 10), (int64_t) 0);
+}
+
+static void cursor_advance(HttpServerFile *f, int64_t beyond) {
+        const Resource *r = &f->child.resource;
+        _cleanup_free_ char *path = cursor_path(f);
+        char text[CURSOR_TEXT_MAX];
+        int e = 0;
+
+        f->cursor = MAX((int64_t) time(NULL), beyond + 1);
+        if (!path || r->host->only_looks)
+                return;
+        (void) snprintf(text, sizeof(text), "%lld\n", (long long) f->cursor);
+        e = write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0600, false);
+        if (e < 0) {
+                errno = -e;
+                resource_log(&f->child.resource, LOG_WARNING, "cannot write '%s', so clients may miss a change over a restart: %m", path);
+        }
 }
 
 /* The path below the directory that a request asks for; NULL if it is none. */
@@ -55,6 +95,7 @@ static const char *path_below(const HttpServerFile *f, const HttpRequest *q) {
 }
 
 static int open_content(const HttpServerFile *f, const HttpRequest *q, StaticContent *ret) {
+        StaticCache *files = ((HttpManager *) f->child.resource.host->manager)->files;
         int r;
 
         if (f->path[0] == 0)
@@ -62,10 +103,10 @@ static int open_content(const HttpServerFile *f, const HttpRequest *q, StaticCon
 
         if (endswith(f->path, "/")) {
                 const char *below = path_below(f, q);
-                return below ? static_content_open(ret, f->path, below, false) : -ENOENT;
+                return below ? static_cache_open(files, ret, f->path, below, false) : -ENOENT;
         }
 
-        r = static_content_open(ret, NULL, f->path, false);
+        r = static_cache_open(files, ret, NULL, f->path, false);
         if (r >= 0 && f->longpoll)
                 ret->modified = f->cursor;
         return r;
@@ -137,7 +178,7 @@ static int http_server_file_prepare(Resource *r, Diag *reterr) {
 
         value_done(&f->snapshot);
         f->snapshot = value_ref(f->data);
-        f->cursor = time(NULL);
+        cursor_advance(f, cursor_of_last_life(f));
         if (!r->parent)
                 resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody serves this", f->server);
         return 0;
@@ -155,7 +196,7 @@ static void on_path(PathWatch *w, int error, void *userdata) {
                 diag_done(&diag);
                 return;
         }
-        f->cursor = next_cursor(f->cursor);
+        cursor_advance(f, f->cursor);
         http_holds_wake(&f->holds);
 }
 
@@ -197,7 +238,7 @@ static int http_server_file_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (apply) {
                 value_done(&f->snapshot);
                 f->snapshot = value_ref(f->data);
-                f->cursor = next_cursor(f->cursor);
+                cursor_advance(f, f->cursor);
                 http_holds_wake(&f->holds);
         }
         return CHECK_CHANGED;

@@ -321,7 +321,7 @@ static bool serve_kept(const HttpServerProxy *p, HttpRequest *q, const char *fil
 
         if (!keeps(p, file))
                 return false;
-        r = static_content_open(&content, p->cache, file, false);
+        r = static_cache_open(manager_of(p)->files, &content, p->cache, file, false);
         if (r == -ENOENT || r == -ENOTDIR || r == -ENAMETOOLONG)
                 return false;
         if (r < 0)
@@ -427,7 +427,7 @@ const ResourceType http_server_proxy_type = {
         .doc = "What another web server has, served by an http:server, and kept in a directory.",
         .example = "http:server \":8080\" {}\n"
                    "http:server:proxy \"/debian/\" {\n"
-                   "\thead => \"http://deb.debian.org/\",\n"
+                   "\thead => \"http://mirror.example.com/debian/\",\n"
                    "\tcache => \"/var/cache/mgmt/debian/\",\n"
                    "}\n",
         .size = sizeof(HttpServerProxy),

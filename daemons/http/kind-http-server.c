@@ -5,15 +5,18 @@
  * child, which makes a new server of this one, does not interrupt anybody. */
 
 #include <sys/stat.h>
+#include <syslog.h>
 
 #include "common/resource.h"
 #include "common/sd/log.h"
 #include "common/strbuf.h"
+#include "daemons/http/access.h"
 #include "daemons/http/address.h"
 #include "daemons/http/child.h"
 #include "daemons/http/cross-site.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/static-file.h"
+#include "daemons/http/tls.h"
 
 #define USEC_PER_SEC UINT64_C(1000000)
 
@@ -25,8 +28,11 @@ typedef struct HttpServer {
         Value write_timeout;
         Value shutdown_timeout;
         char *root;
+        char *certificate, *key;
+        char *user, *password, *token;
 
         bool listens;
+        HttpTls *tls;
 } HttpServer;
 
 static const FieldSpec http_server_fields[] = {
@@ -45,6 +51,16 @@ static const FieldSpec http_server_fields[] = {
         FIELD(HttpServer, root, FIELD_STR, 0,
               "Directory, absolute and with a trailing slash, whose files answer what nothing else does; symbolic links never "
               "lead out of it."),
+        FIELD(HttpServer, certificate, FIELD_STR, 0,
+              "Absolute path of a PEM file with the server's certificate and those that vouch for it: then it speaks https. Read again "
+              "when it changes, without interrupting anybody."),
+        FIELD(HttpServer, key, FIELD_STR, 0, "Absolute path of a PEM file with the private key of the certificate."),
+        FIELD(HttpServer, user, FIELD_STR, 0,
+              "Name that clients must give, with the password (HTTP basic authentication). Given neither user nor token, anybody may "
+              "ask."),
+        FIELD(HttpServer, password, FIELD_STR, FIELD_SECRET, "Password that clients must give with the name."),
+        FIELD(HttpServer, token, FIELD_STR, FIELD_SECRET,
+              "Token by which clients are let in (Authorization: Bearer …), beside those that know the password."),
         {}
 };
 
@@ -59,7 +75,7 @@ static void serve_root(HttpServer *s, HttpRequest *q) {
 
         if (!static_accept_method(q))
                 return;
-        int r = static_content_open(&content, s->root, http_request_path(q) + 1, true);
+        int r = static_cache_open(((HttpManager *) s->resource.host->manager)->files, &content, s->root, http_request_path(q) + 1, true);
         if (r < 0)
                 static_serve_error(q, r);
         else
@@ -84,19 +100,28 @@ static HttpChild *child_for(const HttpServer *s, const HttpRequest *q) {
         return NULL;
 }
 
+static HttpAccess access_of(const HttpServer *s) {
+        return (HttpAccess) { .user = s->user, .password = s->password, .token = s->token };
+}
+
 /* What clients whose requests will be refused send is not kept. */
 static uint64_t http_server_body_max(HttpRequest *q, void *userdata) {
-        const HttpChild *c = http_request_is_cross_site(q) ? NULL : child_for(userdata, q);
+        const HttpServer *s = userdata;
+        HttpAccess access = access_of(s);
+        const HttpChild *c = http_access_allows(&access, q) && !http_request_is_cross_site(q) ? child_for(s, q) : NULL;
 
         return c ? c->ops->body_max : 0;
 }
 
 static void http_server_request(HttpRequest *q, void *userdata) {
         HttpServer *s = userdata;
+        HttpAccess access = access_of(s);
         HttpChild *c;
 
         log_request(s, q);
-        if (http_request_is_cross_site(q))
+        if (!http_access_allows(&access, q))
+                http_access_refuse(&access, q);
+        else if (http_request_is_cross_site(q))
                 http_request_reply_status(q, 403);
         else if ((c = child_for(s, q)))
                 c->ops->serve(c, q);
@@ -104,6 +129,23 @@ static void http_server_request(HttpRequest *q, void *userdata) {
                 serve_root(s, q);
         else
                 http_request_reply_status(q, 404);
+}
+
+static int validate_secrets(const HttpServer *s, Diag *reterr) {
+        const Resource *r = &s->resource;
+        const char *const paths[] = { s->certificate, s->key };
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++)
+                if (paths[i][0] && paths[i][0] != '/')
+                        return resource_error(r, reterr, -EINVAL, "%s must be an absolute path, got '%s'",
+                                              i == 0 ? "certificate" : "key", paths[i]);
+        if (!s->certificate[0] != !s->key[0])
+                return resource_error(r, reterr, -EINVAL, "certificate and key need each other, got only one");
+        if (!s->user[0] != !s->password[0])
+                return resource_error(r, reterr, -EINVAL, "user and password need each other, got only one");
+        if (strchr(s->user, ':'))
+                return resource_error(r, reterr, -EINVAL, "user must not have a colon in it, got '%s'", s->user);
+        return 0;
 }
 
 static int http_server_validate(const Resource *r, Diag *reterr) {
@@ -126,7 +168,32 @@ static int http_server_validate(const Resource *r, Diag *reterr) {
         if (s->root[0] && (s->root[0] != '/' || !endswith(s->root, "/")))
                 return resource_error(r, reterr, -EINVAL, "root must be an absolute path with a trailing slash, got '%s'",
                                       s->root);
-        return address_validate(s->address, r->pos, reterr);
+        int k = validate_secrets(s, reterr);
+        return k < 0 ? k : address_validate(s->address, r->pos, reterr);
+}
+
+static void on_tls_complaint(const char *message, void *userdata) {
+        resource_log(userdata, LOG_WARNING, "the certificate from before stays in force: %s", message);
+}
+
+/* Files that are not there yet may be what a resource before this one makes. */
+static int load_certificate(HttpServer *s, Diag *reterr) {
+        HttpManager *m = s->resource.host->manager;
+        _cleanup_(diag_done) Diag diag = {};
+        int k;
+
+        if (!s->certificate[0] || s->tls)
+                return 0;
+        k = http_tls_new(&s->tls, m->paths, s->certificate, s->key, on_tls_complaint, &s->resource, &diag);
+        if (k == -ENOENT)
+                return resource_waiting(&s->resource, diag.message ? diag.message : "the certificate is not there");
+        return k < 0 ? resource_error(&s->resource, reterr, k, "%s", diag.message ? diag.message : "out of memory") : 0;
+}
+
+static void forget_certificate(HttpServer *s) {
+        if (s->tls)
+                http_tls_quiet(s->tls);
+        s->tls = http_tls_unref(s->tls);
 }
 
 static int http_server_watch(Resource *r, Diag *reterr) {
@@ -145,6 +212,10 @@ static int http_server_watch(Resource *r, Diag *reterr) {
                 resource_armed(r);
                 return 0;
         }
+        k = load_certificate(s, reterr);
+        if (k < 0)
+                return k;
+        serving.tls = s->tls;
         k = http_manager_listen(r->host->manager, r->name, s->address, &serving, &diag);
         if (k < 0)
                 return resource_error(r, reterr, k, "%s", diag.message ? diag.message : "out of memory");
@@ -159,6 +230,11 @@ static void http_server_unwatch(Resource *r) {
         if (s->listens)
                 http_manager_release(r->host->manager, s, timeout_usec(s, s->shutdown_timeout));
         s->listens = false;
+        forget_certificate(s);
+}
+
+static void http_server_done(Resource *r) {
+        forget_certificate((HttpServer *) r);
 }
 
 /* Under noop nobody listens. If another process does, it is most likely the mgmt-http of the program that is in force. */
@@ -196,6 +272,7 @@ const ResourceType http_server_type = {
         .size = sizeof(HttpServer),
         .flags = RESOURCE_REFUSES_POLL,         /* without a watch, nobody would listen */
         .fields = http_server_fields,
+        .done = http_server_done,
         .validate = http_server_validate,
         .watch = http_server_watch,
         .unwatch = http_server_unwatch,

@@ -37,10 +37,12 @@ struct HttpListener {
         sd_event_source *io, *timer;
         HttpServing serving;
         struct ConnectionList connections[_PHASE_MAX];  /* each in order of since_usec */
-        unsigned n_connections;
+        unsigned n_connections, n_connections_peak, connections_max;
         unsigned n_hung_up;
         unsigned n_active;              /* requests that were complete, but are not answered yet */
         uint64_t body_bytes;            /* of all bodies that are kept */
+        bool has_tls;
+        HttpTls *tls;                   /* the one in force; owned */
         bool paused;                    /* nobody serves, but somebody may come */
         bool resumed;                   /* requests were woken, and the library has not looked at them yet */
         bool closing;

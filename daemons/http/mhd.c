@@ -11,17 +11,21 @@
  *   same moment as the last bytes. So every connection has a source of ours that tells when the other side has hung up. */
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/epoll.h>
 #include <time.h>
 
 #include "daemons/http/mhd-private.h"
+#include "daemons/http/tls-private.h"
 
 enum {
         LISTEN_BACKLOG = 512,
         TIMER_ACCURACY_USEC = 1000,     /* pipelined requests wait for it */
         CROWDED_USEC = 50 * 1000,       /* an idle connection may stay so long where all places are taken */
+        CROWD_MIN = 512,                /* connections from which on it matters that their memory is given back */
 };
 
 static uint64_t now_usec(HttpListener *l) {
@@ -58,7 +62,7 @@ static uint64_t phase_timeout(const HttpListener *l, Phase phase) {
 /* With all places taken, that one goes which has said nothing complete for the longest time: those who only hold places cannot
  * keep others out. NULL if there is none, or if one goes already. */
 static HttpConnection *listener_superfluous(const HttpListener *l) {
-        bool crowded = l->n_connections >= HTTP_CONNECTIONS_MAX && TAILQ_EMPTY(&l->connections[PHASE_SHUT]);
+        bool crowded = l->n_connections >= l->connections_max && TAILQ_EMPTY(&l->connections[PHASE_SHUT]);
 
         return crowded ? TAILQ_FIRST(&l->connections[PHASE_READING]) : NULL;
 }
@@ -130,6 +134,15 @@ static void listener_drop_hung_up(HttpListener *l) {
         }
 }
 
+/* What thousands of connections have left behind in the heap would stay with us for ever. */
+static void listener_trim(HttpListener *l) {
+        l->n_connections_peak = MAX(l->n_connections_peak, l->n_connections);
+        if (l->n_connections_peak < CROWD_MIN || l->n_connections > l->n_connections_peak / 8)
+                return;
+        (void) malloc_trim(0);
+        l->n_connections_peak = l->n_connections;
+}
+
 static void listener_run(HttpListener *l) {
         unsigned before = l->n_connections;
 
@@ -142,6 +155,7 @@ static void listener_run(HttpListener *l) {
         if (l->n_connections < before)
                 (void) MHD_run(l->daemon);
         listener_drop_hung_up(l);
+        listener_trim(l);
 
         if (l->draining && (l->n_active == 0 || now_usec(l) >= l->drain_until_usec)) {
                 l->draining = false;
@@ -273,10 +287,40 @@ static int listen_on(const struct sockaddr *address, socklen_t size) {
         return TAKE_FD(fd);
 }
 
+/* Once for each handshake. */
+static int on_certificate_wanted(gnutls_session_t session, const gnutls_datum_t *authorities, int n_authorities,
+                                 const gnutls_pk_algorithm_t *algorithms, int n_algorithms, gnutls_pcert_st **ret_chain,
+                                 unsigned *ret_n, gnutls_privkey_t *ret_key) {
+        struct MHD_Connection *mhd = gnutls_session_get_ptr(session);
+        const union MHD_ConnectionInfo *info = mhd ? MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT) : NULL;
+        const HttpConnection *c = info ? info->socket_context : NULL;
+
+        if (!c || !c->listener->tls)
+                return -1;
+        http_tls_get(c->listener->tls, ret_chain, ret_n, ret_key);
+        return 0;
+}
+
+/* An answer may need a file of its own. */
+static unsigned connections_max(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return HTTP_CONNECTIONS_MAX;
+        return (unsigned) MIN(limit.rlim_cur / 2, (rlim_t) HTTP_CONNECTIONS_MAX);
+}
+
 static int listener_start(HttpListener *l, int fd) {
-        l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, l,
+        const struct MHD_OptionItem tls[] = {
+                { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) on_certificate_wanted },
+                { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
+                { MHD_OPTION_END, 0, NULL },
+        };
+
+        l->connections_max = connections_max();
+        l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (l->has_tls ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, l,
                                      MHD_OPTION_LISTEN_SOCKET, fd,
-                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned) HTTP_CONNECTIONS_MAX,
+                                     MHD_OPTION_CONNECTION_LIMIT, l->connections_max,
                                      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HTTP_CONNECTION_MEMORY,
                                      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) HTTP_SILENCE_SECONDS,
                                      MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -285,6 +329,7 @@ static int listener_start(HttpListener *l, int fd) {
                                      MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
                                      MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
                                      MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
+                                     MHD_OPTION_ARRAY, l->has_tls ? tls : tls + ELEMENTSOF(tls) - 1,
                                      MHD_OPTION_END);
         if (!l->daemon) {
                 /* whether it has closed the socket depends on where it failed */
@@ -308,13 +353,14 @@ static void listener_pause(HttpListener *l, bool paused) {
                 listener_arm(l);
 }
 
-int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size) {
+int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size, bool tls) {
         _cleanup_(http_listener_freep) HttpListener *l = calloc(1, sizeof(*l));
         int r;
 
         if (!l)
                 return -ENOMEM;
         l->event = sd_event_ref(event);
+        l->has_tls = tls;
         for (Phase phase = 0; phase < _PHASE_MAX; phase++)
                 TAILQ_INIT(&l->connections[phase]);
 
@@ -365,15 +411,20 @@ HttpListener *http_listener_free(HttpListener *l) {
         sd_event_source_disable_unref(l->timer);
         if (l->daemon)
                 MHD_stop_daemon(l->daemon);
+        http_tls_unref(l->tls);
         sd_event_unref(l->event);
         free(l);
         return NULL;
 }
 
 void http_listener_serve(HttpListener *l, const HttpServing *serving) {
-        if (serving)
+        if (serving) {
+                HttpTls *old = l->tls;
+
+                l->tls = http_tls_ref(serving->tls);
+                http_tls_unref(old);
                 l->serving = *serving;
-        else
+        } else
                 l->serving.request = NULL;      /* the times stay, for what is still to be answered */
         listener_pause(l, !serving);
 }
@@ -393,6 +444,14 @@ void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)
         /* the first look at what is left happens from the loop, so that drained is never called from in here */
         (void) sd_event_source_set_time(l->timer, 0);
         (void) sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
+}
+
+bool http_listener_has_tls(const HttpListener *l) {
+        return l->has_tls;
+}
+
+unsigned http_listener_connections_max(const HttpListener *l) {
+        return l->connections_max;
 }
 
 unsigned http_listener_n_connections(const HttpListener *l) {

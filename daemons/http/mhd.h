@@ -22,11 +22,13 @@ typedef struct sd_event sd_event;
 typedef struct HttpListener HttpListener;
 typedef struct HttpRequest HttpRequest;
 typedef struct HttpStream HttpStream;
+typedef struct HttpTls HttpTls;
 
 enum {
-        HTTP_CONNECTIONS_MAX = 1024,            /* of one listener; the last place is freed by closing an idle one. If all are
-                                                 * being answered, more wait in the kernel's queue */
-        HTTP_CONNECTION_MEMORY = 16 * 1024,     /* bytes for one request's line and headers */
+        HTTP_CONNECTIONS_MAX = 12 * 1024,       /* of one listener, or half of the files that this process may open; the last
+                                                 * place is freed by closing an idle one. If all are being answered, more wait in
+                                                 * the kernel's queue */
+        HTTP_CONNECTION_MEMORY = 8 * 1024,      /* bytes for one request's line and headers */
         HTTP_BODY_MAX = 64 * 1024,              /* bytes of a request's body that are read (and dropped) though nobody wants it */
         HTTP_BODIES_MAX = 64 * 1024 * 1024,     /* bytes of all bodies that one listener keeps at a time */
         HTTP_STREAM_MAX = 256 * 1024,           /* bytes that were written to a stream and are not sent yet */
@@ -43,6 +45,7 @@ typedef struct HttpServing {
         void *userdata;
         uint64_t read_timeout_usec;             /* until a request is complete; 0: none */
         uint64_t write_timeout_usec;            /* from then on, until the answer is out; 0: none */
+        HttpTls *tls;                           /* borrowed; for listeners that were made for it */
 } HttpServing;
 
 /* A list of requests that one resource holds back. */
@@ -50,8 +53,8 @@ typedef struct HttpHolds {
         HttpRequest *first;
 } HttpHolds;
 
-/* Listens, at once. Until somebody serves, requests wait. */
-int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size);
+/* Listens, at once. Until somebody serves, requests wait. With tls, servings have one. */
+int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size, bool tls);
 HttpListener *http_listener_free(HttpListener *l);      /* closes everything at once */
 DEFINE_CLEANUP(HttpListener *, http_listener_free)
 
@@ -62,7 +65,9 @@ void http_listener_serve(HttpListener *l, const HttpServing *serving);  /* copie
 void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)(HttpListener *l, void *userdata),
                          void *userdata);
 
+bool http_listener_has_tls(const HttpListener *l);
 unsigned http_listener_n_connections(const HttpListener *l);
+unsigned http_listener_connections_max(const HttpListener *l);
 
 /* ---- for handlers ---- */
 

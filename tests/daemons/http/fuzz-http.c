@@ -48,6 +48,8 @@ static void start(void) {
                 testhost_resource(&host, file, "/held", "data", "\"hello\"", "longpoll", "true", NULL),
                 testhost_resource(&host, file, "/file", "path", inner, NULL),
                 testhost_resource(&host, file, "/tree/", "path", root, NULL),
+                testhost_resource(&host, resource_type_find(http_kinds, "http:server:flag"), "/flag", "key", "\"a\"", NULL),
+                testhost_resource(&host, resource_type_find(http_kinds, "http:server:proxy"), "/kept/", "cache", root, NULL),
         };
         for (size_t i = 0; i < ELEMENTSOF(children); i++)
                 if (!children[i] || resource_add_child(server, children[i]) < 0)
