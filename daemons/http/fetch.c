@@ -24,7 +24,7 @@ struct HttpFetch {
         void *userdata;
         struct curl_slist *headers;
         unsigned status;
-        char last_modified[VALUE_MAX], retry_after[VALUE_MAX];
+        char last_modified[VALUE_MAX], retry_after[VALUE_MAX], content_range[VALUE_MAX];
         bool location;                  /* the head has one */
         bool paused;
         int error;                      /* what data() has said */
@@ -76,13 +76,14 @@ static size_t on_header(char *line, size_t one, size_t size, void *userdata) {
         if (f->status > 0)              /* what follows a body in pieces */
                 return size;
         if (size >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-                f->last_modified[0] = f->retry_after[0] = 0;
+                f->last_modified[0] = f->retry_after[0] = f->content_range[0] = 0;
                 f->location = false;
         } else if (size > 0 && (line[0] == '\r' || line[0] == '\n'))
                 head_end(f);
         else {
                 remember(line, size, "Last-Modified", f->last_modified);
                 remember(line, size, "Retry-After", f->retry_after);
+                remember(line, size, "Content-Range", f->content_range);
                 remember(line, size, "Location", location);
                 f->location = f->location || location[0];
         }
@@ -160,7 +161,7 @@ static int add_header(HttpFetch *f, const char *name, const char *value) {
 
 /* An empty value takes away what the library would say by itself. */
 static int add_headers(HttpFetch *f, const HttpFetchRequest *request) {
-        char date[HTTP_DATE_SIZE] = "";
+        char date[HTTP_DATE_SIZE] = "", range[40];
         int r = 0;
 
         if (request->modified_since != 0)
@@ -169,6 +170,12 @@ static int add_headers(HttpFetch *f, const HttpFetchRequest *request) {
                 r = add_header(f, "If-Modified-Since", date);
         if (r >= 0 && request->prefer)
                 r = add_header(f, "Prefer", request->prefer);
+        if (r >= 0 && request->from > 0) {
+                (void) snprintf(range, sizeof(range), "bytes=%llu-", (unsigned long long) request->from);
+                r = add_header(f, "Range", range);
+        }
+        if (r >= 0 && request->if_range)
+                r = add_header(f, "If-Range", request->if_range);
         if (r >= 0 && request->body)
                 r = add_header(f, "Content-Type", "");
         return r < 0 ? r : add_header(f, "Expect", "");
@@ -256,6 +263,12 @@ const char *http_fetch_last_modified(const HttpFetch *f) {
 
 const char *http_fetch_retry_after(const HttpFetch *f) {
         return f->retry_after[0] ? f->retry_after : NULL;
+}
+
+int64_t http_fetch_from(const HttpFetch *f) {
+        const char *range = startswith(f->content_range, "bytes ");
+
+        return f->status == 206 && range && range[0] >= '0' && range[0] <= '9' ? (int64_t) strtoll(range, NULL, 10) : -1;
 }
 
 int64_t http_fetch_size(const HttpFetch *f) {

@@ -32,6 +32,8 @@ typedef struct HttpFetchRequest {
         size_t body_size;
         int64_t modified_since;         /* seconds since 1970; 0: not asked */
         const char *prefer;             /* content of the header; NULL: none */
+        uint64_t from;                  /* the body from this byte on; 0: all of it */
+        const char *if_range;           /* that only if it has this date, else all of it; NULL: in any case */
 } HttpFetchRequest;
 
 int http_fetch_new(HttpFetch **ret, CurlLoop *loop, const HttpFetchRequest *request, const HttpFetchOps *ops, void *userdata);
@@ -43,6 +45,7 @@ void http_fetch_go_on(HttpFetch *f);            /* after -EAGAIN */
 unsigned http_fetch_status(const HttpFetch *f);                 /* 0 before head() */
 const char *http_fetch_last_modified(const HttpFetch *f);       /* as it came; NULL if absent */
 const char *http_fetch_retry_after(const HttpFetch *f);
+int64_t http_fetch_from(const HttpFetch *f);                    /* with a 206: the byte with which the body begins; else -1 */
 int64_t http_fetch_size(const HttpFetch *f);                    /* of the body; -1: nobody knows */
 
 bool http_url_is_valid(const char *url);        /* an http or https URL with a host, by its form */

@@ -77,7 +77,7 @@ static void cursor_advance(HttpServerFile *f, int64_t beyond) {
         int e = 0;
 
         f->cursor = MAX((int64_t) time(NULL), beyond + 1);
-        if (!path || r->host->only_looks)
+        if (!path || r->host->only_looks || r->meta.noop)
                 return;
         (void) snprintf(text, sizeof(text), "%lld\n", (long long) f->cursor);
         e = write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0600, false);

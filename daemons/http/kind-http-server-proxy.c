@@ -2,8 +2,9 @@
 
 /* http:server:proxy: what another server has, under paths of this one; and kept in a directory, so that it is fetched once. What is
  * fetched goes to the client and into the cache at the same time, no faster than the client takes it. A file appears in the cache
- * when it is complete. Nobody waits for somebody else's transfer: who asks for a file that is on its way gets it from the other
- * server as well, and only the first one writes it down.
+ * when it is complete. A transfer that breaks off is taken up again where it was, if the other server says of what date the file is,
+ * so that two halves of different files are never put together. Nobody waits for somebody else's transfer: who asks for a file that
+ * is on its way gets it from the other server as well, and only the first one writes it down.
  *
  * The client's request is held back until the other server has said whether there is such a thing. */
 
@@ -27,6 +28,7 @@
 
 enum {
         TRANSFERS_MAX = 256,            /* of one proxy, at a time */
+        RESUMES_MAX = 5,                /* of one transfer */
         COLLECT_USEC = 10 * 1000 * 1000,        /* a request that was woken and does not come any more has lost its client */
 };
 
@@ -42,6 +44,10 @@ typedef struct Transfer {
         bool ready;                     /* the head is there, or will never be, and the request has not come for it yet */
         bool over;
         int error;
+        int64_t size;                   /* of the whole; -1: nobody knows */
+        uint64_t n_received;
+        unsigned n_resumes;
+        bool resuming;                  /* the head of what is left is not there yet */
         sd_event_source *collect;
         HttpStream *stream;             /* the answer to the client */
         Download *download;             /* into the cache; NULL if it is not written, or could not be */
@@ -119,7 +125,12 @@ static void transfer_ready(Transfer *t) {
 }
 
 static void on_head(HttpFetch *f, void *userdata) {
-        transfer_ready(userdata);
+        Transfer *t = userdata;
+
+        if (!t->stream)
+                transfer_ready(t);
+        else if (http_fetch_from(f) == (int64_t) t->n_received)
+                t->resuming = false;
 }
 
 /* The cache is a convenience: the client gets its file without it as well. */
@@ -137,18 +148,22 @@ static int on_data(HttpFetch *f, const void *data, size_t size, void *userdata) 
         Transfer *t = userdata;
         int r;
 
+        if (t->resuming)                /* it is another file by now */
+                return -ESTALE;
         if (!t->stream)
                 return t->ready ? -EAGAIN : -ECANCELED;
         r = http_stream_write(t->stream, data, size);
         if (r == -ENOBUFS)
                 return -EAGAIN;
-        if (r >= 0)
-                write_down(t, data, size);
-        return r;
+        if (r < 0)
+                return r;
+        t->n_received += size;
+        write_down(t, data, size);
+        return 0;
 }
 
 static void keep(Transfer *t) {
-        const char *modified = http_fetch_last_modified(t->fetch);
+        const char *modified = t->fetch ? http_fetch_last_modified(t->fetch) : NULL;
         int64_t date;
         bool same;
         int r;
@@ -172,11 +187,32 @@ static void transfer_end(Transfer *t) {
         transfer_free(t);
 }
 
+static int transfer_fetch(Transfer *t, const char *if_range);
+
+/* Goes on where it broke off. Whether it does. */
+static bool transfer_resume(Transfer *t) {
+        _cleanup_free_ char *date = NULL;
+        const char *modified = http_fetch_last_modified(t->fetch);
+
+        if (!t->stream || t->resuming || !modified || t->n_received == 0 || t->size < 0 || t->n_received >= (uint64_t) t->size ||
+            t->n_resumes >= RESUMES_MAX)
+                return false;
+        date = strdup(modified);
+        t->fetch = http_fetch_free(t->fetch);
+        t->n_resumes++;
+        t->resuming = true;
+        return date && transfer_fetch(t, date) >= 0;
+}
+
 static void on_done(HttpFetch *f, int error, const char *message, void *userdata) {
         Transfer *t = userdata;
 
         if (error < 0)
                 resource_log(&t->proxy->child.resource, LOG_WARNING, "cannot fetch '%s': %s", t->url, message);
+        if (error < 0 && transfer_resume(t))
+                return;
+        if (error >= 0 && t->resuming)
+                error = -ESTALE;
         t->over = true;
         t->error = error;
         if (t->stream)
@@ -192,7 +228,8 @@ static void on_gone(HttpStream *s, void *userdata) {
 static void on_room(HttpStream *s, void *userdata) {
         Transfer *t = userdata;
 
-        http_fetch_go_on(t->fetch);
+        if (t->fetch)
+                http_fetch_go_on(t->fetch);
 }
 
 static Transfer *find_transfer(const HttpServerProxy *p, const char *url, bool head_only) {
@@ -204,9 +241,20 @@ static Transfer *find_transfer(const HttpServerProxy *p, const char *url, bool h
         return NULL;
 }
 
+/* With if_range, what has not come yet. */
+static int transfer_fetch(Transfer *t, const char *if_range) {
+        static const HttpFetchOps ops = { .head = on_head, .data = on_data, .done = on_done };
+
+        return http_fetch_new(&t->fetch, manager_of(t->proxy)->curl, &(HttpFetchRequest) {
+                        .method = t->head_only ? "HEAD" : "GET",
+                        .url = t->url,
+                        .from = if_range ? t->n_received : 0,
+                        .if_range = if_range,
+                }, &ops, t);
+}
+
 /* url and file are taken over, also on failure. */
 static int transfer_new(HttpServerProxy *p, char *url, char *file, bool head_only, Transfer **ret) {
-        static const HttpFetchOps ops = { .head = on_head, .data = on_data, .done = on_done };
         Transfer *t = calloc(1, sizeof(*t));
         int r;
 
@@ -225,8 +273,7 @@ static int transfer_new(HttpServerProxy *p, char *url, char *file, bool head_onl
         if (r >= 0)
                 r = http_manager_curl(manager_of(p));
         if (r >= 0)
-                r = http_fetch_new(&t->fetch, manager_of(p)->curl,
-                                   &(HttpFetchRequest) { .method = head_only ? "HEAD" : "GET", .url = url }, &ops, t);
+                r = transfer_fetch(t, NULL);
         if (r < 0) {
                 transfer_free(t);
                 return r;
@@ -303,6 +350,7 @@ static void pass_on(Transfer *t, HttpRequest *q) {
         HttpReply *reply;
 
         t->ready = false;
+        t->size = size;
         (void) sd_event_source_set_enabled(t->collect, SD_EVENT_OFF);
         if (status != 200 || t->error < 0) {
                 http_request_reply_status(q, status == 0 || t->error < 0 ? 500 : 404);

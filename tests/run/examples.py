@@ -27,7 +27,7 @@ def here(s, text):
 
 
 # What a program may declare that runs here: nothing of it outlives the test's directory.
-HARMLESS = {"exec", "file", "http:server", "http:server:file", "http:server:flag", "http:server:ui", "http:server:ui:input", "kv", "print",
+HARMLESS = {"exec", "file", "http:client", "http:server", "http:server:file", "http:server:flag", "http:server:ui", "http:server:ui:input", "kv", "print",
             "test", "value", "virt"}
 
 

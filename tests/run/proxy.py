@@ -156,6 +156,29 @@ def keeps_whole_files_only(s):
         t.run.end()
 
 
+def goes_on_where_it_broke_off(s):
+    """Of a file with a date, only what is missing is asked for; if it is another file by then, the client sees that it is not whole."""
+    with Stage(s) as t:
+        client = t.ask()
+        t.server.take("upstream").answer(200, b"0123", Content_Length="10", Last_Modified=OLD, Connection="close")
+        q = t.server.take("the rest")
+        check_equal((q.headers["Range"], q.headers["If-Range"]), ("bytes=4-", OLD), "headers")
+        q.answer(206, b"45", Content_Length="6", Content_Range="bytes 4-9/10", Last_Modified=OLD, Connection="close")
+        q = t.server.take("the rest of that")
+        check_equal(q.headers["Range"], "bytes=6-", "header")
+        q.answer(206, b"6789", Content_Range="bytes 6-9/10", Last_Modified=OLD)
+        check_equal(client.end(), (200, b"0123456789"), "answer")
+        wait_until(lambda: t.cached() == b"0123456789", "it is in the cache")
+        for status, headers in ((200, {}), (206, {"Content_Range": "bytes 3-9/10"}), (416, {})):
+            client = t.ask("/distro/7/a/other")
+            t.server.take("upstream").answer(200, b"0123", Content_Length="10", Last_Modified=OLD, Connection="close")
+            t.server.take("the rest").answer(status, b"xxxxxxxxxx", **headers)
+            client.end()
+            check(isinstance(client.failure, http.client.IncompleteRead), f"the client saw {client.failure!r}")
+            check_equal(t.cached("a/other"), None, "the cache")
+        t.run.end()
+
+
 def serves_many_at_once(s):
     """Clients that ask for a file that is on its way do not wait for each other, however slow one of them is."""
     with Stage(s) as t:
@@ -207,4 +230,4 @@ def works_without_either(s):
         t.run.end()
 
 
-main(fetches_once, says_what_is_not_there, asks_for_heads, keeps_whole_files_only, serves_many_at_once, works_without_either)
+main(fetches_once, says_what_is_not_there, asks_for_heads, keeps_whole_files_only, goes_on_where_it_broke_off, serves_many_at_once, works_without_either)

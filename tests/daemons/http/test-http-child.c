@@ -216,6 +216,7 @@ static void open_stream(Fixture *f, Client *c, const char *target) {
 }
 
 TEST(a_stream_says_things_as_they_happen) {
+        static const char again[] = "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n";
         Fixture f;
         Client c;
 
@@ -234,7 +235,7 @@ TEST(a_stream_says_things_as_they_happen) {
         CHECK_INT(f.echo->n_gone, 0);
 
         /* the connection is as good as before */
-        CHECK_INT(client_send(&c, "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", 33), 0);
+        CHECK_INT(client_send(&c, again, strlen(again)), 0);
         CHECK(client_until(&c, "Content-Length: 0"));
         client_close(&c);
         teardown(&f);
