@@ -123,7 +123,9 @@ static void http_server_request(HttpRequest *q, void *userdata) {
                 http_access_refuse(&access, q);
         else if (http_request_is_cross_site(q))
                 http_request_reply_status(q, 403);
-        else if ((c = child_for(s, q)))
+        else if ((c = child_for(s, q)) && c->ops->body_max > 0 && http_request_lost_body(q))
+                http_request_reply_again(q);    /* the child is younger than the request */
+        else if (c)
                 c->ops->serve(c, q);
         else if (s->root[0])
                 serve_root(s, q);

@@ -76,11 +76,14 @@ const char *http_request_path(const HttpRequest *q);    /* decoded and clean: ab
 const char *http_request_query(const HttpRequest *q);   /* as it came: what follows the '?'; NULL if there is none */
 const char *http_request_header(const HttpRequest *q, const char *name);        /* NULL if absent */
 const StrBuf *http_request_body(const HttpRequest *q);  /* what was wanted of it; its data is NULL if it is empty */
+bool http_request_lost_body(const HttpRequest *q);      /* it had one, which nobody wanted when it came */
 bool http_request_is_local(const HttpRequest *q);       /* it comes from this machine, over loopback */
 bool http_request_is_woken(const HttpRequest *q);       /* it was held back before, and woken */
 
 void http_request_reply(HttpRequest *q, HttpReply *reply);      /* takes the reply over */
 void http_request_reply_status(HttpRequest *q, unsigned status);
+
+void http_request_reply_again(HttpRequest *q);          /* 503, with a Retry-After: 1 */
 
 /* 405, with the methods that would do, such as "GET, HEAD". */
 void http_request_reply_allow(HttpRequest *q, const char *methods);

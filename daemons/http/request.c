@@ -94,6 +94,10 @@ const StrBuf *http_request_body(const HttpRequest *q) {
         return &q->body;
 }
 
+bool http_request_lost_body(const HttpRequest *q) {
+        return q->body_max == 0 && q->body_size > 0;
+}
+
 const char *http_request_header(const HttpRequest *q, const char *name) {
         return MHD_lookup_connection_value(q->mhd, MHD_HEADER_KIND, name);
 }
@@ -117,6 +121,10 @@ static void reply_status(HttpRequest *q, unsigned status, const char *header, co
 
 void http_request_reply_status(HttpRequest *q, unsigned status) {
         reply_status(q, status, NULL, NULL);
+}
+
+void http_request_reply_again(HttpRequest *q) {
+        reply_status(q, 503, "Retry-After", "1");
 }
 
 void http_request_reply_allow(HttpRequest *q, const char *methods) {
@@ -186,7 +194,7 @@ static void ask(HttpRequest *q) {
         HttpListener *l = q->connection->listener;
 
         if (q->ended || !l->serving.request)
-                reply_status(q, 503, "Retry-After", "1");
+                http_request_reply_again(q);
         else if (!q->path)
                 http_request_reply_status(q, 400);
         else if (q->redirect)

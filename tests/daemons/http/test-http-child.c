@@ -3,6 +3,10 @@
 /* What an http:server gives its children: bodies, streams, and protection from pages of other sites. The child here is one of our
  * own, whose paths say what it shall do. */
 
+#include <sys/ioctl.h>
+
+#include <linux/sockios.h>
+
 #include "daemons/http/child.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/kinds.h"
@@ -172,6 +176,39 @@ TEST(a_body_that_grows_too_large_ends) {
         a = ask(&f.host, test_address(), "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", BODY_MAX + 1, big);
         CHECK_INT(a.status, 0);
         answer_done(&a);
+        teardown(&f);
+}
+
+static bool is_received(void *userdata) {
+        int n = 0;
+
+        return ioctl(*(int *) userdata, SIOCOUTQ, &n) == 0 && n == 0;
+}
+
+/* The program has changed while it was on its way: who wants it was not there when it began. */
+TEST(a_body_that_nobody_wanted_is_asked_for_again) {
+        static const char start[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe";
+        char address[80];
+        Fixture f;
+        Client c;
+        Answer a;
+
+        setup(&f);
+        (void) snprintf(address, sizeof(address), "\"%s\"", test_address());
+        Resource *without = testhost_resource(&f.host, resource_type_find(http_kinds, "http:server"), "web", "address", address, NULL);
+        CHECK_INT(testhost_watch(&f.host, without), 0);
+        CHECK_INT(client_open(&c, &f.host, test_address()), 0);
+        CHECK_INT(client_send(&c, start, strlen(start)), 0);
+        CHECK(testhost_until(&f.host, is_received, &c.fd, 5000));
+        testhost_run(&f.host, 20);
+        CHECK_INT(testhost_watch(&f.host, f.server), 0);
+        CHECK_INT(client_send(&c, "llo", 3), 0);
+        a = client_read(&c, false, 5000);
+        CHECK_INT(a.status, 503);
+        CHECK_STR(answer_header(&a, "Retry-After"), "1");
+        answer_done(&a);
+        client_close(&c);
+        testhost_free(without);
         teardown(&f);
 }
 
