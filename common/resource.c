@@ -520,7 +520,9 @@ static int check_type(const ResourceType *t, Diag *reterr) {
                 return BROKEN(t, reterr, "first_match_ends without wants");
         if (t->parent_field && (!parent || parent->type != FIELD_STR))
                 return BROKEN(t, reterr, "parent field '%s' is not a str field", t->parent_field);
-        if (t->parent_field && !strchr(t->kind, ':'))
+        if (t->parent_kind && !t->parent_field)
+                return BROKEN(t, reterr, "a parent kind, but no parent field");
+        if (t->parent_field && !t->parent_kind && !strchr(t->kind, ':'))
                 return BROKEN(t, reterr, "a parent field, but no parent kind in the name");
         if ((t->flags & RESOURCE_NEEDS_POLL) && (t->flags & RESOURCE_REFUSES_POLL))
                 return BROKEN(t, reterr, "needs and refuses Meta:poll");
@@ -575,11 +577,20 @@ static int check_groups_by(const ResourceType *t, Diag *reterr) {
         return 0;
 }
 
-/* The kind that t can be grouped into by name: a for "a:b". */
-static bool is_parent_kind(const ResourceType *parent, const ResourceType *t) {
-        size_t n = strlen(parent->kind);
+size_t resource_type_parent_kind(const ResourceType *t, const char **ret) {
+        const char *colon = strrchr(t->kind, ':');
 
-        return strncmp(t->kind, parent->kind, n) == 0 && t->kind[n] == ':' && !strchr(t->kind + n + 1, ':');
+        if (!t->parent_field)
+                return 0;
+        *ret = t->parent_kind ? t->parent_kind : t->kind;
+        return t->parent_kind ? strlen(t->parent_kind) : colon ? (size_t) (colon - t->kind) : 0;
+}
+
+bool resource_type_is_parent(const ResourceType *parent, const ResourceType *child) {
+        const char *kind;
+        size_t n = resource_type_parent_kind(child, &kind);
+
+        return n > 0 && strncmp(parent->kind, kind, n) == 0 && parent->kind[n] == '\0';
 }
 
 /* Being groupable cannot be claimed but by what does it, groups, groups_by and parent_field. What is left to go wrong: a parent that
@@ -588,8 +599,8 @@ static int check_grouping(const ResourceType *const *types, const ResourceType *
         bool has_parent = false, has_children = resource_type_groups(t);
 
         for (const ResourceType *const *other = types; *other; other++) {
-                has_parent = has_parent || is_parent_kind(*other, t);
-                has_children = has_children || ((*other)->parent_field && is_parent_kind(t, *other));
+                has_parent = has_parent || resource_type_is_parent(*other, t);
+                has_children = has_children || resource_type_is_parent(t, *other);
         }
         if (t->parent_field && !has_parent)
                 return BROKEN(t, reterr, "a parent field, but the parent kind is not among those of this daemon");

@@ -112,9 +112,10 @@ struct ResourceType {
         const FieldSpec *fields;        /* ends with an empty row */
         const FieldSpec *sends;         /* what it sends: name, type, doc; offsets unused. NULL: cannot send */
 
-        /* Grouping. A resource of kind "a:b:c" can be grouped into one of kind "a:b", of the same daemon, if the field named here
-         * is empty or equals the parent's name. */
+        /* Grouping. A resource of kind "a:b:c" can be grouped into one of kind "a:b", or of the kind that is named here, of the same
+         * daemon, if the field named here is empty or equals the parent's name. */
         const char *parent_field;
+        const char *parent_kind;
         /* Grouping of equals: whether child may be grouped into parent, both of this very kind. A kind of the engine says so by a
          * hook; one of another daemon, of which the engine has the description only, by the names of its str fields, with blanks
          * between them, in which the two must agree. One of the two, if any. */
@@ -243,6 +244,10 @@ bool resource_type_groups(const ResourceType *t);                       /* wheth
 
 /* The kind of this name in a NULL-terminated array, or NULL. */
 const ResourceType *resource_type_find(const ResourceType *const *types, const char *kind);
+
+/* The kind into which resources of this one can be grouped by name: its length, 0 if there is none. *ret has no NUL at its end. */
+size_t resource_type_parent_kind(const ResourceType *t, const char **ret);
+bool resource_type_is_parent(const ResourceType *parent, const ResourceType *child);
 
 /* Refuses tables that break the contract (no doc, a parent field or a parent kind that does not exist, children that nobody can be,
  * two fields of one name). Every daemon begins with it, also when the build asks what kinds it has. */

@@ -132,6 +132,7 @@ static struct json_object *describe_kind(Writer *w, const char *daemon, const Re
         add_string(w, j, "example", t->example);
         add_flags(w, j, t->flags, kind_flags);
         add_string(w, j, "parent_field", t->parent_field);
+        add_string(w, j, "parent_kind", t->parent_kind);
         add(w, j, "groups", json_object_new_boolean(resource_type_groups(t) || t->parent_field));
         add_string(w, j, "groups_by", t->groups_by);
         add(w, j, "reversible", json_object_new_boolean(t->reverse != NULL));
@@ -291,6 +292,7 @@ static int read_kind(Reader *r, struct json_object *j, SchemaKind *k) {
         if ((e = get_string(r, j, "kind", true, &k->kind)) < 0 || (e = get_string(r, j, "daemon", true, &k->daemon)) < 0 ||
             (e = get_string(r, j, "doc", true, &k->doc)) < 0 || (e = get_string(r, j, "example", false, &k->example)) < 0 ||
             (e = get_string(r, j, "parent_field", false, &k->parent_field)) < 0 ||
+            (e = get_string(r, j, "parent_kind", false, &k->parent_kind)) < 0 ||
             (e = get_string(r, j, "groups_by", false, &k->groups_by)) < 0 || (e = get_flags(r, j, kind_flags, &k->flags)) < 0 ||
             (e = read_fields(r, j, "fields", &k->fields, &k->n_fields)) < 0 || (e = read_edges(r, j, &k->edges)) < 0 ||
             (e = read_fields(r, j, "sends", &k->sends, &k->n_sends)) < 0) {

@@ -25,6 +25,7 @@ typedef struct SchemaKind {
         char *daemon;           /* "engine", "http", … */
         unsigned flags;         /* ResourceFlags */
         char *parent_field;     /* NULL if it has no parent kind */
+        char *parent_kind;      /* NULL: its kind without the last part */
         char *groups_by;        /* as in ResourceType; NULL if its equals are not grouped by fields */
         bool groups;            /* may be grouped with its equals */
         bool reversible;

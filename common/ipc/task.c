@@ -190,13 +190,7 @@ static int fill_resource(Task *t, ResourceSpec *spec, Diag *reterr) {
 
 /* Whether the kinds say that one may be grouped into the other; a parent relies on what its children are. */
 static bool may_hold(const Resource *parent, const Resource *child) {
-        const ResourceType *p = parent->type, *c = child->type;
-        const char *rest;
-
-        if (p == c)
-                return resource_groups(parent, child);
-        rest = startswith(c->kind, p->kind);
-        return c->parent_field && rest && rest[0] == ':' && !strchr(rest + 1, ':');
+        return parent->type == child->type ? resource_groups(parent, child) : resource_type_is_parent(parent->type, child->type);
 }
 
 static int join_parent(Task *t, uint32_t parent_id, Pos pos, Diag *reterr) {

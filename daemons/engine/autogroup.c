@@ -153,13 +153,12 @@ static int join_if_apart(Vertex *parent, Vertex *child) {
 }
 
 /* list is sorted by name, downwards. */
-static int plan_children(Manager *m, const Vertices *list, const char *kind) {
-        _cleanup_free_ char *parent_kind = strndup(kind, (size_t) (strrchr(kind, ':') ? strrchr(kind, ':') - kind : 0));
+static int plan_children(Manager *m, const Vertices *list, const ResourceType *type) {
+        const char *parent_kind;
+        size_t n = resource_type_parent_kind(type, &parent_kind);
         int r;
 
-        if (!parent_kind)
-                return -ENOMEM;
-        const KindSet *parents = map_get(m->kinds, parent_kind);
+        const KindSet *parents = map_get_n(m->kinds, parent_kind, n);
         for (size_t i = 0; parents && i < list->n; i++) {
                 Vertex *child = list->items[i], *best = NULL;
                 const char *name = parent_name(swap_resource(child));
@@ -305,7 +304,7 @@ static int plan_kind(Manager *m, const KindSet *k, Vertices *all) {
                 if (r < 0)
                         return r;
         }
-        return k->type->parent_field ? plan_children(m, &list, k->type->kind) : 0;
+        return k->type->parent_field ? plan_children(m, &list, k->type) : 0;
 }
 
 /* Kinds that can be grouped, or grouped into; deepest first. */

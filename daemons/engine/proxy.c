@@ -583,6 +583,7 @@ static int make_kind(Proxies *ps, const SchemaKind *schema, ProxyKind **ret) {
                 .fields = k->fields,
                 .sends = k->sends,
                 .parent_field = schema->parent_field,
+                .parent_kind = schema->parent_kind,
                 .groups_by = schema->groups_by,
                 .edges = schema->edges,
                 .init = proxy_init,

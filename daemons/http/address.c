@@ -74,7 +74,6 @@ int address_resolve(const char *address, struct sockaddr_storage *ret, socklen_t
         char host[HOST_MAX], port[PORT_MAX];
         struct addrinfo hints = {
                 .ai_family = AF_UNSPEC,
-                .ai_socktype = SOCK_STREAM,
                 .ai_flags = AI_NUMERICHOST | AI_PASSIVE,
         };
         struct addrinfo *list;

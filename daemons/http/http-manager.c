@@ -129,6 +129,7 @@ void http_manager_done(HttpManager *m) {
         m->files = static_cache_free(m->files);
         m->curl = curl_loop_free(m->curl);
         http_responses_done(m);
+        dhcp_leases_done(&m->leases);
         http_kept_done(m);
         m->paths = path_watcher_free(m->paths);
         m->event = sd_event_unref(m->event);

@@ -12,6 +12,7 @@
 #include <systemd/sd-bus.h>
 
 #include "common/sd/pathwatch.h"
+#include "daemons/http/dhcp-leases.h"
 #include "daemons/http/mhd.h"
 #include "daemons/http/static-cache.h"
 
@@ -30,6 +31,7 @@ struct HttpManager {
         HttpPort *ports;                /* a list */
         CurlLoop *curl;                 /* see http_manager_curl() */
         Map *kept;                      /* see kept.h; NULL if there is none */
+        DhcpLeases leases;
         Map *responses;                 /* see response.h; NULL if there are none */
         UiHub *hubs;                    /* see ui-hub.h; a list */
         uint64_t last_seq;              /* of a value, see ui-hub.h */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* mgmt-http: web servers (and later clients) for the engine. Everything it does is asked for over its socket by the one that
+/* mgmt-http: servers on the network for the engine, and clients later: HTTP, TFTP, DHCP. Everything it does is asked for over its socket by the one that
  * holds the graph; the bus is there to look at. */
 
 #include "common/sd/child.h"
@@ -43,7 +43,7 @@ static void httpd_stop(Daemon *d) {
 int main(int argc, char *argv[]) {
         static const DaemonSpec spec = {
                 .name = "http",
-                .doc = "Web servers for mgmt-engine",
+                .doc = "Servers on the network for mgmt-engine",
                 .kinds = http_kinds,
                 .start = httpd_start,
                 .stop = httpd_stop,

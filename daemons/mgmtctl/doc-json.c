@@ -46,6 +46,7 @@ static void describe_kind(struct json_object *j, const SchemaKind *k) {
         output_json_str(j, "doc", k->doc);
         output_json_str(j, "example", k->example);
         output_json_str(j, "parent_field", k->parent_field);
+        output_json_str(j, "parent_kind", k->parent_kind);
         add_bool(j, "groups", k->groups);
         add_bool(j, "edgeable", k->edgeable);
         add_bool(j, "reversible", k->reversible);

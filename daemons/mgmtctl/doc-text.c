@@ -214,11 +214,12 @@ static bool is_of_kind(const Topic *t, const char *kind) {
 
 /* How the engine treats resources of the kind: what its flags say. */
 static void write_traits(const Manual *m, DocPage *p, const SchemaKind *k) {
-        const char *colon = strrchr(k->kind, ':');
+        const char *colon = strrchr(k->kind, ':'), *parent = k->parent_kind ? k->parent_kind : k->kind;
+        int n = (int) (k->parent_kind ? strlen(parent) : colon ? (size_t) (colon - parent) : 0);
 
-        if (k->parent_field && colon)
-                doc_item(p, arena_printf(m->arena, "It belongs to an `%.*s`: the one that `%s` names, or else the only one.",
-                                         (int) (colon - k->kind), k->kind, k->parent_field));
+        if (k->parent_field && n > 0)
+                doc_item(p, arena_printf(m->arena, "It belongs to one of kind `%.*s`: the one that `%s` names, or else the only one.",
+                                         n, parent, k->parent_field));
         else if (k->groups)
                 doc_item(p, "Several that go together are dealt with at once (`Meta:autogroup`).");
         if (k->edgeable)
