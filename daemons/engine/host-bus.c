@@ -365,6 +365,11 @@ int bus_client_watch(BusClient *c) {
         return 0;
 }
 
+void bus_client_watch_beside(BusClient *c) {
+        c->watching = c->armed = true;
+        c->stale = bus_is_awaited(c->bus->bus);
+}
+
 void bus_client_changed(BusClient *c) {
         if (c->watching && c->armed)
                 resource_changed(c->resource);

@@ -60,6 +60,9 @@ int bus_client_listen(BusClient *c, const char *format, ...) _printf_(2, 3);
 /* Calls resource_armed() as soon as the signals come in, or at once if there is no bus. From then on a change of the service, a new
  * connection, and each signal without a function for it are reported by resource_changed(). */
 int bus_client_watch(BusClient *c);
+
+/* The same for another client of a resource, which the last one that is opened arms: nothing is said of that here. */
+void bus_client_watch_beside(BusClient *c);
 void bus_client_close(BusClient *c);    /* accepts a closed one */
 
 /* From a signal's function: something may have changed. */

@@ -46,16 +46,20 @@ static int nspawn_validate(const Resource *r, Diag *reterr) {
 
 /* Machines come and go; ours is known by its name. */
 static void on_machine(BusClient *c, sd_bus_message *m) {
-        const Nspawn *n = (const Nspawn *) c->resource;
         const char *name;
 
-        if (m && n->unit.bus.watching && sd_bus_message_read(m, "s", &name) >= 0 && streq(name, c->resource->name))
-                resource_changed(c->resource);
+        if (m && sd_bus_message_read(m, "s", &name) >= 0 && streq(name, c->resource->name))
+                bus_client_changed(c);
 }
 
 static int listen(Nspawn *n, const char *member) {
         return bus_client_listen(&n->machined, "type='signal',sender='" SERVICE "',path='" SERVICE_PATH "',interface='" MANAGER "',"
                                  "member='%s',arg0='%s'", member, n->resource.name);
+}
+
+static void close_clients(Nspawn *n) {
+        bus_client_close(&n->machined);
+        systemd_unit_close(&n->unit);
 }
 
 static int nspawn_open(Nspawn *n) {
@@ -68,29 +72,30 @@ static int nspawn_open(Nspawn *n) {
                 name = NULL;
                 return -ENOMEM;
         }
-        r = systemd_unit_open(&n->unit, &n->resource, false, name);
-        if (r >= 0)
-                r = bus_client_open(&n->machined, &n->resource, HOST_BUS_SYSTEM, SERVICE, on_machine);
+        r = bus_client_open(&n->machined, &n->resource, HOST_BUS_SYSTEM, SERVICE, on_machine);
         if (r >= 0)
                 r = listen(n, "MachineNew");
         if (r >= 0)
                 r = listen(n, "MachineRemoved");
+        if (r >= 0)
+                r = systemd_unit_open(&n->unit, &n->resource, false, name);
+        if (r < 0)
+                close_clients(n);
         return r;
 }
 
 static void nspawn_unwatch(Resource *r) {
-        Nspawn *n = (Nspawn *) r;
-
-        bus_client_close(&n->machined);
-        systemd_unit_close(&n->unit);
+        close_clients((Nspawn *) r);
 }
 
 static int nspawn_watch(Resource *r, Diag *reterr) {
         Nspawn *n = (Nspawn *) r;
         int k = nspawn_open(n);
 
-        if (k >= 0)
+        if (k >= 0) {
+                bus_client_watch_beside(&n->machined);
                 k = systemd_unit_watch(&n->unit);
+        }
         return k < 0 ? resource_error(r, reterr, k, "cannot watch machine '%s': %m", r->name) : 0;
 }
 

@@ -106,6 +106,19 @@ static size_t options_size(const char *s) {
         return n;
 }
 
+/* One option: nothing of it is left over, and a quote that begins ends. */
+static bool is_option(const char *s) {
+        bool quoted = false;
+
+        for (const char *p = s; *p; p++) {
+                if (*p == '\\' && p[1] == '"')
+                        p++;
+                else if (*p == '"')
+                        quoted = !quoted;
+        }
+        return *s && !quoted && !strchr(s, '\n') && options_size(s) == strlen(s);
+}
+
 static bool parse_key(const char *s, KeyLine *ret) {
         ret->type = s;
         ret->n_type = strcspn(s, " \t\n");
@@ -227,7 +240,7 @@ static int ssh_authorized_key_validate(const Resource *r, Diag *reterr) {
                 if (strchr(texts[i], '\n'))
                         return resource_error(r, reterr, -EINVAL, "a key is one line, got '%s'", texts[i]);
         for (char **o = k->options; o && *o; o++)
-                if (!**o || strchr(*o, '\n') || options_size(*o) != strlen(*o))
+                if (!is_option(*o))
                         return resource_error(r, reterr, -EINVAL, "an option must be one word, or quoted, got '%s'", *o);
         if (*k->type && !is_key_of_type(k->key, strlen(k->key), k->type, strlen(k->type)))
                 return resource_error(r, reterr, -EINVAL, "key is none of type '%s'", k->type);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* fwattr, on a firmware made of files, in a mount namespace: what is right, what may be, and what is written. */
+
+#include <sys/mount.h>
+
+#include "tests/daemons/engine/kind-test.h"
+#include "tests/namespace.h"
+
+extern const ResourceType fwattr_type;
+
+#define ATTRIBUTES "/sys/class/firmware-attributes/thinklmi/attributes/"
+
+static bool make_firmware(void) {
+        return unshare_as_root(CLONE_NEWNS) && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+               mount("tmpfs", "/sys/class", "tmpfs", 0, NULL) == 0 && make_directories(ATTRIBUTES, 0755) >= 0;
+}
+
+static void put(const char *key, const char *file, const char *text) {
+        char path[200];
+
+        (void) snprintf(path, sizeof(path), ATTRIBUTES "%s", key);
+        CHECK_INT(make_directories(path, 0755), 0);
+        (void) snprintf(path, sizeof(path), ATTRIBUTES "%s/%s", key, file);
+        CHECK_INT(write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0644, false), 0);
+}
+
+static void check_now(const char *key, const char *want) {
+        _cleanup_free_ char *text = NULL;
+        char path[200];
+
+        (void) snprintf(path, sizeof(path), ATTRIBUTES "%s/current_value", key);
+        CHECK_INT(read_file_at(AT_FDCWD, path, 1000, &text, NULL), 0);
+        CHECK_STR(text, want);
+}
+
+static int values(void) {
+        static const struct {
+                const char *key, *fields[4];
+                int result;
+                const char *after;      /* or what the error says */
+        } cases[] = {
+                { "SecureBoot", { "value=Enable" }, CHECK_CHANGED, "Enable\n" },
+                { "SecureBoot", { "value=Enabled" }, CHECK_OK, "Enable\n" },
+                { "SecureBoot", { "value=Enabled", "strict=true" }, -EINVAL, "one of 'Disable;Enable'" },
+                { "SecureBoot", { "value=Disabled", "driver=thinklmi" }, CHECK_CHANGED, "Disable\n" },
+                { "SecureBoot", { "value=maybe" }, -EINVAL, "one of 'Disable;Enable'" },
+                { "SecureBoot", { "value=maybe", "check=false" }, CHECK_CHANGED, "maybe\n" },
+                { "SecureBoot", { "value=Enable", "driver=dell" }, -ENOENT, "no driver 'dell'" },
+                { "SecureBoot", { "value=Enable", "driver=dell", "skip=true" }, CHECK_OK, "maybe\n" },
+                { "Nothing", { "value=x" }, -ENOENT, "no attribute 'Nothing'" },
+                { "Delay", { "value=20" }, CHECK_CHANGED, "20\n" },
+                { "Delay", { "value=4" }, -ERANGE, "at least 5" },
+                { "Delay", { "value=105" }, -ERANGE, "at most 100" },
+                { "Delay", { "value=21" }, -EINVAL, "steps of 5 from 5 on" },
+                { "Delay", { "value=x" }, -EINVAL, "must be a number" },
+                { "Tag", { "value=abc" }, CHECK_CHANGED, "abc\n" },
+                { "Tag", { "value=a" }, -ERANGE, "at least 2" },
+                { "Tag", { "value=abcde" }, -ERANGE, "at most 4" },
+                { "Order", { "value=a;b" }, -EOPNOTSUPP, "ordered-list" },
+                { "Order", { "value=a;b", "check=false" }, CHECK_CHANGED, "a;b\n" },
+        };
+
+        if (!make_firmware() || bench_begin("/tmp") < 0)
+                return 77;
+        __attribute__((__cleanup__(bench_endp), __unused__)) int guard = 0;
+        put("SecureBoot", "type", "enumeration\n");
+        put("SecureBoot", "possible_values", "Disable;Enable\n");
+        put("SecureBoot", "current_value", "Disable\n");
+        put("Delay", "type", "integer\n");
+        put("Delay", "min_value", "5\n");
+        put("Delay", "max_value", "100\n");
+        put("Delay", "scalar_increment", "5\n");
+        put("Delay", "current_value", "10\n");
+        put("Tag", "type", "string\n");
+        put("Tag", "min_length", "2\n");
+        put("Tag", "max_length", "4\n");
+        put("Tag", "current_value", "\n");
+        put("Order", "type", "ordered-list\n");
+        put("Order", "current_value", "b;a\n");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                unsigned before = test_failures;
+                CHECK_INT(bench_make(&fwattr_type, cases[i].key, cases[i].fields), 0);
+                CHECK_INT(bench_watch(), 0);
+                CHECK_INT(bench.n_armed, 1);
+                CHECK_INT(bench_apply(false), cases[i].result);
+                CHECK_INT(bench_apply(true), cases[i].result);
+                if (cases[i].result < 0)
+                        CHECK(bench.diag.message && strstr(bench.diag.message, cases[i].after));
+                else {
+                        check_now(cases[i].key, cases[i].after);
+                        CHECK_INT(bench_apply(true), CHECK_OK);
+                }
+                if (test_failures > before)
+                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+        }
+
+        CHECK_INT(bench_make(&fwattr_type, "Tag", FIELDS("value=abc")), 0);
+        CHECK_INT(bench_watch(), 0);
+        put("Tag", "current_value", "other\n");
+        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
+                bench_run(10000);
+        CHECK(bench.n_changed > 0);
+        CHECK_INT(make_directories("/sys/class/firmware-attributes/dell", 0755), 0);
+        CHECK_INT(bench_apply(true), -ENOTUNIQ);
+        return 0;
+}
+
+TEST(values_of_a_machine) {
+        if (in_child(values) == 77)
+                TEST_SKIP("no private mount namespace here");
+}
+
+TEST(validate) {
+        BENCH();
+
+        CHECK(bench_make(&fwattr_type, "a/b", FIELDS("value=x")) < 0);
+        CHECK(bench_make(&fwattr_type, "..", FIELDS("value=x")) < 0);
+        CHECK(bench_make(&fwattr_type, "a", FIELDS("value=x", "driver=../b")) < 0);
+        CHECK(bench_make(&fwattr_type, "a", FIELDS("value=x\ny")) < 0);
+        CHECK_INT(bench_make(&fwattr_type, "x", FIELDS("key=a", "value=x", "skip=true")), 0);
+}
+
+TEST_MAIN()

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* ssh:authorized_key: a key is there once, as it shall be, and all other lines stay as they are. */
+
+#include "tests/daemons/engine/file-test.h"
+
+extern const ResourceType ssh_authorized_key_type;
+
+#define TYPE "ssh-ed25519"
+#define KEY "AAAAC3NzaC1lZDI1NTE5AAAAIGtleSBvZiB0aGUgZmlyc3QgcGVyc29uLCBmb3IgdGVz"
+#define OTHER "AAAAC3NzaC1lZDI1NTE5AAAAIGtleSBvZiBzb21lYm9keSBlbHNlLCBmb3IgdGVzdHMu"
+
+/* after NULL: it is right as it is. */
+TEST(keys) {
+        static const struct {
+                const char *fields[6], *before, *after;
+        } cases[] = {
+                { { "type=" TYPE, "key=" KEY, "comment=me" }, NULL, TYPE " " KEY " me\n" },
+                { { "type=" TYPE, "key=" KEY, "comment=me" }, TYPE " " KEY " me\n", NULL },
+                { { "type=" TYPE, "key=" KEY, "comment=me" }, TYPE " " KEY " you\n", TYPE " " KEY " me\n" },
+                { { "type=" TYPE, "key=" KEY, "comment=me" }, "# x\n" TYPE " " OTHER " me\n", "# x\n" TYPE " " OTHER " me\n" TYPE " " KEY " me\n" },
+                { { "type=" TYPE, "key=" KEY }, TYPE " " OTHER, TYPE " " OTHER "\n" TYPE " " KEY "\n" },
+                { { "type=" TYPE, "key=" KEY }, "no-pty " TYPE " " KEY " x\n# y\n", TYPE " " KEY "\n# y\n" },
+                { { "type=" TYPE, "key=" KEY, "options=no-pty from=\"a\"" }, TYPE " " KEY "\n", "no-pty,from=\"a\" " TYPE " " KEY "\n" },
+                { { "type=" TYPE, "key=" KEY }, TYPE " " KEY "\nx\n" TYPE " " KEY "\n", TYPE " " KEY "\nx\n" },
+                { { "content=command=\"echo \\\"a b\\\"\" " TYPE " " KEY "  c d " }, "", "command=\"echo \\\"a b\\\"\" " TYPE " " KEY " c d\n" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                BENCH();
+                unsigned before = test_failures;
+                const char *const *x = cases[i].fields;
+                if (cases[i].before) {
+                        put_file("keys", cases[i].before);
+                        CHECK_INT(chmod(in_dir("keys"), 0640), 0);
+                }
+                CHECK_INT(bench_make(&ssh_authorized_key_type, "k", FIELDS("state=exists", field_in_dir("file", "keys"), x[0], x[1], x[2], x[3])), 0);
+                CHECK_INT(bench_watch(), 0);
+                CHECK_INT(bench_apply(false), cases[i].after ? CHECK_CHANGED : CHECK_OK);
+                check_file("keys", cases[i].before);
+                CHECK_INT(bench_apply(true), cases[i].after ? CHECK_CHANGED : CHECK_OK);
+                check_file("keys", cases[i].after ? cases[i].after : cases[i].before);
+                CHECK_INT(bench_apply(true), CHECK_OK);
+                CHECK_INT(mode_of("keys"), cases[i].before ? 0640 : 0600);
+                CHECK_INT(n_entries(""), 1);
+                if (test_failures > before)
+                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+        }
+}
+
+TEST(absent_ones) {
+        BENCH();
+
+        CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=absent", field_in_dir("file", "keys"))), 0);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK(!exists("keys"));
+        put_file("keys", "a\n" TYPE " " KEY " x\nb\nno-pty " TYPE " " KEY "\n" TYPE " " OTHER "\n");
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("keys", "a\nb\n" TYPE " " OTHER "\n");
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        put_file("keys", TYPE " " KEY);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("keys", "");
+}
+
+TEST(the_directory) {
+        BENCH();
+
+        CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", ".ssh/keys"), "mkdir=false")), 0);
+        CHECK(bench_apply(true) < 0);
+        CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", ".ssh/keys"))), 0);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK(!exists(".ssh"));
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(mode_of(".ssh"), 0700);
+        check_file(".ssh/keys", TYPE " " KEY "\n");
+        CHECK_INT(bench_apply(true), CHECK_OK);
+}
+
+TEST(changes_are_seen) {
+        BENCH();
+
+        CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", "keys"))), 0);
+        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(bench.n_armed, 1);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        bench_run(10000);
+        bench.n_changed = 0;
+        put_file("keys", "");
+        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
+                bench_run(10000);
+        CHECK(bench.n_changed > 0);
+}
+
+TEST(validate) {
+        static const char *const bad[][5] = {
+                { "state=present", "content=" TYPE " " KEY }, { "state=exists", "content=" TYPE }, { "state=exists", "content=# x" },
+                { "state=exists", "content=" TYPE " " KEY, "comment=x" }, { "state=exists", "type=" TYPE }, { "state=exists", "key=" KEY },
+                { "state=exists", "type=ssh-rsa", "key=" KEY }, { "state=exists", "type=" TYPE, "key=x" },
+                { "state=exists", "type=" TYPE, "key=" KEY, "options=a=\"b" }, { "state=exists", "content=" TYPE " " KEY "\nx" },
+                { "state=exists", "content=" TYPE " " KEY, "file=x" }, { "state=exists", "content=" TYPE " " KEY, "user=a b" },
+                { "state=exists" },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                if (bench_make(&ssh_authorized_key_type, "k", bad[i]) >= 0)
+                        TEST_FAIL("case %zu is taken", i);
+}
+
+TEST_MAIN()
