@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/macro.h"
 #include "tests/test.h"
 
 /* Runs body in a child, whose failed checks are ours; 77: not possible here. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* mgmt-http: servers on the network for the engine, and clients later: HTTP, TFTP, DHCP. Everything it does is asked for over its socket by the one that
- * holds the graph; the bus is there to look at. */
+/* mgmt-http: servers on the network for the engine, and clients later: HTTP, TFTP, DHCP. Everything it does is asked for over its socket
+ * by the one that holds the graph; the bus is there to look at. */
 
 #include "common/sd/child.h"
 #include "daemons/http/kinds.h"
