@@ -20,7 +20,10 @@
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/packing.h"
 
-enum { DEPTH_MAX = 128 };       /* each level is an open directory */
+enum {
+        DEPTH_MAX = 128,        /* each level is an open directory */
+        PADDING_MAX = 1 << 20,  /* pieces that an entry which was given up is filled up with; beyond that is where nobody waits for it */
+};
 
 typedef struct Tar {
         Resource resource;
@@ -51,6 +54,8 @@ typedef struct TarPacking {
         const char *source;     /* the input it comes from, for messages */
         FileContent content;    /* of the file under way */
         uint64_t at;
+        int error;              /* what became of a write */
+        bool given_up;          /* nothing of it is wanted any more */
 } TarPacking;
 
 static const FieldSpec tar_fields[] = {
@@ -93,14 +98,12 @@ static int tar_validate(const Resource *r, Diag *reterr) {
 
 /* ---- the archive ---- */
 
+/* Never fails: an archive that failed would not free all that it has. What happened is in the diagnosis. */
 static ssize_t on_write(struct archive *a, void *userdata, const void *data, size_t size) {
         TarPacking *t = userdata;
-        int r = packing_add(&t->packing, data, size);
 
-        if (r < 0) {
-                archive_set_error(a, -r, "not written");        /* what happened is in the diagnosis already */
-                return -1;
-        }
+        if (!t->given_up && t->error >= 0)
+                t->error = packing_add(&t->packing, data, size);
         return (ssize_t) size;
 }
 
@@ -123,14 +126,31 @@ static void pop(TarPacking *t) {
         (void) close(l->fd);
 }
 
+/* An entry that is not complete is filled up when the archive is freed, byte for byte, and that nowhere; so we do it in large pieces. */
+static void give_up(TarPacking *t) {
+        static char zeros[FILE_PIECE_SIZE];
+        uint64_t left = t->content.fd >= 0 ? t->content.size - t->at : 0;
+
+        t->given_up = true;
+        if (left / sizeof(zeros) > PADDING_MAX)
+                (void) archive_write_fail(t->archive);
+        else
+                while (left > 0) {
+                        ssize_t n = archive_write_data(t->archive, zeros, (size_t) MIN(left, (uint64_t) sizeof(zeros)));
+                        if (n <= 0)
+                                break;
+                        left -= (uint64_t) n;
+                }
+        (void) archive_write_free(t->archive);
+        t->archive = NULL;
+        t->given_up = false;
+}
+
 static void reset(Packing *p) {
         TarPacking *t = (TarPacking *) p;
 
-        if (t->archive) {
-                (void) archive_write_fail(t->archive);          /* or it would write its end */
-                (void) archive_write_free(t->archive);
-        }
-        t->archive = NULL;
+        if (t->archive)
+                give_up(t);
         archive_entry_free(t->entry);
         t->entry = NULL;
         if (t->locale)
@@ -148,6 +168,7 @@ static int begin(Packing *p) {
         static char *const none[] = { NULL };
 
         p->n_bytes = 0;
+        t->error = 0;
         t->input = tar->inputs ? tar->inputs : none;
         t->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);  /* without it names of other letters are marked as mere bytes */
         t->archive = archive_write_new();
@@ -278,10 +299,10 @@ static int next_input(TarPacking *t) {
                 return packing_fail(&t->packing, fd, SAFE_PATH_UNTRUSTED, path);
         if (fd < 0)
                 return packing_fail(&t->packing, fd, "cannot open '%s': %m", path);
-        if (fstat(fd, &st) < 0) {
-                int r = packing_fail(&t->packing, -errno, "cannot open '%s': %m", path);
+        int r = fstat(fd, &st) < 0 ? -errno : path_is_directory(path) && !S_ISDIR(st.st_mode) ? -ENOTDIR : 0;
+        if (r < 0) {
                 (void) close(fd);
-                return r;
+                return packing_fail(&t->packing, r, "cannot open '%s': %m", path);
         }
         if (!path_is_directory(path))
                 strbuf_puts(&t->name, path + begin);
@@ -321,6 +342,8 @@ static int step(Packing *p) {
         locale_t before = t->locale ? uselocale(t->locale) : (locale_t) 0;
         int r = pack(t);
 
+        if (t->error < 0)
+                r = t->error;
         if (before)
                 (void) uselocale(before);
         return r;

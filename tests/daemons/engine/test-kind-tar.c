@@ -3,12 +3,16 @@
 /* tar: what is in the archive is what is on the disk, in an order that does not depend on the disk; whatever is different is seen; and
  * nothing outside of the inputs gets in. */
 
+#include <malloc.h>
+
 #include <archive.h>
 #include <archive_entry.h>
 
 #include "tests/daemons/engine/file-test.h"
 
 extern const ResourceType tar_type;
+
+enum { BIG = 64 * 1024 * 1024 };
 
 /* "d/ 755\nd/f 644 content\n" */
 static void check_archive(const char *name, const char *want) {
@@ -232,6 +236,34 @@ TEST(a_cancelled_attempt_leaves_nothing) {
         check_file("t.tar", "old");
         bench_run(10000);
         CHECK_INT(bench.finished, NOT_FINISHED);
+}
+
+static void attempts(const char *text) {
+        CHECK_INT(begin_apply(), CHECK_PENDING);        /* given up in the middle of a file */
+        tar_type.cancel(bench.r);
+        put_file("f", text);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        strbuf_done(&bench.differences);
+}
+
+/* Nor in the library. */
+TEST(nothing_is_left_in_memory) {
+        size_t before = 0;
+        BENCH_FAST();
+
+        put_file("f", "text");
+        put_file("big", "");
+        CHECK_INT(truncate(in_dir("big"), BIG), 0);
+        CHECK_INT(make("big f", NULL), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (int i = 0; i < 4; i++) {
+                attempts(i % 2 ? "some" : "others");
+                if (i == 1)
+                        before = mallinfo2().uordblks;
+        }
+        CHECK_INT(mallinfo2().uordblks, before);
 }
 
 TEST(validate) {
