@@ -165,9 +165,9 @@ static int find_quote(Parser *p, const char **ret, bool *ret_escapes) {
 
 /* An escape is never shorter than what it stands for. */
 static int parse_string(Parser *p, JsonText *ret) {
-        const char *quote;
+        const char *quote = NULL;
         bool escapes = false;
-        size_t size = 0, n;
+        size_t size = 0, n = 0;
         int r;
 
         if (!accept(p, '"'))
