@@ -49,14 +49,15 @@ void dhcp_leases_leave(DhcpLeases *l, const char *name, DhcpPool *pool) {
                 owned = NULL;
 }
 
-void dhcp_leases_take(DhcpLeases *l, const char *name, DhcpPool *pool) {
+bool dhcp_leases_take(DhcpLeases *l, const char *name, DhcpPool *pool) {
         DhcpPool *from = l->pools ? map_get(l->pools, name) : NULL;
 
         if (!from)
-                return;
+                return false;
         dhcp_pool_adopt(pool, from, dhcp_now());
         (void) map_remove(l->pools, name);
         dhcp_pool_free(from);
+        return true;
 }
 
 void dhcp_leases_done(DhcpLeases *l) {

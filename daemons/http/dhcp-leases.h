@@ -16,6 +16,6 @@ uint64_t dhcp_now(void);                /* the clock of leases */
 /* Takes the pool. What has expired of others by now goes, and so does the pool where there is no memory for it. */
 void dhcp_leases_leave(DhcpLeases *l, const char *name, DhcpPool *pool);
 
-/* Into this pool, as far as it goes. */
-void dhcp_leases_take(DhcpLeases *l, const char *name, DhcpPool *pool);
+/* Into this pool, as far as it goes. False: there is nothing of the name. */
+bool dhcp_leases_take(DhcpLeases *l, const char *name, DhcpPool *pool);
 void dhcp_leases_done(DhcpLeases *l);

@@ -140,17 +140,29 @@ bool dhcp_pool_lease(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint3
         return true;
 }
 
-void dhcp_pool_give_back(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t declined_until) {
+void dhcp_pool_restore(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t until) {
+        Slot *slot = slot_of(p, address), *before = map_get_n(p->clients, mac, DHCP_MAC_SIZE);
+
+        if (!slot || slot->state == SLOT_EXCLUDED)
+                return;
+        slot_clear(p, slot);
+        if (before && before != slot)
+                slot_clear(p, before);
+        (void) slot_take(p, slot, mac, until);
+}
+
+bool dhcp_pool_give_back(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t declined_until) {
         Slot *slot = slot_of(p, address);
 
         if (!slot || slot->state != SLOT_LEASED || memcmp(slot->mac, mac, DHCP_MAC_SIZE) != 0)
-                return;
+                return false;
         slot_clear(p, slot);
         if (declined_until > 0) {
                 slot->state = SLOT_DECLINED;
                 slot->until = declined_until;
                 p->expires = MIN(p->expires, declined_until);
         }
+        return true;
 }
 
 void dhcp_pool_adopt(DhcpPool *p, const DhcpPool *from, uint64_t now) {
@@ -160,6 +172,14 @@ void dhcp_pool_adopt(DhcpPool *p, const DhcpPool *from, uint64_t now) {
                 if (old->state == SLOT_LEASED && old->until > now && slot && slot->state == SLOT_FREE)
                         (void) slot_take(p, slot, old->mac, old->until);
         }
+}
+
+void dhcp_pool_each(const DhcpPool *p, uint64_t now,
+                    void (*callback)(const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t until, void *userdata),
+                    void *userdata) {
+        for (size_t i = 0; i < p->n; i++)
+                if (p->slots[i].state == SLOT_LEASED && p->slots[i].until > now)
+                        callback(p->slots[i].mac, p->first + (uint32_t) i, p->slots[i].until, userdata);
 }
 
 size_t dhcp_pool_n_leases(const DhcpPool *p, uint64_t now) {

@@ -31,11 +31,17 @@ int dhcp_pool_exclude(DhcpPool *p, uint32_t address);
 bool dhcp_pool_lease(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t wanted, bool only_wanted, uint64_t now, uint64_t until,
                      uint32_t *ret);
 
-/* The client gives it back, if it has it. declined_until: somebody else was found to use it, and nobody gets it until then; 0: it is
+/* As it was once: until then it is that client's, and what it had is not any more. */
+void dhcp_pool_restore(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t until);
+
+/* The client gives it back, if it has it: whether it had. declined_until: somebody else was found to use it, and nobody gets it until then; 0: it is
  * free. */
-void dhcp_pool_give_back(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t declined_until);
+bool dhcp_pool_give_back(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t declined_until);
 
 /* What clients have from another pool is theirs here as well, as far as it is possible. */
 void dhcp_pool_adopt(DhcpPool *p, const DhcpPool *from, uint64_t now);
 
+void dhcp_pool_each(const DhcpPool *p, uint64_t now,
+                    void (*callback)(const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t until, void *userdata),
+                    void *userdata);
 size_t dhcp_pool_n_leases(const DhcpPool *p, uint64_t now);

@@ -2,10 +2,13 @@
 
 /* dhcp:range: addresses of a dhcp:server for any client. Who has which is kept in memory. When a program changes something about the
  * server, all of it is made anew; the old range leaves what it knows to the manager, from which the new one takes it. After a restart
- * of the daemon nothing is known, but a client that says which address it had keeps it. */
+ * of the daemon that is known which was kept in a file, if persist is set; and a client that says which address it had keeps it. */
+
+#include <syslog.h>
 
 #include "daemons/http/dhcp-child.h"
 #include "daemons/http/dhcp-leases.h"
+#include "daemons/http/dhcp-store.h"
 #include "daemons/http/dhcp-text.h"
 #include "daemons/http/http-manager.h"
 
@@ -17,6 +20,8 @@ typedef struct DhcpRange {
 
         char *key;                      /* what the manager knows it by */
         DhcpPool *pool;
+        DhcpStore store;
+        bool failing;                   /* to keep it */
 } DhcpRange;
 
 static const FieldSpec dhcp_range_fields[] = {
@@ -27,7 +32,7 @@ static const FieldSpec dhcp_range_fields[] = {
         FIELD(DhcpRange, to, FIELD_STR, 0, "The last address, as from."),
         FIELD(DhcpRange, mask, FIELD_STR, 0, "Where from and to say no length, the mask: '/24' or '255.255.255.0'."),
         FIELD(DhcpRange, skip, FIELD_STRV, 0, "Addresses in between that nobody gets, alone or with the length of their network."),
-        FIELD(DhcpRange, persist, FIELD_BOOL, 0, "Remember across restarts. This is not possible yet; it must be false."),
+        FIELD(DhcpRange, persist, FIELD_BOOL, 0, "Remember who has which address across restarts of the server."),
         {}
 };
 
@@ -115,15 +120,28 @@ static int dhcp_range_validate(const Resource *r, Diag *reterr) {
                         if (parse_either(*t, &other, &prefix) >= 0 && other == address)
                                 return bad(d, reterr, "skip must name an address once", *s);
         }
-        if (d->persist)
-                return resource_error(r, reterr, -EINVAL, "persist is not possible yet: what clients have is known until the daemon ends");
         return dhcp_child_validate(&d->child, reterr);
 }
 
 /* ---- clients ---- */
 
+/* Clients are served nevertheless. */
+static void keep(DhcpRange *d, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t until) {
+        int r = dhcp_store_add(&d->store, d->pool, mac, address, until);
+
+        if (r < 0 && !d->failing)
+                resource_log(&d->child.resource, LOG_WARNING, "cannot keep leases in '%s': %s, ignoring", d->store.path, strerror(-r));
+        d->failing = r < 0;
+}
+
 static bool range_lease(DhcpChild *c, const DhcpClient *client, uint32_t *ret) {
-        return dhcp_pool_lease(((DhcpRange *) c)->pool, client->mac, client->wanted, client->only_wanted, client->now, client->until, ret);
+        DhcpRange *d = (DhcpRange *) c;
+
+        if (!dhcp_pool_lease(d->pool, client->mac, client->wanted, client->only_wanted, client->now, client->until, ret))
+                return false;
+        if (client->only_wanted && *ret == client->wanted)
+                keep(d, client->mac, *ret, client->until);
+        return true;
 }
 
 static bool range_owns(const DhcpChild *c, uint32_t address) {
@@ -131,7 +149,10 @@ static bool range_owns(const DhcpChild *c, uint32_t address) {
 }
 
 static void range_give_back(DhcpChild *c, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t declined_until) {
-        dhcp_pool_give_back(((DhcpRange *) c)->pool, mac, address, declined_until);
+        DhcpRange *d = (DhcpRange *) c;
+
+        if (dhcp_pool_give_back(d->pool, mac, address, declined_until))
+                keep(d, mac, address, 0);
 }
 
 static void range_exclude(DhcpChild *c, uint32_t address) {
@@ -158,6 +179,22 @@ static void leave(DhcpRange *d) {
                 dhcp_leases_leave(&((HttpManager *) d->child.resource.host->manager)->leases, d->key, TAKE_PTR(d->pool));
         d->pool = dhcp_pool_free(d->pool);
         free(TAKE_PTR(d->key));
+        dhcp_store_done(&d->store);
+}
+
+/* Under noop the file is somebody else's. */
+static int open_store(DhcpRange *d, bool pool_knows) {
+        const Resource *r = &d->child.resource;
+        _cleanup_free_ char *dir = NULL;
+        char *path;
+        int k;
+
+        if (!d->persist || r->meta.noop || r->host->only_looks)
+                return 0;
+        k = resource_state_dir(r, &dir);
+        if (k < 0)
+                return k;
+        return asprintf(&path, "%sleases", dir) < 0 ? -ENOMEM : dhcp_store_open(&d->store, path, d->pool, pool_knows);
 }
 
 static int make_pool(DhcpRange *d, const Extent *x) {
@@ -190,8 +227,12 @@ static int dhcp_range_prepare(Resource *r, Diag *reterr) {
         }
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot keep leases: %m");
-        if (d->key)
-                dhcp_leases_take(&m->leases, d->key, d->pool);
+        if (d->key) {
+                bool known = dhcp_leases_take(&m->leases, d->key, d->pool);
+                k = open_store(d, known);
+        }
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot keep leases: %m");
         return dhcp_child_prepare(&d->child);
 }
 

@@ -8,8 +8,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/io.h"
+#include "daemons/http/dhcp-leases.h"
 #include "daemons/http/dhcp-packet.h"
 #include "daemons/http/dhcp-pool.h"
+#include "daemons/http/dhcp-store.h"
 #include "daemons/http/dhcp-text.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/kinds.h"
@@ -135,6 +138,70 @@ TEST(leases) {
         CHECK_INT(dhcp_pool_n_leases(next, 400), 1);
         CHECK(lease(next, 8, 0, false, 400, &a) && a == IP(10, 0, 0, 3));
         CHECK(lease(next, 7, 0, false, 400, &a) && a == IP(10, 0, 0, 5));
+}
+
+static void put_text(const char *path, const char *text) {
+        CHECK_INT(write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0600, false), 0);
+}
+
+static unsigned n_lines(const char *path) {
+        _cleanup_free_ char *text = NULL;
+        unsigned n = 0;
+
+        CHECK_INT(read_file_at(AT_FDCWD, path, 1 << 20, &text, NULL), 0);
+        for (const char *p = text; p && *p; p++)
+                n += *p == '\n';
+        return n;
+}
+
+TEST(leases_outlive_the_daemon) {
+        static const uint8_t first[DHCP_MAC_SIZE] = { 2, 0, 0, 0, 0, 1 }, second[DHCP_MAC_SIZE] = { 2, 0, 0, 0, 0, 2 };
+        char dir[] = "/tmp/test-dhcp-XXXXXX", path[64];
+        uint64_t now = dhcp_now(), hour = now + UINT64_C(3600000000);
+        DhcpStore store = {};
+        uint32_t a;
+
+        REQUIRE(mkdtemp(dir));
+        (void) snprintf(path, sizeof(path), "%s/leases", dir);
+        for (int round = 0; round < 3; round++) {
+                _cleanup_(dhcp_pool_freep) DhcpPool *p = NULL;
+                REQUIRE(dhcp_pool_new(&p, IP(10, 0, 0, 1), IP(10, 0, 0, 9)) >= 0);
+                CHECK_INT(dhcp_store_open(&store, strdup(path), p, false), 0);
+                CHECK_INT(dhcp_pool_n_leases(p, now), round);
+                if (round == 0) {
+                        CHECK(dhcp_pool_lease(p, first, IP(10, 0, 0, 7), true, now, hour, &a));
+                        CHECK_INT(dhcp_store_add(&store, p, first, a, hour), 0);
+                        CHECK(dhcp_pool_lease(p, second, 0, false, now, DHCP_FOREVER, &a));
+                        CHECK_INT(dhcp_store_add(&store, p, second, a, DHCP_FOREVER), 0);
+                        CHECK(dhcp_pool_give_back(p, second, a, 0));
+                        CHECK_INT(dhcp_store_add(&store, p, second, a, 0), 0);
+                        CHECK(!dhcp_pool_give_back(p, second, a, 0));
+                        CHECK_INT(n_lines(path), 3);
+                } else if (round == 1) {
+                        CHECK_INT(n_lines(path), 1);
+                        CHECK(dhcp_pool_lease(p, first, 0, false, now, now, &a) && a == IP(10, 0, 0, 7));
+                        CHECK(dhcp_pool_lease(p, second, IP(10, 0, 0, 8), true, now, DHCP_FOREVER, &a));
+                        for (int i = 0; i < 3000; i++)
+                                CHECK_INT(dhcp_store_add(&store, p, second, a, DHCP_FOREVER), 0);
+                        CHECK(n_lines(path) < 1100);
+                }
+        }
+        _cleanup_(dhcp_pool_freep) DhcpPool *p = NULL;
+        REQUIRE(dhcp_pool_new(&p, IP(10, 0, 0, 1), IP(10, 0, 0, 9)) >= 0);
+        CHECK_INT(dhcp_pool_exclude(p, IP(10, 0, 0, 5)), 0);
+        put_text(path, "nonsense\n\n02:00:00:00:00:01 10.0.0.3 forever\n02:00:00:00:00:01 10.0.0.4 forever\n02:00:00:00:00:02 10.0.0.5 forever\n"
+                       "02:00:00:00:00:03 10.0.1.1 forever\n02:00:00:00:00:04 10.0.0.6 1000\n02:00:00:00:00:05 10.0.0.7 99999999999999\n"
+                       "02:00:00:00:00:06 10.0.0.8 x\n02:00:00:00:00:07 10.0.0.9\n02:00:00:00:00:08 10.0.0.9 -1\n02:00:00:00:00:09 10.0.0.2 for");
+        CHECK_INT(dhcp_store_open(&store, strdup(path), p, false), 0);
+        CHECK_INT(dhcp_pool_n_leases(p, now), 1);
+        CHECK(dhcp_pool_lease(p, first, 0, false, now, now, &a) && a == IP(10, 0, 0, 4));
+        put_text(path, "02:00:00:00:00:02 10.0.0.6 forever\n");
+        CHECK_INT(dhcp_store_open(&store, strdup(path), p, true), 0);
+        CHECK_INT(dhcp_pool_n_leases(p, now), 1);
+        CHECK_INT(n_lines(path), 1);
+        dhcp_store_done(&store);
+        CHECK_INT(dhcp_store_add(&store, p, first, a, hour), 0);        /* nothing is kept */
+        (void) remove_tree(dir);
 }
 
 TEST(a_large_range_ends_somewhere) {
@@ -544,7 +611,6 @@ TEST(validate) {
                 { "dhcp:range", "10.0.0.0/24", { "mask", "\"/24\"" } },
                 { "dhcp:range", "10.0.0.0/24", { "skip", "[\"10.0.1.1\"]" } },
                 { "dhcp:range", "10.0.0.0/24", { "skip", "[\"10.0.0.1\", \"10.0.0.1/24\"]" } },
-                { "dhcp:range", "10.0.0.0/24", { "persist", "true" } },
                 { "dhcp:range", "r", { "from", "\"10.0.0.1/24\"" } },
                 { "dhcp:range", "r", { "from", "\"10.0.0.1\"", "to", "\"10.0.0.9\"" } },
                 { "dhcp:range", "r", { "from", "\"10.0.0.1/24\"", "to", "\"10.0.0.9\"", "mask", "\"/24\"" } },
