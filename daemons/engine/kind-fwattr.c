@@ -170,7 +170,8 @@ static int read_limit(const Fwattr *f, const char *driver, const char *file, boo
         return r;
 }
 
-static int check_limits(const Fwattr *f, const char *driver, const char *lower, const char *upper, int64_t n, const char *what, Diag *reterr) {
+static int check_limits(const Fwattr *f, const char *driver, const char *lower, const char *upper, int64_t n, const char *what,
+                        Diag *reterr) {
         bool has_min, has_max;
         int64_t min, max;
         int r;
@@ -181,9 +182,11 @@ static int check_limits(const Fwattr *f, const char *driver, const char *lower, 
         if (r < 0)
                 return resource_error(&f->resource, reterr, r, "cannot read what '%s' may be: %m", key_of(f));
         if (has_min && n < min)
-                return resource_error(&f->resource, reterr, -ERANGE, "value must %s at least %lld, got '%s'", what, (long long) min, f->value);
+                return resource_error(&f->resource, reterr, -ERANGE, "value must %s at least %lld, got '%s'", what, (long long) min,
+                                      f->value);
         if (has_max && n > max)
-                return resource_error(&f->resource, reterr, -ERANGE, "value must %s at most %lld, got '%s'", what, (long long) max, f->value);
+                return resource_error(&f->resource, reterr, -ERANGE, "value must %s at most %lld, got '%s'", what, (long long) max,
+                                      f->value);
         return 0;
 }
 

@@ -34,8 +34,8 @@ bool dhcp_pool_lease(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint3
 /* As it was once: until then it is that client's, and what it had is not any more. */
 void dhcp_pool_restore(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t until);
 
-/* The client gives it back, if it has it: whether it had. declined_until: somebody else was found to use it, and nobody gets it until then; 0: it is
- * free. */
+/* The client gives it back, if it has it: whether it had. declined_until: somebody else was found to use it, and nobody gets it until
+ * then; 0: it is free. */
 bool dhcp_pool_give_back(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t declined_until);
 
 /* What clients have from another pool is theirs here as well, as far as it is possible. */
