@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include <systemd/sd-event.h>
 
@@ -304,6 +305,13 @@ static int run_job(Resource *r, Diag *reterr) {
         return m->method ? systemd_unit_job(&m->unit, m->method, m->verb, done, reterr) : CHECK_CHANGED;
 }
 
+/* Who may read it is not changed. */
+static mode_t fstab_mode(void) {
+        struct stat st;
+
+        return stat(FSTAB, &st) < 0 ? 0644 : st.st_mode & 07777;
+}
+
 static int write_line(Resource *r, Diag *reterr) {
         Mount *m = (Mount *) r;
         int k;
@@ -312,7 +320,7 @@ static int write_line(Resource *r, Diag *reterr) {
                 m->method = NULL;
         if (!m->fstab)
                 return run_job(r, reterr);
-        k = write_file_atomic_at(AT_FDCWD, FSTAB, m->fstab, strlen(m->fstab), 0644, true);
+        k = write_file_atomic_at(AT_FDCWD, FSTAB, m->fstab, strlen(m->fstab), fstab_mode(), true);
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot write '" FSTAB "': %m");
         return systemd_unit_reload(&m->unit, run_job, reterr);
