@@ -36,6 +36,11 @@ static int str_to_int(const BuiltinCall *call, const Value *args, size_t n, Valu
         return 0;
 }
 
+const char example_source[] =
+        "class test1 {\n"
+        "\tprint \"wow, cool\" {}\n"
+        "}\n";
+
 const Builtin example_builtins[] = {
         { .name = "example.answer", .signature = "func() int", .eval = answer, .flags = BUILTIN_PURE, .doc = "42.",
           .example = MCL(example.answer()), .gives = MCL(42) },

@@ -120,8 +120,13 @@ const BuiltinConst builtin_consts[] = {
         { "const.res.gzip.level.best_compression", NULL, 9 },
         { "const.res.gzip.level.default_compression", NULL, -1 },
         { "const.res.gzip.level.huffman_only", NULL, -2 },
+        { "example.test1", NULL, 13 },
         { "os.family_redhat", "redhat" },
         { "os.family_debian", "debian" },
         { "os.family_archlinux", "archlinux" },
         {}
 };
+
+const char *builtin_source(const char *module) {
+        return streq(module, "example") ? example_source : NULL;
+}

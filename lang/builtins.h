@@ -110,6 +110,10 @@ typedef struct BuiltinConst {
 } BuiltinConst;
 extern const BuiltinConst builtin_consts[];     /* ends with an empty row */
 
+/* What of a module is not a function of C but a program; NULL: nothing. */
+extern const char example_source[];
+const char *builtin_source(const char *module);
+
 /* The value of a function whose flags are SOURCE and AT_ONCE: as eval. */
 int builtin_ask(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);
 

@@ -390,22 +390,11 @@ static const char *find_remote(Program *p, const Metadata *importer, const char 
 }
 
 /* The functions and variables that the language brings under this name. */
-static int open_system(Program *p, Module *importer, const char *name, Scope **ret) {
-        const char *base = importer->metadata->base;
-        const char *key = arena_printf(p->arena, "%s\n%s", name, base);
-        Scope *s = key ? map_get(p->modules, key) : NULL;
-        size_t n = strlen(name), found = 0;
-
-        if (!key || (!p->modules && !(p->modules = map_new())))
-                return program_oom(p);
-        if (s) {
-                *ret = s;
-                return 0;
-        }
-        s = scope_new(p, NULL);
-        if (!s || !(s->names[NAME_FUNC] = map_new()) || !(s->names[NAME_VAR] = map_new()))
-                return program_oom(p);
+/* The functions and constants of a module; how many is added to *found. */
+static int system_names(Program *p, const char *name, const char *base, Scope *s, size_t *found) {
+        size_t n = strlen(name);
         const Builtin *b;
+
         for (size_t i = 0; (b = builtin_at(i)); i++) {
                 size_t size;
                 const char *module = builtin_module(b, &size);
@@ -417,7 +406,7 @@ static int open_system(Program *p, Module *importer, const char *name, Scope **r
                 *d = (Def) { .kind = DEF_BUILTIN, .name = builtin_title(b), .builtin = b, .base = base };
                 if (map_put(s->names[NAME_FUNC], d->name, d) < 0)
                         return program_oom(p);
-                found++;
+                (*found)++;
         }
         for (const BuiltinConst *c = builtin_consts; c->name; c++) {
                 if (strncmp(c->name, name, n) != 0 || c->name[n] != '.' || strchr(c->name + n + 1, '.'))
@@ -431,9 +420,60 @@ static int open_system(Program *p, Module *importer, const char *name, Scope **r
                 if (!kept || map_put(s->names[NAME_VAR], d->name, d) < 0)
                         return program_oom(p);
                 d->value = *kept;
-                found++;
+                (*found)++;
         }
-        if (found == 0)
+        return 0;
+}
+
+/* What of a module is written in the language; it sees the rest of the module. */
+static int system_source(Program *p, Module *importer, const char *name, const char *text, Scope **s) {
+        _cleanup_(diag_done) Diag error = {};
+        const char *path = arena_printf(p->arena, "/core/%s.mcl", name);
+        Module *m = arena_new0(p->arena, Module);
+        int r;
+
+        if (!path || !m)
+                return program_oom(p);
+        m->name = path;
+        m->parent = importer;
+        m->metadata = importer->metadata;
+        r = ast_parse(p->arena, path, text, strlen(text), &m->ast, &error);
+        if (r < 0) {
+                program_fail_diag(p, &error);
+                return r;
+        }
+        r = init_block(p, m->ast.block);
+        if (r >= 0)
+                r = interpolate_block(p, m->ast.block);
+        if (r >= 0)
+                r = scope_module(p, m, *s);
+        if (r >= 0)
+                *s = m->scope;
+        return r;
+}
+
+static int open_system(Program *p, Module *importer, const char *name, Scope **ret) {
+        const char *base = importer->metadata->base, *text = builtin_source(name);
+        const char *key = arena_printf(p->arena, "%s\n%s", name, base);
+        Scope *s = key ? map_get(p->modules, key) : NULL;
+        size_t found = 0;
+        int r;
+
+        if (!key || (!p->modules && !(p->modules = map_new())))
+                return program_oom(p);
+        if (s) {
+                *ret = s;
+                return 0;
+        }
+        s = scope_new(p, NULL);
+        if (!s || !(s->names[NAME_FUNC] = map_new()) || !(s->names[NAME_VAR] = map_new()))
+                return program_oom(p);
+        r = system_names(p, name, base, s, &found);
+        if (r >= 0 && text)
+                r = system_source(p, importer, name, text, &s);
+        if (r < 0)
+                return r;
+        if (found == 0 && !text)
                 return -ENOENT;
         if (map_put(p->modules, key, s) < 0)
                 return program_oom(p);
