@@ -13,9 +13,13 @@ static const char *const days[] = { "Sunday", "Monday", "Tuesday", "Wednesday", 
 static const char *const months[] = { "January", "February", "March",     "April",   "May",      "June",
                                       "July",    "August",   "September", "October", "November", "December" };
 
-static int local_time(Value seconds, struct tm *ret, Diag *reterr) {
+/* When the zone is another, what was made of this time is another as well. */
+static int local_time(const BuiltinCall *call, Value seconds, struct tm *ret, Diag *reterr) {
         time_t t = seconds.i;
+        int r = builtin_follow(call, "datetime._zone", reterr);
 
+        if (r < 0)
+                return r;
         if (seconds.i < 0)
                 return diag_set(reterr, (Pos) {}, -EINVAL, "epoch delta must be positive");
         if (!localtime_r(&t, ret))
@@ -223,7 +227,7 @@ static int format_time(const struct tm *t, const char *layout, size_t size, Valu
 
 static int format(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         struct tm t;
-        int r = local_time(args[0], &t, reterr);
+        int r = local_time(call, args[0], &t, reterr);
 
         return r < 0 ? r : format_time(&t, value_cstr(args[1]), args[1].s->size, ret);
 }
@@ -231,14 +235,14 @@ static int format(const BuiltinCall *call, const Value *args, size_t n, Value *r
 static int print(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         static const char layout[] = "2006-01-02 15:04:05 -0700 MST";
         struct tm t;
-        int r = local_time(args[0], &t, reterr);
+        int r = local_time(call, args[0], &t, reterr);
 
         return r < 0 ? r : format_time(&t, layout, sizeof(layout) - 1, ret);
 }
 
 static int hour_of(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         struct tm t;
-        int r = local_time(args[0], &t, reterr);
+        int r = local_time(call, args[0], &t, reterr);
 
         if (r >= 0)
                 *ret = VALUE_INT(t.tm_hour);
@@ -247,7 +251,7 @@ static int hour_of(const BuiltinCall *call, const Value *args, size_t n, Value *
 
 static int weekday(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         struct tm t;
-        int r = local_time(args[0], &t, reterr);
+        int r = local_time(call, args[0], &t, reterr);
 
         return r < 0 ? r : value_strf(ret, "%c%s", days[t.tm_wday][0] - 'A' + 'a', days[t.tm_wday] + 1);
 }

@@ -62,9 +62,10 @@ static int call(void *userdata, const char *name, const Value *args, size_t n, V
                         return diag_set(reterr, (Pos) {}, -EINVAL, "wrong type for value; expected %s; got %s", want ?: "?",
                                         template_type_name(args[i]));
                 }
-        BuiltinCall c = { .builtin = b, .type = type, .base = template_call->base, .host = template_call->host,
-                          .early = template_call->early };
-        r = (b->eval ?: builtin_ask)(&c, args, n, &result, reterr);
+        BuiltinCall c = *template_call;
+        c.builtin = b;
+        c.type = type;
+        r = b->eval ? b->eval(&c, args, n, &result, reterr) : builtin_ask(&c, b, args, n, &result, reterr);
         if (r != 0) {
                 if (reterr)
                         (void) diag_prefix(reterr, "function `%s` errored", name);

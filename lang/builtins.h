@@ -26,6 +26,8 @@ typedef struct BuiltinCall {
         const char *field;      /* BUILTIN_TAKES_FIELD, BUILTIN_TAKES_SYMBOL: that name */
         const char *base;       /* directory of the module that imported the function, with trailing slash */
         const void *host;       /* LangHost of the program */
+        struct FuncGraph *graph;        /* where it is computed, and by which node; NULL: ahead of time, or in a test */
+        struct Node *node;
         bool early;             /* computed ahead of time: nothing outside may be asked */
 } BuiltinCall;
 
@@ -38,7 +40,7 @@ typedef enum BuiltinFlags {
         BUILTIN_TAKES_FIELD     = 1 << 1,       /* the second argument is the name of a field, known by syntax */
         BUILTIN_PER_ELEMENT     = 1 << 2,       /* not evaluated: the function graph calls a function per element, see each */
         BUILTIN_SOURCE          = 1 << 3,       /* not evaluated: its value comes from outside, by a SourceType of its name */
-        BUILTIN_AT_ONCE         = 1 << 4,       /* with SOURCE: says one value at once and none later, so templates may ask it */
+        BUILTIN_AT_ONCE         = 1 << 4,       /* with SOURCE: says one value and none later; templates may ask it */
         BUILTIN_TAKES_SYMBOL    = 1 << 5,       /* the first argument is an operator, known by syntax */
 } BuiltinFlags;
 
@@ -114,8 +116,12 @@ extern const BuiltinConst builtin_consts[];     /* ends with an empty row */
 extern const char example_source[];
 const char *builtin_source(const char *module);
 
-/* The value of a function whose flags are SOURCE and AT_ONCE: as eval. */
-int builtin_ask(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);
+/* While call is evaluated, by its eval: the value of a function b whose flag is SOURCE; as eval. If there is none yet this fails, and
+ * call is evaluated again when there is one, or another one. args are borrowed. */
+int builtin_ask(const BuiltinCall *call, const Builtin *b, const Value *args, size_t n, Value *ret, Diag *reterr);
+
+/* Likewise, without a value: call depends on what this source says, where there is one. Fails where call is computed early. */
+int builtin_follow(const BuiltinCall *call, const char *source, Diag *reterr);
 
 /* Shared between modules that have the same function under two names. */
 int list_lookup(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr);

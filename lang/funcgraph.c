@@ -272,11 +272,10 @@ static int node_raise(FuncGraph *g, Node *n, uint32_t height) {
         return 0;
 }
 
-int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from) {
+/* from may be NULL, if there is another now. */
+static int connect(FuncGraph *g, Node *n, uint32_t i, Node *from) {
         Node *before = n->in[i].from;
 
-        if (before == from)
-                return 0;
         if (from) {
                 if (GROW_FROM(from->out, from->n_out, from->capacity_out, from->out_place) < 0 || node_raise(g, n, from->height + 1) < 0)
                         return -ENOMEM;
@@ -291,9 +290,36 @@ int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from) {
         }
         if (before)
                 collect(g, before);
-        if (from)
-                node_queue(g, n);
         return 0;
+}
+
+int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from) {
+        if (n->in[i].from == from)
+                return 0;
+        int r = connect(g, n, i, from);
+        if (r >= 0 && from)
+                node_queue(g, n);
+        return r;
+}
+
+int node_see_input(FuncGraph *g, Node *n, Node *from) {
+        if (GROW_FROM(n->in, n->n_in, n->capacity_in, n->in_place) < 0)
+                return -ENOMEM;
+        n->in[n->n_in++] = (NodeInput) {};
+        int r = connect(g, n, n->n_in - 1, from);
+        if (r < 0)
+                n->n_in--;
+        return r;
+}
+
+void node_forget_input(FuncGraph *g, Node *n, uint32_t i) {
+        NodeInput gone = n->in[i];
+
+        n->in[i] = n->in[--n->n_in];
+        if (i < n->n_in && n->in[i].from)
+                n->in[i].from->out[n->in[i].at].input = i;
+        remove_output(gone.from, gone.at);
+        collect(g, gone.from);
 }
 
 int node_add_input(FuncGraph *g, Node *n, Node *from) {

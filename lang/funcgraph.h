@@ -132,6 +132,9 @@ Node *node_new(FuncGraph *g, const NodeType *type, Pos pos);
 Node *node_new_with(FuncGraph *g, const NodeType *type, size_t extra, Pos pos);         /* with that many bytes after its struct */
 int node_add_input(FuncGraph *g, Node *n, Node *from);  /* 0 or -ENOMEM */
 int node_set_input(FuncGraph *g, Node *n, uint32_t i, Node *from);      /* NULL: none, and n need not run for that */
+/* As both, from a node that runs and has seen what from is: it does not run again for that. */
+int node_see_input(FuncGraph *g, Node *n, Node *from);
+void node_forget_input(FuncGraph *g, Node *n, uint32_t i);      /* the last one takes its place */
 void node_hold(Node *n);
 void node_drop(FuncGraph *g, Node *n);  /* lets go of a hold; accepts NULL */
 void node_queue(FuncGraph *g, Node *n);

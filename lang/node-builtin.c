@@ -15,6 +15,7 @@ typedef struct Args {
         Value *values;          /* n of them; in the node, as is the next */
         uint32_t *of_input;     /* which argument each input is */
         uint32_t n;
+        uint32_t n_inputs;      /* the first inputs of the node; behind them is what it asked while it was computed */
 } Args;
 
 static size_t args_size(uint32_t n) {
@@ -42,38 +43,42 @@ static int build_arg(FuncGraph *g, Node *n, Args *a, uint32_t i, Expr *e, Env *e
 }
 
 /* room is that many bytes as args_size() says, zeroed. */
-static int build_args(FuncGraph *g, Node *n, Args *a, void *room, const Expr *e, Env *env) {
+static void args_init(Args *a, void *room, uint32_t n) {
+        a->n = n;
+        a->values = room;
+        a->of_input = (uint32_t *) (a->values + n);
+}
+
+static int build_args(FuncGraph *g, Node *n, Args *a, const Expr *e, Env *env) {
         int r = 0;
 
-        a->n = e->call.args.n;
-        a->values = room;
-        a->of_input = (uint32_t *) (a->values + a->n);
         for (uint32_t i = 0; i < a->n && r >= 0; i++)
                 r = build_arg(g, n, a, i, e->call.args.items[i], env);
+        a->n_inputs = n->n_in;
         return r;
 }
 
 /* False: one has no value, so neither has the node. */
 static inline bool args_take(FuncGraph *g, Args *a, Node *n) {
-        for (uint32_t i = 0; i < n->n_in; i++) {
+        for (uint32_t i = 0; i < a->n_inputs; i++) {
                 const Node *from = n->in[i].from;
                 if (!from->set || from->failure)
-                        return node_ready(g, n, 0, n->n_in);
+                        return node_ready(g, n, 0, a->n_inputs);
                 a->values[a->of_input[i]] = from->value;
         }
         return true;
 }
 
-static bool is_known(const Args *a, const Node *n, uint32_t i) {
-        for (uint32_t k = 0; k < n->n_in; k++)
+static bool is_known(const Args *a, uint32_t i) {
+        for (uint32_t k = 0; k < a->n_inputs; k++)
                 if (a->of_input[k] == i)
                         return false;
         return true;
 }
 
 /* The inputs of the node are still there. */
-static void args_done(Args *a, const Node *n) {
-        for (uint32_t k = 0; k < n->n_in; k++)
+static void args_done(Args *a) {
+        for (uint32_t k = 0; k < a->n_inputs; k++)
                 a->values[a->of_input[k]] = VALUE_NIL;
         for (uint32_t i = 0; i < a->n; i++)
                 value_done(&a->values[i]);
@@ -87,8 +92,13 @@ typedef struct BuiltinNode {
         BuiltinEval *eval;
         Args args;
         BuiltinCall call;
+        uint32_t n_computed;    /* how often, to tell what it asks now from what it asked before */
+        uint32_t completed;     /* n_computed when nothing was missing last */
+        bool waits;             /* what it asks has no value yet */
         Value room[];
 } BuiltinNode;
+
+static void forget_unasked(FuncGraph *g, BuiltinNode *b);
 
 static int builtin_error(FuncGraph *g, Node *n, int r) {
         _cleanup_(diag_done) Diag error = {};
@@ -107,7 +117,19 @@ static int builtin_run(FuncGraph *g, Node *n) {
 
         if (!args_take(g, &b->args, n))
                 return 0;
+        b->n_computed++;
         int r = b->eval(&b->call, b->args.values, b->args.n, &v, &g->error);
+        if (!b->waits)
+                b->completed = b->n_computed;
+        if (n->n_in > b->args.n_inputs)
+                forget_unasked(g, b);
+        if (b->waits) {
+                b->waits = false;
+                diag_done(&g->error);
+                value_done(&v);
+                node_unset(g, n);
+                return 0;
+        }
         if (r != 0)
                 return builtin_error(g, n, r);
         node_set(g, n, v);
@@ -115,7 +137,7 @@ static int builtin_run(FuncGraph *g, Node *n) {
 }
 
 static void builtin_done(FuncGraph *g, Node *n) {
-        args_done(&((BuiltinNode *) n)->args, n);
+        args_done(&((BuiltinNode *) n)->args);
 }
 
 static const NodeType builtin_node_type = {
@@ -130,12 +152,13 @@ static int build_computed(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         if (!b)
                 return -ENOMEM;
         b->call = (BuiltinCall) { .builtin = callee->builtin, .type = callee->type, .field = callee->field, .base = callee->base,
-                                  .host = &g->program->host };
-        r = build_args(g, &b->node, &b->args, b->room, e, env);
+                                  .host = &g->program->host, .graph = g, .node = &b->node };
+        args_init(&b->args, b->room, e->call.args.n);
+        r = build_args(g, &b->node, &b->args, e, env);
         if (r < 0)
                 return r;
         b->eval = callee->builtin->eval;
-        if (callee->builtin->choose && b->args.n > 0 && is_known(&b->args, &b->node, 0))
+        if (callee->builtin->choose && b->args.n > 0 && is_known(&b->args, 0))
                 b->eval = callee->builtin->choose(b->args.values[0]) ?: b->eval;
         node_queue(g, &b->node);
         *ret = &b->node;
@@ -159,6 +182,7 @@ typedef struct SourceNode {
         Value *given;           /* owned; the arguments that the source has */
         bool waiting;           /* for its first value, or the first one with other arguments */
         bool spoke;             /* since the last change set; the graph lists it */
+        uint32_t asked;         /* BuiltinNode.n_computed, when somebody asked last who was computed */
         struct SourceNode *next_spoken;
         Value room[];
 } SourceNode;
@@ -278,7 +302,7 @@ static void source_node_done(FuncGraph *g, Node *n) {
 
         source_end(g, s);
         free(s->given);
-        args_done(&s->args, n);
+        args_done(&s->args);
 }
 
 static const NodeType source_node_type = {
@@ -297,27 +321,38 @@ void sources_taken(FuncGraph *g) {
         }
 }
 
+/* like has the type (NULL: nobody serves it), the function, the type of its values, and the base. */
+static SourceNode *source_node_new(FuncGraph *g, const Source *like, uint32_t n_args, Pos pos) {
+        SourceNode *s = (SourceNode *) node_new_with(g, &source_node_type, args_size(n_args), pos);
+
+        if (!s)
+                return NULL;
+        s->graph = g;
+        s->like = *like;
+        s->like.host = g->program->host.source_host;
+        s->like.sink = &sink;
+        s->like.owner = s;
+        args_init(&s->args, s->room, n_args);
+        s->given = calloc((size_t) n_args + 1, sizeof(Value));
+        return s->given ? s : NULL;     /* what is left over is swept */
+}
+
 static int build_source(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         const Expr *callee = e->call.callee;
-        const Builtin *b = callee->builtin;
+        const char *function = callee->builtin->name;
         const LangHost *host = &g->program->host;
-        SourceNode *s = (SourceNode *) node_new_with(g, &source_node_type, args_size(e->call.args.n), e->pos);
+        const Source like = { .type = host->source ? host->source(host->userdata, function) : NULL, .function = function,
+                              .result = callee->type->element, .base = callee->base };
+        SourceNode *s = source_node_new(g, &like, e->call.args.n, e->pos);
         int r;
 
         if (!s)
                 return -ENOMEM;
         *ret = &s->node;
-        s->graph = g;
-        s->like = (Source) { .type = host->source ? host->source(host->userdata, b->name) : NULL, .host = host->source_host,
-                             .function = b->name, .result = callee->type->element, .base = callee->base, .sink = &sink, .owner = s };
-        r = build_args(g, &s->node, &s->args, s->room, e, env);
-        if (r < 0)
-                return r;
-        s->given = calloc((size_t) s->args.n + 1, sizeof(Value));
-        if (!s->given)
-                return -ENOMEM;
-        node_queue(g, &s->node);
-        return 0;
+        r = build_args(g, &s->node, &s->args, e, env);
+        if (r >= 0)
+                node_queue(g, &s->node);
+        return r;
 }
 
 int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret) {
@@ -328,54 +363,96 @@ int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret) {
         return flags & BUILTIN_SOURCE ? build_source(g, e, env, ret) : build_computed(g, e, env, ret);
 }
 
-/* ---- asking once ---- */
+/* ---- asking while something is computed ---- */
 
-typedef struct Answer {
-        Value value;
-        Diag error;
-        bool given, failed, catchable;
-} Answer;
-
-static void answer_set(Source *s, Value v) {
-        Answer *a = s->owner;
-
-        value_done(&a->value);
-        a->value = v;
-        a->given = true;
+/* Where something was missing it did not come to ask for the rest: so that is kept. */
+static void forget_unasked(FuncGraph *g, BuiltinNode *b) {
+        for (uint32_t i = b->node.n_in; i-- > b->args.n_inputs;) {
+                uint32_t asked = ((SourceNode *) b->node.in[i].from)->asked;
+                if (asked != b->n_computed && asked != b->completed)
+                        node_forget_input(g, &b->node, i);
+        }
 }
 
-static void answer_fail(Source *s, bool catchable, Diag *d) {
-        Answer *a = s->owner;
-
-        diag_move(&a->error, d);
-        a->failed = true;
-        a->catchable = catchable;
+static SourceNode *asked_before(const BuiltinNode *b, const char *function, const Value *args, size_t n) {
+        for (uint32_t i = b->args.n_inputs; i < b->node.n_in; i++) {
+                SourceNode *s = (SourceNode *) b->node.in[i].from;
+                bool same = streq(s->like.function, function) && s->args.n == n;
+                for (size_t k = 0; same && k < n; k++)
+                        same = value_same(s->args.values[k], args[k]);
+                if (same)
+                        return s;
+        }
+        return NULL;
 }
 
-int builtin_ask(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        static const SourceSink answer_sink = { .set = answer_set, .fail = answer_fail };
-        const LangHost *host = call->host;
-        const SourceType *type = host && host->source && !call->early ? host->source(host->userdata, call->builtin->name) : NULL;
-        Answer answer = {};
-        Source *s = NULL;
+/* Opens the source at once; it may have said something when this returns. */
+static int ask_source(FuncGraph *g, BuiltinNode *b, const Source *like, const Value *args, size_t n, SourceNode **ret) {
+        SourceNode *s = source_node_new(g, like, (uint32_t) n, b->node.pos);
         int r;
 
-        if (!type)
-                return diag_set(reterr, (Pos) {}, -ENOSYS, "function `%s` has no value here", call->builtin->name);
-        r = source_open(&s, type,
-                        &(Source) { .host = host->source_host, .args = args, .n_args = n, .function = call->builtin->name,
-                                    .result = call->type->element, .base = call->base, .sink = &answer_sink, .owner = &answer },
-                        reterr);
-        source_close(s);
-        if (r >= 0 && answer.failed) {
-                r = answer.catchable ? BUILTIN_CATCHABLE : answer.error.error < 0 ? answer.error.error : -EINVAL;
-                if (reterr && reterr->error == 0)
-                        diag_move(reterr, &answer.error);
-        } else if (r >= 0 && !answer.given)
-                r = diag_set(reterr, (Pos) {}, -EAGAIN, "function `%s` does not answer at once", call->builtin->name);
-        else if (r >= 0)
-                *ret = value_take(&answer.value);
-        value_done(&answer.value);
-        diag_done(&answer.error);
+        if (!s)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                s->args.values[i] = value_ref(args[i]);
+        r = source_run(g, &s->node);
+        if (r >= 0)
+                r = node_see_input(g, &b->node, &s->node);
+        *ret = s;
         return r;
+}
+
+/* NULL in *ret: nobody serves it. */
+static int ask(const BuiltinCall *call, const Source *like, const Value *args, size_t n, SourceNode **ret) {
+        BuiltinNode *b = (BuiltinNode *) call->node;
+        SourceNode *s = asked_before(b, like->function, args, n);
+        int r = 0;
+
+        *ret = NULL;
+        if (!s && !like->type)
+                return 0;
+        if (!s)
+                r = ask_source(call->graph, b, like, args, n, &s);
+        if (r < 0)
+                return r;
+        s->asked = b->n_computed;
+        *ret = s;
+        return 0;
+}
+
+static const SourceType *serves(const BuiltinCall *call, const char *function) {
+        const LangHost *host = call->host;
+
+        return call->node && !call->early && host && host->source ? host->source(host->userdata, function) : NULL;
+}
+
+int builtin_ask(const BuiltinCall *call, const Builtin *b, const Value *args, size_t n, Value *ret, Diag *reterr) {
+        const Source like = { .type = serves(call, b->name), .function = b->name, .result = builtin_type(b)->element, .base = call->base };
+        SourceNode *s = NULL;
+        int r = like.type ? ask(call, &like, args, n, &s) : 0;
+
+        if (r < 0)
+                return r;
+        if (!s)
+                return diag_set(reterr, (Pos) {}, -ENOSYS, "function `%s` has no value here", b->name);
+        if (!s->node.set) {
+                ((BuiltinNode *) call->node)->waits = true;
+                return diag_set(reterr, (Pos) {}, -EAGAIN, "function `%s` has no value yet", b->name);
+        }
+        const Failure *f = s->node.failure;
+        if (f) {
+                r = reterr ? diag_copy(reterr, &f->diag) : 0;
+                return r < 0 ? r : f->catchable ? BUILTIN_CATCHABLE : f->diag.error < 0 ? f->diag.error : -EINVAL;
+        }
+        *ret = value_ref(s->node.value);
+        return 0;
+}
+
+int builtin_follow(const BuiltinCall *call, const char *source, Diag *reterr) {
+        const Source like = { .type = serves(call, source), .function = source, .result = &type_int, .base = "" };
+        SourceNode *s;
+
+        if (call->early)
+                return diag_set(reterr, (Pos) {}, -EAGAIN, "this is not computed ahead of time");
+        return like.type ? ask(call, &like, NULL, 0, &s) : 0;
 }

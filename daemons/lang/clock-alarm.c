@@ -36,14 +36,16 @@ static void on_zone(PathWatch *w, int error, void *userdata) {
         a->callback(a->source);
 }
 
+int zone_watch(Source *s, path_watch_callback_t callback, void *userdata, PathWatch **ret, Diag *reterr) {
+        return getenv("TZ") ? 0 : source_watch_path(s, ZONE_FILE, callback, userdata, ret, reterr);
+}
+
 int clock_alarm_start(ClockAlarm *a, Source *s, void (*callback)(Source *s), Diag *reterr) {
         int r;
 
         *a = (ClockAlarm) { .source = s, .callback = callback };
         r = source_watch_kernel(s, KERNEL_CLOCK, NULL, on_set, a, &a->set, reterr);
-        if (r >= 0 && !getenv("TZ"))
-                r = source_watch_path(s, ZONE_FILE, on_zone, a, &a->zone, reterr);
-        return r;
+        return r < 0 ? r : zone_watch(s, on_zone, a, &a->zone, reterr);
 }
 
 int clock_alarm_at(ClockAlarm *a, uint64_t usec) {

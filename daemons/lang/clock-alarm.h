@@ -21,6 +21,9 @@ typedef struct ClockAlarm {
         PathWatch *zone;
 } ClockAlarm;
 
+/* The time zone of the host, which may become another while we run; not where the environment says which it is. *ret is NULL then. */
+int zone_watch(Source *s, path_watch_callback_t callback, void *userdata, PathWatch **ret, Diag *reterr);
+
 int clock_alarm_start(ClockAlarm *a, Source *s, void (*callback)(Source *s), Diag *reterr);
 int clock_alarm_at(ClockAlarm *a, uint64_t usec);       /* since 1970; replaces the one before */
 void clock_alarm_done(ClockAlarm *a);

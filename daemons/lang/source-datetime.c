@@ -83,7 +83,37 @@ static void clock_close(Source *s) {
         clock_alarm_done(&((Clock *) s)->alarm);
 }
 
+/* ---- the zone ---- */
+
+/* What is written in local time follows this. Its value says nothing but that the zone is another than before. */
+typedef struct Zone {
+        Source source;
+        PathWatch *watch;
+        int64_t n_changes;
+} Zone;
+
+static void zone_changed(PathWatch *w, int error, void *userdata) {
+        Zone *z = userdata;
+
+        tzset();
+        source_set(&z->source, VALUE_INT(++z->n_changes));
+}
+
+static int zone_open(Source *s, Diag *reterr) {
+        Zone *z = (Zone *) s;
+        int r = zone_watch(s, zone_changed, z, &z->watch, reterr);
+
+        if (r >= 0)
+                source_set(s, VALUE_INT(0));
+        return r;
+}
+
+static void zone_close(Source *s) {
+        path_watch_free(((Zone *) s)->watch);
+}
+
 const SourceType datetime_sources[] = {
+        { .name = "datetime._zone", .size = sizeof(Zone), .open = zone_open, .close = zone_close },
         { .name = "datetime.now", .size = sizeof(Clock), .open = number_open, .close = clock_close },
         { .name = "datetime.str_now", .size = sizeof(Clock), .open = text_open, .close = clock_close },
         { .name = "datetime.weekday_fast", .size = sizeof(Clock), .open = weekday_open, .close = clock_close },
