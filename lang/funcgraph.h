@@ -42,9 +42,16 @@ typedef struct NodeOutput {
 } NodeOutput;
 
 /* Most nodes have one or two inputs and one output: those stand in the node itself. What a wave touches comes first. */
-enum { NODE_INPUTS_IN_PLACE = 2, NODE_OUTPUTS_IN_PLACE = 1 };
+enum { NODE_INPUTS_IN_PLACE = 2, NODE_OUTPUTS_IN_PLACE = 2 };
 
 struct Node {
+        uint32_t n_hold;        /* who keeps it besides its outputs */
+        uint32_t slot;          /* where env remembers it */
+        Env *env;               /* or NULL */
+        Pos pos;
+        Node *prev, *next;      /* of all nodes */
+        uint32_t capacity_in, capacity_out;
+        /* From here on, what each wave needs; nodes are many, and the nearer it stands together the better. */
         Value value;
         Failure *failure;
         const NodeType *type;
@@ -59,12 +66,6 @@ struct Node {
         NodeOutput *out;        /* likewise */
         NodeInput in_place[NODE_INPUTS_IN_PLACE];
         NodeOutput out_place[NODE_OUTPUTS_IN_PLACE];
-        uint32_t capacity_in, capacity_out;
-        uint32_t n_hold;        /* who keeps it besides its outputs */
-        uint32_t slot;          /* where env remembers it */
-        Env *env;               /* or NULL */
-        Pos pos;
-        Node *prev, *next;      /* of all nodes */
 };
 
 /* Where the values of one instance of a Level live: parameters are held, definitions are only remembered while they exist. */

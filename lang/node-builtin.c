@@ -92,13 +92,13 @@ typedef struct BuiltinNode {
         BuiltinEval *eval;
         Args args;
         BuiltinCall call;
-        uint32_t n_computed;    /* how often, to tell what it asks now from what it asked before */
+        uint32_t n_computed;    /* counted from when it asked first: tells what it asks now from what it asked before */
         uint32_t completed;     /* n_computed when nothing was missing last */
         bool waits;             /* what it asks has no value yet */
         Value room[];
 } BuiltinNode;
 
-static void forget_unasked(FuncGraph *g, BuiltinNode *b);
+static bool asking_done(FuncGraph *g, BuiltinNode *b);
 
 static int builtin_error(FuncGraph *g, Node *n, int r) {
         _cleanup_(diag_done) Diag error = {};
@@ -117,14 +117,10 @@ static int builtin_run(FuncGraph *g, Node *n) {
 
         if (!args_take(g, &b->args, n))
                 return 0;
-        b->n_computed++;
-        int r = b->eval(&b->call, b->args.values, b->args.n, &v, &g->error);
-        if (!b->waits)
-                b->completed = b->n_computed;
         if (n->n_in > b->args.n_inputs)
-                forget_unasked(g, b);
-        if (b->waits) {
-                b->waits = false;
+                b->n_computed++;
+        int r = b->eval(&b->call, b->args.values, b->args.n, &v, &g->error);
+        if (n->n_in > b->args.n_inputs && asking_done(g, b)) {
                 diag_done(&g->error);
                 value_done(&v);
                 node_unset(g, n);
@@ -365,13 +361,20 @@ int build_builtin(FuncGraph *g, Expr *e, Env *env, Node **ret) {
 
 /* ---- asking while something is computed ---- */
 
-/* Where something was missing it did not come to ask for the rest: so that is kept. */
-static void forget_unasked(FuncGraph *g, BuiltinNode *b) {
+/* Lets go of what was not asked for this time; but where something was missing it did not come to ask for the rest. True: something
+ * was missing, and what was computed is nothing. */
+static bool asking_done(FuncGraph *g, BuiltinNode *b) {
+        bool waits = b->waits;
+
+        b->waits = false;
+        if (!waits)
+                b->completed = b->n_computed;
         for (uint32_t i = b->node.n_in; i-- > b->args.n_inputs;) {
                 uint32_t asked = ((SourceNode *) b->node.in[i].from)->asked;
                 if (asked != b->n_computed && asked != b->completed)
                         node_forget_input(g, &b->node, i);
         }
+        return waits;
 }
 
 static SourceNode *asked_before(const BuiltinNode *b, const char *function, const Value *args, size_t n) {
