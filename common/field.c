@@ -190,23 +190,23 @@ static int set_strv(char ***p, Value v, Diag *reterr) {
         return 0;
 }
 
-static bool holds_func(Value v) {
+bool field_holds_func(Value v) {
         switch (v.kind) {
         case TYPE_FUNC:
                 return true;
         case TYPE_LIST:
                 VALUE_LIST_FOREACH(item, v.l)
-                        if (holds_func(*item))
+                        if (field_holds_func(*item))
                                 return true;
                 return false;
         case TYPE_MAP:
                 for (uint32_t i = 0; i < v.m->n; i++)
-                        if (holds_func(v.m->items[i].value))
+                        if (field_holds_func(v.m->items[i].value))
                                 return true;
                 return false;
         case TYPE_STRUCT:
                 for (uint32_t i = 0; i < v.st->n; i++)
-                        if (holds_func(v.st->fields[i].value))
+                        if (field_holds_func(v.st->fields[i].value))
                                 return true;
                 return false;
         default:
@@ -268,7 +268,7 @@ int field_set(const FieldSpec *f, void *object, Value v, Diag *reterr) {
                 }
                 return set_strv(p, v, reterr);
         case FIELD_VALUE: {
-                if (holds_func(v))
+                if (field_holds_func(v))
                         return diag_set(reterr, (Pos) {}, -EINVAL, "functions cannot be stored in fields");
                 Value old = *(Value *) p;
                 *(Value *) p = value_ref(v);

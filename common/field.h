@@ -66,6 +66,9 @@ size_t fields_count(const FieldSpec *fields);
 int fields_init(const FieldSpec *fields, void *object);         /* sets the defaults in a zeroed struct */
 void fields_done(const FieldSpec *fields, void *object);        /* frees what the fields own */
 
+/* Whether there is a function in it, which no field can store. */
+bool field_holds_func(Value v);
+
 /* Stores a value: type and range are checked, the old content is freed only when the new one is in place. */
 int field_set(const FieldSpec *f, void *object, Value v, Diag *reterr);
 void field_take_text(char **member, char *text);        /* of a STR; takes text */

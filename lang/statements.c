@@ -101,16 +101,20 @@ static Value part_value(const Node *n, const Part *p) {
         return p->known ? *p->known : n->in[p->input].from->value;
 }
 
-/* Numbers must fit the field's native type; everything else was settled by inference. */
+/* What inference does not settle: numbers must fit the native type of the field, and not everything can be kept. */
 static int check_range(const SchemaField *f, Value v, Diag *reterr) {
         uint64_t scratch = 0;
         const FieldSpec spec = { .name = f->name, .type = f->type };
 
         if ((f->type >= FIELD_INT8 && f->type <= FIELD_UINT64) || f->type == FIELD_FLOAT32)
                 return field_set(&spec, &scratch, v, reterr);
-        if (f->type == FIELD_STR && v.kind == TYPE_STR && !is_text(v))
-                return diag_set(reterr, (Pos) {}, -EINVAL, "strings with NUL bytes cannot be stored here");
-        return 0;
+        if (f->type == FIELD_VALUE && field_holds_func(v))
+                return diag_set(reterr, (Pos) {}, -EINVAL, "functions cannot be stored in fields");
+        bool whole = f->type != FIELD_STR || v.kind != TYPE_STR || is_text(v);
+        if (f->type == FIELD_STRV && v.kind == TYPE_LIST)
+                VALUE_LIST_FOREACH(item, v.l)
+                        whole = whole && is_text(*item);
+        return whole ? 0 : diag_set(reterr, (Pos) {}, -EINVAL, "strings with NUL bytes cannot be stored here");
 }
 
 static int add_field(FuncGraph *g, ResourceSpec *spec, const Item *item, Value v, Diag *reterr) {
