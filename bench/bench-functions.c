@@ -462,14 +462,14 @@ static uint64_t growth_anew(Running *r, Value list) {
         return median(samples, FEWER);
 }
 
-static void bench_growth(size_t n, const char *over, const char *named, bool anew) {
+static void bench_growth(size_t n, const char *over, const char *named, const char *edge, bool anew) {
         StrBuf text = {};
         Value start = numbered(n), list = value_ref(start);
         Running r;
         char what[96];
 
         strbuf_printf(&text, "import \"iter\"\nimport \"world\"\n$l = world.schedule(\"l\")\nfor $i, $v in %s {\n"
-                             "\tcount \"${v}\" {\n\t\tvalue => $i + 1,\n\t}\n}\n", over);
+                             "\tcount \"${v}\" {\n\t\tvalue => $i + 1,\n%s\t}\n}\ncount \"first\" {}\n", over, edge);
         running_start(&r, text.data, start);
         if (!anew)
                 for (size_t i = 0; i < ROUNDS; i++)
@@ -528,11 +528,13 @@ int main(void) {
         for (size_t n = 100; n <= 10000; n *= 10)
                 bench_sparse(n);
         for (size_t n = 100; n <= 100000; n *= 10)
-                bench_growth(n, "$l", "a list", false);
+                bench_growth(n, "$l", "a list", "", false);
         for (size_t n = 100; n <= 100000; n *= 10)
-                bench_growth(n, "iter.map($l, func($x) { $x + \"!\" })", "a mapped list", false);
+                bench_growth(n, "iter.map($l, func($x) { $x + \"!\" })", "a mapped list", "", false);
         for (size_t n = 100; n <= 100000; n *= 10)
-                bench_growth(n, "$l", "a list made anew", true);
+                bench_growth(n, "$l", "a list made anew", "", true);
+        for (size_t n = 100; n <= 100000; n *= 10)
+                bench_growth(n, "$l", "a list with edges", "\t\tDepend => Count[\"first\"],\n", false);
         for (size_t n = 100; n <= 10000; n *= 10)
                 bench_written(n);
         for (size_t n = 100; n <= 10000; n *= 10)

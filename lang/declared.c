@@ -63,6 +63,7 @@ static ResourceEntry *resource_entry(Output *o, const char *kind, const char *na
                 return NULL;
         }
         e->key = TAKE_PTR(key);
+        e->place = o->next_place++;
         e->key_size = size;
         e->prev = o->last;
         *(o->last ? &o->last->next : &o->first) = e;
@@ -77,6 +78,26 @@ void resource_entry_free(Output *o, ResourceEntry *e) {
         declared_unref(e->sent);
         free(e->key);
         free(e);
+}
+
+static void link_ends(EdgeEntry *e) {
+        e->next_out = e->from->first_out;
+        if (e->next_out)
+                e->next_out->prev_out = e;
+        e->from->first_out = e;
+        e->next_in = e->to->first_in;
+        if (e->next_in)
+                e->next_in->prev_in = e;
+        e->to->first_in = e;
+}
+
+static void unlink_ends(EdgeEntry *e) {
+        *(e->prev_out ? &e->prev_out->next_out : &e->from->first_out) = e->next_out;
+        if (e->next_out)
+                e->next_out->prev_out = e->prev_out;
+        *(e->prev_in ? &e->prev_in->next_in : &e->to->first_in) = e->next_in;
+        if (e->next_in)
+                e->next_in->prev_in = e->prev_in;
 }
 
 static EdgeEntry *edge_entry(Output *o, const EdgeSpec *s) {
@@ -99,8 +120,8 @@ static EdgeEntry *edge_entry(Output *o, const EdgeSpec *s) {
                 free(e);
                 return NULL;
         }
-        e->from->n_edges++;
-        e->to->n_edges++;
+        link_ends(e);
+        e->number = o->next_number++;
         e->key = TAKE_PTR(key);
         e->key_size = size;
         e->prev = o->last_edge;
@@ -113,8 +134,7 @@ void edge_entry_free(Output *o, EdgeEntry *e) {
         *(e->prev ? &e->prev->next : &o->first_edge) = e->next;
         *(e->next ? &e->next->prev : &o->last_edge) = e->prev;
         (void) map_remove_n(o->edges, e->key, e->key_size);
-        e->from->n_edges--;
-        e->to->n_edges--;
+        unlink_ends(e);
         set_dirty(o, e->from);
         set_dirty(o, e->to);
         edge_spec_done(&e->spec);
@@ -210,7 +230,6 @@ int declare_edge(Output *o, Contribution *c, EdgeSpec *spec) {
                 edge_spec_done(spec);
                 return -ENOMEM;
         }
-        o->unordered = o->unordered || !e->declared;
         *d = (DeclaredEdge) { .spec = *spec, .entry = e, .next = e->declared };
         *spec = (EdgeSpec) {};
         e->declared = d;

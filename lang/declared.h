@@ -25,9 +25,11 @@ struct ResourceEntry {
         Declared *sent;         /* or NULL */
         ResourceEntry *prev, *next;     /* of all, in order of appearance */
         ResourceEntry *next_dirty;
-        uint32_t n_edges;       /* declared ones that end here */
+        EdgeEntry *first_out, *first_in;
+        uint64_t place;         /* in the order; see output-order.c */
+        uint64_t round;         /* of looking for places, that came by here last */
+        VertexId vertex;        /* while all is put in order */
         bool dirty;
-        VertexId vertex;        /* while the order is checked */
         char *key;              /* owned; kind, NUL, name */
         size_t key_size;
 };
@@ -42,6 +44,9 @@ struct EdgeEntry {
         DeclaredEdge *declared;
         bool sent, sent_notify, dirty;
         EdgeEntry *prev, *next, *next_dirty;
+        EdgeEntry *prev_out, *next_out;         /* of those that begin where it does */
+        EdgeEntry *prev_in, *next_in;           /* of those that end where it does */
+        uint64_t number;        /* in order of appearance */
         ResourceEntry *from, *to;
         EdgeSpec spec;          /* as it was first declared; for taking it back */
         char *key;              /* owned */
@@ -52,7 +57,7 @@ struct Output {
         Map *resources, *edges;
         ResourceEntry *first, *last, *dirty;
         EdgeEntry *first_edge, *last_edge, *dirty_edge;
-        bool unordered;         /* edges were added since the order was checked */
+        uint64_t next_place, next_number, round;
 };
 
 /* What one statement declared; empty at first. */
@@ -73,6 +78,9 @@ const SchemaField *merging_field(const Program *p, const char *kind);
 
 /* The parts with the NUL behind each, one after the other: what maps have as key. NULL if out of memory. */
 char *make_key(size_t *ret_size, const char *const *parts, size_t n);
+
+/* output-order.c: that edges which are new or changed leave an order to the whole. */
+int output_check_order(Output *o, Diag *reterr);
 
 /* Nothing is declared of it and nothing was sent. */
 void resource_entry_free(Output *o, ResourceEntry *e);

@@ -110,110 +110,57 @@ static int check_edge(const EdgeEntry *e, Diag *reterr) {
         return 0;
 }
 
-/* Two senders for one field of one receiver. One pass over all edges, so that many transfers cost no more than their number. */
-static int check_receivers(const Output *o, Diag *reterr) {
-        _cleanup_(map_freep) Map *receivers = map_new();
+/* Of several that are wrong the one that appeared first is told. */
+static void consider(const EdgeEntry *e, const EdgeEntry **ret_first) {
+        if (!*ret_first || e->number < (*ret_first)->number)
+                *ret_first = e;
+}
 
-        if (!receivers)
-                return -ENOMEM;
-        for (const EdgeEntry *e = o->first_edge; e; e = e->next) {
+/* An end that is gone, or is hidden now and must not send. */
+static int check_ends(const Output *o, Diag *reterr) {
+        const EdgeEntry *wrong = NULL;
+
+        for (const ResourceEntry *e = o->dirty; e; e = e->next_dirty) {
+                if (e->declared && !e->declared->spec.meta.hidden)
+                        continue;
+                for (const EdgeEntry *x = e->first_out; x; x = x->next_out)
+                        if (check_edge(x, NULL) < 0)
+                                consider(x, &wrong);
+                for (const EdgeEntry *x = e->first_in; x; x = x->next_in)
+                        if (check_edge(x, NULL) < 0)
+                                consider(x, &wrong);
+        }
+        return wrong ? check_edge(wrong, reterr) : 0;
+}
+
+/* Two senders for one field of one receiver: the later one is wrong. */
+static int check_receivers(const Output *o, Diag *reterr) {
+        const EdgeEntry *wrong = NULL;
+
+        for (const EdgeEntry *e = o->dirty_edge; e; e = e->next_dirty) {
                 if (!e->declared || !e->spec.receive_field)
                         continue;
-                size_t size;
-                const char *const parts[] = { e->spec.to_kind, e->spec.to_name, e->spec.receive_field };
-                _cleanup_free_ char *key = make_key(&size, parts, ELEMENTSOF(parts));
-                int r = key ? map_put_n(receivers, key, size, (void *) e) : -ENOMEM;
-                if (r < 0)
-                        return r;
-                if (r == 0)
-                        return diag_set(reterr, e->declared->spec.pos, -EEXIST,
-                                        "resource: `%s[%s]` has duplicate receive on: `%s` param", e->spec.to_kind,
-                                        e->spec.to_name, e->spec.receive_field);
+                for (const EdgeEntry *x = e->to->first_in; x; x = x->next_in)
+                        if (x != e && x->declared && streq_ptr(x->spec.receive_field, e->spec.receive_field))
+                                consider(x->number > e->number ? x : e, &wrong);
         }
-        return 0;
-}
-
-static int report_cycle(Output *o, const Graph *graph, Diag *reterr) {
-        _cleanup_free_ VertexId *cycle = NULL;
-        size_t n = 0;
-        StrBuf text = {};
-
-        int r = graph_find_cycle(graph, &cycle, &n);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++)
-                for (const ResourceEntry *e = o->first; e; e = e->next)
-                        if (e->declared && e->vertex == cycle[i]) {
-                                strbuf_printf(&text, "%s%s[%s]", i > 0 ? " -> " : "", e->declared->spec.kind, e->declared->spec.name);
-                                break;
-                        }
-        _cleanup_free_ char *path = strbuf_take(&text);
-        Pos pos = {};
-        for (const EdgeEntry *e = o->first_edge; e && pos.line == 0; e = e->next)
-                if (e->declared && n > 1 && e->from->vertex == cycle[0] && e->to->vertex == cycle[1])
-                        pos = e->declared->spec.pos;
-        r = diag_set(reterr, pos, -ELOOP, "resource graph has cycles: not a dag");
-        (void) diag_note(reterr, (Pos) {}, "note: %s", path ?: "?");
-        return r;
-}
-
-static int check_order(Output *o, Diag *reterr) {
-        _cleanup_(graph_freep) Graph *graph = NULL;
-        _cleanup_free_ VertexId *order = NULL;
-        int r;
-
-        if (!o->unordered)
-                return 0;
-        graph = graph_new();
-        if (!graph)
-                return -ENOMEM;
-        for (ResourceEntry *e = o->first; e; e = e->next) {
-                r = graph_add_vertex(graph, &e->vertex);
-                if (r < 0)
-                        return r;
-        }
-        for (const EdgeEntry *e = o->first_edge; e; e = e->next) {
-                if (!e->declared)
-                        continue;
-                r = e->from == e->to ? -ELOOP : graph_add_edge(graph, e->from->vertex, e->to->vertex, 0);
-                if (r == -ELOOP)
-                        return diag_set(reterr, e->declared->spec.pos, r, "resource graph has cycles: not a dag");
-                if (r < 0)
-                        return r;
-        }
-        r = graph_topological_order(graph, &order);
-        if (r == -ELOOP)
-                return report_cycle(o, graph, reterr);
-        if (r >= 0)
-                o->unordered = false;
-        return r;
+        return wrong ? diag_set(reterr, wrong->declared->spec.pos, -EEXIST, "resource: `%s[%s]` has duplicate receive on: `%s` param",
+                                wrong->spec.to_kind, wrong->spec.to_name, wrong->spec.receive_field) : 0;
 }
 
 static int check_output(FuncGraph *g, Diag *reterr) {
         Output *o = g->output;
-        bool ends_changed = false, transfers = false;
-        int r;
+        int r = 0;
 
-        for (const ResourceEntry *e = o->dirty; e; e = e->next_dirty) {
+        for (const ResourceEntry *e = o->dirty; e && r >= 0; e = e->next_dirty)
                 r = check_duplicates(g, e, reterr);
-                if (r < 0)
-                        return r;
-                /* An end that is gone, or is hidden now and must not send. */
-                ends_changed = ends_changed || (e->n_edges > 0 && (!e->declared || e->declared->spec.meta.hidden));
-        }
-        for (const EdgeEntry *e = o->dirty_edge; e; e = e->next_dirty) {
+        for (const EdgeEntry *e = o->dirty_edge; e && r >= 0; e = e->next_dirty)
                 r = check_edge(e, reterr);
-                if (r < 0)
-                        return r;
-                transfers = transfers || e->spec.receive_field;
-        }
-        for (const EdgeEntry *e = o->first_edge; e && ends_changed; e = e->next) {
-                r = check_edge(e, reterr);
-                if (r < 0)
-                        return r;
-        }
-        r = transfers ? check_receivers(o, reterr) : 0;
-        return r < 0 ? r : check_order(o, reterr);
+        if (r >= 0)
+                r = check_ends(o, reterr);
+        if (r >= 0)
+                r = check_receivers(o, reterr);
+        return r < 0 ? r : output_check_order(o, reterr);
 }
 
 /* ---- what changed ---- */
@@ -290,7 +237,7 @@ static void mark_sent(Output *o) {
                         if (e->sent)
                                 e->sent->n_ref++;
                 }
-                if (!e->declared && e->n_edges == 0)
+                if (!e->declared && !e->first_out && !e->first_in)
                         resource_entry_free(o, e);
         }
 }
