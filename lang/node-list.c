@@ -19,11 +19,17 @@ static uint64_t full_size(uint32_t height) {
         return (uint64_t) VALUE_LIST_PART << (VALUE_LIST_BITS * height);
 }
 
+/* How many items one input stands for. */
+static uint32_t step_of(uint32_t height) {
+        return height > 0 ? (uint32_t) full_size(height - 1) : 1;
+}
+
 static int list_run(FuncGraph *g, Node *n) {
         const ListNode *l = (ListNode *) n;
         Value values[VALUE_LIST_PART], v = VALUE_NIL;
         int r;
 
+        assert(n->n_in <= VALUE_LIST_PART);
         for (uint32_t i = 0; i < n->n_in; i++)
                 values[i] = l->height > 0 ? n->in[i].from->value : value_ref(n->in[i].from->value);
         r = l->height > 0 ? value_list_join(&v, values, n->n_in) : value_list(&v, values, n->n_in);
@@ -59,7 +65,7 @@ static ListNode *list_new(FuncGraph *g, const NodeType *type, uint32_t height, P
 /* What begins at that place of the list and has room in that height. */
 static int build_part(FuncGraph *g, const Expr *e, Env *env, uint32_t first, uint32_t height, Node **ret) {
         ListNode *l = list_new(g, &written_type, height, e->pos);
-        uint32_t end = (uint32_t) MIN(first + full_size(height), (uint64_t) e->list.n), step = height > 0 ? (uint32_t) full_size(height - 1) : 1;
+        uint32_t end = (uint32_t) MIN(first + full_size(height), (uint64_t) e->list.n), step = step_of(height);
         int r = l ? 0 : -ENOMEM;
 
         for (uint32_t i = first; i < end && r >= 0; i += step) {
@@ -133,7 +139,7 @@ int list_append(FuncGraph *g, Node *list, uint32_t n, Node *item, Node **ret) {
 }
 
 static int trim(FuncGraph *g, ListNode *l, uint32_t n) {
-        uint32_t step = l->height > 0 ? (uint32_t) full_size(l->height - 1) : 1, keep = (n + step - 1) / step;
+        uint32_t step = step_of(l->height), keep = (n + step - 1) / step;
         Node *node = &l->node;
 
         if (node->n_in > keep)

@@ -46,7 +46,7 @@ static void say_home(Source *s) {
 
         for (size_t i = 0; i < ASKED_MAX; i++)
                 if (world.open[i].source == s)
-                        CHECK_INT(value_strf(&v, "/home/%s/", world.open[i].arg), 0);
+                        CHECK_INT(value_strf(&v, "/people/%s/", world.open[i].arg), 0);
         source_set(s, v);
 }
 
@@ -139,7 +139,7 @@ TEST(a_template_waits_for_what_it_asks) {
         say_home(s);
         CHECK_INT(step(&r), 0);
         CHECK(!lang_is_waiting(r.lang));
-        CHECK_STR(first_name(&r), "/home/ann/");
+        CHECK_STR(first_name(&r), "/people/ann/");
         CHECK_INT(world.n_opened, 1);           /* the answer is not asked for again */
 }
 
@@ -149,7 +149,7 @@ TEST(a_template_asks_what_it_needs_now_and_no_more) {
         world = (World) { .at_once = true };
         REQUIRE(start(&r, "import \"golang\"\nimport \"os\"\n$who = os.system(\"who\")\n"
                           "print [golang.template(\"{{ os_home . }}{{ os_home \\\"bob\\\" }}\", $who)] {}\n") == 0);
-        CHECK_STR(first_name(&r), "/home/ann//home/bob/");
+        CHECK_STR(first_name(&r), "/people/ann//people/bob/");
         CHECK_INT(world.n_opened, 3);
         Source *who = asked("os.system", NULL), *bob = asked("os.home", "bob");
         REQUIRE(who && bob && asked("os.home", "ann"));
@@ -157,7 +157,7 @@ TEST(a_template_asks_what_it_needs_now_and_no_more) {
         CHECK_INT(value_strz(&v, "eve"), 0);
         source_set(who, v);
         CHECK_INT(step(&r), 0);
-        CHECK_STR(first_name(&r), "/home/eve//home/bob/");
+        CHECK_STR(first_name(&r), "/people/eve//people/bob/");
         CHECK(asked("os.home", "bob") == bob && !asked("os.home", "ann"));
         CHECK_INT(world.n_closed, 1);
 
@@ -172,7 +172,7 @@ TEST(a_template_asks_what_it_needs_now_and_no_more) {
         source_set(who, v);
         CHECK_INT(step(&r), 0);
         CHECK(!lang_is_waiting(r.lang));
-        CHECK_STR(first_name(&r), "/home/bob//home/bob/");
+        CHECK_STR(first_name(&r), "/people/bob//people/bob/");
         CHECK(!asked("os.home", "sue"));
 }
 
@@ -190,7 +190,7 @@ TEST(what_is_asked_fails_what_asks) {
         CHECK_STR(first_name(&r), "caught");
         say_home(s);
         CHECK_INT(step(&r), 0);
-        CHECK_STR(first_name(&r), "/home/ann/");
+        CHECK_STR(first_name(&r), "/people/ann/");
         diag_set(&d, (Pos) {}, -ESRCH, "nobody");
         source_fail(s, false, &d);
         CHECK(step(&r) < 0);
