@@ -105,7 +105,8 @@ static int get_after(const char *text, Reversal *x) {
         if (!grown)
                 return -ENOMEM;
         x->after = grown;
-        grown[x->n_after] = (ResourceKey) { .kind = strdup(value_cstr(value_list_at(v.l, 0))), .name = strdup(value_cstr(value_list_at(v.l, 1))) };
+        grown[x->n_after] = (ResourceKey) { .kind = strdup(value_cstr(value_list_at(v.l, 0))),
+                                            .name = strdup(value_cstr(value_list_at(v.l, 1))) };
         x->n_after++;
         return grown[x->n_after - 1].kind && grown[x->n_after - 1].name ? 0 : -ENOMEM;
 }
