@@ -1050,11 +1050,8 @@ static const TypeField *repeated(const TypeFields *fields) {
         return NULL;
 }
 
-static void type_error(Parser *p, Pos pos, const char *problem, const TypeField *f) {
-        _cleanup_free_ char *text = type_text(f->type);
-
-        parser_error(p, pos, "can't set return type in parser", "can't set return type in parser: %s of `%s %s`", problem, f->name,
-                     text ? text : "?");
+static void type_error(Parser *p, Pos pos, const char *problem, const char *what) {
+        parser_error(p, pos, "can't set return type in parser", "can't set return type in parser: %s of `%s`", problem, what);
 }
 
 static const Type *struct_type(Parser *p, Pos end, TypeFields *fields) {
@@ -1063,8 +1060,11 @@ static const Type *struct_type(Parser *p, Pos end, TypeFields *fields) {
 
         const TypeField *again = repeated(fields);
 
-        if (again)
-                type_error(p, end, "duplicate struct field", again);
+        if (again) {
+                _cleanup_free_ char *type = type_text(again->type);
+                const char *field = arena_printf(p->arena, "%s %s", again->name, type ? type : "?");
+                type_error(p, end, "duplicate struct field", field ? field : "?");
+        }
         const Type *t = type_struct(p->arena, fields->items, fields->n);
         return t ? shallow(p, t) : NULL;
 }
@@ -1078,7 +1078,7 @@ static const Type *func_type(Parser *p, Pos end, TypeFields *args, const Type *r
 
         const TypeField *again = repeated(args);
         if (again)
-                type_error(p, end, "duplicate arg name", again);
+                type_error(p, end, "duplicate arg name", again->name);
         const Type *t = type_func(p->arena, args->items, args->n, result);
         return t ? shallow(p, t) : NULL;
 }
