@@ -10,6 +10,40 @@
 
 static const MockFile *files;
 
+static int zone_open(Source *s, Diag *reterr) {
+        source_set(s, VALUE_INT(0));
+        return 0;
+}
+
+static int home_open(Source *s, Diag *reterr) {
+        Value v = VALUE_NIL;
+        int r = value_strf(&v, "/%s/", value_cstr(s->args[0]));
+
+        if (r >= 0)
+                source_set(s, v);
+        return r;
+}
+
+static const SourceType *find_source(void *userdata, const char *function) {
+        static const SourceType types[] = {
+                { .name = "datetime._zone", .size = sizeof(Source), .open = zone_open },
+                { .name = "os.home", .size = sizeof(Source), .open = home_open },
+                {}
+        };
+
+        return source_type_find(types, function);
+}
+
+static int compile(Lang **ret, Diags *reterr) {
+        static SourceHost sources;
+        LangHost host = mock_host(files);
+        const LangOptions options = { .entry = "/main.mcl" };
+
+        host.source = find_source;
+        host.source_host = &sources;
+        return lang_compile(ret, &host, &options, reterr);
+}
+
 /* 0 if all went well and the result is what it should be, -ENOMEM if something was refused. Everything is freed. */
 static int run_once(void) {
         _cleanup_(lang_freep) Lang *l = NULL;
@@ -18,7 +52,7 @@ static int run_once(void) {
         _cleanup_(change_set_done) ChangeSet first = {}, second = {}, snapshot = {};
         int r;
 
-        r = mock_compile(&l, files, NULL, &errors);
+        r = compile(&l, &errors);
         if (r < 0)
                 return r;
         r = lang_start(l, &first, &error);
@@ -136,6 +170,30 @@ TEST(function_values_and_iter) {
                                "$sum = iter.reduce(iter.range(1, $n), func($a, $b) { $a + $b })\ntest \"sum\" {\n\tint64 => $sum,\n}\n" },
                 {}
         };
+        exhaust(program, 100);
+}
+
+TEST(long_lists_and_edges) {
+        static const MockFile program[] = {
+                { "/main.mcl", "import \"fmt\"\nimport \"iter\"\nimport \"math\"\n$n = math.fortytwo()\n"
+                               "$l = [$n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, "
+                               "30, 31, 32, 33, 34]\n"
+                               "$m = iter.map(iter.range($n), func($x) { fmt.printf(\"%d\", $x + $l[0]) })\n"
+                               "for $i, $v in $m {\n\ttest \"${v}\" {\n\t\tBefore => Print[\"last\"],\n\t\tDepend => Print[\"first\"],\n\t}\n}\n"
+                               "print [\"first\", \"last\"] {}\n" },
+                {}
+        };
+
+        exhaust(program, 300);
+}
+
+TEST(what_is_asked_while_something_is_computed) {
+        static const MockFile program[] = {
+                { "/main.mcl", "import \"golang\"\nimport \"datetime\"\nimport \"math\"\n$n = math.fortytwo()\n"
+                               "print [golang.template(\"{{ os_home \\\"ann\\\" }} {{ . }} {{ datetime_print 0 }}\", $n), datetime.weekday($n)] {}\n" },
+                {}
+        };
+
         exhaust(program, 100);
 }
 
