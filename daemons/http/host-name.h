@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-/* Whether it is one of this machine's own: localhost, an address of the loopback; with a port or without. NULL is not. */
+/* Whether it is one of this machine's own: localhost, an address of the loopback, its host name; with a port or without. NULL is
+ * not. */
 bool host_is_local(const char *host);
 
 /* Whether the name, without its port, is one of these. */

@@ -47,7 +47,7 @@ static const FieldSpec http_server_ui_fields[] = {
         FIELD(HttpServerUi, server, FIELD_STR, 0, "Name of the http:server that serves it; empty: the one there is."),
         FIELD(HttpServerUi, path, FIELD_STR, FIELD_IS_NAME, "Path of the page, such as /ui/; it begins and ends with a slash."),
         FIELD(HttpServerUi, hosts, FIELD_STRV, 0,
-              "Names under which clients on this machine may know it, besides localhost and its addresses: that of a proxy which passes "
+              "Names under which clients on this machine may know it, besides localhost and the host's own: that of a proxy which passes "
               "the name on, say. It keeps pages of other sites out that pretend to be this one."),
         FIELD(HttpServerUi, data, FIELD_VALUE, FIELD_OPTIONAL,
               "The title of the page, and HTML for its head, which is put there as it is. Styles may stand in it, scripts may not.",

@@ -3,6 +3,7 @@
 /* http:server:ui and its inputs, with clients: pages, values, streams, and what survives. */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "common/io.h"
@@ -442,6 +443,12 @@ TEST(names_of_this_machine) {
                 { NULL, false },
         };
         char *const names[] = { (char *) "ui.example.org", NULL };
+        char own[HOST_NAME_MAX + 1], with_port[HOST_NAME_MAX + 16];
+
+        REQUIRE(gethostname(own, sizeof(own)) >= 0);
+        CHECK(host_is_local(own));
+        (void) snprintf(with_port, sizeof(with_port), "%s:8080", own);
+        CHECK(host_is_local(with_port));
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 if (host_is_local(cases[i].host) != cases[i].local)
