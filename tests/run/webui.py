@@ -192,6 +192,27 @@ def in_place(s):
     s.check_clean()
 
 
+def never_left_behind(s):
+    """What could not be sent yet is sent when the server is there again, also if its input has become another meanwhile."""
+    with Run(s, *QUICK, s.program(inputs([("n", "range://?max=5", 'value => "1",')]))) as run:
+        run.wait_converged()
+        with Window(URL) as w:
+            ready(w)
+            w.run("""(() => { const real = window.fetch; window.away = true;
+                     window.fetch = (url, o) => away && o?.method === "POST" ? Promise.reject(new TypeError("away")) : real(url, o); })()""")
+            w.drag("#c-n", 0.2, 0.8)
+            w.wait("document.querySelector('#s-n').textContent === 'waiting for the server'", "it says that it waits")
+            deploy(s, run, inputs([("n", "range://?max=9", 'value => "1",')]))
+            w.wait("document.querySelector('#c-n').max === '9'", "the other input")
+            check_equal((value(w, "n"), stage(w, "n")), ("4", "sent"), "value and stage, while it is away")
+            w.run("(() => { window.away = false; })()")
+            w.wait("document.querySelector('#f-n').dataset.stage === 'converged' && document.querySelector('#f-n .now b').textContent === '4'",
+                   "it got there")
+            check_equal(value(w, "n"), "4", "the value")
+        run.end()
+    s.check_clean()
+
+
 def typing(s):
     """Text is sent when it is finished; what others send meanwhile does not disturb; what is wrong is said and stays."""
     with Run(s, *QUICK, s.program(inputs([("a", "text://?maxlength=20", 'value => "one",'), ("n", "number://?min=1&max=5", 'value => "1",')]))) as run:
@@ -307,4 +328,4 @@ try:
 except Exception as e:
     print(f"1..0 # SKIP {e}")
     sys.exit(0)
-main(moves, round_trip, machines, killed_while_dragged, in_place, typing, without_script, kinds_of_input)
+main(moves, round_trip, machines, killed_while_dragged, in_place, never_left_behind, typing, without_script, kinds_of_input)
