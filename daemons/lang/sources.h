@@ -20,6 +20,7 @@ typedef struct SourceShare {
         KernelWatcher kernel;
         Names *names;
         const char *etc;        /* where passwd is; NULL: /etc */
+        uint64_t poll_usec;     /* between two looks at a file that cannot be watched; 0: the usual */
         Firmware *firmware;     /* NULL while nobody asks, see source-fwupd.c */
         SingleSource *singles;  /* open ones of those that a program may ask only once */
 } SourceShare;

@@ -11,9 +11,11 @@
 #include <sys/sysinfo.h>
 #include <sys/timex.h>
 
+#include "common/sd/log.h"
 #include "daemons/lang/module-list.h"
 #include "daemons/lang/os-release.h"
 #include "tests/daemons/lang/source-test.h"
+#include "tests/namespace.h"
 
 TEST(every_function_is_served) {
         for (size_t i = 0; builtin_at(i); i++)
@@ -282,6 +284,41 @@ TEST(a_file_is_followed_wherever_it_goes) {
         call_close(&exists);
         stage_end(&stage);
         CHECK_INT(count_fds(), fds);
+}
+
+/* With no watches to be had, then with enough. */
+static int body_without_watches(void) {
+        Stage stage;
+        Call c = {};
+
+        if (!unshare_as_root(0) || !write_text("/proc/sys/user/max_inotify_watches", "1"))
+                return 77;
+        (void) log_set_level(LOG_EMERG);
+        stage_start(&stage);
+        stage.manager.share.poll_usec = 5000;
+        CHECK_INT(call_open(&stage, &c, "os.readfile", in_stage(&stage, "\"$D/file\""), NULL), 0);
+        CHECK_SAYS(&c, in_stage(&stage, "catchable: error reading file: open $D/file: no such file or directory"));
+        put(&stage, "file", "one");
+        CHECK_SAYS(&c, "\"one\"");
+        put(&stage, "file", "two");
+        CHECK_SAYS(&c, "\"two\"");
+        CHECK(write_text("/proc/sys/user/max_inotify_watches", "100"));
+        put(&stage, "file", "three");
+        CHECK_SAYS(&c, "\"three\"");
+        stage.manager.share.poll_usec = UINT64_C(3600) * 1000000;
+        put(&stage, "file", "four");
+        CHECK_SAYS(&c, "\"four\"");
+        call_close(&c);
+        stage_end(&stage);
+        return 0;
+}
+
+TEST(a_file_that_cannot_be_watched_is_looked_at) {
+        int r = in_child(body_without_watches);
+
+        if (r == 77)
+                TEST_SKIP("no user namespaces");
+        CHECK_INT(r, 0);
 }
 
 TEST(what_is_no_file_is_not_read) {
