@@ -12,7 +12,7 @@
 
 extern const ResourceType tar_type;
 
-enum { BIG = 64 * 1024 * 1024 };
+enum { BIG = 32 * 1024 * 1024 };
 
 /* "d/ 755\nd/f 644 content\n" */
 static void check_archive(const char *name, const char *want) {
@@ -248,8 +248,9 @@ static void attempts(const char *text) {
         strbuf_done(&bench.differences);
 }
 
-/* Nor in the library. */
+/* Nor in the library; the loop's own memory may change a little. */
 TEST(nothing_is_left_in_memory) {
+        enum { ROUNDS = 12, WARM = 2, SLACK = 1024 };
         size_t before = 0;
         BENCH_FAST();
 
@@ -258,12 +259,14 @@ TEST(nothing_is_left_in_memory) {
         CHECK_INT(truncate(in_dir("big"), BIG), 0);
         CHECK_INT(make("big f", NULL), 0);
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        for (int i = 0; i < 4; i++) {
-                attempts(i % 2 ? "some" : "others");
-                if (i == 1)
+        for (int i = 0; i < ROUNDS; i++) {
+                if (i == WARM)
                         before = mallinfo2().uordblks;
+                attempts(i % 2 ? "some" : "others");
         }
-        CHECK_INT(mallinfo2().uordblks, before);
+        size_t after = mallinfo2().uordblks;
+        if (after > before + SLACK)
+                TEST_FAIL("from %zu to %zu bytes", before, after);
 }
 
 TEST(validate) {
