@@ -80,12 +80,24 @@ typedef struct Part {
         bool given;
 } Part;
 
+/* What is declared of one of many names. */
+typedef struct Said {
+        Contribution contribution;
+        uint32_t n;             /* how often the name stands in the list */
+} Said;
+
 typedef struct ResourceNode {
         StmtNode stmt;
-        Contribution contribution;
+        Contribution contribution;      /* of all names, where they are few */
         Part name;
         Part *parts;            /* owned; condition and value of each item */
+        /* Where they are many, so that one name more is one resource more: */
+        Map *said;              /* name → Said; NULL where they are few */
+        Value names;            /* the list of them */
+        Value *values;          /* owned; what the parts were then */
 } ResourceNode;
+
+enum { FEW_NAMES = 8 };
 
 static int part_init(FuncGraph *g, Node *n, Expr *e, Env *env, Part *ret) {
         *ret = (Part) { .known = known_value(g->program, e), .input = n->n_in, .given = true };
@@ -313,35 +325,143 @@ static int declare_collected(FuncGraph *g, const ResourceNode *n, Contribution *
         return r;
 }
 
-static int declare_all(FuncGraph *g, const ResourceNode *n, Contribution *c, Diag *reterr) {
+static int declare_few(FuncGraph *g, const ResourceNode *n, Contribution *c, Diag *reterr) {
         _cleanup_(names_done) Names names = {};
         int r;
 
         if (n->stmt.stmt->resource.collect)
-                return declare_collected(g, n, c, reterr);
-        r = names_of(part_value(&n->stmt.node, &n->name), &names, n->stmt.stmt->pos, reterr);
+                r = declare_collected(g, n, c, reterr);
+        else
+                r = names_of(part_value(&n->stmt.node, &n->name), &names, n->stmt.stmt->pos, reterr);
         for (size_t i = 0; i < names.n && r >= 0; i++)
                 r = declare_one(g, n, names.items[i], NULL, c, reterr);
+        if (r < 0)
+                take_back(g->output, c);
         return r;
 }
 
-/* Puts what a statement declares now in the place of what it declared before; on an error that stays. */
-static int replace(FuncGraph *g, StmtNode *s, Contribution *old, Contribution *new, int r, Diag *error) {
-        if (r < 0) {
-                take_back(g->output, new);
-                if (error->error == 0)
-                        return r;
-                Failure *f = failure_new(error, s->node.pos, false);
-                if (!f)
-                        return -ENOMEM;
-                f->interpret = true;
-                stmt_node_problem(g, s, f);
+/* ---- many names ---- */
+
+static int say(FuncGraph *g, const ResourceNode *n, Map *said, Value name, Diag *reterr) {
+        Said *s = map_get(said, value_cstr(name));
+
+        if (!is_text(name))
+                return diag_set(reterr, n->stmt.stmt->pos, -EINVAL, "names with NUL bytes cannot be used");
+        if (s) {
+                s->n++;
                 return 0;
         }
+        s = calloc(1, sizeof(Said));
+        if (!s)
+                return -ENOMEM;
+        s->n = 1;
+        int r = declare_one(g, n, value_cstr(name), NULL, &s->contribution, reterr);
+        if (r >= 0)
+                r = map_put(said, value_cstr(name), s);
+        if (r < 0) {
+                take_back(g->output, &s->contribution);
+                free(s);
+        }
+        return r < 0 ? r : 0;
+}
+
+static void unsay(FuncGraph *g, Map *said, Value name) {
+        Said *s = map_get(said, value_cstr(name));
+
+        if (--s->n > 0)
+                return;
+        take_back(g->output, &s->contribution);
+        (void) map_remove(said, value_cstr(name));
+        free(s);
+}
+
+/* The first index from i on where names differs from others, which may be nil. */
+static uint32_t other_name(Value names, Value others, uint32_t i) {
+        return others.kind == TYPE_LIST && i < MIN(names.l->n, others.l->n) ? value_list_difference(names.l, others.l, i) : i;
+}
+
+/* Those of names up to, without, end that are other ones than in others. */
+static void unsay_all(FuncGraph *g, Map *said, Value names, Value others, uint32_t end) {
+        for (uint32_t i = other_name(names, others, 0); i < end; i = other_name(names, others, i + 1))
+                unsay(g, said, value_list_at(names.l, i));
+}
+
+static bool parts_are_as_before(const ResourceNode *n) {
+        for (uint32_t i = 0; i < n->stmt.stmt->resource.items.n * 2; i++)
+                if (n->parts[i].given && !value_same(n->values[i], part_value(&n->stmt.node, &n->parts[i])))
+                        return false;
+        return true;
+}
+
+static void keep_parts(ResourceNode *n) {
+        for (uint32_t i = 0; i < n->stmt.stmt->resource.items.n * 2; i++) {
+                value_done(&n->values[i]);
+                if (n->parts[i].given)
+                        n->values[i] = value_ref(part_value(&n->stmt.node, &n->parts[i]));
+        }
+}
+
+static void drop_many(FuncGraph *g, ResourceNode *n) {
+        if (!n->said)
+                return;
+        unsay_all(g, n->said, n->names, VALUE_NIL, n->names.l->n);
+        n->said = map_free(n->said);
+        value_done(&n->names);
+        for (uint32_t i = 0; i < n->stmt.stmt->resource.items.n * 2; i++)
+                value_done(&n->values[i]);
+}
+
+static int declare_many(FuncGraph *g, ResourceNode *n, Value names, Diag *reterr) {
+        bool known = n->said && parts_are_as_before(n);
+        Value before = known ? n->names : VALUE_NIL;
+        Map *said = known ? n->said : map_new();
+        int r = 0;
+
+        if (!n->values)
+                n->values = calloc((size_t) n->stmt.stmt->resource.items.n * 2 + 1, sizeof(Value));
+        if (!said || !n->values) {
+                map_free(known ? NULL : said);
+                return -ENOMEM;
+        }
+        for (uint32_t i = other_name(names, before, 0); i < names.l->n; i = other_name(names, before, i + 1)) {
+                r = say(g, n, said, value_list_at(names.l, i), reterr);
+                if (r >= 0)
+                        continue;
+                unsay_all(g, said, names, before, i);
+                map_free(known ? NULL : said);
+                return r;
+        }
+        if (known)
+                unsay_all(g, said, before, names, before.l->n);
+        else {
+                drop_many(g, n);
+                n->said = said;
+                keep_parts(n);
+        }
+        value_done(&n->names);
+        n->names = value_ref(names);
+        return 0;
+}
+
+/* ---- running ---- */
+
+/* What the statement declared before stays. */
+static int refuse(FuncGraph *g, StmtNode *s, int r, Diag *error) {
+        if (error->error == 0)
+                return r;
+        Failure *f = failure_new(error, s->node.pos, false);
+        if (!f)
+                return -ENOMEM;
+        f->interpret = true;
+        stmt_node_problem(g, s, f);
+        return 0;
+}
+
+/* Puts what a statement declares now in the place of what it declared before. */
+static void replace(FuncGraph *g, StmtNode *s, Contribution *old, Contribution *new) {
         stmt_node_problem(g, s, NULL);
         take_back(g->output, old);
         *old = *new;
-        return 0;
 }
 
 static int resource_run(FuncGraph *g, Node *node) {
@@ -351,13 +471,22 @@ static int resource_run(FuncGraph *g, Node *node) {
 
         if (!stmt_node_ready(g, &n->stmt))
                 return 0;
-        int r = declare_all(g, n, &c, &error);
-        return replace(g, &n->stmt, &n->contribution, &c, r, &error);
+        Value names = n->stmt.stmt->resource.collect ? VALUE_NIL : part_value(node, &n->name);
+        bool many = names.kind == TYPE_LIST && names.l->n > FEW_NAMES;
+        int r = many ? declare_many(g, n, names, &error) : declare_few(g, n, &c, &error);
+        if (r < 0)
+                return refuse(g, &n->stmt, r, &error);
+        if (!many)
+                drop_many(g, n);
+        replace(g, &n->stmt, &n->contribution, &c);
+        return 0;
 }
 
 static void resource_done(FuncGraph *g, Node *node) {
         ResourceNode *n = (ResourceNode *) node;
 
+        drop_many(g, n);
+        free(n->values);
         take_back(g->output, &n->contribution);
         free(n->parts);
         stmt_node_problem(g, &n->stmt, NULL);
@@ -434,7 +563,12 @@ static int edge_run(FuncGraph *g, Node *node) {
                 return 0;
         for (uint32_t i = 0; i + 1 < n->stmt.stmt->edge.n && r >= 0; i++)
                 r = declare_pair(g, n, i, &c, &error);
-        return replace(g, &n->stmt, &n->contribution, &c, r, &error);
+        if (r < 0) {
+                take_back(g->output, &c);
+                return refuse(g, &n->stmt, r, &error);
+        }
+        replace(g, &n->stmt, &n->contribution, &c);
+        return 0;
 }
 
 static void edge_done(FuncGraph *g, Node *node) {

@@ -375,6 +375,59 @@ TEST(written_lists_of_any_length_follow_their_items) {
                 }
 }
 
+TEST(one_name_more_is_one_resource_more) {
+        _cleanup_(running_done) Running r = {};
+        static const struct { int64_t n; size_t put, removed, edges, cut; } steps[] = {
+                { 43, 1, 0, 1, 0 }, { 40, 0, 3, 0, 3 }, { 10, 0, 30, 0, 30 }, { 9, 0, 1, 0, 1 },
+                { 8, 0, 1, 0, 1 },      /* few */
+                { 7, 0, 1, 0, 1 }, { 9, 2, 0, 2, 0 }, { 100, 91, 0, 91, 0 }, { 0, 0, 100, 0, 100 }, { 1, 1, 0, 1, 0 },
+        };
+
+        REQUIRE(start(&r, "test iter.map(iter.range($n), func($x) { fmt.printf(\"n%d\", $x) }) {\n\tDepend => Print[\"first\"],\n}\nprint \"first\" {}\n"));
+        CHECK_CHANGES(&r, 43, 0, 42, 0);
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                CHECK_INT(step(&r, steps[i].n), 0);
+                CHECK_CHANGES(&r, steps[i].put, steps[i].removed, steps[i].edges, steps[i].cut);
+        }
+}
+
+TEST(names_that_stand_in_a_list_more_than_once_stay_until_the_last) {
+        _cleanup_(running_done) Running r = {};
+
+        /* n0 to n9, again and again. */
+        REQUIRE(start(&r, "$names = iter.map(iter.range($n), func($x) { fmt.printf(\"n%d\", math.mod($x, 10)) })\n"
+                          "test $names {\n\tint64 => if $n > 60 { 1 } else { 0 },\n}\n"));
+        CHECK_CHANGES(&r, 10, 0, 0, 0);
+        CHECK_INT(step(&r, 15), 0);
+        CHECK_CHANGES(&r, 0, 0, 0, 0);
+        CHECK_INT(step(&r, 9), 0);
+        CHECK_CHANGES(&r, 0, 1, 0, 0);
+        CHECK_INT(step(&r, 3), 0);
+        CHECK_CHANGES(&r, 0, 6, 0, 0);
+        CHECK_INT(step(&r, 23), 0);
+        CHECK_CHANGES(&r, 7, 0, 0, 0);
+        CHECK_INT(step(&r, 61), 0);     /* all of them are others now */
+        CHECK_CHANGES(&r, 10, 0, 0, 0);
+        CHECK_INT(step(&r, 0), 0);
+        CHECK_CHANGES(&r, 0, 10, 0, 0);
+}
+
+TEST(many_names_of_which_one_cannot_be_leave_what_was) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$names = iter.map(iter.range($n), func($x) { if $x == 50 { \"\" } else { fmt.printf(\"n%d\", $x) } })\n"
+                          "test $names {\n\tint8 => if $n == 30 { 1000 } else { 1 },\n}\n"));
+        CHECK_CHANGES(&r, 42, 0, 0, 0);
+        CHECK(step(&r, 60) < 0);
+        CHECK(r.error.message && strstr(r.error.message, "resource name is empty"));
+        CHECK_INT(step(&r, 44), 0);
+        CHECK_CHANGES(&r, 2, 0, 0, 0);
+        CHECK(step(&r, 30) < 0);
+        CHECK(r.error.message && strstr(r.error.message, "overflow"));
+        CHECK_INT(step(&r, 43), 0);
+        CHECK_CHANGES(&r, 0, 1, 0, 0);
+}
+
 /* Each of them holds the one before. That they go must not take a stack that is as deep. */
 TEST(functions_that_hold_each_other_are_let_go) {
         _cleanup_(running_done) Running r = {};

@@ -180,7 +180,7 @@ TEST(long_lists_and_edges) {
                                "30, 31, 32, 33, 34]\n"
                                "$m = iter.map(iter.range($n), func($x) { fmt.printf(\"%d\", $x + $l[0]) })\n"
                                "for $i, $v in $m {\n\ttest \"${v}\" {\n\t\tBefore => Print[\"last\"],\n\t\tDepend => Print[\"first\"],\n\t}\n}\n"
-                               "print [\"first\", \"last\"] {}\n" },
+                               "print [\"first\", \"last\"] {}\nprint $m {\n\tDepend => Print[\"first\"],\n}\n" },
                 {}
         };
 
