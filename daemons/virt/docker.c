@@ -388,6 +388,10 @@ static void tell(Docker *d, const DockerEvent *e) {
                         u->changed(u, e->action);
                 for (DockerUser *u = e->old_name ? map_get(d->by_container, e->old_name) : NULL; u; u = u->next_container)
                         u->changed(u, e->action);
+                /* podman does not say what its name was */
+                for (DockerUser *u = streq(e->action, "rename") && !e->old_name ? d->users : NULL; u; u = u->next)
+                        if (u->container && !streq(u->container, e->name))
+                                u->changed(u, e->action);
         } else if (e->image) {
                 for (DockerUser *u = map_get(d->by_image, e->image); u; u = u->next_image)
                         u->changed(u, e->action);

@@ -61,6 +61,9 @@ typedef struct DockerContainerKind {
         Step step;
         unsigned round;
         bool pulled;
+        bool expected_found;            /* how it is by now, as long as nobody else does something */
+        DockerStatus expected_status;
+        char *complaint;                /* what docker said of the last step, until it is known whether that was the reason */
 
         /* of a container that ends by itself */
         bool killed;                    /* somebody had it stopped */
@@ -191,11 +194,34 @@ static void on_changed(DockerUser *u, const char *action) {
 static void look(DockerKind *k);
 
 /* Somebody else did something while we were at it. */
-static void look_again(DockerContainerKind *c, const DockerReply *reply, const char *what) {
+static void look_again(DockerContainerKind *c, int error, const DockerReply *reply, const char *what) {
         if (++c->round >= ROUNDS_MAX)
-                docker_kind_fail(&c->docker, -EBUSY, reply, what);
+                docker_kind_fail(&c->docker, error, reply, what);
         else
                 look(&c->docker);
+}
+
+/* An error may be docker's word for the same: then it is another one, or in another state, than we have left it. */
+static void look_whether_it_changed(DockerContainerKind *c, const DockerReply *reply, const char *what) {
+        _cleanup_free_ char *message = docker_parse_error(reply->body, reply->size);
+
+        free(c->complaint);
+        if (!message || asprintf(&c->complaint, "%s: %s", what, message) < 0)
+                c->complaint = NULL;
+        if (!c->complaint || ++c->round >= ROUNDS_MAX)
+                docker_kind_fail(&c->docker, -EIO, reply, what);
+        else
+                look(&c->docker);
+}
+
+/* True if the attempt is over. */
+static bool complain(DockerContainerKind *c) {
+        _cleanup_free_ char *complaint = TAKE_PTR(c->complaint);
+
+        if (!complaint || c->found != c->expected_found || (c->found && c->there.status != c->expected_status))
+                return false;
+        docker_kind_fail(&c->docker, -EIO, NULL, complaint);
+        return true;
 }
 
 static const struct {
@@ -224,23 +250,45 @@ static void on_pulled(DockerKind *k, const DockerReply *reply) {
                 docker_kind_fail(k, -ENOENT, NULL, "docker says that it has pulled the image, but it is not here");
 }
 
+static void note_step(DockerContainerKind *c) {
+        switch (c->step) {
+        case STEP_UNPAUSE:
+                c->expected_status = DOCKER_RUNNING;
+                break;
+        case STEP_STOP:
+                c->expected_status = DOCKER_EXITED;
+                break;
+        case STEP_REMOVE:
+                c->expected_found = false;
+                break;
+        case STEP_CREATE:
+                c->found = false;               /* what was found is another one */
+                c->expected_found = true;
+                c->expected_status = DOCKER_CREATED;
+                break;
+        case STEP_START:
+                c->started_usec = now_usec(c);
+                c->killed = false;
+                break;
+        default:
+                break;
+        }
+}
+
 static void on_step(DockerKind *k, const DockerReply *reply) {
         DockerContainerKind *c = (DockerContainerKind *) k;
         bool done = (reply->status >= 200 && reply->status < 300) || reply->status == 304 ||
                     (reply->status == 404 && steps[c->step].gone_is_well);
 
         if (done) {
-                if (c->step == STEP_CREATE)
-                        c->found = false;       /* what was found is another one */
-                if (c->step == STEP_START) {
-                        c->started_usec = now_usec(c);
-                        c->killed = false;
-                }
+                note_step(c);
                 proceed(c);
         } else if (c->step == STEP_CREATE && reply->status == 404 && c->pulled)
                 docker_kind_fail(k, -ENOENT, reply, steps[c->step].what);
         else if (reply->status == 404 || reply->status == 409)
-                look_again(c, reply, steps[c->step].what);
+                look_again(c, -EBUSY, reply, steps[c->step].what);
+        else if (reply->status >= 500)
+                look_whether_it_changed(c, reply, steps[c->step].what);
         else
                 docker_kind_fail(k, -EIO, reply, steps[c->step].what);
 }
@@ -478,6 +526,11 @@ static void on_container(DockerKind *k, const DockerReply *reply) {
         c->found = reply->status == 200;
         c->steps = 0;
         c->n_others = 0;
+        if (reply->status >= 500) {
+                /* podman's word for one that is just being removed */
+                look_again(c, -EIO, reply, "cannot look at the container");
+                return;
+        }
         if (reply->status != 200 && reply->status != 404) {
                 docker_kind_fail(k, -EIO, reply, "cannot look at the container");
                 return;
@@ -491,6 +544,10 @@ static void on_container(DockerKind *k, const DockerReply *reply) {
                 /* docker also takes the beginning of a container's number for its name */
                 c->found = streq(c->there.name, k->resource.name);
         }
+        if (complain(c))
+                return;
+        c->expected_found = c->found;
+        c->expected_status = c->there.status;
         if (c->found || state_of(c) == CONTAINER_RUNNING)
                 docker_kind_look_at_image(k, on_image);
         else
@@ -510,6 +567,8 @@ static int container_check_apply(Resource *r, bool apply, Diag *reterr) {
 
         c->round = 0;
         c->pulled = false;
+        free(c->complaint);
+        c->complaint = NULL;
         return docker_kind_begin(&c->docker, apply, look, reterr);
 }
 
@@ -538,6 +597,7 @@ static void container_done(Resource *r) {
 
         docker_kind_done(&c->docker);
         docker_container_done(&c->there);
+        free(c->complaint);
         sd_event_source_disable_unref(c->timer);
 }
 

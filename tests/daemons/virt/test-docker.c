@@ -235,6 +235,9 @@ TEST(events_of_it_and_of_nothing_else) {
         unsigned n = f.host.n_changed;
         fake_docker_event(&f.fake, "container", "rename", "elsewhere", "web");
         CHECK(testhost_until_changed(&f.host, n, 20000));
+        n = f.host.n_changed;
+        fake_docker_event(&f.fake, "container", "rename", "elsewhere", NULL);
+        CHECK(testhost_until_changed(&f.host, n, 20000));
 
         n = f.host.n_changed;
         fake_docker_event(&f.fake, "container", "die", "web2", NULL);
@@ -584,6 +587,31 @@ TEST(who_is_interfered_with_begins_again) {
         fake_container_remove(&f.fake, "web");
         f.fake.n_times = 1000;
         check_fails(&f, r, -EBUSY, "cannot create it: the name is in use");
+        testhost_free(r);
+        teardown(&f);
+}
+
+/* It goes while we are at it, and what docker says of that is an error like any other. */
+static bool taking_away(FakeDocker *f, struct FakeClient *client, const char *method, const char *path) {
+        if (f->n_times == 0 || !strstr(path, "/start"))
+                return false;
+        f->n_times--;
+        fake_container_remove(f, "web");
+        fake_client_reply(client, 500, "{\"message\":\"container state improper\"}");
+        return true;
+}
+
+TEST(an_error_because_of_others_begins_again) {
+        Fixture f;
+
+        setup(&f);
+        f.fake.intercept = taking_away;
+        f.fake.n_times = 2;
+        Resource *r = CONTAINER(&f, "web", "image", "\"app\"");
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        CHECK_INT(f.fake.n_created, 3);
+        CHECK_STR(status_of(&f, "web"), "running");
         testhost_free(r);
         teardown(&f);
 }
