@@ -112,10 +112,10 @@ void fake_image_remove(FakeDocker *f, const char *reference) {
                 if (streq((*at)->reference, reference)) {
                         FakeImage *i = *at;
                         *at = i->next;
+                        fake_docker_event(f, "image", "untag", reference, NULL);        /* it may be the name of this one */
                         free(i->reference);
                         free(i->id);
                         free(i);
-                        fake_docker_event(f, "image", "untag", reference, NULL);
                         return;
                 }
 }
