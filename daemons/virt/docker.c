@@ -84,6 +84,7 @@ struct Docker {
         char error[CURL_ERROR_SIZE];
         uint64_t opened_usec;
 
+        char *why;                      /* it waits; NULL: no words for it */
         PathWatch *watch;               /* of the socket, while nobody is behind it */
         sd_event_source *timer;         /* the next try */
         uint64_t wait_usec;             /* the last wait, 0 before the first */
@@ -310,8 +311,10 @@ static void on_socket(PathWatch *w, int error, void *userdata) {
 }
 
 /* Where the socket itself is missing the file system tells; where it is there, only another try. */
-static void wait_for_it(Docker *d, bool timed) {
+static void wait_for_it(Docker *d, bool timed, const char *why) {
         hello_end(d);
+        free(d->why);
+        d->why = strdup(why);
         set_state(d, DOCKER_WAITING);
         if (!d->watch && path_watch_new(&d->watch, d->paths, d->socket, 0, on_socket, d) < 0)
                 timed = true;
@@ -328,7 +331,7 @@ static void lose(Docker *d) {
                 return;
         d->n_lost = now_usec(d) - d->opened_usec >= STABLE_USEC ? 0 : d->n_lost + 1;
         d->wait_usec = d->n_lost > 1 ? WAIT_FIRST_USEC << MIN(d->n_lost - 2, 9U) : 0;
-        wait_for_it(d, true);
+        wait_for_it(d, true, "waiting for docker, which has just gone");
         fail_queued(d, -EAGAIN, "waiting for docker, which has just gone");
 }
 
@@ -504,13 +507,13 @@ static void on_no_connection(Docker *d, CURLcode result) {
                 fail(d, -EIO, r >= 0 ? why : "no answer from docker");
         } else if (result == CURLE_COULDNT_CONNECT && error == ENOENT) {
                 r = asprintf(&why, "waiting for docker: there is no '%s'", d->socket);
-                wait_for_it(d, false);
+                wait_for_it(d, false, r >= 0 ? why : "waiting for docker");
                 fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
         } else {
                 /* Also where we may not connect: a socket that was just made is given to its group a moment later. */
                 r = asprintf(&why, "waiting for docker at '%s': %s", d->socket,
                              result == CURLE_COULDNT_CONNECT && error != 0 ? strerror((int) error) : "it hung up");
-                wait_for_it(d, true);
+                wait_for_it(d, true, r >= 0 ? why : "waiting for docker");
                 fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
         }
         if (r < 0)
@@ -608,7 +611,7 @@ static int on_start(sd_event_source *source, void *userdata) {
                         fail(d, r, "cannot make a request to docker");
                 break;
         case DOCKER_WAITING:
-                fail_queued(d, -EAGAIN, "waiting for docker");
+                fail_queued(d, -EAGAIN, d->why ? d->why : "waiting for docker");
                 break;
         default:
                 break;          /* what is under way will start them */
@@ -779,6 +782,7 @@ Docker *docker_free(Docker *d) {
         sd_event_source_disable_unref(d->left);
         sd_event_source_disable_unref(d->starter);
         sd_event_unref(d->event);
+        free(d->why);
         free(d->socket);
         free(d);
         return NULL;

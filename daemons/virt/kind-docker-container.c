@@ -585,7 +585,10 @@ static int container_watch(Resource *r, Diag *reterr) {
 }
 
 static void container_unwatch(Resource *r) {
-        docker_kind_unwatch((DockerKind *) r);
+        DockerContainerKind *c = (DockerContainerKind *) r;
+
+        c->timer = sd_event_source_disable_unref(c->timer);
+        docker_kind_unwatch(&c->docker);
 }
 
 static void container_cancel(Resource *r) {
