@@ -2,7 +2,9 @@
 
 /* The way of Sugiyama: layers by the longest path; an edge that passes a layer has a dummy node in it; the order within layers by
  * barycentres, sweeping to and fro; then the places, each layer at once: those nearest (by least squares) to where the neighbours
- * are, in the given order and without overlaps. Each connected part is laid out for itself, and the parts are put on shelves. */
+ * are, in the given order and without overlaps. A layer of very many boxes has several columns: boxes that follow each other stand in a
+ * row then, and their lines run level above and below it. Each connected part is laid out for itself, and the parts are put on
+ * shelves. */
 
 #include <math.h>
 #include <stdbool.h>
@@ -17,6 +19,10 @@ enum {
         BOX_GAP = 16,
         LINE_GAP = 8,
         PART_GAP = 36,
+        COLUMN_GAP = 24,
+        ROW_LINE_GAP = 4,
+        TALL_LAYER = 40,                /* boxes; beyond, it has several columns ... */
+        COLUMNS_MAX = 10,               /* ... up to so many */
         DUMMIES_MAX = 300000,           /* beyond, long edges are straight */
 };
 
@@ -24,6 +30,9 @@ typedef struct Node {
         double width, height, y;        /* y: the middle */
         double wish;
         uint32_t part, rank, visit, place;      /* place: index in its layer */
+        uint32_t column, n_row;         /* in its row, from 0 on; of how many, which follow each other in the layer */
+        double row_height;              /* of the boxes in its row */
+        double above, below;            /* room that the row's lines take */
 } Node;
 
 typedef struct Segment {
@@ -379,8 +388,60 @@ static int order_part(Work *w, uint32_t first, uint32_t last) {
 
 /* ---- places ---- */
 
+static bool is_box(const Node *n) {
+        return n->width > 0;
+}
+
+static uint32_t columns_of_layer(const Work *w, uint32_t layer) {
+        uint32_t n = 0;
+
+        for (uint32_t i = w->layers[layer]; i < w->layers[layer + 1]; i++)
+                n += is_box(&w->nodes[w->order[i]]);
+        return MIN((n + TALL_LAYER - 1) / TALL_LAYER, (uint32_t) COLUMNS_MAX);
+}
+
+static void make_row(Work *w, const uint32_t *slice, uint32_t n) {
+        bool lines_in = false, lines_out = false;
+        double height = 0;
+
+        for (uint32_t i = 0; i < n; i++) {
+                height = MAX(height, w->nodes[slice[i]].height);
+                lines_in = lines_in || (i > 0 && w->left.begin[slice[i]] < w->left.begin[slice[i] + 1]);
+                lines_out = lines_out || (i + 1 < n && w->right.begin[slice[i]] < w->right.begin[slice[i] + 1]);
+        }
+        for (uint32_t i = 0; i < n; i++) {
+                Node *node = &w->nodes[slice[i]];
+                node->column = i;
+                node->n_row = n;
+                node->row_height = height;
+                node->above = lines_in ? ROW_LINE_GAP * (double) (n - 1) : 0;
+                node->below = lines_out ? ROW_LINE_GAP * (double) (n - 1) : 0;
+        }
+}
+
+/* Boxes without lines between them stand in rows; what is only a line has one for itself. */
+static void make_rows(Work *w, uint32_t layer) {
+        uint32_t n_columns = columns_of_layer(w, layer), end = w->layers[layer + 1];
+
+        for (uint32_t i = w->layers[layer], n; i < end; i += n) {
+                n = 1;
+                while (is_box(&w->nodes[w->order[i]]) && n < n_columns && i + n < end && is_box(&w->nodes[w->order[i + n]]))
+                        n++;
+                make_row(w, w->order + i, n);
+        }
+}
+
+static double row_extent(const Node *n) {
+        return n->above + n->row_height + n->below;
+}
+
+/* From the middle of all that a row takes to the middle of its boxes. */
+static double row_middle(const Node *n) {
+        return (n->above - n->below) / 2;
+}
+
 static double distance(const Node *a, const Node *b) {
-        return (a->height + b->height) / 2 + (a->width > 0 && b->width > 0 ? BOX_GAP : LINE_GAP);
+        return (row_extent(a) + row_extent(b)) / 2 + (is_box(a) && is_box(b) ? BOX_GAP : LINE_GAP);
 }
 
 /* Nearest to the wishes, in order, without overlaps: with the least distances taken off, places only must not decrease, and blocks of
@@ -394,18 +455,27 @@ static double block_place(const Block *b) {
         return b->sum / b->weight;
 }
 
+static double row_wish(const Work *w, const uint32_t *slice) {
+        const Node *first = &w->nodes[slice[0]];
+        double sum = 0;
+
+        for (uint32_t i = 0; i < first->n_row; i++)
+                sum += w->nodes[slice[i]].wish;
+        return sum / first->n_row - row_middle(first);
+}
+
 static void place_layer(Work *w, uint32_t layer, Block *blocks) {
         const uint32_t *slice = w->order + w->layers[layer];
         uint32_t n = w->layers[layer + 1] - w->layers[layer], n_blocks = 0;
         double offset = 0;
 
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < n; i += w->nodes[slice[i]].n_row) {
                 const Node *node = &w->nodes[slice[i]];
-                double weight = node->width > 0 ? 1 : 4;        /* long edges shall be straight */
+                double weight = is_box(node) ? node->n_row : 4; /* long edges shall be straight */
 
                 if (i > 0)
                         offset += distance(&w->nodes[slice[i - 1]], node);
-                blocks[n_blocks++] = (Block) { (node->wish - offset) * weight, weight, 1 };
+                blocks[n_blocks++] = (Block) { (row_wish(w, slice + i) - offset) * weight, weight, 1 };
                 while (n_blocks > 1 && block_place(&blocks[n_blocks - 2]) >= block_place(&blocks[n_blocks - 1])) {
                         Block *b = &blocks[--n_blocks - 1];
                         b->sum += b[1].sum;
@@ -414,13 +484,16 @@ static void place_layer(Work *w, uint32_t layer, Block *blocks) {
                 }
         }
         offset = 0;
-        for (uint32_t i = 0, b = 0, left = blocks[0].n; i < n; i++) {
+        for (uint32_t i = 0, b = 0, left = blocks[0].n; i < n; i += w->nodes[slice[i]].n_row) {
+                const Node *first = &w->nodes[slice[i]];
+
                 if (i > 0)
-                        offset += distance(&w->nodes[slice[i - 1]], &w->nodes[slice[i]]);
+                        offset += distance(&w->nodes[slice[i - 1]], first);
                 if (left == 0)
                         left = blocks[++b].n;
                 left--;
-                w->nodes[slice[i]].y = block_place(&blocks[b]) + offset;
+                for (uint32_t k = 0; k < first->n_row; k++)
+                        w->nodes[slice[i + k]].y = block_place(&blocks[b]) + offset + row_middle(first);
         }
 }
 
@@ -440,6 +513,8 @@ static void wish_layer(Work *w, uint32_t layer, bool left, bool right) {
 static void place_part(Work *w, uint32_t first, uint32_t last, Block *blocks) {
         unsigned sweeps = w->layers[last] - w->layers[first] < 5000 ? 12 : 4;
 
+        for (uint32_t k = first; k < last; k++)
+                make_rows(w, k);
         for (uint32_t k = first; k < last; k++) {
                 for (uint32_t i = w->layers[k]; i < w->layers[k + 1]; i++)
                         w->nodes[w->order[i]].wish = 0;
@@ -464,11 +539,18 @@ typedef struct Part {
         double x, y;
 } Part;
 
-static double layer_width(const Work *w, uint32_t layer) {
+/* Of each of its columns, and of all together. */
+static double layer_widths(const Work *w, uint32_t layer, double ret[static COLUMNS_MAX]) {
+        uint32_t n = columns_of_layer(w, layer);
         double width = 0;
 
-        for (uint32_t i = w->layers[layer]; i < w->layers[layer + 1]; i++)
-                width = MAX(width, w->nodes[w->order[i]].width);
+        memset(ret, 0, COLUMNS_MAX * sizeof(*ret));
+        for (uint32_t i = w->layers[layer]; i < w->layers[layer + 1]; i++) {
+                const Node *node = &w->nodes[w->order[i]];
+                ret[node->column] = MAX(ret[node->column], node->width);
+        }
+        for (uint32_t k = 0; k < n; k++)
+                width += ret[k] + (k > 0 ? COLUMN_GAP : 0);
         return width;
 }
 
@@ -478,12 +560,14 @@ static void measure(const Work *w, Part *p) {
         p->top = INFINITY;
         for (uint32_t i = w->layers[p->first]; i < w->layers[p->last]; i++) {
                 const Node *n = &w->nodes[w->order[i]];
-                p->top = MIN(p->top, n->y - n->height / 2);
-                bottom = MAX(bottom, n->y + n->height / 2);
+                p->top = MIN(p->top, n->y - n->row_height / 2 - n->above);
+                bottom = MAX(bottom, n->y + n->row_height / 2 + n->below);
         }
         p->height = bottom - p->top;
-        for (uint32_t k = p->first; k < p->last; k++)
-                p->width += layer_width(w, k) + (k > p->first ? LAYER_GAP : 0);
+        for (uint32_t k = p->first; k < p->last; k++) {
+                double widths[COLUMNS_MAX];
+                p->width += layer_widths(w, k, widths) + (k > p->first ? LAYER_GAP : 0);
+        }
 }
 
 /* The tallest first; where all is alike, in the order of the boxes. */
@@ -523,25 +607,43 @@ static void put_on_shelves(Layout *l, Part *parts, size_t n) {
 
 /* ---- the result ---- */
 
-/* Of each node its left end, and how wide its layer is. */
+/* Of each node its left end, where its column ends, and where its layer begins and ends. */
 typedef struct Column {
-        double x, width;
+        double x, end, layer_begin, layer_end;
 } Column;
+
+static void add_level(LayoutEdge *e, double from, double to, double y) {
+        e->points[e->n_points++] = (LayoutPoint) { from, y };
+        e->points[e->n_points++] = (LayoutPoint) { to, y };
+}
+
+/* Below the boxes that stand to the right of it in its row; the line of the last but one is nearest to them. */
+static void leave_row(LayoutEdge *e, const Node *n, const Column *c) {
+        if (n->column + 1 < n->n_row)
+                add_level(e, c->end + COLUMN_GAP / 2.0, c->layer_end,
+                          n->y + n->row_height / 2 + ROW_LINE_GAP * (double) (n->n_row - 1 - n->column));
+}
+
+static void enter_row(LayoutEdge *e, const Node *n, const Column *c) {
+        if (n->column > 0)
+                add_level(e, c->layer_begin, c->x - COLUMN_GAP / 2.0, n->y - n->row_height / 2 - ROW_LINE_GAP * (double) n->column);
+}
 
 static int set_points(const Work *w, size_t i, const Column *columns) {
         LayoutEdge *e = &w->layout->edges[i];
         Segment s = edge_segment(w, i);
         uint32_t n_dummies = w->first_dummy[i] == UINT32_MAX ? 0 : w->nodes[s.to].rank - w->nodes[s.from].rank - 1;
 
-        e->points = calloc(2 + 2 * (size_t) n_dummies, sizeof(LayoutPoint));
+        e->points = calloc(6 + 2 * (size_t) n_dummies, sizeof(LayoutPoint));
         if (!e->points)
                 return -ENOMEM;
         e->points[e->n_points++] = (LayoutPoint) { columns[s.from].x + w->nodes[s.from].width, w->nodes[s.from].y };
+        leave_row(e, &w->nodes[s.from], &columns[s.from]);
         for (uint32_t k = 0; k < n_dummies; k++) {
                 uint32_t id = w->first_dummy[i] + k;
-                e->points[e->n_points++] = (LayoutPoint) { columns[id].x, w->nodes[id].y };
-                e->points[e->n_points++] = (LayoutPoint) { columns[id].x + columns[id].width, w->nodes[id].y };
+                add_level(e, columns[id].layer_begin, columns[id].layer_end, w->nodes[id].y);
         }
+        enter_row(e, &w->nodes[s.to], &columns[s.to]);
         e->points[e->n_points++] = (LayoutPoint) { columns[s.to].x, w->nodes[s.to].y };
         if (w->turned[i])
                 for (size_t k = 0; k < e->n_points / 2; k++) {
@@ -563,12 +665,14 @@ static int finish(Work *w, Part *parts, size_t n_parts) {
                 double x = parts[p].x;
 
                 for (uint32_t k = parts[p].first; k < parts[p].last; k++) {
-                        double width = layer_width(w, k);
+                        double widths[COLUMNS_MAX], begins[COLUMNS_MAX] = { x }, width = layer_widths(w, k, widths);
 
+                        for (uint32_t c = 1; c < COLUMNS_MAX; c++)
+                                begins[c] = begins[c - 1] + widths[c - 1] + COLUMN_GAP;
                         for (uint32_t i = w->layers[k]; i < w->layers[k + 1]; i++) {
-                                uint32_t id = w->order[i];
+                                uint32_t id = w->order[i], c = w->nodes[id].column;
                                 w->nodes[id].y += parts[p].y - parts[p].top;
-                                columns[id] = (Column) { x, width };
+                                columns[id] = (Column) { begins[c], begins[c] + widths[c], x, x + width };
                         }
                         x += width + LAYER_GAP;
                 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* Places the boxes of a directed graph in layers, from left to right, so that edges are short and cross little. The same graph always
- * gives the same picture. Edges that close a cycle are taken as if they went the other way. */
+/* Places the boxes of a directed graph in layers, from left to right, so that edges are short and cross little; a layer of very many
+ * boxes has several columns. The same graph always gives the same picture. Edges that close a cycle are taken as if they went the other
+ * way. */
 
 #include <stddef.h>
 #include <stdint.h>

@@ -155,6 +155,43 @@ TEST(crossings_are_few) {
         layout_free(&l);
 }
 
+static bool passes_through(const LayoutBox *box, LayoutPoint a, LayoutPoint b) {
+        return a.x < box->x + box->width && b.x > box->x && a.y > box->y && a.y < box->y + box->height;
+}
+
+/* One, then a layer of n, then one, and a line from the first to the last. */
+TEST(tall_layers_have_columns) {
+        static const uint32_t sizes[] = { 40, 41, 79, 120, 1000 };
+
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                Layout l = {};
+                uint32_t n = sizes[i];
+                size_t n_through = 0;
+
+                for (uint32_t k = 0; k < n + 2; k++)
+                        add_box(&l, 60 + k % 7 * 10, 30 + k % 5 * 18);
+                for (uint32_t k = 1; k <= n; k++) {
+                        add_edge(&l, 0, k);
+                        add_edge(&l, k, n + 1);
+                }
+                add_edge(&l, 0, n + 1);
+                CHECK_INT(layout_run(&l), 0);
+                check_layout(&l, true);
+                for (size_t e = 0; e < l.n_edges; e++)
+                        for (size_t k = 1; k + 1 < l.edges[e].n_points; k += 2)
+                                for (size_t b = 0; b < l.n_boxes; b++)
+                                        n_through += passes_through(&l.boxes[b], l.edges[e].points[k], l.edges[e].points[k + 1]);
+                CHECK_INT(n_through, 0);
+                if (n <= 40)
+                        CHECK(l.height > 40 * 30);
+                else
+                        CHECK(l.height < n * 60);
+                if (n == 1000)
+                        CHECK(l.height < 20000);
+                layout_free(&l);
+        }
+}
+
 static double seconds(void) {
         struct timespec ts;
 
