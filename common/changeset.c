@@ -79,7 +79,7 @@ static void hasher_flush(Hasher *h) {
         h->n = 0;
 }
 
-static void hasher_add(Hasher *h, const void *data, size_t size) {
+static inline void hasher_add(Hasher *h, const void *data, size_t size) {
         if (size > sizeof(h->buffer) - h->n)
                 hasher_flush(h);
         if (size > sizeof(h->buffer)) {
@@ -154,13 +154,11 @@ uint64_t edge_spec_hash(const EdgeSpec *e) {
         const char *const texts[] = { e->from_kind, e->from_name, e->to_kind, e->to_name, e->send_key, e->receive_field };
         Hasher h;
 
-        h.hash = e->notify;
+        h.hash = (uint64_t) e->notify | (e->send_key ? 2 : 0) | (e->receive_field ? 4 : 0);
         h.n = 0;
-        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-                hasher_add(&h, texts[i] ? "+" : "-", 1);
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
                 if (texts[i])
                         hasher_add(&h, texts[i], strlen(texts[i]) + 1);
-        }
         hasher_flush(&h);
         return h.hash;
 }
