@@ -108,7 +108,8 @@ int signer_sign(const Signer *s, const char *name_space, const void *data, size_
                 return -ENOMEM;
         if (blob.size > BLOB_MAX)
                 return diag_set(reterr, (Pos) {}, -E2BIG, "the namespace of a signature is too long");
-        put_armored(&text, sodium_bin2base64(base64, sizeof(base64), (const uint8_t *) blob.data, blob.size, sodium_base64_VARIANT_ORIGINAL));
+        (void) sodium_bin2base64(base64, sizeof(base64), (const uint8_t *) blob.data, blob.size, sodium_base64_VARIANT_ORIGINAL);
+        put_armored(&text, base64);
         *ret = strbuf_take(&text);
         return *ret ? 0 : -ENOMEM;
 }

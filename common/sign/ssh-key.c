@@ -80,7 +80,8 @@ static int read_secret(SshReader blob, SshSecretKey *ret) {
         uint8_t seed_public[SSH_PUBLIC_SIZE];
 
         (void) ssh_get_string(&blob);
-        if (blob.failed || a != b || !ssh_string_is(type, SSH_KEY_TYPE) || public.size != SSH_PUBLIC_SIZE || secret.size != sizeof(ret->bytes))
+        if (blob.failed || a != b || !ssh_string_is(type, SSH_KEY_TYPE) || public.size != SSH_PUBLIC_SIZE ||
+            secret.size != sizeof(ret->bytes))
                 return -EINVAL;
         /* A signature made with a public key that does not belong to the seed gives the seed away. */
         (void) crypto_sign_seed_keypair(seed_public, ret->bytes, secret.at);

@@ -161,7 +161,8 @@ static int virt_builder_validate(const Resource *r, Diag *reterr) {
         if (v->size < 0)
                 return resource_error(r, reterr, -EINVAL, "size must not be negative, got '%" PRIi64 "'", v->size);
         if (v->bootstrap && !image_can_bootstrap(v->os_version))
-                return resource_error(r, reterr, -EINVAL, "bootstrap is not possible for '%s': which packages mgmt needs there is not known",
+                return resource_error(r, reterr, -EINVAL,
+                                      "bootstrap is not possible for '%s': which packages mgmt needs there is not known",
                                       v->os_version);
         k = check_each(r, "packages", v->packages, ", \t\r\n", reterr);
         if (k >= 0)

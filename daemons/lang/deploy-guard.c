@@ -56,8 +56,9 @@ int deploy_guard_check(const DeployGuard *g, Value bundle, const DeployOptions *
         if (r >= 0)
                 r = deploy_verify(&trust, bundle, options, reterr);
         if (r >= 0 && options->sequence < g->accepted)
-                r = diag_set(reterr, (Pos) {}, -ESTALE, "it is older (sequence %" PRIu64 ") than one that was accepted before (%" PRIu64 ")",
-                             options->sequence, g->accepted);
+                r = diag_set(reterr, (Pos) {}, -ESTALE,
+                             "it is older (sequence %" PRIu64 ") than one that was accepted before (%" PRIu64 ")", options->sequence,
+                             g->accepted);
         if (r < 0) {
                 (void) diag_prefix(reterr, "this host takes only programs that are signed, see '%s'", g->trust);
                 return r;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "common/io.h"
+#include "common/macro.h"
 #include "tests/daemons/engine/kill-program.h"
 #include "tests/test.h"
 
