@@ -368,6 +368,51 @@ static int report_cycle(Swap *s, Diag *reterr) {
                         text.data ? text.data : "");
 }
 
+static bool is_added(const Swap *s, VertexId id) {
+        const Vertex *v = manager_vertex(s->manager, id);
+        return v->swap && v->swap->added;
+}
+
+/* A cycle leads through a new edge. If those lead to new vertices only, so does all that follows: it would be a cycle of new ones. */
+static bool only_leads_to_added(const Swap *s) {
+        for (size_t i = 0; i < s->n_undo; i++)
+                if (!s->undo[i].existed && !is_added(s, s->undo[i].b))
+                        return false;
+        return true;
+}
+
+/* Takes away those that have no predecessor among the added ones that are left, until there are none. */
+static int check_added(Swap *s, Diag *reterr) {
+        const Graph *g = s->manager->graph;
+        _cleanup_free_ SwapEntry **ready = calloc(s->n_entries + 1, sizeof(*ready));
+        size_t n_ready = 0, n_left = 0;
+
+        if (!ready)
+                return -ENOMEM;
+        for (size_t i = 0; i < s->n_entries; i++) {
+                SwapEntry *e = s->entries[i];
+                const GraphAdjacency *in = graph_predecessors(g, e->vertex->id);
+
+                e->n_before = 0;
+                for (uint32_t k = 0; e->added && k < in->n; k++)
+                        e->n_before += is_added(s, in->items[k].peer);
+                n_left += e->added;
+                if (e->added && e->n_before == 0)
+                        ready[n_ready++] = e;
+        }
+        while (n_ready > 0) {
+                const GraphAdjacency *out = graph_successors(g, ready[--n_ready]->vertex->id);
+
+                n_left--;
+                for (uint32_t k = 0; k < out->n; k++) {
+                        SwapEntry *e = manager_vertex(s->manager, out->items[k].peer)->swap;
+                        if (--e->n_before == 0)
+                                ready[n_ready++] = e;
+                }
+        }
+        return n_left > 0 ? report_cycle(s, reterr) : 0;
+}
+
 static int check_cycles(Swap *s, Diag *reterr) {
         Graph *g = s->manager->graph;
         int r;
@@ -382,6 +427,8 @@ static int check_cycles(Swap *s, Diag *reterr) {
                                 return report_cycle(s, reterr);
                 return 0;
         }
+        if (only_leads_to_added(s))
+                return check_added(s, reterr);
 
         _cleanup_free_ VertexId *order = NULL;
         r = graph_topological_order(g, &order);

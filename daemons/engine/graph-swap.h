@@ -36,6 +36,7 @@ typedef struct SwapEntry {
         Resource *replacement;  /* owned until it is put in place; NULL: the one it has stays */
         uint64_t spec_hash;     /* of the replacement; 0: it was not declared */
         bool added, removed;
+        uint32_t n_before;      /* added ones: how many of those before it are, too */
         bool reversal;          /* it is, or will be, one: see swap-reversals.h */
         bool restart;           /* must be stopped and started although it is the same */
         bool touched;           /* edges into it are others */

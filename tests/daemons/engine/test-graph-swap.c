@@ -57,6 +57,8 @@ TEST(rejected_as_a_whole) {
         } cases[] = {
                 { "x a>b b>c c>a", "the graph has a cycle: probe[a] -> probe[b] -> probe[c] -> probe[a]", -ELOOP },
                 { "x c>x x>a", "the graph has a cycle: probe[a] -> probe[b] -> probe[c] -> probe[x] -> probe[a]", -ELOOP },
+                { "x y z a>x b>x c>x x>y y>z z>y", "the graph has a cycle: probe[y] -> probe[z] -> probe[y]", -ELOOP },
+                { "x y a>x b>x c>x x>y y>a", "the graph has a cycle: probe[a] -> probe[b] -> probe[c] -> probe[x] -> probe[y] -> probe[a]", -ELOOP },
                 { "a>a", "probe[a] cannot come before itself", -ELOOP },
                 { "x x>y", "edge to unknown resource probe[y]", -ENOENT },
                 { "-c b>c", "edge to unknown resource probe[c]", -ENOENT },
@@ -88,6 +90,17 @@ TEST(rejected_as_a_whole) {
                 run(&e);
                 CHECK_TRACE("b+ c*");
         }
+}
+
+TEST(much_may_be_added_at_once) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a b a>b"), 0);
+        run(&e);
+        CHECK_TRACE("a b");
+        CHECK_INT(swap(&e, false, "z y x w b>w a>w w>x w>y x>y x>z y>z a>z"), 0);
+        run(&e);
+        CHECK_TRACE("w x y z");
 }
 
 TEST(edges_come_and_go) {
