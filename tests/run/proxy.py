@@ -203,7 +203,7 @@ def serves_many_at_once(s):
         # a client that leaves takes its request upstream with it, and what it would have kept
         gone = t.ask("/distro/7/gone")
         q = t.server.take("for one that leaves")
-        gone.connection.sock.close()
+        gone.connection.sock.shutdown(socket.SHUT_RDWR)
         q.answer(200, BIG)
         wait_until(lambda: "gone" not in "".join(os.listdir(s.at("cache"))), "nothing of it is left")
         check_equal(t.ask().end()[0], 200, "status of another")
