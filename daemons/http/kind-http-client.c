@@ -632,42 +632,52 @@ static const char *destination(const HttpClient *c) {
         return c->file[0] ? c->file : c->resource.name[0] == '/' && !endswith(c->resource.name, "/") ? c->resource.name : NULL;
 }
 
-static int add_sources(HttpClient *c) {
-        sd_event *e = c->resource.host->event;
-        int r;
+static int add_timer(HttpClient *c, sd_event_source **ret, sd_event_time_handler_t handler) {
+        int r = *ret ? 0 : sd_event_add_time(c->resource.host->event, ret, CLOCK_MONOTONIC, UINT64_MAX, 1000, handler, c);
 
-        r = sd_event_add_defer(e, &c->turn, on_turn, c);
+        return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
+static int add_sources(HttpClient *c) {
+        int r = c->turn ? 0 : sd_event_add_defer(c->resource.host->event, &c->turn, on_turn, c);
+
         if (r >= 0)
                 r = sd_event_source_set_enabled(c->turn, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_time(e, &c->again, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_again, c);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(c->again, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_add_time(e, &c->patience, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_patience_over, c);
-        return r < 0 ? r : sd_event_source_set_enabled(c->patience, SD_EVENT_OFF);
+                r = add_timer(c, &c->again, on_again);
+        return r < 0 ? r : add_timer(c, &c->patience, on_patience_over);
 }
 
+static int find_path(HttpClient *c, Diag *reterr) {
+        _cleanup_free_ char *dir = NULL;
+        int r;
+
+        if (destination(c)) {
+                c->path = strdup(destination(c));
+                return c->path ? 0 : -ENOMEM;
+        }
+        r = resource_state_dir(&c->resource, &dir);
+        if (r < 0)
+                return resource_error(&c->resource, reterr, r, "cannot make a directory for the file: %m");
+        if (asprintf(&c->path, "%sdst", dir) < 0) {
+                c->path = NULL;
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+/* May be called again after a failure. */
 static int http_client_prepare(Resource *r, Diag *reterr) {
         HttpClient *c = (HttpClient *) r;
-        _cleanup_free_ char *dir = NULL;
-        int k;
+        int k = 0;
 
-        if (c->turn)
-                return 0;
-        c->shown_url = http_url_redacted(c->url);
+        if (!c->shown_url)
+                c->shown_url = http_url_redacted(c->url);
         if (!c->shown_url)
                 return -ENOMEM;
-        if (destination(c))
-                c->path = strdup(destination(c));
-        else {
-                k = resource_state_dir(r, &dir);
-                if (k < 0)
-                        return resource_error(r, reterr, k, "cannot make a directory for the file: %m");
-                if (asprintf(&c->path, "%sdst", dir) < 0)
-                        c->path = NULL;
-        }
-        return c->path ? add_sources(c) : -ENOMEM;
+        if (!c->path)
+                k = find_path(c, reterr);
+        return k < 0 ? k : add_sources(c);
 }
 
 static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE" };

@@ -54,6 +54,8 @@ static Resource *make_server(Fixture *f) {
                 testhost_resource(&f->host, file, "/data", "data", "\"hello\"", NULL),
                 testhost_resource(&f->host, file, "/held", "data", "\"hello\"", "longpoll", "true", NULL),
                 testhost_resource(&f->host, file, "/tree/", "path", f->root, NULL),
+                testhost_resource(&f->host, resource_type_find(http_kinds, "http:server:flag"), "/flag", "key", "\"a\"", NULL),
+                testhost_resource(&f->host, resource_type_find(http_kinds, "http:server:proxy"), "/kept/", "cache", f->root, NULL),
         };
         bool good = server != NULL;
 
@@ -128,6 +130,11 @@ TEST(serving) {
                 { "GET //data HTTP/1.1\r\nHost: a\r\n\r\n", 301 },
                 { "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404 },
                 { "POST /data HTTP/1.1\r\nHost: a\r\n\r\n", 405 },
+                { "POST /flag HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=1&b=2", 200 },
+                { "POST /flag HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=X\r\nContent-Length: 61\r\n\r\n"
+                  "--X\r\nContent-Disposition: form-data; name=a\r\n\r\nhello\r\n--X--\r\n", 200 },
+                { "GET /kept/a HTTP/1.1\r\nHost: a\r\n\r\n", 200 },
+                { "GET /kept/b HTTP/1.1\r\nHost: a\r\n\r\n", 500 },
                 { "GET /held HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n\r\n", 0 },
         };
         Fixture f;
@@ -138,6 +145,41 @@ TEST(serving) {
         CHECK_INT(testhost_watch(&f.host, f.server), 0);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 serve_with_failures(&f, cases[i].request, cases[i].status);
+        teardown(&f);
+}
+
+/* A client of the server beside it. What fails while it is made and its watch begins is made up for by the next try. */
+TEST(fetching) {
+        char url[96], name[80];
+        bool failed = true;
+        Fixture f;
+        uint64_t n;
+
+        setup(&f);
+        f.server = make_server(&f);
+        REQUIRE(f.server);
+        CHECK_INT(testhost_watch(&f.host, f.server), 0);
+        (void) snprintf(url, sizeof(url), "\"http://%s/data\"", test_address());
+        (void) snprintf(name, sizeof(name), "%s/got", f.path);
+        for (n = 1; failed && n < 10000; n++) {
+                (void) unlink(name);
+                alloc_fail_at(n);
+                Resource *c = testhost_resource(&f.host, resource_type_find(http_kinds, "http:client"), name, "url", url, "longpoll", "true",
+                                                "longpoll_conditional", "true", NULL);
+                int r = c ? testhost_watch(&f.host, c) : -ENOMEM;
+                failed = alloc_failed();
+                alloc_fail_at(0);
+                if (c && r < 0) {
+                        testhost_unwatch(c);
+                        r = testhost_watch(&f.host, c);
+                }
+                CHECK_INT(r, c ? 0 : -ENOMEM);
+                if (c)
+                        CHECK_INT(testhost_check(&f.host, c, true), CHECK_CHANGED);
+                testhost_free(c);
+        }
+        printf("# %llu places\n", (unsigned long long) n - 1);
+        CHECK(!failed && n > 10);
         teardown(&f);
 }
 
