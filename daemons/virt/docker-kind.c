@@ -82,7 +82,6 @@ void docker_kind_wait(DockerKind *k, const char *reason) {
 }
 
 static void on_reply(DockerCall *c, int result, const DockerReply *reply, Diag *diag, void *userdata) {
-        _cleanup_(docker_call_freep) DockerCall *call = c;      /* the reply is in it */
         DockerKind *k = userdata;
 
         k->call = NULL;
@@ -92,6 +91,7 @@ static void on_reply(DockerCall *c, int result, const DockerReply *reply, Diag *
                 docker_kind_fail(k, result, NULL, diag && diag->message ? diag->message : "no answer from docker");
         else
                 k->next(k, reply);
+        docker_call_free(c);            /* the reply was in it */
 }
 
 static int ask(DockerKind *k, const char *method, char *path, char *body, bool pulls) {
