@@ -73,7 +73,7 @@ static int run_rollback(char *arguments[], int n) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(program_done) Program p = { .fd = -EBADF };
         _cleanup_(value_done) Value bundle = {};
-        uint64_t id;
+        uint64_t id = 0;
 
         if (n > 0 && parse_id(arguments[0], &id) < 0)
                 return EXIT_ERROR;

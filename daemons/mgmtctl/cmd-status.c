@@ -97,7 +97,7 @@ static void print_json(const GraphData *g) {
 static int run_status(char *arguments[], int n) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(graph_data_done) GraphData g = {};
-        int r;
+        int r = 0;
 
         if (ctl_open_bus(&bus) < 0)
                 return EXIT_ERROR;

@@ -344,13 +344,13 @@ typedef struct Model {
 /* One commit on keys picked at random, with or without a condition that may or may not hold; the model says what must come of it. */
 static void random_step(Place *p, Random *r, Model *m, const char *prefix, unsigned step) {
         unsigned a = random_pick(r, RANDOM_KEYS), with = random_pick(r, 3);
-        char key[64], value[16];
+        char key[80], value[16];
         StoreCondition condition = { .key = key };
         StoreWrite w = { .key = key };
         bool holds = true;
         Answer got;
 
-        snprintf(key, sizeof(key), "%s%u", prefix, a);
+        snprintf(key, sizeof(key), "%.60s%u", prefix, a);
         snprintf(value, sizeof(value), "v%u", step);
         if (random_pick(r, 4) > 0) {
                 w.data = value;
