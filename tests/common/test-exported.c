@@ -178,7 +178,7 @@ TEST(broken_at_random) {
         Random r = random_from(7);
 
         for (unsigned i = 0; i < 2000; i++) {
-                _cleanup_(resource_freep) Resource *from = sample(), *to = sample();
+                _cleanup_(resource_freep) Resource *from = sample();
                 _cleanup_free_ char *data = NULL;
 
                 set(from, "any", "{\"a\" => [1.5]}", "map{str: []float}");
