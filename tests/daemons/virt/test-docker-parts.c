@@ -3,7 +3,9 @@
 /* What docker says, and the names of images. */
 
 #include "common/edge-rule.h"
-#include "daemons/virt/docker-json.h"
+#include "common/field.h"
+#include "daemons/virt/docker-spec.h"
+#include "tests/common/alloc.h"
 #include "tests/test.h"
 
 #define TEXT(s) (s), strlen(s)
@@ -185,6 +187,35 @@ TEST(lists) {
         docker_list_sort(list);
         CHECK_STR(joined(list), "a|b|c|");
         strv_free(list);
+}
+
+TEST(what_is_wanted_of_a_container) {
+        static const char text[] = "{\"Id\":\"abc\",\"Name\":\"/web\",\"State\":{\"Status\":\"running\"},\"Config\":{\"Env\":[\"A=1\",\"HOME=/\"]}}";
+        char *env[] = { (char *) "B=2", (char *) "A=1", NULL }, *volumes[] = { (char *) "/a//b/:/c:ro,Z", (char *) "data:/data", NULL };
+        const DockerSpec spec = { .image = "app", .env = env, .volumes = volumes, .restart = "" };
+        char *cmd[] = { (char *) "sh", NULL }, *of_image[] = { (char *) "PATH=/bin", (char *) "A=0", NULL };
+        const DockerImage image = { .cmd = cmd, .env = of_image };
+        _cleanup_(docker_container_done) DockerContainer c = {};
+        bool failed = true;
+        uint64_t n;
+
+        CHECK_INT(docker_parse_container(TEXT(text), &c, NULL), 0);
+        /* without memory nothing is half */
+        for (n = 1; failed && n < 1000; n++) {
+                _cleanup_(docker_wanted_done) DockerWanted w = {};
+
+                alloc_fail_at(n);
+                int r = docker_spec_wanted(&spec, &image, &c, &w);
+                failed = alloc_failed();
+                CHECK_INT(r, failed ? -ENOMEM : 0);
+                if (r < 0)
+                        continue;
+                CHECK_STR(joined(w.cmd), "sh|");
+                CHECK_STR(joined(w.env), "A=1|B=2|HOME=/|PATH=/bin|");
+                CHECK_STR(joined(w.volumes), "/a/b:/c:ro|data:/data|");
+                CHECK(!w.ports);
+        }
+        CHECK(!failed && n > 10);
 }
 
 TEST_MAIN()
