@@ -11,11 +11,21 @@
 
 #include "common/http/curl-loop.h"
 
+LIST_HEAD(JobList, CurlJob);
+
 struct CurlLoop {
         sd_event *event;
         CURLM *multi;
         sd_event_source *timer;
+        struct JobList jobs;
 };
+
+static void job_leave(CurlLoop *l, CurlJob *j) {
+        (void) curl_multi_remove_handle(l->multi, j->easy);
+        if (j->running)
+                LIST_REMOVE(j, entries);
+        j->running = false;
+}
 
 static void deliver(CurlLoop *l) {
         CURLMsg *m;
@@ -29,15 +39,41 @@ static void deliver(CurlLoop *l) {
                 if (m->msg != CURLMSG_DONE)
                         continue;
                 (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &j);
-                (void) curl_multi_remove_handle(l->multi, easy);
-                if (j)
-                        j->done(j, result);
+                if (!j) {
+                        (void) curl_multi_remove_handle(l->multi, easy);
+                        continue;
+                }
+                job_leave(l, j);
+                j->done(j, result);
         }
+}
+
+/* For want of memory the library has lost track of a transfer, and does not say of which: it would never end. */
+static void abandon(CurlLoop *l) {
+        struct JobList lost = l->jobs;
+        CurlJob *j;
+
+        LIST_INIT(&l->jobs);
+        if (!LIST_EMPTY(&lost))
+                LIST_FIRST(&lost)->entries.le_prev = &LIST_FIRST(&lost);
+        while ((j = LIST_FIRST(&lost))) {
+                job_leave(l, j);
+                j->done(j, CURLE_OUT_OF_MEMORY);
+        }
+}
+
+static void act(CurlLoop *l, curl_socket_t fd, int action) {
+        int n_running;
+        CURLMcode r = curl_multi_socket_action(l->multi, fd, action, &n_running);
+
+        deliver(l);
+        if (r != CURLM_OK)
+                abandon(l);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         CurlLoop *l = userdata;
-        int action = 0, n_running;
+        int action = 0;
 
         if (events & (EPOLLIN | EPOLLHUP))
                 action |= CURL_CSELECT_IN;
@@ -45,17 +81,12 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
                 action |= CURL_CSELECT_OUT;
         if (events & EPOLLERR)
                 action |= CURL_CSELECT_ERR;
-        (void) curl_multi_socket_action(l->multi, fd, action, &n_running);
-        deliver(l);
+        act(l, fd, action);
         return 0;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
-        CurlLoop *l = userdata;
-        int n_running;
-
-        (void) curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
-        deliver(l);
+        act(userdata, CURL_SOCKET_TIMEOUT, 0);
         return 0;
 }
 
@@ -128,10 +159,12 @@ CurlLoop *curl_loop_free(CurlLoop *l) {
 int curl_loop_add(CurlLoop *l, CurlJob *j) {
         if (curl_easy_setopt(j->easy, CURLOPT_PRIVATE, j) != CURLE_OK || curl_multi_add_handle(l->multi, j->easy) != CURLM_OK)
                 return -ENOMEM;
+        j->running = true;
+        LIST_INSERT_HEAD(&l->jobs, j, entries);
         return 0;
 }
 
 void curl_loop_remove(CurlLoop *l, CurlJob *j) {
         if (l && j->easy)
-                (void) curl_multi_remove_handle(l->multi, j->easy);
+                job_leave(l, j);
 }

@@ -4,6 +4,9 @@
 /* HTTP requests in the loop: libcurl's multi interface, its sockets as io sources, its timeouts as one timer. What a request is,
  * its owner says with curl_easy_setopt(); here it only runs. */
 
+#include <stdbool.h>
+#include <sys/queue.h>
+
 #include <curl/curl.h>
 
 #include "common/macro.h"
@@ -16,6 +19,10 @@ typedef struct CurlLoop CurlLoop;
 struct CurlJob {
         CURL *easy;
         void (*done)(CurlJob *j, CURLcode result);      /* once, from the loop, never from curl_loop_add(); may free the job */
+
+        /* ours; all zero before it is added */
+        bool running;
+        LIST_ENTRY(CurlJob) entries;
 };
 
 int curl_loop_new(CurlLoop **ret, sd_event *event);
