@@ -97,6 +97,7 @@ struct Etcd {
 };
 
 static void call_end(EtcdCall *c, const EtcdReply *reply);
+static void went_down(Etcd *e, const char *problem);
 static void call_send(EtcdCall *c);
 static void stream_begin_soon(EtcdStream *s);
 
@@ -184,9 +185,11 @@ static EtcdCall *late_call(Etcd *e) {
 
 /* Whoever is told may end others of them. */
 static void end_late_calls(Etcd *e) {
-        EtcdCall *c;
+        EtcdCall *c = late_call(e);
 
-        while ((c = late_call(e)))
+        if (c)
+                went_down(e, e->problem ?: "it does not answer");       /* so that they hear of it when it is back */
+        for (; c; c = late_call(e))
                 call_end(c, &(EtcdReply) { .error = -EHOSTDOWN, .problem = etcd_problem(e) });
 }
 
@@ -388,8 +391,7 @@ static void call_refused(EtcdCall *c, json_object *j, long status) {
                 call_again(c, true, problem);
                 return;
         }
-        if (!c->authenticates)          /* else nothing works yet */
-                endpoint_works(e);
+        bool works = !c->authenticates;         /* else nothing does yet */
         if (code == GRPC_UNAUTHENTICATED && e->user && !c->authenticates && !c->refused) {
                 c->refused = true;
                 c->transfer = NULL;
@@ -406,6 +408,8 @@ static void call_refused(EtcdCall *c, json_object *j, long status) {
                                                  -EINVAL) : -EIO;
         reply.not_found = code == GRPC_NOT_FOUND;
         call_end(c, &reply);
+        if (works)
+                endpoint_works(e);
 }
 
 static void on_answer(Transfer *t, const TransferResult *result, void *userdata) {
@@ -418,8 +422,10 @@ static void on_answer(Transfer *t, const TransferResult *result, void *userdata)
         }
         j = parse(result->data, result->size);
         if (j && result->status == 200 && !etcd_get(j, "error")) {
-                endpoint_works(c->etcd);
+                Etcd *e = c->etcd;
+
                 call_end(c, &(EtcdReply) { .json = j });
+                endpoint_works(e);      /* afterwards: whoever hears of it may end calls */
         } else
                 call_refused(c, j, result->status);
         json_object_put(j);

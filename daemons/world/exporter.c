@@ -127,7 +127,8 @@ static void on_written(const StoreReply *reply, void *userdata) {
         if (reply->error < 0 && x->n_flying > 1)
                 x->one_by_one = true;
         x->n_flying = 0;
-        flush(x);
+        if (reply->error != -ESTALE)    /* else the lease is gone; there will be another */
+                flush(x);
 }
 
 static void flush(Exporter *x) {

@@ -364,7 +364,9 @@ static void on_elected(const StoreReply *reply, void *userdata) {
         ScheduleLeader *l = userdata;
 
         l->campaign = NULL;
-        if (reply->error == -EHOSTDOWN || reply->error == -EINPROGRESS || reply->error == -ESTALE) {
+        if (reply->error == -ESTALE)
+                return;         /* the lease is gone; there will be another */
+        if (reply->error == -EHOSTDOWN || reply->error == -EINPROGRESS) {
                 campaign(l);    /* if it was won after all, the watch tells */
                 return;
         }

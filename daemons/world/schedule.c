@@ -17,6 +17,9 @@
 /* How long a vote that was closed waits for whoever opens it again: the time of a change of the graph. */
 #define CLOSED_USEC (UINT64_C(2) * 1000000)
 
+/* How long a cast waits for the lease, before it says that the store cannot be reached. */
+#define LEASE_USEC (UINT64_C(5) * 1000000)
+
 struct Vote {
         Schedules *schedules;
         char *hostname, *namespace, *key;
@@ -33,7 +36,8 @@ struct Vote {
         /* The cast under way. */
         StoreCall *call;
         char *text;             /* what shall be there; NULL: nothing shall */
-        bool persist, apply, waits;     /* for the lease */
+        bool persist, apply;
+        sd_event_source *waits; /* for the lease; NULL: it does not */
         vote_done_t done;
         void *userdata;
 };
@@ -195,6 +199,7 @@ static void vote_free(Vote *v, bool revoke) {
         store_call_cancel(v->call);
         store_lease_free(v->lease, revoke);
         (void) sd_event_source_disable_unref(v->closing);
+        (void) sd_event_source_disable_unref(v->waits);
         free(v->hostname);
         free(v->namespace);
         free(v->key);
@@ -268,7 +273,7 @@ int vote_open(Schedules *s, const char *hostname, const char *namespace, vote_ca
 
 void vote_cancel(Vote *v) {
         v->call = store_call_cancel(v->call);
-        v->waits = false;
+        v->waits = sd_event_source_disable_unref(v->waits);
         v->done = NULL;
 }
 
@@ -276,7 +281,7 @@ static void end(Vote *v, int error, const char *problem, bool changed) {
         vote_done_t done = v->done;
 
         v->done = NULL;
-        v->waits = false;
+        v->waits = sd_event_source_disable_unref(v->waits);
         if (done)
                 done(error, problem, changed, v->userdata);
 }
@@ -332,10 +337,18 @@ static void on_lease(StoreLease *l, bool held, void *userdata) {
                 return;
         }
         if (v->waits) {
-                v->waits = false;
+                v->waits = sd_event_source_disable_unref(v->waits);
                 look(v);
         } else if (v->open)
                 v->callback(v->callback_userdata);      /* it must be written anew */
+}
+
+/* When it is there after all, the callback tells. */
+static int on_no_lease(sd_event_source *source, uint64_t usec, void *userdata) {
+        Vote *v = userdata;
+
+        end(v, -EHOSTDOWN, store_problem(v->schedules->store), false);
+        return 0;
 }
 
 static int start(Vote *v, bool apply, vote_done_t done, void *userdata) {
@@ -348,8 +361,7 @@ static int start(Vote *v, bool apply, vote_done_t done, void *userdata) {
         v->userdata = userdata;
         if (!v->text || !v->lease || store_lease_held(v->lease))
                 return store_read(v->schedules->store, (StoreRange) { .key = v->key }, on_read, v, &v->call);
-        v->waits = true;
-        return 0;
+        return sd_event_add_time_relative(v->schedules->event, &v->waits, CLOCK_MONOTONIC, LEASE_USEC, 0, on_no_lease, v);
 }
 
 int vote_cast(Vote *v, const VoteOptions *o, bool apply, vote_done_t done, void *userdata) {
