@@ -81,7 +81,7 @@ struct Etcd {
         unsigned generation;    /* changes with the endpoint */
         unsigned n_failures;    /* in a row */
         sd_event_source *pause; /* nothing is sent until it is over; NULL: none */
-        bool down;
+        bool down, ending;
         char *problem;
 
         char *ca, *certificate, *key;   /* paths of credentials, NULL where there is none */
@@ -310,6 +310,8 @@ static void on_authenticated(const EtcdReply *reply, void *userdata) {
         json_object *token = etcd_get(reply->json, "token");
 
         e->authentication = NULL;
+        if (reply->error == -ECANCELED)
+                return;
         if (reply->error == -EDOM)
                 e->token = strdup("");
         else if (reply->error < 0)
@@ -355,7 +357,9 @@ static void call_free(EtcdCall *c) {
 }
 
 static void call_end(EtcdCall *c, const EtcdReply *reply) {
-        c->transfer = NULL;
+        if (reply->error == -ECANCELED)
+                c->transfer = transfer_cancel(c->transfer);
+        c->transfer = NULL;     /* else it has ended */
         c->callback(reply, c->userdata);
         call_free(c);
 }
@@ -448,10 +452,10 @@ static void call_send(EtcdCall *c) {
 }
 
 static int call_new(Etcd *e, const char *path, const char *body, etcd_callback_t callback, void *userdata, EtcdCall **ret) {
-        EtcdCall *c = calloc(1, sizeof(*c));
+        EtcdCall *c = e->ending ? NULL : calloc(1, sizeof(*c));
 
         if (!c)
-                return -ENOMEM;
+                return e->ending ? -ECANCELED : -ENOMEM;
         *c = (EtcdCall) { .etcd = e, .path = strdup(path), .body = strdup(body), .callback = callback, .userdata = userdata,
                           .deadline_usec = now_usec(e) + CALL_USEC };
         TAILQ_INSERT_TAIL(&e->calls, c, link);
@@ -710,8 +714,9 @@ int etcd_new(Etcd **ret, sd_event *event, const char *endpoints, void (*changed)
 Etcd *etcd_free(Etcd *e) {
         if (!e)
                 return NULL;
-        while (!TAILQ_EMPTY(&e->calls))         /* our own, and those that nobody waits for */
-                etcd_call_cancel(TAILQ_FIRST(&e->calls));
+        e->ending = true;
+        while (!TAILQ_EMPTY(&e->calls))
+                call_end(TAILQ_FIRST(&e->calls), &(EtcdReply) { .error = -ECANCELED });
         curl_loop_free(e->loop);
         (void) sd_event_source_disable_unref(e->pause);
         (void) sd_event_unref(e->event);

@@ -20,7 +20,7 @@ typedef struct sd_event sd_event;
  * etcd.password; the user is $MGMT_STORE_USER. changed() is called when it was found that no endpoint answers, and when one does
  * again. */
 int etcd_new(Etcd **ret, sd_event *event, const char *endpoints, void (*changed)(void *userdata), void *userdata, Diag *reterr);
-Etcd *etcd_free(Etcd *e);       /* no streams may be left; calls end without a word */
+Etcd *etcd_free(Etcd *e);       /* no streams may be left; calls that wait end with -ECANCELED */
 DEFINE_CLEANUP(Etcd *, etcd_free)
 
 /* Why no endpoint can be reached; NULL if one can, as far as anybody knows. */

@@ -2,9 +2,13 @@
 
 /* Each key that shall be there, or shall go, is a Path. Those that are not as they shall be stand in a list, from which one commit at a
  * time is made. A commit that did not get through is made again; so is everything when the lease had to be taken anew. What the
- * store refuses is told once, and tried again now and then. */
+ * store refuses is told once, and tried again now and then.
+ *
+ * A commit whose answer was lost may happen yet, long after what followed it. So each one writes the key exporters/HOST as well, on the
+ * condition that it is as the one before has left it: what comes late does nothing. */
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/queue.h>
 
 #include <systemd/sd-event.h>
@@ -56,6 +60,9 @@ struct Exporter {
         size_t n_flying;
         StoreCall *call;
         StoreLease *lease;      /* NULL: nothing was ever exported */
+        char *fence;            /* the key exporters/HOST */
+        int64_t fence_modified; /* by the commit before; 0: it is not there */
+        bool fence_known;
         bool one_by_one;        /* a commit was refused: to find out what for */
         sd_event_source *again; /* those that were refused */
 };
@@ -104,17 +111,21 @@ static void refused(Exporter *x, Path *p, const StoreReply *reply) {
                 (void) sd_event_add_time_relative(x->event, &x->again, CLOCK_MONOTONIC, REFUSED_USEC, REFUSED_USEC / 10, on_again, x);
 }
 
+static bool is_lost(const StoreReply *reply) {
+        return reply->error == -EHOSTDOWN || reply->error == -EINPROGRESS || reply->error == -ESTALE;
+}
+
 /* What became of one of them. */
 static void landed(Exporter *x, Path *p, const StoreReply *reply) {
-        bool lost = reply->error == -EHOSTDOWN || reply->error == -EINPROGRESS || reply->error == -ESTALE;
+        bool done = reply->error >= 0 && reply->holds;
 
         p->state = PATH_CLEAN;
-        if (reply->error >= 0 && !p->changed && p->data.kind == TYPE_NIL) {
+        if (done && !p->changed && p->data.kind == TYPE_NIL) {
                 (void) map_remove(x->paths, p->path);
                 path_free(p);
-        } else if (reply->error >= 0 ? p->changed : lost || x->n_flying > 1)
+        } else if (done ? p->changed : reply->error >= 0 || is_lost(reply) || x->n_flying > 1)
                 mark_dirty(x, p);
-        else if (reply->error < 0)
+        else if (!done)
                 refused(x, p, reply);
 }
 
@@ -124,22 +135,57 @@ static void on_written(const StoreReply *reply, void *userdata) {
         x->call = NULL;
         for (size_t i = 0; i < x->n_flying; i++)
                 landed(x, x->flying[i], reply);
-        if (reply->error < 0 && x->n_flying > 1)
+        if (reply->error < 0 && !is_lost(reply) && x->n_flying > 1)
                 x->one_by_one = true;
+        if (reply->error >= 0 && reply->holds)
+                x->fence_modified = reply->revision;
+        else if (reply->error >= 0 || is_lost(reply))
+                x->fence_known = false;
         x->n_flying = 0;
         if (reply->error != -ESTALE)    /* else the lease is gone; there will be another */
                 flush(x);
 }
 
+static void on_fence(const StoreReply *reply, void *userdata) {
+        Exporter *x = userdata;
+
+        x->call = NULL;
+        if (reply->error == -ECANCELED)
+                return;
+        if (reply->error < 0 && !is_lost(reply)) {
+                log_error(reply->error, "cannot export: %s", reply->problem ?: strerrordesc_np(-reply->error));
+                return;         /* until there is something else to export */
+        }
+        if (reply->error >= 0) {
+                x->fence_modified = reply->n > 0 ? reply->items[0].modified : 0;
+                x->fence_known = true;
+        }
+        flush(x);
+}
+
+static int commit(Exporter *x, const StoreWrite *writes, size_t n) {
+        StoreCondition as_left = { .kind = STORE_MODIFIED, .key = x->fence, .modified = x->fence_modified };
+
+        return store_commit(x->store, &(StoreCommit) { .conditions = &as_left, .n_conditions = 1, .writes = writes, .n_writes = n },
+                            on_written, x, &x->call);
+}
+
 static void flush(Exporter *x) {
-        StoreWrite writes[WRITES_MAX];
+        StoreWrite writes[WRITES_MAX + 1];
         size_t n = 0, bytes = 0;
         Path *p;
+        int r;
 
         if (TAILQ_EMPTY(&x->dirty))
                 x->one_by_one = false;
-        if (x->call || !store_lease_held(x->lease))
+        if (x->call || !store_lease_held(x->lease) || TAILQ_EMPTY(&x->dirty))
                 return;
+        if (!x->fence_known) {
+                r = store_read(x->store, (StoreRange) { .key = x->fence }, on_fence, x, &x->call);
+                if (r < 0)
+                        log_error(r, "cannot export: %m");
+                return;
+        }
         while ((p = TAILQ_FIRST(&x->dirty)) && n < (x->one_by_one ? 1 : WRITES_MAX)) {
                 bool goes = p->data.kind == TYPE_NIL;
 
@@ -155,9 +201,8 @@ static void flush(Exporter *x) {
                 x->flying[n++] = p;
         }
         x->n_flying = n;
-        if (n == 0)
-                return;
-        int r = store_commit(x->store, &(StoreCommit) { .writes = writes, .n_writes = n }, on_written, x, &x->call);
+        writes[n] = (StoreWrite) { .key = x->fence, .data = "", .lease = x->lease };
+        r = commit(x, writes, n + 1);
         if (r < 0)
                 on_written(&(StoreReply) { .error = r }, x);
 }
@@ -170,6 +215,7 @@ static void on_lease(StoreLease *l, bool held, void *userdata) {
 
         if (!held)
                 return;
+        x->fence_known = false;
         while (map_next(x->paths, &i, &key, &p))
                 mark_dirty(x, p);
         flush(x);
@@ -359,15 +405,22 @@ static void drop_unnamed(Exporter *x) {
 
 /* Another name is another host: what the old one exported runs out. */
 static int set_hostname(Exporter *x, const char *hostname) {
-        char *copy;
+        char *copy, *fence;
 
         if (!hostname[0] || strchr(hostname, '/') || streq(hostname, "*"))
                 return -EINVAL;
         if (x->hostname && streq(x->hostname, hostname))
                 return 0;
-        copy = strdup(hostname);
-        if (!copy)
+        if (asprintf(&fence, "exporters/%s", hostname) < 0)
                 return -ENOMEM;
+        copy = strdup(hostname);
+        if (!copy) {
+                free(fence);
+                return -ENOMEM;
+        }
+        free(x->fence);
+        x->fence = fence;
+        x->fence_known = false;
         x->call = store_call_cancel(x->call);
         x->n_flying = 0;
         x->lease = store_lease_free(x->lease, true);
@@ -478,6 +531,7 @@ Exporter *exporter_free(Exporter *x) {
         map_free_with(x->resources, exported_free);
         map_free_with(x->paths, path_free);
         free(x->hostname);
+        free(x->fence);
         free(x);
         return NULL;
 }

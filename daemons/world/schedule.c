@@ -286,10 +286,16 @@ static void end(Vote *v, int error, const char *problem, bool changed) {
                 done(error, problem, changed, v->userdata);
 }
 
+static void look(Vote *v);
+
 static void on_written(const StoreReply *reply, void *userdata) {
         Vote *v = userdata;
 
         v->call = NULL;
+        if (reply->error >= 0 && !reply->holds) {
+                look(v);        /* it has changed meanwhile */
+                return;
+        }
         if (reply->error >= 0) {
                 v->lease_id = v->text && v->lease ? v->lease->id : 0;
                 vote_lost(v, false);
@@ -300,6 +306,7 @@ static void on_written(const StoreReply *reply, void *userdata) {
 static void on_read(const StoreReply *reply, void *userdata) {
         Vote *v = userdata;
         bool there = reply->n > 0, right;
+        StoreCondition as_seen = { .kind = STORE_MODIFIED, .key = v->key };
         StoreWrite w = { .key = v->key, .data = v->text, .size = v->text ? strlen(v->text) : 0, .lease = v->lease };
         int r;
 
@@ -317,7 +324,10 @@ static void on_read(const StoreReply *reply, void *userdata) {
         }
         if (!v->text)
                 w.lease = NULL;
-        r = store_commit(v->schedules->store, &(StoreCommit) { .writes = &w, .n_writes = 1 }, on_written, v, &v->call);
+        /* On this condition a write whose answer was lost cannot happen after the next one. */
+        as_seen.modified = there ? reply->items[0].modified : 0;
+        r = store_commit(v->schedules->store, &(StoreCommit) { .conditions = &as_seen, .n_conditions = 1, .writes = &w, .n_writes = 1 },
+                         on_written, v, &v->call);
         if (r < 0)
                 end(v, r, NULL, false);
 }

@@ -36,7 +36,7 @@ static void on_snapshot(const StoreReply *reply, void *userdata) {
         EtcdStore *s = etcd_store(w->watch.store);
 
         w->snapshot = NULL;
-        if (reply->error == -EHOSTDOWN)
+        if (reply->error == -EHOSTDOWN || reply->error == -ECANCELED)
                 return;         /* until it is back */
         if (reply->error < 0) {
                 log_error(reply->error, "cannot read what is below '%s': %s", w->key, reply->problem ?: strerrordesc_np(-reply->error));

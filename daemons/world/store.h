@@ -28,7 +28,7 @@ enum {
 
 int store_open_sqlite(Store **ret, Database *d);
 int store_open_etcd(Store **ret, sd_event *event, const char *endpoints, Diag *reterr); /* "https://a:2379,https://b:2379" */
-Store *store_free(Store *s);    /* no calls, watches and leases may be left */
+Store *store_free(Store *s);    /* no watches and leases may be left; calls that wait end with -ECANCELED, here or with the database */
 DEFINE_CLEANUP(Store *, store_free)
 
 void store_changed(Store *s);   /* anything may have changed, behind our back: all watches look again */

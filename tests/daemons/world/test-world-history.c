@@ -316,12 +316,12 @@ static void step(History *h) {
         Host *host = &h->hosts[random_pick(&h->random, HOSTS)];
         unsigned what = random_pick(&h->random, 1000);
 
-        if (what < 8)
+        if (what < 5)
                 harm_member(h);
         else if (!host->up) {
                 if (what < 60)
                         host_up(host);
-        } else if (what < 14) {
+        } else if (what < 7) {
                 host_down(host);
                 h->n_host_deaths++;
         } else if (what < 400)
