@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* All watches of this host share one stream, so they cost the cluster one connection. What is watched is said when it begins; so a
- * new watch begins it anew, and every other goes on at the revision after the last one that it has heard of. Nothing is lost or told
- * twice that way, whatever breaks. A revision that the cluster has compacted away makes a new snapshot. */
+/* A few watches share a stream, and so a connection. What is watched is said when it begins; so a new watch begins it anew, and every
+ * other goes on at the revision after the last one that it has heard of. Nothing is lost or told twice that way, whatever breaks. A
+ * revision that the cluster has compacted away makes a new snapshot.
+ *
+ * Why a few and not all: the gateway answers the first request of a stream while it still reads the others, and what it has not read when
+ * the answer begins is thrown away without a word. It reads 512 bytes at once, so that much is safe. */
 
 #include <errno.h>
 #include <json.h>
@@ -11,15 +14,22 @@
 #include "common/sd/log.h"
 #include "daemons/world/store-etcd.h"
 
-/* So many watches that are gone the stream may still tell of, beside as many as there are. */
-enum { STALE_MAX = 16 };
+enum { BUNDLE_BYTES = 500 };
+
+struct EtcdBundle {
+        EtcdStore *store;
+        EtcdStream *stream;
+        size_t bytes;           /* that its requests take at most */
+        TAILQ_ENTRY(EtcdBundle) link;
+};
 
 struct EtcdWatch {
         StoreWatch watch;       /* first */
         uint64_t id;
         char *key;
         bool below;
-        bool streamed;          /* the stream that runs, or is about to, tells of it */
+        EtcdBundle *bundle;
+        size_t bytes;           /* of its request, at most */
         int64_t next;           /* the first revision that it has not heard of; 0: it needs a snapshot */
         StoreCall *snapshot;    /* under way */
         store_watch_callback_t callback;
@@ -33,8 +43,6 @@ static void watch_look(EtcdWatch *w);
 
 static void on_snapshot(const StoreReply *reply, void *userdata) {
         EtcdWatch *w = userdata;
-        EtcdStore *s = etcd_store(w->watch.store);
-
         w->snapshot = NULL;
         if (reply->error == -EHOSTDOWN || reply->error == -ECANCELED)
                 return;         /* until it is back */
@@ -43,7 +51,7 @@ static void on_snapshot(const StoreReply *reply, void *userdata) {
                 return;
         }
         w->next = reply->revision + 1;
-        etcd_stream_restart(s->stream);
+        etcd_stream_restart(w->bundle->stream);
         w->callback(&w->watch, &(StoreNews) { .snapshot = true, .items = reply->items, .n = reply->n, .revision = reply->revision },
                     w->userdata);
 }
@@ -61,20 +69,19 @@ static void watch_look(EtcdWatch *w) {
 
 /* ---- the stream ---- */
 
+static void put_request(StrBuf *b, const EtcdWatch *w, int64_t from) {
+        strbuf_printf(b, "{\"create_request\":{\"watch_id\":\"%llu\",\"start_revision\":\"%lld\",", (unsigned long long) w->id, (long long) from);
+        etcd_put_range(b, (StoreRange) { w->key, w->below });
+        strbuf_puts(b, "}}");
+}
+
 static char *stream_body(void *userdata) {
-        EtcdStore *s = userdata;
+        EtcdBundle *bundle = userdata;
         StrBuf b = {};
 
-        s->n_stale = 0;
-        for (EtcdWatch *w = TAILQ_FIRST(&s->watches); w; w = TAILQ_NEXT(w, link)) {
-                w->streamed = w->next > 0;
-                if (!w->streamed)
-                        continue;
-                strbuf_printf(&b, "{\"create_request\":{\"watch_id\":\"%llu\",\"start_revision\":\"%lld\",\"progress_notify\":true,",
-                              (unsigned long long) w->id, (long long) w->next);
-                etcd_put_range(&b, (StoreRange) { w->key, w->below });
-                strbuf_puts(&b, "}}\n");
-        }
+        for (EtcdWatch *w = TAILQ_FIRST(&bundle->store->watches); w; w = TAILQ_NEXT(w, link))
+                if (w->bundle == bundle && w->next > 0)
+                        put_request(&b, w, w->next);
         return strbuf_take(&b);
 }
 
@@ -99,7 +106,7 @@ static void watch_events(EtcdWatch *w, json_object *result, json_object *events)
 }
 
 static void stream_message(json_object *result, void *userdata) {
-        EtcdStore *s = userdata;
+        EtcdStore *s = ((EtcdBundle *) userdata)->store;
         json_object *events = etcd_get(result, "events"), *cancelled = etcd_get(result, "canceled");
         json_object *reason = etcd_get(result, "cancel_reason");
         EtcdWatch *w = find(s, (uint64_t) etcd_get_number(result, "watch_id"));
@@ -111,13 +118,62 @@ static void stream_message(json_object *result, void *userdata) {
                         log_error(-EACCES, "the cluster refuses a watch: %s", reason ? json_object_get_string(reason) : "without a reason");
         } else if (w && w->next > 0 && events)
                 watch_events(w, result, events);
-        else if (w && w->next > 0 && !etcd_get(result, "created"))
-                w->next = MAX(w->next, etcd_revision(result) + 1);      /* nothing happened up to there */
 }
 
 static const EtcdStreamOps stream_ops = { .body = stream_body, .message = stream_message };
 
 /* ---- watches ---- */
+
+static int bundle_new(EtcdStore *s, EtcdBundle **ret) {
+        EtcdBundle *bundle = calloc(1, sizeof(*bundle));
+        int r;
+
+        if (!bundle)
+                return -ENOMEM;
+        bundle->store = s;
+        r = etcd_stream_new(s->etcd, "watch", &stream_ops, bundle, &bundle->stream);
+        if (r < 0) {
+                free(bundle);
+                return r;
+        }
+        TAILQ_INSERT_TAIL(&s->bundles, bundle, link);
+        *ret = bundle;
+        return 0;
+}
+
+/* One in which there is room, or to itself. */
+static int find_bundle(EtcdStore *s, EtcdWatch *w) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+        EtcdBundle *bundle;
+        int r = 0;
+
+        put_request(&b, w, INT64_MAX);
+        if (b.failed)
+                return -ENOMEM;
+        w->bytes = b.size;
+        TAILQ_FOREACH(bundle, &s->bundles, link)
+                if (bundle->bytes == 0 || bundle->bytes + w->bytes <= BUNDLE_BYTES)
+                        break;
+        if (!bundle)
+                r = bundle_new(s, &bundle);
+        if (r < 0)
+                return r;
+        bundle->bytes += w->bytes;
+        w->bundle = bundle;
+        return 0;
+}
+
+static void watch_free(EtcdStore *s, EtcdWatch *w) {
+        (void) map_remove_n(s->by_id, &w->id, sizeof(w->id));
+        store_call_cancel(w->snapshot);
+        if (w->bundle) {
+                w->bundle->bytes -= w->bytes;
+                if (w->bundle->bytes == 0)
+                        etcd_stream_restart(w->bundle->stream);         /* to ask for nothing */
+        }
+        free(w->key);
+        free(w);
+}
 
 int etcd_watch(Store *store, StoreRange range, store_watch_callback_t callback, void *userdata, StoreWatch **ret) {
         EtcdStore *s = etcd_store(store);
@@ -128,19 +184,16 @@ int etcd_watch(Store *store, StoreRange range, store_watch_callback_t callback, 
                 return -ENOMEM;
         *w = (EtcdWatch) { .watch.store = store, .id = ++s->last_watch, .key = strdup(range.key), .below = range.below,
                            .callback = callback, .userdata = userdata };
-        r = w->key ? store_read(store, range, on_snapshot, w, &w->snapshot) : -ENOMEM;
-        if (r >= 0) {
-                r = map_put_n(s->by_id, &w->id, sizeof(w->id), w);
-                if (r < 0)
-                        store_call_cancel(w->snapshot);
-        }
+        r = w->key ? map_put_n(s->by_id, &w->id, sizeof(w->id), w) : -ENOMEM;
+        if (r >= 0)
+                r = find_bundle(s, w);
+        if (r >= 0)
+                r = store_read(store, range, on_snapshot, w, &w->snapshot);
         if (r < 0) {
-                free(w->key);
-                free(w);
+                watch_free(s, w);
                 return r;
         }
         TAILQ_INSERT_TAIL(&s->watches, w, link);
-        s->n_watches++;
         *ret = &w->watch;
         return 0;
 }
@@ -150,14 +203,7 @@ void etcd_unwatch(StoreWatch *watch) {
         EtcdStore *s = etcd_store(watch->store);
 
         TAILQ_REMOVE(&s->watches, w, link);
-        (void) map_remove_n(s->by_id, &w->id, sizeof(w->id));
-        s->n_watches--;
-        s->n_stale += w->streamed;
-        if (s->n_stale > s->n_watches + STALE_MAX)
-                etcd_stream_restart(s->stream);
-        store_call_cancel(w->snapshot);
-        free(w->key);
-        free(w);
+        watch_free(s, w);
 }
 
 void etcd_watches_look(Store *store) {
@@ -182,6 +228,19 @@ void etcd_watches_changed(EtcdStore *s) {
 }
 
 int etcd_watches_init(EtcdStore *s) {
+        TAILQ_INIT(&s->bundles);
+        TAILQ_INIT(&s->watches);
         s->by_id = map_new();
-        return !s->by_id ? -ENOMEM : etcd_stream_new(s->etcd, "watch", &stream_ops, s, &s->stream);
+        return s->by_id ? 0 : -ENOMEM;
+}
+
+void etcd_watches_done(EtcdStore *s) {
+        EtcdBundle *bundle;
+
+        while ((bundle = TAILQ_FIRST(&s->bundles))) {
+                TAILQ_REMOVE(&s->bundles, bundle, link);
+                etcd_stream_free(bundle->stream);
+                free(bundle);
+        }
+        map_free(s->by_id);
 }

@@ -7,7 +7,6 @@
 
 #include <systemd/sd-event.h>
 
-#include "common/map.h"
 #include "daemons/world/store-etcd.h"
 
 typedef struct EtcdStoreCall {
@@ -222,9 +221,8 @@ static const char *problem(const Store *s) {
 static void etcd_store_free(Store *store) {
         EtcdStore *s = etcd_store(store);
 
-        etcd_stream_free(s->stream);
+        etcd_watches_done(s);
         etcd_free(s->etcd);
-        map_free(s->by_id);
         (void) sd_event_unref(s->event);
         free(s);
 }
@@ -250,10 +248,9 @@ int store_open_etcd(Store **ret, sd_event *event, const char *endpoints, Diag *r
                 return -ENOMEM;
         s->store.ops = &etcd_ops;
         s->event = sd_event_ref(event);
-        TAILQ_INIT(&s->watches);
-        r = etcd_new(&s->etcd, event, endpoints, on_changed, s, reterr);
+        r = etcd_watches_init(s);
         if (r >= 0)
-                r = etcd_watches_init(s);
+                r = etcd_new(&s->etcd, event, endpoints, on_changed, s, reterr);
         if (r < 0) {
                 etcd_store_free(&s->store);
                 return r;

@@ -8,6 +8,7 @@
 #include "daemons/world/etcd.h"
 #include "daemons/world/store.h"
 
+typedef struct EtcdBundle EtcdBundle;
 typedef struct EtcdWatch EtcdWatch;
 typedef struct EtcdStore EtcdStore;
 typedef struct Map Map;
@@ -19,11 +20,10 @@ struct EtcdStore {
         Store store;            /* first */
         sd_event *event;
         Etcd *etcd;
-        EtcdStream *stream;     /* one for all watches */
+        TAILQ_HEAD(, EtcdBundle) bundles;
         TAILQ_HEAD(, EtcdWatch) watches;
         Map *by_id;
         uint64_t last_watch;
-        unsigned n_watches, n_stale;    /* that are in the stream, and gone */
         bool was_down;
 };
 
@@ -43,6 +43,7 @@ int64_t etcd_revision(json_object *answer);
 /* ---- watches (store-etcd-watch.c) ---- */
 
 int etcd_watches_init(EtcdStore *s);
+void etcd_watches_done(EtcdStore *s);
 void etcd_watches_changed(EtcdStore *s);        /* the cluster went down, or is back */
 int etcd_watch(Store *store, StoreRange range, store_watch_callback_t callback, void *userdata, StoreWatch **ret);
 void etcd_unwatch(StoreWatch *watch);
