@@ -70,7 +70,8 @@ static void watch_look(EtcdWatch *w) {
 /* ---- the stream ---- */
 
 static void put_request(StrBuf *b, const EtcdWatch *w, int64_t from) {
-        strbuf_printf(b, "{\"create_request\":{\"watch_id\":\"%llu\",\"start_revision\":\"%lld\",", (unsigned long long) w->id, (long long) from);
+        strbuf_printf(b, "{\"create_request\":{\"watch_id\":\"%llu\",\"start_revision\":\"%lld\",", (unsigned long long) w->id,
+                      (long long) from);
         etcd_put_range(b, (StoreRange) { w->key, w->below });
         strbuf_puts(b, "}}");
 }

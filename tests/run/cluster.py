@@ -286,8 +286,15 @@ file "$SCRATCH/${hostname}-chosen" {
             return said.pop() if len(said) == 1 else None
 
         def wait_for(condition, hosts, what, seconds=30):
-            wait_until(lambda: agreed(hosts) is not None and condition(agreed(hosts)), what, seconds)
-            return agreed(hosts)
+            found = []
+
+            def holds():
+                now = agreed(hosts)
+                found[:] = [now]
+                return now is not None and condition(now)
+
+            wait_until(holds, what, seconds)
+            return found[0]
 
         by_name = {h.name: h for h in cluster.hosts}
         first = wait_for(lambda c: len(c) == 2, cluster.hosts, "two are chosen")
@@ -311,7 +318,7 @@ file "$SCRATCH/${hostname}-chosen" {
         others = [h for h in cluster.hosts if h is not cut]
         cut.link("down")
         fourth = wait_for(lambda c: len(c) == 2 and cut.name not in c, others, "who is cut off is replaced", 40)
-        wait_until(lambda: cut.name not in chosen(scratch, cut), "who is cut off knows", 40)
+        wait_until(lambda: cut.name not in (chosen(scratch, cut) or (cut.name,)), "who is cut off knows", 40)
         cut.link("up")
         wait_until(lambda: chosen(scratch, cut) == fourth, "it comes back, and waits", 40)
         cluster.end_all()
