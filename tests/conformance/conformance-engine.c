@@ -51,12 +51,19 @@ static const struct {
         { "test", "mixedstruct", "; somePrivatefield: \"\"" },
 };
 
+/* The archives list fields as they were given; here one that was not given has the name of its resource. */
+static bool is_just_the_name(const Resource *r, const FieldSpec *f, Value v) {
+        return (f->flags & FIELD_IS_NAME) && v.kind == TYPE_STR && streq(value_cstr(v), r->name);
+}
+
 static void add_field(const Resource *r, const FieldSpec *f, const char *group) {
         _cleanup_(value_done) Value v = VALUE_NIL;
         _cleanup_free_ char *label = strdup(f->native ?: f->name), *text = NULL;
         const char *rest = "";
 
         if ((f->flags & FIELD_HIDDEN) || field_is_zero(f, r) || field_get(f, r, &v) < 0 || !label)
+                return;
+        if (is_just_the_name(r, f, v))
                 return;
         if (!f->native && *label >= 'a' && *label <= 'z')
                 *label = (char) (*label - 'a' + 'A');
