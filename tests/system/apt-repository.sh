@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # A repository of our own in /srv/repo, the only one that apt and PackageKit know of; and a host on which nothing is installed, as far
-# as dpkg knows. What is installed on the machine that lends us its files may change at any moment.
+# as dpkg knows. What is installed on the machine that lends us its files may change at any moment. Only with REAL_PACKAGES it counts:
+# those of a "# packages:" line need it.
 . "${LIB%/*}/kinds.sh"
 
 [ -e /usr/share/dbus-1/system-services/org.freedesktop.PackageKit.service ] || skip "needs PackageKit (packagekit)"
@@ -40,8 +41,11 @@ absent() { [[ $(version "$1") != installed* ]]; }
 
 mkdir -p /srv/repo
 rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/preferences.d/* /var/lib/apt/lists/* /var/lib/apt/extended_states
-rm -rf /var/lib/dpkg /var/cache/apt/*.bin
-mkdir -p /var/lib/dpkg/{alternatives,info,parts,triggers,updates}
-touch /var/lib/dpkg/{available,diversions,statoverride,status,lock,lock-frontend}
+rm -rf /var/cache/apt/*.bin
+if [ -z "${REAL_PACKAGES:-}" ]; then
+        rm -rf /var/lib/dpkg
+        mkdir -p /var/lib/dpkg/{alternatives,info,parts,triggers,updates}
+        touch /var/lib/dpkg/{available,diversions,statoverride,status,lock,lock-frontend}
+fi
 echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
 PATIENCE=40
