@@ -183,7 +183,7 @@ def of_the_reference(s):
         databases = [os.path.join(d, f) for d, _, files in os.walk(state) for f in files if f == "world.sqlite"]
         check_equal(len(databases), 1, "number of databases")
         with sqlite3.connect(databases[0]) as db:
-            stored = dict(db.execute("SELECT key, value FROM local_values"))
+            stored = dict(db.execute("SELECT substr(key, 7), value FROM entries WHERE key LIKE 'local/%'"))
         check_equal(set(stored), set(want), "names of the values")
         for key, value in want.items():
             check(stored[key].endswith(value.strip('"').encode()), f"value[{key}] is {stored[key]}, not {value}")
