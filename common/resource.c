@@ -530,9 +530,7 @@ static int check_type(const ResourceType *t, Diag *reterr) {
 }
 
 const char *resource_text(const Resource *r, const FieldSpec *f) {
-        const char *s = *(char *const *) ((const char *) r + f->offset) ?: "";
-
-        return *s == 0 && (f->flags & FIELD_IS_NAME) ? r->name : s;
+        return *(char *const *) ((const char *) r + f->offset) ?: "";
 }
 
 /* The next of a list of words with blanks between them, or NULL. */

@@ -230,7 +230,7 @@ DEFINE_CLEANUP(Resource *, resource_free)
 
 int resource_set(Resource *r, const char *field, Value v, Diag *reterr);        /* as the declaration says */
 int resource_store(Resource *r, const FieldSpec *f, Value v, Diag *reterr);     /* as was received, say */
-const char *resource_text(const Resource *r, const FieldSpec *f);       /* of a STR field; the name, if it falls back on that */
+const char *resource_text(const Resource *r, const FieldSpec *f);       /* of a STR field; "" if it is unset */
 int resource_validate(const Resource *r, Diag *reterr);         /* name, metaparameters, fields, then the kind's own */
 bool resource_equal(const Resource *a, const Resource *b, const char **ret_field);      /* fields, metaparameters, children */
 int resource_add_child(Resource *parent, Resource *child);

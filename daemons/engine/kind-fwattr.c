@@ -47,10 +47,6 @@ static const struct {
         { "thinklmi", "SecureBoot", { "Disabled", "Disable" } },
 };
 
-static const char *key_of(const Fwattr *f) {
-        return *f->key ? f->key : f->resource.name;
-}
-
 static bool is_name(const char *s) {
         return !strchr(s, '/') && !streq(s, ".") && !streq(s, "..");
 }
@@ -60,8 +56,8 @@ static int fwattr_validate(const Resource *r, Diag *reterr) {
 
         if (!is_name(f->driver))
                 return resource_error(r, reterr, -EINVAL, "driver must be a name, got '%s'", f->driver);
-        if (!is_name(key_of(f)))
-                return resource_error(r, reterr, -EINVAL, "key must be a name, got '%s'", key_of(f));
+        if (!is_name(f->key))
+                return resource_error(r, reterr, -EINVAL, "key must be a name, got '%s'", f->key);
         if (strchr(f->value, '\n'))
                 return resource_error(r, reterr, -EINVAL, "value must be one line, got '%s'", f->value);
         return 0;
@@ -94,7 +90,7 @@ static int read_text(const Fwattr *f, const char *driver, const char *file, char
         _cleanup_free_ char *path = NULL;
         int r;
 
-        if (asprintf(&path, TOP "/%s/attributes/%s/%s", driver, key_of(f), file) < 0) {
+        if (asprintf(&path, TOP "/%s/attributes/%s/%s", driver, f->key, file) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
@@ -127,7 +123,7 @@ static bool is_in_list(const char *list, const char *value) {
 static const char *find_alternate(const Fwattr *f, const char *driver, const char *list) {
         for (size_t i = 0; i < ELEMENTSOF(alternates); i++) {
                 bool found = false;
-                if (!streq(alternates[i].driver, driver) || !streq(alternates[i].key, key_of(f)))
+                if (!streq(alternates[i].driver, driver) || !streq(alternates[i].key, f->key))
                         continue;
                 for (const char *const *s = alternates[i].spellings; *s; s++)
                         found = found || streq(*s, f->value);
@@ -143,7 +139,7 @@ static int check_enumeration(const Fwattr *f, const char *driver, const char **r
         int r = read_text(f, driver, "possible_values", &list);
 
         if (r < 0)
-                return resource_error(&f->resource, reterr, r, "cannot read what '%s' may be: %m", key_of(f));
+                return resource_error(&f->resource, reterr, r, "cannot read what '%s' may be: %m", f->key);
         if (!list || is_in_list(list, f->value))
                 return 0;
         const char *other = f->strict ? NULL : find_alternate(f, driver, list);
@@ -180,7 +176,7 @@ static int check_limits(const Fwattr *f, const char *driver, const char *lower, 
         if (r >= 0)
                 r = read_limit(f, driver, upper, &has_max, &max);
         if (r < 0)
-                return resource_error(&f->resource, reterr, r, "cannot read what '%s' may be: %m", key_of(f));
+                return resource_error(&f->resource, reterr, r, "cannot read what '%s' may be: %m", f->key);
         if (has_min && n < min)
                 return resource_error(&f->resource, reterr, -ERANGE, "value must %s at least %lld, got '%s'", what, (long long) min,
                                       f->value);
@@ -204,7 +200,7 @@ static int check_integer(const Fwattr *f, const char *driver, Diag *reterr) {
         if (r >= 0)
                 r = read_limit(f, driver, "min_value", &has_min, &min);
         if (r < 0)
-                return resource_error(&f->resource, reterr, r, "cannot read what '%s' may be: %m", key_of(f));
+                return resource_error(&f->resource, reterr, r, "cannot read what '%s' may be: %m", f->key);
         if (has_step && step > 1 && ((uint64_t) n - (uint64_t) (has_min ? min : 0)) % (uint64_t) step != 0)
                 return resource_error(&f->resource, reterr, -EINVAL, "value must be a number of steps of %lld from %lld on, got '%s'",
                                       (long long) step, (long long) (has_min ? min : 0), f->value);
@@ -217,7 +213,7 @@ static int check_value(const Fwattr *f, const char *driver, const char **ret, Di
         int r = read_text(f, driver, "type", &type);
 
         if (r < 0)
-                return resource_error(&f->resource, reterr, r, "cannot read what '%s' is: %m", key_of(f));
+                return resource_error(&f->resource, reterr, r, "cannot read what '%s' is: %m", f->key);
         if (!type)
                 return 0;
         if (streq(type, "enumeration"))
@@ -226,7 +222,7 @@ static int check_value(const Fwattr *f, const char *driver, const char **ret, Di
                 return check_integer(f, driver, reterr);
         if (streq(type, "string"))
                 return check_limits(f, driver, "min_length", "max_length", (int64_t) strlen(f->value), "have a length of", reterr);
-        return resource_error(&f->resource, reterr, -EOPNOTSUPP, "'%s' is of type '%s', of which check knows nothing", key_of(f), type);
+        return resource_error(&f->resource, reterr, -EOPNOTSUPP, "'%s' is of type '%s', of which check knows nothing", f->key, type);
 }
 
 /* ---- check and apply ---- */
@@ -244,7 +240,7 @@ static int write_value(const Fwattr *f, const char *driver, const char *value, D
         _cleanup_free_ char *path = NULL, *line = NULL;
         int r;
 
-        if (asprintf(&path, TOP "/%s/attributes/%s/current_value", driver, key_of(f)) < 0) {
+        if (asprintf(&path, TOP "/%s/attributes/%s/current_value", driver, f->key) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
@@ -270,9 +266,9 @@ static int fwattr_check_apply(Resource *r, bool apply, Diag *reterr) {
                 return missing(f, "driver", *f->driver ? f->driver : "of any name", reterr);
         k = read_text(f, driver, "current_value", &now);
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot read '%s': %m", key_of(f));
+                return resource_error(r, reterr, k, "cannot read '%s': %m", f->key);
         if (!now)
-                return missing(f, "attribute", key_of(f), reterr);
+                return missing(f, "attribute", f->key, reterr);
         k = f->check ? check_value(f, driver, &wanted, reterr) : 0;
         if (k < 0)
                 return k;
@@ -293,7 +289,7 @@ static int fwattr_watch(Resource *r, Diag *reterr) {
 
         if (k == -ENOMEM)
                 return k;
-        if ((k == 1 ? asprintf(&path, TOP "/%s/attributes/%s/current_value", driver, key_of(f)) : asprintf(&path, TOP)) < 0) {
+        if ((k == 1 ? asprintf(&path, TOP "/%s/attributes/%s/current_value", driver, f->key) : asprintf(&path, TOP)) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }

@@ -91,10 +91,6 @@ static const FieldSpec virt_builder_fields[] = {
         {}
 };
 
-static const char *output_of(const VirtBuilder *v) {
-        return v->output[0] ? v->output : v->resource.name;
-}
-
 /* ---- validate ---- */
 
 static int check_each(const Resource *r, const char *field, char *const *list, const char *refused, Diag *reterr) {
@@ -152,8 +148,8 @@ static int virt_builder_validate(const Resource *r, Diag *reterr) {
         const VirtBuilder *v = (const VirtBuilder *) r;
         int k;
 
-        if (output_of(v)[0] != '/' || endswith(output_of(v), "/"))
-                return resource_error(r, reterr, -EINVAL, "output must be the absolute path of a file, got '%s'", output_of(v));
+        if (v->output[0] != '/' || endswith(v->output, "/"))
+                return resource_error(r, reterr, -EINVAL, "output must be the absolute path of a file, got '%s'", v->output);
         if (!v->os_version[0] || v->os_version[0] == '-')
                 return resource_error(r, reterr, -EINVAL, "os_version must name a template, such as debian-12, got '%s'", v->os_version);
         if (v->format[0] && !streq(v->format, "raw") && !streq(v->format, "qcow2"))
@@ -183,7 +179,7 @@ static int virt_builder_validate(const Resource *r, Diag *reterr) {
 
 /* "/dir/.name.building-", and where the name of the file begins in it. */
 static char *partial_prefix(const VirtBuilder *v, size_t *ret_base) {
-        const char *path = output_of(v), *name = strrchr(path, '/') + 1;
+        const char *path = v->output, *name = strrchr(path, '/') + 1;
         char *prefix;
 
         *ret_base = (size_t) (name - path);
@@ -238,8 +234,8 @@ static int keep_log(const VirtBuilder *v, const ChildResult *result) {
 /* ---- running it ---- */
 
 static int finish(VirtBuilder *v, Diag *reterr) {
-        if (renameat2(AT_FDCWD, v->partial, AT_FDCWD, output_of(v), RENAME_NOREPLACE) < 0 && errno != EEXIST)
-                return resource_error(&v->resource, reterr, -errno, "cannot move the image to '%s': %m", output_of(v));
+        if (renameat2(AT_FDCWD, v->partial, AT_FDCWD, v->output, RENAME_NOREPLACE) < 0 && errno != EEXIST)
+                return resource_error(&v->resource, reterr, -errno, "cannot move the image to '%s': %m", v->output);
         return CHECK_CHANGED;
 }
 
@@ -515,10 +511,10 @@ static int virt_builder_check_apply(Resource *r, bool apply, Diag *reterr) {
         struct stat st;
         int k;
 
-        if (lstat(output_of(v), &st) >= 0)
+        if (lstat(v->output, &st) >= 0)
                 return CHECK_OK;
         if (errno != ENOENT)
-                return resource_error(r, reterr, -errno, "cannot look for '%s': %m", output_of(v));
+                return resource_error(r, reterr, -errno, "cannot look for '%s': %m", v->output);
         resource_differs(r, "output", "absent", v->os_version);
         if (!apply)
                 return CHECK_CHANGED;
@@ -541,10 +537,10 @@ static void virt_builder_cancel(Resource *r) {
 
 static int virt_builder_watch(Resource *r, Diag *reterr) {
         VirtBuilder *v = (VirtBuilder *) r;
-        int k = path_watch_new(&v->watch, local_host_paths(r), output_of(v), 0, local_host_path_changed, r);
+        int k = path_watch_new(&v->watch, local_host_paths(r), v->output, 0, local_host_path_changed, r);
 
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot watch '%s': %m", output_of(v));
+                return resource_error(r, reterr, k, "cannot watch '%s': %m", v->output);
         resource_armed(r);
         return 0;
 }
@@ -562,13 +558,13 @@ static void virt_builder_done(Resource *r) {
 }
 
 static int virt_builder_uids(const Resource *r, ResourceUids *ret) {
-        return resource_uids_add(ret, "file", output_of((const VirtBuilder *) r), false);
+        return resource_uids_add(ret, "file", ((const VirtBuilder *) r)->output, false);
 }
 
 /* The program, if it is of this program; what is copied; and where the image goes. */
 static int virt_builder_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         const VirtBuilder *v = (const VirtBuilder *) r;
-        const char *path = output_of(v);
+        const char *path = v->output;
         _cleanup_free_ char *folder = NULL;
         int k;
 

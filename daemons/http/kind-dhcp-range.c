@@ -36,10 +36,6 @@ static const FieldSpec dhcp_range_fields[] = {
         {}
 };
 
-static const char *network_of(const DhcpRange *d) {
-        return *d->network ? d->network : d->child.resource.name;
-}
-
 /* ---- what is in the range ---- */
 
 typedef struct Extent {
@@ -63,10 +59,10 @@ static int extent_of_network(const DhcpRange *d, Extent *ret, Diag *reterr) {
 
         if (*d->mask)
                 return bad(d, reterr, "mask must be empty without from and to", d->mask);
-        if (dhcp_parse_network(network_of(d), &address, &ret->prefix) < 0)
-                return bad(d, reterr, "network must be IPv4, as '192.0.2.0/24'", network_of(d));
+        if (dhcp_parse_network(d->network, &address, &ret->prefix) < 0)
+                return bad(d, reterr, "network must be IPv4, as '192.0.2.0/24'", d->network);
         if (ret->prefix > 30)
-                return bad(d, reterr, "network must have more than its first and its last address", network_of(d));
+                return bad(d, reterr, "network must have more than its first and its last address", d->network);
         ret->first = (address & dhcp_mask(ret->prefix)) + 1;
         ret->last = (address | ~dhcp_mask(ret->prefix)) - 1;
         return 0;

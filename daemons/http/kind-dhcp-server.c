@@ -66,10 +66,6 @@ static const FieldSpec dhcp_server_fields[] = {
         {}
 };
 
-static const char *address_of(const DhcpServer *s) {
-        return *s->address ? s->address : s->resource.name;
-}
-
 /* ---- fields ---- */
 
 static int parse_list(const Resource *r, const char *field, char *const *list, uint32_t *ret, size_t *ret_n, Diag *reterr) {
@@ -98,7 +94,7 @@ static int parse_leasetime(const DhcpServer *s, uint32_t *ret, Diag *reterr) {
 
 /* The host in the address: 1 if there is one. */
 static int host_of(const DhcpServer *s, uint32_t *ret) {
-        const char *address = address_of(s);
+        const char *address = s->address;
         size_t n = strcspn(address, ":");
         char host[DHCP_ADDRESS_TEXT];
 
@@ -118,11 +114,11 @@ static int dhcp_server_validate(const Resource *r, Diag *reterr) {
         size_t size;
         int k;
 
-        k = address_validate(address_of(s), r->pos, reterr);
+        k = address_validate(s->address, r->pos, reterr);
         if (k < 0)
                 return k;
         if (host_of(s, &number) < 0)
-                return resource_error(r, reterr, -EINVAL, "host of address must be empty or IPv4, got '%s'", address_of(s));
+                return resource_error(r, reterr, -EINVAL, "host of address must be empty or IPv4, got '%s'", s->address);
         if (!*s->interface || strlen(s->interface) >= IFNAMSIZ || strpbrk(s->interface, "/ \t\n"))
                 return resource_error(r, reterr, -EINVAL, "interface must be the name of one, got '%s'", s->interface);
         if (s->serverid && *s->serverid && dhcp_parse_address(s->serverid, &number) < 0)
@@ -381,7 +377,7 @@ static int open_socket(const DhcpServer *s, int *ret) {
         socklen_t size;
         int yes = 1, r;
 
-        r = address_resolve(address_of(s), &where, &size);
+        r = address_resolve(s->address, &where, &size);
         if (r < 0)
                 return r;
         a.sin_port = where.ss_family == AF_INET ? ((struct sockaddr_in *) &where)->sin_port : ((struct sockaddr_in6 *) &where)->sin6_port;
@@ -394,7 +390,7 @@ static int open_socket(const DhcpServer *s, int *ret) {
 }
 
 static int cannot_listen(const DhcpServer *s, int error, Diag *reterr) {
-        return resource_error(&s->resource, reterr, error, "cannot listen on '%s' of interface '%s': %m", address_of(s), s->interface);
+        return resource_error(&s->resource, reterr, error, "cannot listen on '%s' of interface '%s': %m", s->address, s->interface);
 }
 
 static int dhcp_server_watch(Resource *r, Diag *reterr) {
@@ -430,7 +426,7 @@ static int would_listen(DhcpServer *s, Diag *reterr) {
                 return resource_waiting(&s->resource, "the interface is not there");
         if (k < 0)
                 return cannot_listen(s, k, reterr);
-        resource_differs(&s->resource, "address", NULL, address_of(s));
+        resource_differs(&s->resource, "address", NULL, s->address);
         return CHECK_CHANGED;
 }
 

@@ -78,10 +78,6 @@ static const FieldSpec http_server_proxy_fields[] = {
         {}
 };
 
-static const char *path_of(const HttpServerProxy *p) {
-        return p->path[0] ? p->path : p->child.resource.name;
-}
-
 static HttpManager *manager_of(const HttpServerProxy *p) {
         return p->child.resource.host->manager;
 }
@@ -380,7 +376,7 @@ static bool serve_kept(const HttpServerProxy *p, HttpRequest *q, const char *fil
 }
 
 static bool proxy_accepts(HttpChild *c, const HttpRequest *q) {
-        const char *path = path_of((const HttpServerProxy *) c);
+        const char *path = ((const HttpServerProxy *) c)->path;
 
         return endswith(path, "/") ? startswith(http_request_path(q), path) != NULL : streq(http_request_path(q), path);
 }
@@ -395,7 +391,7 @@ static void proxy_serve(HttpChild *c, HttpRequest *q) {
         if (!static_accept_method(q))
                 return;
         head_only = streq(http_request_method(q), "HEAD");
-        r = proxy_path_map(path_of(p), p->sub, p->head, http_request_path(q), &url, &file);
+        r = proxy_path_map(p->path, p->sub, p->head, http_request_path(q), &url, &file);
         if (r < 0)
                 http_request_reply_status(q, r == -ENOENT ? 404 : 500);
         else if (url && http_request_is_woken(q) && (t = find_transfer(p, url, head_only)))
@@ -439,8 +435,8 @@ static bool is_directory(const char *path) {
 static int proxy_validate(const Resource *r, Diag *reterr) {
         const HttpServerProxy *p = (const HttpServerProxy *) r;
 
-        if (path_of(p)[0] != '/')
-                return resource_error(r, reterr, -EINVAL, "path must begin with a slash, got '%s'", path_of(p));
+        if (p->path[0] != '/')
+                return resource_error(r, reterr, -EINVAL, "path must begin with a slash, got '%s'", p->path);
         if (p->sub[0] && !is_directory(p->sub))
                 return resource_error(r, reterr, -EINVAL, "sub must begin and end with a slash, got '%s'", p->sub);
         if (p->cache[0] && !is_directory(p->cache))

@@ -48,10 +48,6 @@ static const FieldSpec http_server_status_fields[] = {
         {}
 };
 
-static const char *path_of(const HttpServerStatus *s) {
-        return *s->path ? s->path : s->child.resource.name;
-}
-
 /* ---- what happens ---- */
 
 static void tell(HttpServerStatus *s, const char *event, StrBuf *json) {
@@ -233,7 +229,7 @@ static void serve_page(HttpServerStatus *s, HttpRequest *q) {
 
 static void serve_front(HttpServerStatus *s, HttpRequest *q) {
         _cleanup_(http_reply_freep) HttpReply *p = NULL;
-        _cleanup_free_ char *path = url_escape_path(path_of(s));
+        _cleanup_free_ char *path = url_escape_path(s->path);
 
         if (path && http_reply_new_status(&p, 301) >= 0 && http_reply_header(p, "Location", "%sindex.html", path) >= 0)
                 http_request_reply(q, TAKE_PTR(p));
@@ -273,12 +269,12 @@ static const struct {
 };
 
 static bool status_accepts(HttpChild *c, const HttpRequest *q) {
-        return startswith(http_request_path(q), path_of((HttpServerStatus *) c));
+        return startswith(http_request_path(q), ((HttpServerStatus *) c)->path);
 }
 
 static void status_serve(HttpChild *c, HttpRequest *q) {
         HttpServerStatus *s = (HttpServerStatus *) c;
-        const char *rest = startswith(http_request_path(q), path_of(s));
+        const char *rest = startswith(http_request_path(q), s->path);
 
         if (!s->remote && (!http_request_is_local(q) || !host_is_local(http_request_header(q, "Host")))) {
                 http_request_reply_status(q, 403);
@@ -304,7 +300,7 @@ static int http_server_status_init(Resource *r) {
 }
 
 static int http_server_status_validate(const Resource *r, Diag *reterr) {
-        const char *path = path_of((const HttpServerStatus *) r);
+        const char *path = ((const HttpServerStatus *) r)->path;
 
         if (path[0] != '/' || !endswith(path, "/"))
                 return resource_error(r, reterr, -EINVAL, "path must begin and end with a slash, got '%s'", path);

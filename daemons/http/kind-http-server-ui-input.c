@@ -51,10 +51,6 @@ static uint64_t clock_usec(clockid_t clock) {
         return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 }
 
-static const char *id_of(const UiInput *i) {
-        return *i->id ? i->id : i->resource.name;
-}
-
 static bool has_store(const UiInput *i) {
         return *i->store;
 }
@@ -264,7 +260,7 @@ static int http_server_ui_input_validate(const Resource *r, Diag *reterr) {
         UiType type;
         int k;
 
-        if (!*id_of(i) || strlen(id_of(i)) > KEY_MAX)
+        if (!*i->id || strlen(i->id) > KEY_MAX)
                 return resource_error(r, reterr, -EINVAL, "id must have between 1 and %d bytes", KEY_MAX);
         if (*i->value && has_store(i))
                 return resource_error(r, reterr, -EINVAL, "value and store cannot both be given");
@@ -319,7 +315,7 @@ static int http_server_ui_input_prepare(Resource *r, Diag *reterr) {
 
         if (!r->parent)
                 resource_log(r, LOG_WARNING, "there is no http:server:ui '%s' in the graph, so nobody sees this", i->path);
-        i->field = (UiField) { .id = id_of(i), .label = i->label, .unit = i->unit, .help = i->help, .sort = i->sort };
+        i->field = (UiField) { .id = i->id, .label = i->label, .unit = i->unit, .help = i->help, .sort = i->sort };
         k = ui_type_parse(&i->field.type, i->type, i->options, reterr);
         if (k >= 0)
                 k = load(i, reterr);

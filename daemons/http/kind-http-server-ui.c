@@ -55,10 +55,6 @@ static const FieldSpec http_server_ui_fields[] = {
         {}
 };
 
-static const char *path_of(const HttpServerUi *u) {
-        return *u->path ? u->path : u->child.resource.name;
-}
-
 static UiInput *input_at(const HttpServerUi *u, size_t i) {
         return (UiInput *) u->child.resource.children[i];
 }
@@ -147,7 +143,7 @@ static void reply_page(const HttpServerUi *u, HttpRequest *q, unsigned status) {
 
 static void reply_redirect(const HttpServerUi *u, HttpRequest *q, unsigned status, const UiInput *i) {
         _cleanup_(http_reply_freep) HttpReply *p = NULL;
-        _cleanup_free_ char *path = url_escape_path(path_of(u));
+        _cleanup_free_ char *path = url_escape_path(u->path);
         StrBuf fragment = {};
 
         if (i) {
@@ -447,12 +443,12 @@ static const struct {
 };
 
 static bool ui_accepts(HttpChild *c, const HttpRequest *q) {
-        return startswith(http_request_path(q), path_of((HttpServerUi *) c));
+        return startswith(http_request_path(q), ((HttpServerUi *) c)->path);
 }
 
 static void ui_serve(HttpChild *c, HttpRequest *q) {
         HttpServerUi *u = (HttpServerUi *) c;
-        const char *rest = startswith(http_request_path(q), path_of(u)), *host = http_request_header(q, "Host"), *below;
+        const char *rest = startswith(http_request_path(q), u->path), *host = http_request_header(q, "Host"), *below;
 
         if (http_request_is_local(q) && !host_is_local(host) && !host_is_one_of(host, u->hosts)) {
                 reply_error(q, 403, "this page has another name, see the field hosts of http:server:ui");
@@ -480,7 +476,7 @@ static int http_server_ui_init(Resource *r) {
 }
 
 static int http_server_ui_validate(const Resource *r, Diag *reterr) {
-        const char *path = path_of((const HttpServerUi *) r);
+        const char *path = ((const HttpServerUi *) r)->path;
 
         if (path[0] != '/' || !endswith(path, "/"))
                 return resource_error(r, reterr, -EINVAL, "path must begin and end with a slash, got '%s'", path);

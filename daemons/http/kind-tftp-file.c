@@ -22,12 +22,8 @@ static const FieldSpec tftp_file_fields[] = {
         {}
 };
 
-static const char *filename_of(const TftpFile *f) {
-        return *f->filename ? f->filename : f->resource.name;
-}
-
 bool tftp_file_is_called(const Resource *r, const char *filename) {
-        return streq(filename_of((const TftpFile *) r), filename);
+        return streq(((const TftpFile *) r)->filename, filename);
 }
 
 int tftp_file_open(const Resource *r, StaticContent *ret) {

@@ -36,10 +36,6 @@ static const FieldSpec tftp_server_fields[] = {
         {}
 };
 
-static const char *address_of(const TftpServer *s) {
-        return *s->address ? s->address : s->resource.name;
-}
-
 static int open_below_root(const TftpServer *s, const char *filename, StaticContent *ret) {
         const char *below = filename + strspn(filename, "/");
 
@@ -75,14 +71,14 @@ static int tftp_server_validate(const Resource *r, Diag *reterr) {
                                       (unsigned long long) s->timeout);
         if (*s->root && (*s->root != '/' || !endswith(s->root, "/")))
                 return resource_error(r, reterr, -EINVAL, "root must be an absolute path with a trailing slash, got '%s'", s->root);
-        return address_validate(address_of(s), r->pos, reterr);
+        return address_validate(s->address, r->pos, reterr);
 }
 
 static int listen_on(const TftpServer *s, TftpService **ret) {
         const HttpManager *m = s->resource.host->manager;
         const TftpServing serving = { .open = on_open, .userdata = (void *) s, .timeout_usec = s->timeout * USEC_PER_SEC };
 
-        return tftp_service_new(ret, m->event, address_of(s), &serving);
+        return tftp_service_new(ret, m->event, s->address, &serving);
 }
 
 static int tftp_server_watch(Resource *r, Diag *reterr) {
@@ -91,7 +87,7 @@ static int tftp_server_watch(Resource *r, Diag *reterr) {
         if (!r->meta.noop) {
                 int k = listen_on(s, &s->service);
                 if (k < 0)
-                        return resource_error(r, reterr, k, "cannot listen on '%s': %m", address_of(s));
+                        return resource_error(r, reterr, k, "cannot listen on '%s': %m", s->address);
         }
         resource_armed(r);
         return 0;
@@ -111,8 +107,8 @@ static int would_listen(TftpServer *s, Diag *reterr) {
         if (k == -EADDRINUSE)
                 return CHECK_OK;
         if (k < 0)
-                return resource_error(&s->resource, reterr, k, "cannot listen on '%s': %m", address_of(s));
-        resource_differs(&s->resource, "address", NULL, address_of(s));
+                return resource_error(&s->resource, reterr, k, "cannot listen on '%s': %m", s->address);
+        resource_differs(&s->resource, "address", NULL, s->address);
         return CHECK_CHANGED;
 }
 

@@ -42,10 +42,6 @@ static const FieldSpec schedule_fields[] = {
         {}
 };
 
-static const char *namespace_of(const ScheduleResource *s) {
-        return s->namespace[0] ? s->namespace : s->resource.name;
-}
-
 static int64_t positive_or(Value v, int64_t otherwise) {
         return v.kind == TYPE_INT && v.i > 0 ? v.i : otherwise;
 }
@@ -53,8 +49,8 @@ static int64_t positive_or(Value v, int64_t otherwise) {
 static int schedule_validate(const Resource *r, Diag *reterr) {
         const ScheduleResource *s = (const ScheduleResource *) r;
 
-        if (strchr(namespace_of(s), '/'))
-                return resource_error(r, reterr, -EINVAL, "namespace must not contain a slash, got '%s'", namespace_of(s));
+        if (strchr(s->namespace, '/'))
+                return resource_error(r, reterr, -EINVAL, "namespace must not contain a slash, got '%s'", s->namespace);
         if (s->strategy && s->strategy[0] && !streq(s->strategy, "rr") && !streq(s->strategy, "alpha"))
                 return resource_error(r, reterr, -EINVAL, "strategy must be 'rr' or 'alpha', got '%s'", s->strategy);
         if (positive_or(s->ttl, 0) > TTL_MAX_SEC)
@@ -69,7 +65,7 @@ static int schedule_validate(const Resource *r, Diag *reterr) {
 static bool schedule_equal(const Resource *a, const Resource *b, const char **ret_field) {
         const ScheduleResource *x = (const ScheduleResource *) a, *y = (const ScheduleResource *) b;
         const char *differs =
-                !streq(namespace_of(x), namespace_of(y)) ? "namespace" :
+                !streq(x->namespace, y->namespace) ? "namespace" :
                 !streq_ptr(x->strategy, y->strategy) ? "strategy" :
                 x->max.kind != y->max.kind || !value_equal(x->max, y->max) ? "max" :
                 x->ttl.kind != y->ttl.kind || !value_equal(x->ttl, y->ttl) ? "ttl" :
@@ -100,8 +96,8 @@ static int schedule_watch_hook(Resource *r, Diag *reterr) {
         int e;
 
         s->armed = false;
-        e = schedule_watch(m->schedules, r->host->hostname, namespace_of(s), on_chosen, s, &s->watch);
-        return e < 0 ? resource_error(r, reterr, e, "cannot watch the schedule '%s': %m", namespace_of(s)) : 0;
+        e = schedule_watch(m->schedules, r->host->hostname, s->namespace, on_chosen, s, &s->watch);
+        return e < 0 ? resource_error(r, reterr, e, "cannot watch the schedule '%s': %m", s->namespace) : 0;
 }
 
 static void schedule_unwatch(Resource *r) {
@@ -153,9 +149,9 @@ static int schedule_check_apply(Resource *r, bool apply, Diag *reterr) {
 
         s->waiting = false;
         if (!s->vote)
-                e = vote_open(m->schedules, r->host->hostname, namespace_of(s), on_vote_event, s, &s->vote);
+                e = vote_open(m->schedules, r->host->hostname, s->namespace, on_vote_event, s, &s->vote);
         if (e == -EEXIST)
-                return resource_error(r, reterr, e, "another resource schedules '%s' on this host already", namespace_of(s));
+                return resource_error(r, reterr, e, "another resource schedules '%s' on this host already", s->namespace);
         if (e >= 0)
                 e = s->withdraw ? vote_withdraw(s->vote, apply, on_done, s) : vote_cast(s->vote, &options, apply, on_done, s);
         return e < 0 ? resource_error(r, reterr, e, "cannot %s: %m", s->withdraw ? "withdraw" : "put this host forward") : CHECK_PENDING;
