@@ -161,6 +161,13 @@ BusConnection *bus_connection_free(BusConnection *c) {
         return NULL;
 }
 
+void bus_connection_again(BusConnection *c) {
+        if (c->connected_usec > 0)
+                return;
+        c->delay_usec = 0;
+        (void) arm_retry(c, 0);
+}
+
 bool bus_connection_is_up(const BusConnection *c) {
         return c->connected_usec > 0;
 }

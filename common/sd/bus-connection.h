@@ -28,4 +28,6 @@ int bus_connection_new(BusConnection **ret, sd_event *event, const BusConnection
 BusConnection *bus_connection_free(BusConnection *c);   /* sends what is queued, if that needs no waiting for the connection */
 DEFINE_CLEANUP(BusConnection *, bus_connection_free)
 
+/* There is reason to think that it is there now: if it is not connected, it tries again at once. */
+void bus_connection_again(BusConnection *c);
 bool bus_connection_is_up(const BusConnection *c);

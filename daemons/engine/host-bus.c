@@ -10,6 +10,7 @@
 #include "common/sd/bus-connection.h"
 #include "common/sd/bus.h"
 #include "common/sd/log.h"
+#include "common/sd/pathwatch.h"
 #include "daemons/engine/host-bus.h"
 #include "daemons/engine/local-host.h"
 
@@ -41,6 +42,7 @@ struct HostBus {
         HostBusType type;
         BusConnection *connection;
         sd_bus *bus;            /* the connection's, or NULL */
+        PathWatch *socket;      /* of a user: it comes in a file system that is mounted first, which sd-bus does not see */
         bool greeted;           /* systemd knows that we listen */
         Map *rules;             /* by text */
         ClientList clients;
@@ -533,7 +535,14 @@ static char *user_bus_address(void) {
         return asprintf(&text, "unix:path=/run/user/%u/bus", getuid()) < 0 ? NULL : text;
 }
 
-int host_bus_new(HostBus **ret, sd_event *event, HostBusType type) {
+static void on_socket(PathWatch *w, int error, void *userdata) {
+        HostBus *b = userdata;
+
+        if (error >= 0)
+                bus_connection_again(b->connection);
+}
+
+int host_bus_new(HostBus **ret, sd_event *event, HostBusType type, PathWatcher *paths) {
         _cleanup_(host_bus_freep) HostBus *b = calloc(1, sizeof(*b));
         _cleanup_free_ char *address = type == HOST_BUS_USER ? user_bus_address() : strdup(bus_system_address());
         int r;
@@ -555,6 +564,9 @@ int host_bus_new(HostBus **ret, sd_event *event, HostBusType type) {
         r = bus_connection_new(&b->connection, event, &spec, &b->bus, b);
         if (r < 0)
                 return r;
+        const char *path = type == HOST_BUS_USER ? startswith(address, "unix:path=") : NULL;
+        if (path && !strpbrk(path, ",;%"))
+                (void) path_watch_new(&b->socket, paths, path, 0, on_socket, b);        /* without it, sd-bus looks alone */
         *ret = TAKE_PTR(b);
         return 0;
 }
@@ -562,6 +574,7 @@ int host_bus_new(HostBus **ret, sd_event *event, HostBusType type) {
 HostBus *host_bus_free(HostBus *b) {
         if (!b)
                 return NULL;
+        path_watch_free(b->socket);
         if (b->connection)
                 bus_connection_free(b->connection);
         map_free(b->rules);

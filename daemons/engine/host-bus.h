@@ -25,6 +25,7 @@ typedef enum HostBusType {
         _HOST_BUS_MAX,
 } HostBusType;
 
+typedef struct PathWatcher PathWatcher;
 typedef struct HostBus HostBus;
 typedef struct BusClient BusClient;
 typedef struct BusListening BusListening;
@@ -86,6 +87,6 @@ int bus_garbled(BusClient *c, int error, Diag *reterr);
 
 /* ---- for the engine ---- */
 
-int host_bus_new(HostBus **ret, sd_event *event, HostBusType type);
+int host_bus_new(HostBus **ret, sd_event *event, HostBusType type, PathWatcher *paths);
 HostBus *host_bus_free(HostBus *b);     /* its clients are closed */
 DEFINE_CLEANUP(HostBus *, host_bus_free)

@@ -146,7 +146,7 @@ void local_host_path_changed(PathWatch *w, int error, void *userdata) {
 
 int local_host_bus(const Resource *r, HostBusType type, HostBus **ret) {
         Manager *m = r->host->manager;
-        int k = m->buses[type] ? 0 : host_bus_new(&m->buses[type], r->host->event, type);
+        int k = m->buses[type] ? 0 : host_bus_new(&m->buses[type], r->host->event, type, local_host_paths(r));
 
         *ret = m->buses[type];
         return k;
