@@ -64,11 +64,13 @@ static int step(void *userdata) {
 
 /* The result for the host; the attempt is over. */
 static int end(Packing *p, int result, Diag *reterr) {
+        Packing **slot = p->slot;
+
         if (result == 0)
                 result = p->changed ? CHECK_CHANGED : CHECK_OK;
         else
                 diag_move(reterr, &p->diag);
-        *p->slot = packing_free(p);
+        *slot = packing_free(p);
         return result;
 }
 

@@ -240,8 +240,8 @@ STORES(watches_that_are_freed_when_told) {
         CHECK(RUN_UNTIL(&p, last.n_snapshots == 1));
         (void) put(&p, "freed/1", "a", NULL);
         (void) put(&p, "freed/2", "b", NULL);
-        CHECK(RUN_UNTIL(&p, last.n_items == 2));
-        CHECK(first.n_items > 0 && !first.free);
+        CHECK(RUN_UNTIL(&p, last.n_items == 2 && first.n_items > 0));
+        CHECK(!first.free);
         store_watch_free(w);
 
         /* before anything came */
