@@ -135,6 +135,8 @@ class Cluster:
                 host.kill_etcd()
             host.holder.kill()
             host.holder.wait()
+            # Its namespace goes some time later, and the next cluster has a link of this name.
+            subprocess.run(["ip", "link", "delete", f"link{host.n}"], check=False, stderr=subprocess.DEVNULL)
         subprocess.run(["ip", "link", "delete", "br0"], check=False, stderr=subprocess.DEVNULL)
 
     def post(self, path, body, seconds=20):
