@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/io.h"
 #include "common/sign/deploy-signature.h"
@@ -70,8 +71,8 @@ int deploy_guard_accepted(DeployGuard *g, const DeployOptions *options, Diag *re
         char text[MEMORY_MAX];
         int n, r;
 
-        /* Also where the keys come later: what was in force then is old. */
-        if (!g->trust || options->sequence <= g->accepted)
+        /* Of a program that nobody had to sign the number may be any, and would shut out those that come later. */
+        if (!g->trust || options->sequence <= g->accepted || access(g->trust, F_OK) < 0)
                 return 0;
         g->accepted = options->sequence;
         n = snprintf(text, sizeof(text), "%" PRIu64 "\n", options->sequence);
