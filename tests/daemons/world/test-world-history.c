@@ -384,9 +384,9 @@ static uint64_t number_of(const char *variable, uint64_t otherwise) {
 
 TEST(random_histories) {
         uint64_t seed = number_of("MGMT_SEED", now_usec() % 1000000), seconds = number_of("MGMT_SECONDS", 6);
-        History *h = calloc(1, sizeof(*h));
         _cleanup_(cluster_done) Cluster c = {};
         Place p = {};
+        History *h;
 
         if (!cluster_available())
                 TEST_SKIP("etcd is not installed");
@@ -396,6 +396,7 @@ TEST(random_histories) {
         printf("# seed %llu, %llu seconds\n", (unsigned long long) seed, (unsigned long long) seconds);
         cluster_init(&c, 3, NULL);
         CHECK(sd_event_new(&p.event) >= 0);
+        h = calloc(1, sizeof(*h));
         *h = (History) { .place = &p, .cluster = &c, .random = random_from(seed), .writes = calloc(WRITES_MAX, sizeof(Write)) };
         for (unsigned i = 0; i < HOSTS; i++) {
                 Host *host = &h->hosts[i];
