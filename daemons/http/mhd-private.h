@@ -18,18 +18,32 @@ typedef enum Phase {
         _PHASE_MAX,
 } Phase;
 
+/* What we wait for, of a client that must get on (slow.c). */
+typedef enum Wanted {
+        WANTED_NOTHING,
+        WANTED_REQUEST,                 /* the next one, whenever it comes */
+        WANTED_HEADERS,
+        WANTED_BODY,
+} Wanted;
+
 typedef struct HttpConnection {
         HttpListener *listener;
         HttpRequest *request;           /* the current one, owned by the library's hand-over pointer */
         int fd;                         /* borrowed */
         sd_event_source *hang_up;
         bool hung_up;                   /* the other side sends nothing more */
+        bool refused;                   /* its request, before the end of it was read */
         Phase phase;
         uint64_t since_usec;            /* when it entered the phase */
         TAILQ_ENTRY(HttpConnection) entries;
+        Wanted wanted;
+        uint64_t wanted_usec;           /* since when, or when it was looked at last */
+        uint64_t wanted_progress;       /* bytes that had come by then */
+        TAILQ_ENTRY(HttpConnection) wanted_entries;
 } HttpConnection;
 
 TAILQ_HEAD(ConnectionList, HttpConnection);
+TAILQ_HEAD(LingerList, HttpLinger);
 
 struct HttpListener {
         sd_event *event;
@@ -37,6 +51,10 @@ struct HttpListener {
         sd_event_source *io, *timer;
         HttpServing serving;
         struct ConnectionList connections[_PHASE_MAX];  /* each in order of since_usec */
+        struct ConnectionList wanted;   /* in order of wanted_usec */
+        uint64_t served_usec;           /* since when somebody serves */
+        struct LingerList lingering;
+        unsigned n_lingering;
         unsigned n_connections, n_connections_peak, connections_max;
         unsigned n_hung_up;
         unsigned n_active;              /* requests that were complete, but are not answered yet */
@@ -60,6 +78,7 @@ struct HttpRequest {
         const char *query;              /* within target: '?' and what follows; NULL */
         const char *method;             /* borrowed */
         bool redirect;                  /* its path was not clean */
+        size_t head_size;               /* what its line and headers need in memory */
         uint64_t body_max;              /* bytes of a body that is kept; 0: it is dropped */
         uint64_t body_size;
         StrBuf body;
@@ -73,7 +92,21 @@ struct HttpRequest {
 /* ---- mhd.c ---- */
 
 void connection_enter(HttpConnection *c, Phase phase);
+bool connection_has_unread(const HttpConnection *c);    /* the kernel has something that the library has not read */
 void listener_arm(HttpListener *l);             /* the time at which to look again */
+uint64_t listener_now(const HttpListener *l);
+
+/* ---- slow.c ---- */
+
+void slow_want(HttpConnection *c, Wanted wanted);
+void slow_forget(HttpConnection *c);            /* nothing is wanted of it */
+uint64_t slow_next(const HttpListener *l);      /* the time at which to look for slow ones; UINT64_MAX: there is nobody */
+HttpConnection *slow_find(HttpListener *l, uint64_t now);       /* one that is too slow; NULL: there is none now */
+
+/* ---- linger.c ---- */
+
+void linger(HttpConnection *c);                 /* the library is about to close it; does so if that is good for something */
+void linger_end(HttpListener *l);
 
 /* ---- request.c ---- */
 

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "daemons/http/mhd-private.h"
@@ -26,9 +27,11 @@ enum {
         TIMER_ACCURACY_USEC = 1000,     /* pipelined requests wait for it */
         CROWDED_USEC = 50 * 1000,       /* an idle connection may stay so long where all places are taken */
         CROWD_MIN = 512,                /* connections from which on it matters that their memory is given back */
+        READ_INCREMENT = 750,           /* of what is more than half of its memory, the library reads a third of that at a time; not more */
+        ANSWER_HEAD = 2 * 1024,         /* bytes for the head of an answer, and to read a body by */
 };
 
-static uint64_t now_usec(HttpListener *l) {
+uint64_t listener_now(const HttpListener *l) {
         uint64_t now = 0;
 
         (void) sd_event_now(l->event, CLOCK_MONOTONIC, &now);
@@ -42,14 +45,21 @@ void connection_enter(HttpConnection *c, Phase phase) {
                 return;
         TAILQ_REMOVE(&l->connections[c->phase], c, entries);
         c->phase = phase;
-        c->since_usec = now_usec(l);
+        c->since_usec = listener_now(l);
         TAILQ_INSERT_TAIL(&l->connections[phase], c, entries);
+}
+
+bool connection_has_unread(const HttpConnection *c) {
+        int n = 0;
+
+        return ioctl(c->fd, FIONREAD, &n) >= 0 && n > 0;
 }
 
 /* Below the library, which sees the end of the connection and cleans up. */
 static void connection_shut(HttpConnection *c) {
         (void) shutdown(c->fd, SHUT_RDWR);
         connection_enter(c, PHASE_SHUT);
+        slow_forget(c);
 }
 
 /* ---- time ---- */
@@ -68,8 +78,8 @@ static HttpConnection *listener_superfluous(const HttpListener *l) {
 }
 
 static void listener_expire(HttpListener *l) {
-        HttpConnection *superfluous = listener_superfluous(l);
-        uint64_t now = now_usec(l);
+        HttpConnection *superfluous = listener_superfluous(l), *slow;
+        uint64_t now = listener_now(l);
 
         for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
                 uint64_t timeout = phase_timeout(l, phase);
@@ -78,7 +88,9 @@ static void listener_expire(HttpListener *l) {
                 while (timeout > 0 && (c = TAILQ_FIRST(&l->connections[phase])) && now - c->since_usec >= timeout)
                         connection_shut(c);
         }
-        if (superfluous && now - superfluous->since_usec >= CROWDED_USEC)
+        while ((slow = slow_find(l, now)))
+                connection_shut(slow);
+        if (superfluous && superfluous->phase != PHASE_SHUT && now - superfluous->since_usec >= CROWDED_USEC)
                 connection_shut(superfluous);
 }
 
@@ -101,9 +113,10 @@ void listener_arm(HttpListener *l) {
         if (is_busy(l, &milliseconds))
                 next = 0;
         else if (milliseconds != UINT64_MAX)
-                next = MIN(next, now_usec(l) + milliseconds * 1000);
+                next = MIN(next, listener_now(l) + milliseconds * 1000);
         if (superfluous)
                 next = MIN(next, superfluous->since_usec + CROWDED_USEC);
+        next = MIN(next, slow_next(l));
         for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
                 uint64_t timeout = phase_timeout(l, phase);
                 const HttpConnection *c = TAILQ_FIRST(&l->connections[phase]);
@@ -157,7 +170,7 @@ static void listener_run(HttpListener *l) {
         listener_drop_hung_up(l);
         listener_trim(l);
 
-        if (l->draining && (l->n_active == 0 || now_usec(l) >= l->drain_until_usec)) {
+        if (l->draining && (l->n_active == 0 || listener_now(l) >= l->drain_until_usec)) {
                 l->draining = false;
                 (void) sd_event_source_set_enabled(l->io, SD_EVENT_OFF);
                 (void) sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
@@ -221,6 +234,8 @@ static void *on_target(void *userdata, const char *target, struct MHD_Connection
                 return NULL;
         c->request = request_new(c, mhd, target);
         connection_enter(c, PHASE_READING);     /* the time to read counts from its first line */
+        if (c->wanted == WANTED_REQUEST)
+                slow_want(c, WANTED_HEADERS);
         return c->request;
 }
 
@@ -233,6 +248,7 @@ static void on_completed(void *userdata, struct MHD_Connection *mhd, void **stat
                 q->connection->listener->n_active--;
         q->connection->request = NULL;
         connection_enter(q->connection, PHASE_READING);
+        slow_want(q->connection, WANTED_REQUEST);
         *state = request_free(q);
 }
 
@@ -248,16 +264,19 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
                         return;
                 c->listener = l;
                 c->fd = info->connect_fd;
-                c->since_usec = now_usec(l);
+                c->since_usec = listener_now(l);
                 if (sd_event_add_io(l->event, &c->hang_up, c->fd, EPOLLRDHUP, on_hang_up, c) >= 0)
                         (void) sd_event_source_set_enabled(c->hang_up, SD_EVENT_ONESHOT);
                 TAILQ_INSERT_TAIL(&l->connections[PHASE_READING], c, entries);
+                slow_want(c, WANTED_HEADERS);
                 l->n_connections++;
                 *context = c;
         } else if (*context) {
                 HttpConnection *c = *context;
 
+                linger(c);
                 TAILQ_REMOVE(&l->connections[c->phase], c, entries);
+                slow_forget(c);
                 l->n_connections--;
                 l->n_hung_up -= c->hung_up;
                 sd_event_source_disable_unref(c->hang_up);
@@ -321,7 +340,8 @@ static int listener_start(HttpListener *l, int fd) {
         l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (l->has_tls ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, l,
                                      MHD_OPTION_LISTEN_SOCKET, fd,
                                      MHD_OPTION_CONNECTION_LIMIT, l->connections_max,
-                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HTTP_CONNECTION_MEMORY,
+                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HTTP_HEAD_MAX + ANSWER_HEAD,
+                                     MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) READ_INCREMENT,
                                      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) HTTP_SILENCE_SECONDS,
                                      MHD_OPTION_STRICT_FOR_CLIENT, 1,
                                      MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
@@ -349,8 +369,10 @@ static void listener_pause(HttpListener *l, bool paused) {
         (void) sd_event_source_set_enabled(l->io, paused ? SD_EVENT_OFF : SD_EVENT_ON);
         if (paused)
                 (void) sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
-        else
+        else {
+                l->served_usec = listener_now(l);
                 listener_arm(l);
+        }
 }
 
 int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size, bool tls) {
@@ -363,6 +385,8 @@ int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr
         l->has_tls = tls;
         for (Phase phase = 0; phase < _PHASE_MAX; phase++)
                 TAILQ_INIT(&l->connections[phase]);
+        TAILQ_INIT(&l->wanted);
+        TAILQ_INIT(&l->lingering);
 
         (void) signal(SIGPIPE, SIG_IGN);        /* sendfile() knows no MSG_NOSIGNAL */
 
@@ -411,6 +435,7 @@ HttpListener *http_listener_free(HttpListener *l) {
         sd_event_source_disable_unref(l->timer);
         if (l->daemon)
                 MHD_stop_daemon(l->daemon);
+        linger_end(l);
         http_tls_unref(l->tls);
         sd_event_unref(l->event);
         free(l);
@@ -437,7 +462,7 @@ void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)
                 (void) close(fd);
         listener_pause(l, false);
         l->draining = true;
-        l->drain_until_usec = timeout_usec > 0 ? now_usec(l) + timeout_usec : UINT64_MAX;
+        l->drain_until_usec = timeout_usec > 0 ? listener_now(l) + timeout_usec : UINT64_MAX;
         l->drained = drained;
         l->drained_userdata = userdata;
 

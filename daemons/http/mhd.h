@@ -28,11 +28,14 @@ enum {
         HTTP_CONNECTIONS_MAX = 12 * 1024,       /* of one listener, or half of the files that this process may open; the last
                                                  * place is freed by closing an idle one. If all are being answered, more wait in
                                                  * the kernel's queue */
-        HTTP_CONNECTION_MEMORY = 8 * 1024,      /* bytes for one request's line and headers */
+        HTTP_HEAD_MAX = 8 * 1024,               /* bytes of a request's line and headers; each header counts HTTP_HEADER_COST more */
+        HTTP_HEADER_COST = 64,
         HTTP_BODY_MAX = 64 * 1024,              /* bytes of a request's body that are read (and dropped) though nobody wants it */
         HTTP_BODIES_MAX = 64 * 1024 * 1024,     /* bytes of all bodies that one listener keeps at a time */
         HTTP_STREAM_MAX = 256 * 1024,           /* bytes that were written to a stream and are not sent yet */
         HTTP_SILENCE_SECONDS = 120,             /* a connection on which nothing moves for so long is closed */
+        HTTP_PATIENCE_SECONDS = 20,             /* within it, a request that was begun has all of its headers, */
+        HTTP_BODY_RATE = 512,                   /* and so many bytes a second of its body have come */
 };
 
 /* Who serves a listener. Changing it leaves socket and connections alone. */
@@ -45,6 +48,7 @@ typedef struct HttpServing {
         void *userdata;
         uint64_t read_timeout_usec;             /* until a request is complete; 0: none */
         uint64_t write_timeout_usec;            /* from then on, until the answer is out; 0: none */
+        uint64_t patience_usec;                 /* instead of HTTP_PATIENCE_SECONDS; 0: that */
         HttpTls *tls;                           /* borrowed; for listeners that were made for it */
 } HttpServing;
 

@@ -134,7 +134,11 @@ void http_request_reply_allow(HttpRequest *q, const char *methods) {
 static void reply_redirect(HttpRequest *q, const char *path, const char *query) {
         _cleanup_free_ char *location = NULL, *escaped = url_escape_path(path);
 
-        if (escaped && asprintf(&location, "%s%s", escaped, query ? query : "") >= 0)
+        if (!escaped || asprintf(&location, "%s%s", escaped, query ? query : "") < 0)
+                return;
+        if (q->head_size + strlen(location) > HTTP_HEAD_MAX)
+                reply_status(q, 414, NULL, NULL);
+        else
                 reply_status(q, 301, "Location", location);
 }
 
@@ -234,8 +238,18 @@ static int request_parse(HttpRequest *q) {
 }
 
 static enum MHD_Result refuse(HttpRequest *q, unsigned status) {
+        q->connection->refused = true;
         http_request_reply_status(q, status);
         return q->reply ? send_reply(q) : MHD_NO;
+}
+
+/* The parts of a query count like headers, and the library has cookies twice. */
+static void request_measure(HttpRequest *q) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(q->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+        int n = MHD_get_connection_values(q->mhd, MHD_HEADER_KIND | MHD_COOKIE_KIND | MHD_GET_ARGUMENT_KIND, NULL, NULL);
+        const char *cookie = http_request_header(q, "Cookie");
+
+        q->head_size = (info ? info->header_size : 0) + (size_t) n * HTTP_HEADER_COST + (cookie ? strlen(cookie) : 0);
 }
 
 /* The headers are there. A request that is refused here loses its connection, for its body is not read. */
@@ -246,6 +260,9 @@ enum MHD_Result request_begin(HttpRequest *q, const char *method) {
 
         q->begun = true;
         q->method = method;
+        request_measure(q);
+        if (q->head_size > HTTP_HEAD_MAX)       /* the head of the answer would not fit beside it */
+                return refuse(q, strlen(q->target) > HTTP_HEAD_MAX / 2 ? 414 : 431);
         if (request_parse(q) < 0)
                 return MHD_NO;
         if (q->path && !q->redirect && l->serving.request && l->serving.body_max)
@@ -255,6 +272,7 @@ enum MHD_Result request_begin(HttpRequest *q, const char *method) {
                 return refuse(q, 413);
         if (q->body_max > 0 && size > HTTP_BODIES_MAX - l->body_bytes)
                 return refuse(q, 503);
+        slow_want(q->connection, WANTED_BODY);
         return MHD_YES;
 }
 
@@ -282,6 +300,7 @@ enum MHD_Result request_answer(HttpRequest *q) {
                 q->active = true;
                 l->n_active++;
                 connection_enter(q->connection, PHASE_WRITING);
+                slow_forget(q->connection);
         }
 
         ask(q);

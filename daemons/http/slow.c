@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Clients from whom we still want something, and who do not get on: whoever has a place must use it. The library closes
+ * connections on which nothing at all moves; here those end that move by a byte now and then.
+ *
+ * All are in one list and looked at again and again, each after the same time, so the order of the list is that of time. What a
+ * client has sent of its next request before the line is complete, the library tells nobody; the kernel counts its bytes. */
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <linux/tcp.h>
+
+#include "daemons/http/mhd-private.h"
+
+static const uint64_t NOBODY_ASKED = UINT64_MAX;        /* the kernel; for most connections nobody ever does */
+
+static uint64_t n_received(const HttpConnection *c) {
+        struct tcp_info info = {};
+        socklen_t size = sizeof(info);
+
+        return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ? 0 : info.tcpi_bytes_received;
+}
+
+static uint64_t progress(const HttpConnection *c) {
+        return c->wanted == WANTED_BODY ? c->request->body_size : n_received(c);
+}
+
+void slow_forget(HttpConnection *c) {
+        if (c->wanted != WANTED_NOTHING)
+                TAILQ_REMOVE(&c->listener->wanted, c, wanted_entries);
+        c->wanted = WANTED_NOTHING;
+}
+
+static void want(HttpConnection *c, Wanted wanted) {
+        slow_forget(c);
+        c->wanted = wanted;
+        c->wanted_usec = listener_now(c->listener);
+        TAILQ_INSERT_TAIL(&c->listener->wanted, c, wanted_entries);
+}
+
+void slow_want(HttpConnection *c, Wanted wanted) {
+        want(c, wanted);
+        c->wanted_progress = wanted == WANTED_REQUEST ? NOBODY_ASKED : 0;
+}
+
+static uint64_t patience_usec(const HttpListener *l) {
+        return l->serving.patience_usec > 0 ? l->serving.patience_usec : HTTP_PATIENCE_SECONDS * UINT64_C(1000000);
+}
+
+/* Nobody read while nobody served. */
+static uint64_t look_usec(const HttpListener *l, const HttpConnection *c) {
+        return MAX(c->wanted_usec, l->served_usec) + patience_usec(l);
+}
+
+uint64_t slow_next(const HttpListener *l) {
+        const HttpConnection *c = TAILQ_FIRST(&l->wanted);
+
+        return c ? look_usec(l, c) : UINT64_MAX;
+}
+
+static bool gets_on(const HttpConnection *c, uint64_t n) {
+        uint64_t least = patience_usec(c->listener) * HTTP_BODY_RATE / 1000000;
+
+        if (connection_has_unread(c))   /* it is us who are slow */
+                return true;
+        switch (c->wanted) {
+        case WANTED_REQUEST:            /* it need not ask for anything */
+                return true;
+        case WANTED_BODY:
+                return n - c->wanted_progress >= least;
+        default:
+                return false;
+        }
+}
+
+HttpConnection *slow_find(HttpListener *l, uint64_t now) {
+        HttpConnection *c;
+
+        while ((c = TAILQ_FIRST(&l->wanted)) && now >= look_usec(l, c)) {
+                uint64_t n = progress(c);
+
+                if (!gets_on(c, n))
+                        return c;
+                bool begun = c->wanted == WANTED_REQUEST && c->wanted_progress != NOBODY_ASKED && n != c->wanted_progress;
+                want(c, begun ? WANTED_HEADERS : c->wanted);
+                c->wanted_progress = n;
+        }
+        return NULL;
+}

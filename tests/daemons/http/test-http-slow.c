@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Clients that take their time, or say too much, before they have asked for anything. The listener here has a fraction of a second of
+ * patience. */
+
+#include "daemons/http/address.h"
+#include "daemons/http/http-manager.h"
+#include "daemons/http/mhd.h"
+#include "tests/daemons/http/client.h"
+#include "tests/test.h"
+
+enum {
+        PATIENCE_MS = 200,
+        ENOUGH = PATIENCE_MS * HTTP_BODY_RATE / 1000,   /* bytes of a body that must come meanwhile */
+        TIMES = 8,                                      /* much longer than anybody's patience */
+};
+
+#define REQUEST(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+typedef struct Fixture {
+        sd_event *event;
+        HttpManager manager;
+        TestHost host;
+        HttpListener *listener;
+        HttpServing serving;
+        HttpHolds holds;
+} Fixture;
+
+static void serve(HttpRequest *q, void *userdata) {
+        Fixture *f = userdata;
+
+        if (streq(http_request_path(q), "/held") && !http_request_is_woken(q))
+                http_request_hold(q, &f->holds);
+        else
+                http_request_reply_status(q, 404);
+}
+
+static uint64_t body_max(HttpRequest *q, void *userdata) {
+        return 64 * 1024;
+}
+
+static void setup(Fixture *f) {
+        struct sockaddr_storage where;
+        socklen_t size;
+
+        *f = (Fixture) {};
+        f->serving = (HttpServing) { .request = serve, .body_max = body_max, .userdata = f, .patience_usec = PATIENCE_MS * 1000 };
+        if (sd_event_new(&f->event) < 0 || http_manager_init(&f->manager, f->event) < 0 ||
+            testhost_init(&f->host, f->event, &f->manager, NULL) < 0 || address_resolve(test_address(), &where, &size) < 0 ||
+            http_listener_new(&f->listener, f->event, (struct sockaddr *) &where, size, false) < 0)
+                abort();
+        http_listener_serve(f->listener, &f->serving);
+}
+
+static void teardown(Fixture *f) {
+        http_listener_free(f->listener);
+        testhost_done(&f->host);
+        http_manager_done(&f->manager);
+        sd_event_unref(f->event);
+}
+
+/* Sends text piece by piece, a tenth of the listener's patience apart; whether all of it was sent before the listener hung up. */
+static bool drip(Fixture *f, Client *c, const char *text, size_t size, size_t piece) {
+        for (size_t i = 0; i < size; i += piece) {
+                if (c->closed || client_send(c, text + i, MIN(piece, size - i)) < 0)
+                        return false;
+                testhost_run(&f->host, PATIENCE_MS / 10);
+        }
+        return !c->closed;
+}
+
+static void check_answered(Client *c, unsigned status) {
+        Answer a = client_read(c, false, 5000);
+
+        CHECK_INT(a.status, status);
+        answer_done(&a);
+}
+
+static void check_works(Client *c) {
+        CHECK_INT(client_send(c, REQUEST("/"), strlen(REQUEST("/"))), 0);
+        check_answered(c, 404);
+}
+
+TEST(who_says_nothing_or_never_comes_to_an_end_must_go) {
+        static const char *const beginnings[] = {
+                "",
+                "G",
+                "GET / HTTP/1.1\r\n",
+                "GET / HTTP/1.1\r\nHost: a\r\n",
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n",
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        };
+        Fixture f;
+        Client c;
+
+        setup(&f);
+        for (size_t i = 0; i < ELEMENTSOF(beginnings); i++) {
+                REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+                CHECK_INT(client_send(&c, beginnings[i], strlen(beginnings[i])), 0);
+                if (!client_until_closed(&c, TIMES * PATIENCE_MS))
+                        TEST_FAIL("still open after '%s'", beginnings[i]);
+                client_close(&c);
+        }
+        teardown(&f);
+}
+
+TEST(a_byte_now_and_then_does_not_help) {
+        static const char *const requests[] = {
+                REQUEST("/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 80\r\n\r\n"
+                "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        };
+        Fixture f;
+        Client c;
+
+        setup(&f);
+        for (size_t i = 0; i < ELEMENTSOF(requests); i++)
+                for (unsigned kept = 0; kept < 2; kept++) {
+                        const char *head = strstr(requests[i], "\r\n\r\n") + 4;
+                        size_t at_once = *head ? (size_t) (head - requests[i]) : 0;
+
+                        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+                        if (kept)
+                                check_works(&c);
+                        CHECK_INT(client_send(&c, requests[i], at_once), 0);
+                        CHECK(!drip(&f, &c, requests[i] + at_once, strlen(requests[i]) - at_once, 1));
+                        client_close(&c);
+                }
+        teardown(&f);
+}
+
+TEST(who_gets_on_may_be_slow) {
+        static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n";
+        static char body[2000];
+        Fixture f;
+        Client c;
+
+        setup(&f);
+        memset(body, 'a', sizeof(body));
+        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+        CHECK_INT(client_send(&c, head, strlen(head)), 0);
+        CHECK(drip(&f, &c, body, sizeof(body), ENOUGH / 5));
+        check_answered(&c, 404);
+        client_close(&c);
+        teardown(&f);
+}
+
+/* Of those who wait for us, and of those who want nothing at the moment, nothing is expected. */
+TEST(who_has_asked_may_wait) {
+        Fixture f;
+        Client kept, held;
+
+        setup(&f);
+        REQUIRE(client_open(&kept, &f.host, test_address()) >= 0 && client_open(&held, &f.host, test_address()) >= 0);
+        check_works(&kept);
+        CHECK_INT(client_send(&held, REQUEST("/held"), strlen(REQUEST("/held"))), 0);
+        testhost_run(&f.host, TIMES * PATIENCE_MS);
+        CHECK(!kept.closed);
+        CHECK(!held.closed);
+        check_works(&kept);
+        http_holds_wake(&f.holds);
+        check_answered(&held, 404);
+        check_works(&held);
+        client_close(&kept);
+        client_close(&held);
+        teardown(&f);
+}
+
+TEST(nobody_is_slow_while_nobody_serves) {
+        Fixture f;
+        Client open, fresh;
+
+        setup(&f);
+        REQUIRE(client_open(&open, &f.host, test_address()) >= 0);
+        testhost_run(&f.host, PATIENCE_MS / 4);
+        http_listener_serve(f.listener, NULL);
+        REQUIRE(client_open(&fresh, &f.host, test_address()) >= 0);
+        CHECK_INT(client_send(&open, REQUEST("/"), strlen(REQUEST("/"))), 0);
+        CHECK_INT(client_send(&fresh, REQUEST("/"), strlen(REQUEST("/"))), 0);
+        testhost_run(&f.host, TIMES * PATIENCE_MS);
+        http_listener_serve(f.listener, &f.serving);
+        check_answered(&open, 404);
+        check_answered(&fresh, 404);
+        client_close(&open);
+        client_close(&fresh);
+        teardown(&f);
+}
+
+/* ---- too much ---- */
+
+static void repeat(StrBuf *b, const char *part, size_t times) {
+        for (size_t i = 0; i < times; i++)
+                strbuf_puts(b, part);
+}
+
+static void check_head(Fixture *f, const StrBuf *request, unsigned status, const char *what, size_t size) {
+        Client c;
+
+        REQUIRE(client_open(&c, &f->host, test_address()) >= 0);
+        (void) client_send(&c, request->data, request->size);
+        Answer a = client_read(&c, false, TIMES * PATIENCE_MS);
+        if (a.status != status)
+                TEST_FAIL("%s of %zu: expected %u, got %u", what, size, status, a.status);
+        answer_done(&a);
+        client_close(&c);
+}
+
+/* Whether it fits or not, there is an answer: what a head needs in memory never takes the place of what answers it. */
+TEST(heads_of_all_sizes_are_answered) {
+        static const struct {
+                const char *what, *before, *part, *after;
+                size_t cost;            /* of a part: its bytes, and what the library makes of it */
+                unsigned too_large;
+        } cases[] = {
+                { "target",  "GET /", "a", " HTTP/1.1\r\nHost: a\r\n\r\n", 1, 414 },
+                { "post",    "POST /", "a", " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123456789", 1, 414 },
+                { "query",   "GET /?", "&", " HTTP/1.1\r\nHost: a\r\n\r\n", 1 + HTTP_HEADER_COST, 431 },
+                { "header",  "GET / HTTP/1.1\r\nHost: a\r\nX: ", "a", "\r\n\r\n", 1, 431 },
+                { "headers", "GET / HTTP/1.1\r\nHost: a\r\n", "X: y\r\n", "\r\n", 6 + HTTP_HEADER_COST, 431 },
+                { "cookies", "GET / HTTP/1.1\r\nHost: a\r\nCookie: c=d", "; a=b", "\r\n\r\n", 10 + HTTP_HEADER_COST, 431 },
+        };
+        Fixture f;
+
+        setup(&f);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                size_t most = HTTP_HEAD_MAX / cases[i].cost, little = 512 / cases[i].cost;
+
+                for (size_t n = most - little; n <= most + little; n += cases[i].cost == 1 ? 13 : 1) {
+                        _cleanup_(strbuf_done) StrBuf request = {};
+                        size_t size = strlen(cases[i].before) + n * cases[i].cost + strlen(cases[i].after);
+
+                        repeat(&request, cases[i].before, 1);
+                        repeat(&request, cases[i].part, n);
+                        repeat(&request, cases[i].after, 1);
+                        if (size + 3 * HTTP_HEADER_COST <= HTTP_HEAD_MAX)
+                                check_head(&f, &request, 404, cases[i].what, n);
+                        else if (size > HTTP_HEAD_MAX)
+                                check_head(&f, &request, cases[i].too_large, cases[i].what, n);
+                }
+        }
+        teardown(&f);
+}
+
+/* It is asked for under another path, which may be longer than what was said. */
+TEST(the_way_to_the_right_path_may_be_too_long) {
+        static const struct {
+                size_t n;
+                unsigned status;
+        } cases[] = { { 500, 301 }, { 1500, 301 }, { 2500, 414 }, { 7000, 414 } };
+        Fixture f;
+
+        setup(&f);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(strbuf_done) StrBuf request = {};
+
+                repeat(&request, "GET //", 1);
+                repeat(&request, "\xc3", cases[i].n);   /* becomes three */
+                repeat(&request, " HTTP/1.1\r\nHost: a\r\n\r\n", 1);
+                check_head(&f, &request, cases[i].status, "path", cases[i].n);
+        }
+        teardown(&f);
+}
+
+/* The client is still sending when it is refused. */
+TEST(the_reason_for_a_refusal_arrives) {
+        static const struct {
+                const char *head;
+                unsigned status;
+        } cases[] = {
+                { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", 413 },
+                { "POST / HTTP/1.1\r\nHost: a\r\nX: ", 431 },
+                { "POST /", 414 },
+        };
+        static char rest[1000000];
+        Fixture f;
+        Client c;
+
+        setup(&f);
+        memset(rest, 'a', sizeof(rest));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                for (unsigned n = 0; n < 20; n++) {
+                        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+                        CHECK_INT(client_send(&c, cases[i].head, strlen(cases[i].head)), 0);
+                        CHECK_INT(client_send(&c, rest, sizeof(rest)), 0);
+                        check_answered(&c, cases[i].status);
+                        client_close(&c);
+                }
+        teardown(&f);
+}
+
+TEST_MAIN()
