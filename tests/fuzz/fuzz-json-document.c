@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#include "daemons/engine/json-document.h"
-#include "daemons/engine/json-edit.h"
+#include "daemons/engine/kinds/json-document.h"
+#include "daemons/engine/kinds/json-edit.h"
 
 static int print_again(const char *text, size_t size, StrBuf *ret) {
         _cleanup_(arena_freep) Arena *a = arena_new(JSON_DOCUMENT_MEMORY_MAX);

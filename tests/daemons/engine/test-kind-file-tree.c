@@ -7,7 +7,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
-#include "daemons/engine/replacement.h"
+#include "daemons/engine/kinds/replacement.h"
 #include "tests/daemons/engine/file-test.h"
 
 static const char *source_field(void) {

@@ -4,9 +4,9 @@
 
 #include <sys/xattr.h>
 
-#include "daemons/engine/file-mode.h"
-#include "daemons/engine/file-path.h"
-#include "daemons/engine/safe-path.h"
+#include "daemons/engine/kinds/file-mode.h"
+#include "daemons/engine/kinds/file-path.h"
+#include "daemons/engine/kinds/safe-path.h"
 #include "tests/daemons/engine/file-test.h"
 #include "tests/names-service.h"
 

@@ -2,7 +2,7 @@
 
 /* What becomes of /etc/fstab, and what is read from the table of mounts. Real mounts are for tests/system. */
 
-#include "daemons/engine/fstab.h"
+#include "daemons/engine/kinds/fstab.h"
 #include "tests/daemons/engine/kind-test.h"
 
 extern const ResourceType mount_type;

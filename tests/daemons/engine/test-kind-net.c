@@ -2,7 +2,7 @@
 
 /* Addresses as text, what is refused, and what can be seen without being root. Real interfaces are for tests/system. */
 
-#include "daemons/engine/rtnetlink.h"
+#include "daemons/engine/kinds/rtnetlink.h"
 #include "tests/daemons/engine/kind-test.h"
 
 extern const ResourceType net_type;

@@ -3,8 +3,8 @@
 /* pkg with a PackageKit that is made up: which transactions there are, and what follows from their errors. With the real one it is
  * tested by tests/system. */
 
-#include "daemons/engine/package-files.h"
-#include "daemons/engine/packagekit.h"
+#include "daemons/engine/kinds/package-files.h"
+#include "daemons/engine/kinds/packagekit.h"
 #include "tests/daemons/engine/bus-test.h"
 
 extern const ResourceType pkg_type;

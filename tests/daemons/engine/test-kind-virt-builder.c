@@ -5,7 +5,7 @@
 
 #include <dirent.h>
 
-#include "daemons/engine/virt-builder.h"
+#include "daemons/engine/kinds/virt-builder.h"
 #include "tests/daemons/engine/kind-test.h"
 
 extern const ResourceType virt_builder_type;

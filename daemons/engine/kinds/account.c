@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* First the user, then the group: at most one question is open at a time. */
+
+#include "common/sd/names.h"
+#include "daemons/engine/kinds/account.h"
+#include "daemons/engine/local-host.h"
+
+static int unknown(const Account *a, const char *what, const char *text, int error, Diag *reterr) {
+        if (error == -ESRCH)
+                return resource_error(a->resource, reterr, error, "there is no %s '%s'", what, text);
+        return resource_error(a->resource, reterr, error, "cannot find out about %s '%s': %m", what, text);
+}
+
+static void on_group(NameQuery *q, int result, NameEntry *entry, void *userdata) {
+        Account *a = userdata;
+        _cleanup_(diag_done) Diag diag = {};
+
+        a->gid = entry->id;
+        a->query = name_query_free(q);
+        if (result < 0)
+                (void) unknown(a, "group", a->group, result, &diag);
+        a->callback(a, result, &diag, a->userdata);
+}
+
+/* As account_find(). */
+static int find_group(Account *a, Diag *reterr) {
+        _cleanup_(name_entry_done) NameEntry entry = {};
+        int r;
+
+        if (!*a->group)
+                return 1;
+        r = names_find(local_host_names(a->resource), NAME_GROUP, a->group, &entry, &a->query, on_group, a);
+        if (r > 0)
+                a->gid = entry.id;
+        return r < 0 ? unknown(a, "group", a->group, r, reterr) : r;
+}
+
+static void on_user(NameQuery *q, int result, NameEntry *entry, void *userdata) {
+        Account *a = userdata;
+        _cleanup_(diag_done) Diag diag = {};
+
+        a->uid = entry->id;
+        a->query = name_query_free(q);
+        int r = result < 0 ? unknown(a, "user", a->user, result, &diag) : find_group(a, &diag);
+        if (r != 0)
+                a->callback(a, MIN(r, 0), &diag, a->userdata);
+}
+
+int account_find(Account *a, const Resource *r, const char *user, const char *group, account_callback_t callback, void *userdata,
+                 Diag *reterr) {
+        _cleanup_(name_entry_done) NameEntry entry = {};
+        int k = 1;
+
+        account_done(a);
+        *a = (Account) {
+                .uid = (uid_t) -1,
+                .gid = (gid_t) -1,
+                .resource = r,
+                .user = user,
+                .group = group,
+                .callback = callback,
+                .userdata = userdata,
+        };
+        if (*user) {
+                k = names_find(local_host_names(r), NAME_USER, user, &entry, &a->query, on_user, a);
+                if (k < 0)
+                        return unknown(a, "user", user, k, reterr);
+                if (k > 0)
+                        a->uid = entry.id;
+        }
+        return k > 0 ? find_group(a, reterr) : 0;
+}
+
+void account_done(Account *a) {
+        a->query = name_query_free(a->query);
+}

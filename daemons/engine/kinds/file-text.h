@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* A small file that is edited as a whole: read into memory, and put back with the owner and mode it had. */
+
+#include "common/strbuf.h"
+#include "daemons/engine/kinds/file-content.h"
+#include "daemons/engine/kinds/safe-path.h"
+
+typedef struct FileText {
+        SafePath where;                 /* its directory, once it was found */
+        FileContent have;               /* no descriptor if the file is not there */
+        StrBuf text;
+} FileText;
+
+#define FILE_TEXT_INIT { .where = SAFE_PATH_INIT, .have = FILE_CONTENT_INIT }
+
+/* A file that is not there is an empty one, and so is one without a directory. follow: a trusted symbolic link at the end stands for
+ * what it points to; else it is refused. Errors are at r's place. */
+int file_text_read(FileText *t, const Resource *r, const char *path, size_t max, bool follow, Diag *reterr);
+
+/* Takes the place of what was read. A new file is for its owner only. */
+int file_text_write(FileText *t, const Resource *r, const char *path, const char *data, size_t size, Diag *reterr);
+void file_text_done(FileText *t);

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* An archive of files and directories. Entries stand in the order of the inputs, those of a directory sorted by name, with mode, owner
+ * (as numbers) and time of what they are made from; so it is out of date if any of that is different (packing.h).
+ *
+ * Directories are walked by descriptors, and no symbolic link below an input is followed: what is neither a file nor a directory is
+ * an error, as nobody would miss it in the archive before it is too late. */
+
+#include <fcntl.h>
+#include <locale.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "common/sd/pathwatch.h"
+#include "common/strbuf.h"
+#include "daemons/engine/kinds/directory-names.h"
+#include "daemons/engine/kinds/file-content.h"
+#include "daemons/engine/kinds/file-path.h"
+#include "daemons/engine/local-host.h"
+#include "daemons/engine/kinds/packing.h"
+
+enum {
+        DEPTH_MAX = 128,        /* each level is an open directory */
+        PADDING_MAX = 1 << 20,  /* pieces that an entry which was given up is filled up with; beyond that is where nobody waits for it */
+};
+
+typedef struct Tar {
+        Resource resource;
+        char *path, **inputs;
+        int64_t format;
+
+        Packing *packing;
+        PathWatch **watches;
+        size_t n_watches;
+} Tar;
+
+typedef struct Level {
+        int fd;
+        char **names;
+        size_t n, next;
+        size_t name_size;       /* of the entry's name at this level, with a slash at its end unless it is empty */
+} Level;
+
+typedef struct TarPacking {
+        Packing packing;
+        struct archive *archive;
+        struct archive_entry *entry;
+        locale_t locale;        /* in which names are UTF-8 */
+        char *const *input;     /* the next one */
+        Level levels[DEPTH_MAX];
+        size_t n_levels;
+        StrBuf name;            /* of the entry under way */
+        const char *source;     /* the input it comes from, for messages */
+        FileContent content;    /* of the file under way */
+        uint64_t at;
+        int error;              /* what became of a write */
+        bool given_up;          /* nothing of it is wanted any more */
+} TarPacking;
+
+static const FieldSpec tar_fields[] = {
+        FIELD(Tar, path, FIELD_STR, FIELD_IS_NAME, "The archive, an absolute path."),
+        FIELD(Tar, inputs, FIELD_STRV, 0,
+              "What is in it: absolute paths of files and directories. Of a directory with a slash at its end what is in it stands at the top of "
+              "the archive; without, it stands in a directory of its last name."),
+        FIELD(Tar, format, FIELD_INT64, 0,
+              "The format of headers, one of the constants: ustar, pax or gnu; unknown is the simplest in which each entry can be said."),
+        {}
+};
+
+static const struct {
+        int64_t number;
+        int (*set)(struct archive *a);
+} formats[] = {
+        { 0, archive_write_set_format_pax_restricted },
+        { 2, archive_write_set_format_ustar },
+        { 4, archive_write_set_format_pax },
+        { 8, archive_write_set_format_gnutar },
+};
+
+static int tar_validate(const Resource *r, Diag *reterr) {
+        const Tar *t = (const Tar *) r;
+        const char *path = t->path;
+        bool known = false;
+
+        if (*path != '/' || path_is_directory(path))
+                return resource_error(r, reterr, -EINVAL, "path must be absolute and not end in a slash, got '%s'", path);
+        for (char **s = t->inputs; s && *s; s++) {
+                if (**s != '/')
+                        return resource_error(r, reterr, -EINVAL, "inputs must be absolute paths, got '%s'", *s);
+                if (path_is_inside(path, *s))
+                        return resource_error(r, reterr, -ELOOP, "the archive '%s' is inside of its input '%s'", path, *s);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(formats); i++)
+                known = known || formats[i].number == t->format;
+        return known ? 0 : resource_error(r, reterr, -EINVAL, "format must be one of $const.res.tar.format");
+}
+
+/* ---- the archive ---- */
+
+/* Never fails: an archive that failed would not free all that it has. What happened is in the diagnosis. */
+static ssize_t on_write(struct archive *a, void *userdata, const void *data, size_t size) {
+        TarPacking *t = userdata;
+
+        if (!t->given_up && t->error >= 0)
+                t->error = packing_add(&t->packing, data, size);
+        return (ssize_t) size;
+}
+
+static int archive_failed(TarPacking *t, const char *what) {
+        int error = archive_errno(t->archive);
+
+        /* Its own numbers, for what has none, are negative. */
+        return packing_fail(&t->packing, error > 0 ? -error : -EIO, "cannot %s '%s%s': %s", what, t->source, t->name.data ?: "",
+                            archive_error_string(t->archive));
+}
+
+static void close_content(TarPacking *t) {
+        file_content_done(&t->content);
+}
+
+static void pop(TarPacking *t) {
+        Level *l = &t->levels[--t->n_levels];
+
+        directory_names_free(l->names, l->n);
+        (void) close(l->fd);
+}
+
+/* An entry that is not complete is filled up when the archive is freed, byte for byte, and that nowhere; so we do it in large pieces. */
+static void give_up(TarPacking *t) {
+        static char zeros[FILE_PIECE_SIZE];
+        uint64_t left = t->content.fd >= 0 ? t->content.size - t->at : 0;
+
+        t->given_up = true;
+        if (left / sizeof(zeros) > PADDING_MAX)
+                (void) archive_write_fail(t->archive);
+        else
+                while (left > 0) {
+                        ssize_t n = archive_write_data(t->archive, zeros, (size_t) MIN(left, (uint64_t) sizeof(zeros)));
+                        if (n <= 0)
+                                break;
+                        left -= (uint64_t) n;
+                }
+        (void) archive_write_free(t->archive);
+        t->archive = NULL;
+        t->given_up = false;
+}
+
+static void reset(Packing *p) {
+        TarPacking *t = (TarPacking *) p;
+
+        if (t->archive)
+                give_up(t);
+        archive_entry_free(t->entry);
+        t->entry = NULL;
+        if (t->locale)
+                freelocale(t->locale);
+        t->locale = NULL;
+        while (t->n_levels > 0)
+                pop(t);
+        close_content(t);
+        strbuf_done(&t->name);
+}
+
+static int begin(Packing *p) {
+        const Tar *tar = (const Tar *) p->resource;
+        TarPacking *t = (TarPacking *) p;
+        static char *const none[] = { NULL };
+
+        p->n_bytes = 0;
+        t->error = 0;
+        t->input = tar->inputs ? tar->inputs : none;
+        t->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);  /* without it names of other letters are marked as mere bytes */
+        t->archive = archive_write_new();
+        t->entry = archive_entry_new();
+        if (!t->archive || !t->entry)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(formats); i++)
+                if (formats[i].number == tar->format)
+                        (void) formats[i].set(t->archive);
+        (void) archive_write_set_bytes_per_block(t->archive, 0);
+        if (archive_write_open(t->archive, t, NULL, on_write, NULL) < ARCHIVE_OK)
+                return archive_failed(t, "begin the archive for");
+        return 0;
+}
+
+/* ---- entries ---- */
+
+static void cut_name(TarPacking *t, size_t size) {
+        t->name.size = size;
+        if (t->name.data)
+                t->name.data[size] = '\0';
+}
+
+static int write_header(TarPacking *t, const struct stat *st) {
+        archive_entry_clear(t->entry);
+        archive_entry_copy_pathname(t->entry, t->name.data);
+        archive_entry_set_filetype(t->entry, st->st_mode & S_IFMT);
+        archive_entry_set_perm(t->entry, st->st_mode & 07777);
+        archive_entry_set_uid(t->entry, st->st_uid);
+        archive_entry_set_gid(t->entry, st->st_gid);
+        archive_entry_set_mtime(t->entry, st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+        archive_entry_set_size(t->entry, S_ISREG(st->st_mode) ? st->st_size : 0);
+        return archive_write_header(t->archive, t->entry) < ARCHIVE_WARN ? archive_failed(t, "pack") : 1;
+}
+
+/* The archive itself, which a path of another name may lead to. */
+static int check_not_itself(TarPacking *t, const struct stat *st) {
+        const FileOutput *o = &t->packing.output;
+        bool same = o->fd >= 0 && st->st_dev == o->st.st_dev && st->st_ino == o->st.st_ino;
+
+        return same ? packing_fail(&t->packing, -ELOOP, "'%s%s' is the archive itself", t->source, t->name.data ?: "") : 0;
+}
+
+static int begin_file(TarPacking *t, int fd) {
+        int r;
+
+        r = file_content_take(&t->content, fd);
+        if (r < 0)
+                return packing_fail(&t->packing, r, "cannot read '%s': %m", t->name.data);
+        t->at = 0;
+        r = check_not_itself(t, &t->content.st);
+        return r < 0 ? r : write_header(t, &t->content.st);
+}
+
+/* The directory is open as fd, which is taken; its entry, if it shall have one, is called t->name. */
+static int begin_directory(TarPacking *t, int fd, const struct stat *st) {
+        _cleanup_close_ int owned = fd;
+        Level *l = &t->levels[t->n_levels];
+        int r;
+
+        if (t->n_levels >= DEPTH_MAX)
+                return packing_fail(&t->packing, -ELOOP, "'%s' lies too deep", t->name.data);
+        if (t->name.size > 0) {
+                strbuf_putc(&t->name, '/');
+                if (t->name.failed)
+                        return -ENOMEM;
+                r = write_header(t, st);
+                if (r < 0)
+                        return r;
+        }
+        *l = (Level) { .name_size = t->name.size };
+        r = directory_names(fd, &l->names, &l->n);
+        if (r < 0)
+                return packing_fail(&t->packing, r, "cannot read '%s%s': %m", t->source, t->name.data ?: "");
+        l->fd = TAKE_FD(owned);
+        t->n_levels++;
+        return 1;
+}
+
+/* The object is open as fd, which is taken. */
+static int begin_object(TarPacking *t, int fd, const struct stat *st) {
+        if (S_ISDIR(st->st_mode))
+                return begin_directory(t, fd, st);
+        if (S_ISREG(st->st_mode))
+                return begin_file(t, fd);
+        (void) close(fd);
+        return packing_fail(&t->packing, -EINVAL, "'%s' has '%s' in it, which is neither a file nor a directory", t->source, t->name.data);
+}
+
+static int cannot_open(TarPacking *t, int error) {
+        return packing_fail(&t->packing, error, "cannot open '%s' of '%s': %m", t->name.data, t->source);
+}
+
+static int next_name(TarPacking *t) {
+        Level *l = &t->levels[t->n_levels - 1];
+        struct stat st;
+
+        cut_name(t, l->name_size);
+        if (l->next == l->n) {
+                pop(t);
+                return 1;
+        }
+        const char *name = l->names[l->next++];
+        strbuf_puts(&t->name, name);
+        if (t->name.failed)
+                return -ENOMEM;
+        if (fstatat(l->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return cannot_open(t, -errno);
+        if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+                return begin_object(t, -EBADF, &st);
+        int fd = openat(l->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0 || fstat(fd, &st) < 0) {
+                int r = cannot_open(t, -errno);
+                closep(&fd);
+                return r;
+        }
+        return begin_object(t, fd, &st);
+}
+
+static int next_input(TarPacking *t) {
+        const char *path = t->source = *t->input++;
+        size_t begin = path_dirname_length(path);
+        struct stat st;
+
+        cut_name(t, 0);
+        int fd = safe_open(path, O_RDONLY);
+        if (fd == -EPERM)
+                return packing_fail(&t->packing, fd, SAFE_PATH_UNTRUSTED, path);
+        if (fd < 0)
+                return packing_fail(&t->packing, fd, "cannot open '%s': %m", path);
+        int r = fstat(fd, &st) < 0 ? -errno : path_is_directory(path) && !S_ISDIR(st.st_mode) ? -ENOTDIR : 0;
+        if (r < 0) {
+                (void) close(fd);
+                return packing_fail(&t->packing, r, "cannot open '%s': %m", path);
+        }
+        if (!path_is_directory(path))
+                strbuf_puts(&t->name, path + begin);
+        return t->name.failed ? (void) close(fd), -ENOMEM : begin_object(t, fd, &st);
+}
+
+static int pack_piece(TarPacking *t) {
+        char buffer[FILE_PIECE_SIZE];
+        const char *data;
+
+        ssize_t n = file_content_piece(&t->content, t->at, buffer, &data);
+        if (n < 0)
+                return packing_fail(&t->packing, (int) n, "cannot read '%s' of '%s': %m", t->name.data, t->source);
+        if (n == 0 && t->at < t->content.size)
+                return packing_fail(&t->packing, -EBUSY, "'%s' of '%s' became shorter while it was read", t->name.data, t->source);
+        if (n > 0 && archive_write_data(t->archive, data, (size_t) n) < 0)
+                return archive_failed(t, "pack");
+        t->at += (uint64_t) n;
+        t->packing.n_bytes += (uint64_t) n;
+        if (t->at == t->content.size)
+                close_content(t);
+        return 1;
+}
+
+static int pack(TarPacking *t) {
+        if (t->content.fd >= 0)
+                return pack_piece(t);
+        if (t->n_levels > 0)
+                return next_name(t);
+        if (*t->input)
+                return next_input(t);
+        return archive_write_close(t->archive) < ARCHIVE_WARN ? archive_failed(t, "end the archive after") : 0;
+}
+
+static int step(Packing *p) {
+        TarPacking *t = (TarPacking *) p;
+        locale_t before = t->locale ? uselocale(t->locale) : (locale_t) 0;
+        int r = pack(t);
+
+        if (t->error < 0)
+                r = t->error;
+        if (before)
+                (void) uselocale(before);
+        return r;
+}
+
+static const PackingType packing_type = { .begin = begin, .step = step, .reset = reset };
+
+static int tar_check_apply(Resource *r, bool apply, Diag *reterr) {
+        Tar *t = (Tar *) r;
+        TarPacking *p = calloc(1, sizeof(*p));
+
+        if (!p)
+                return -ENOMEM;
+        p->content = (FileContent) FILE_CONTENT_INIT;
+        return packing_start(&p->packing, &packing_type, r, t->path, apply, &t->packing, reterr);
+}
+
+static void tar_cancel(Resource *r) {
+        Tar *t = (Tar *) r;
+
+        t->packing = packing_free(t->packing);
+}
+
+/* ---- watch ---- */
+
+static void tar_unwatch(Resource *r) {
+        Tar *t = (Tar *) r;
+
+        for (size_t i = 0; i < t->n_watches; i++)
+                path_watch_free(t->watches[i]);
+        free(t->watches);
+        t->watches = NULL;
+        t->n_watches = 0;
+}
+
+static int add_watch(Tar *t, const char *path, bool recurse, Diag *reterr) {
+        int r = path_watch_new(&t->watches[t->n_watches], local_host_paths(&t->resource), path, recurse ? PATH_WATCH_RECURSIVE : 0,
+                               local_host_path_changed, t);
+        if (r < 0)
+                return resource_error(&t->resource, reterr, r, "cannot watch '%s': %m", path);
+        t->n_watches++;
+        return 0;
+}
+
+static int tar_watch(Resource *r, Diag *reterr) {
+        Tar *t = (Tar *) r;
+        int k;
+
+        t->watches = calloc(1 + strv_count(t->inputs), sizeof(*t->watches));
+        if (!t->watches)
+                return resource_error(r, reterr, -ENOMEM, "cannot watch: %m");
+        k = add_watch(t, t->path, false, reterr);
+        for (char **s = t->inputs; k >= 0 && s && *s; s++)
+                k = add_watch(t, *s, true, reterr);
+        if (k >= 0)
+                resource_armed(r);
+        return k;
+}
+
+/* ---- autoedge ---- */
+
+static int tar_uids(const Resource *r, ResourceUids *ret) {
+        return resource_uids_add(ret, "file", ((const Tar *) r)->path, false);
+}
+
+static int tar_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
+        static char *const none[] = { NULL };
+        const Tar *t = (const Tar *) r;
+
+        return packing_wants(t->path, t->inputs ? t->inputs : none, batch, ret);
+}
+
+static void tar_done(Resource *r) {
+        tar_unwatch(r);
+        tar_cancel(r);
+}
+
+const ResourceType tar_type = {
+        .kind = "tar",
+        .doc = "An archive of files and directories.",
+        .example = "tar \"/srv/backup/etc.tar\" {\n"
+                   "\tinputs => [\"/etc/mgmt/\", \"/etc/hosts\"],\n"
+                   "}\n",
+        .size = sizeof(Tar),
+        .fields = tar_fields,
+        .done = tar_done,
+        .validate = tar_validate,
+        .watch = tar_watch,
+        .unwatch = tar_unwatch,
+        .check_apply = tar_check_apply,
+        .cancel = tar_cancel,
+        .uids = tar_uids,
+        .wants = tar_wants,
+        .first_match_ends = true,
+};
