@@ -256,6 +256,15 @@ int change_set_cut(ChangeSet *c, EdgeSpec *e) {
         return 0;
 }
 
+size_t change_set_n_twins(const ChangeSet *c, size_t i) {
+        const ResourceSpec *s = &c->put[i];
+        size_t n = 0;
+
+        while (i + n + 1 < c->n_put && s[n + 1].meta.hidden && streq(s[n + 1].name, s->name) && streq(s[n + 1].kind, s->kind))
+                n++;
+        return n;
+}
+
 void change_set_done(ChangeSet *c) {
         for (size_t i = 0; i < c->n_put; i++)
                 resource_spec_done(&c->put[i]);

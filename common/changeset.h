@@ -2,7 +2,10 @@
 #pragma once
 
 /* What leaves the language and enters the engine: resources and edges that were added, changed or removed. A full set
- * describes a whole graph (whatever is not in it goes away); a delta describes the difference to the one before. */
+ * describes a whole graph (whatever is not in it goes away); a delta describes the difference to the one before.
+ *
+ * A kind and a name stand for one place in the graph. One resource is there, and beside it there may be *twins*: hidden ones of the
+ * same kind and name. They have that place in common, and with it all edges. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,9 +46,9 @@ typedef struct ResourceKey {
 typedef struct ChangeSet {
         uint64_t generation;    /* grows by one with each set of one program */
         bool full;
-        ResourceSpec *put;      /* added, or replacing one of the same kind and name */
+        ResourceSpec *put;      /* added, or replacing what there is of the same kind and name; its twins stand right behind it */
         size_t n_put, capacity_put;
-        ResourceKey *removed;
+        ResourceKey *removed;   /* twins as well */
         size_t n_removed, capacity_removed;
         EdgeSpec *edges;        /* added (or replacing the one between the same ends with the same transfer) */
         size_t n_edges, capacity_edges;
@@ -69,6 +72,9 @@ int change_set_remove(ChangeSet *c, const char *kind, const char *name);
 int change_set_edge(ChangeSet *c, EdgeSpec *e);
 int change_set_cut(ChangeSet *c, EdgeSpec *e);
 void change_set_done(ChangeSet *c);
+
+/* How many follow the i-th put, as its twins. */
+size_t change_set_n_twins(const ChangeSet *c, size_t i);
 
 static inline bool change_set_is_empty(const ChangeSet *c) {
         return !c->full && c->n_put == 0 && c->n_removed == 0 && c->n_edges == 0 && c->n_cut == 0;

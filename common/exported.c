@@ -136,7 +136,8 @@ int exported_encode(const Resource *r, char **ret, Diag *reterr) {
         j = json_object_new_object();
         k = j ? add_all(j, r, defaults) : -ENOMEM;
         if (k >= 0) {
-                *ret = strdup(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+                const char *text = json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+                *ret = text ? strdup(text) : NULL;
                 k = *ret ? 0 : -ENOMEM;
         }
         json_object_put(j);

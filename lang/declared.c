@@ -76,6 +76,7 @@ void resource_entry_free(Output *o, ResourceEntry *e) {
         *(e->next ? &e->next->prev : &o->last) = e->prev;
         (void) map_remove_n(o->resources, e->key, e->key_size);
         declared_unref(e->sent);
+        twins_free(e->twins);
         free(e->key);
         free(e);
 }
@@ -197,10 +198,16 @@ static int merge_rank(const SchemaField *f, const ResourceSpec *s) {
         return -1;
 }
 
+static bool stands_before(const Declared *a, const Declared *b) {
+        if (a->spec.meta.hidden != b->spec.meta.hidden)
+                return b->spec.meta.hidden;
+        return a->rank != b->rank ? a->rank > b->rank : a->sequence <= b->sequence;
+}
+
 int declare_resource(FuncGraph *g, Contribution *c, ResourceSpec *spec, uint64_t sequence) {
         Output *o = g->output;
         const SchemaField *f = merging_field(g->program, spec->kind);
-        int rank = f ? merge_rank(f, spec) : -1;
+        int rank = f && !spec->meta.hidden ? merge_rank(f, spec) : -1;
         ResourceEntry *e = resource_entry(o, spec->kind, spec->name);
         Declared *d = e ? calloc(1, sizeof(Declared)) : NULL;
 
@@ -212,7 +219,7 @@ int declare_resource(FuncGraph *g, Contribution *c, ResourceSpec *spec, uint64_t
         *d = (Declared) { .n_ref = 1, .spec = *spec, .sequence = sequence, .rank = rank, .entry = e };
         *spec = (ResourceSpec) {};
         Declared **at = &e->declared;
-        while (*at && ((*at)->rank > rank || ((*at)->rank == rank && (*at)->sequence <= sequence)))
+        while (*at && stands_before(*at, d))
                 at = &(*at)->next;
         d->next = *at;
         *at = d;

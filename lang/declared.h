@@ -17,12 +17,21 @@ typedef struct Declared {
         uint64_t sequence;      /* of the statement */
         int rank;               /* which one counts, of several that differ in a field that merges; see FieldSpec.merges */
         ResourceEntry *entry;
-        struct Declared *next;  /* of the same resource, the higher ranks first, and then by sequence */
+        struct Declared *next;  /* of the same resource: those that are hidden last, the higher ranks first, and then by sequence */
 } Declared;
+
+/* The hidden ones beside the resource that a name stands for, each once. */
+typedef struct Twins {
+        Declared **now;         /* owned array, of what is declared ... */
+        Declared **sent;        /* owned array of references */
+        size_t n_now, n_sent;
+        bool found;             /* ... when it was looked at, which is when the entry is about to be sent */
+} Twins;
 
 struct ResourceEntry {
         Declared *declared;
         Declared *sent;         /* or NULL */
+        Twins *twins;           /* owned; NULL: there are none, and there were none */
         ResourceEntry *prev, *next;     /* of all, in order of appearance */
         ResourceEntry *next_dirty;
         EdgeEntry *first_out, *first_in;
@@ -81,6 +90,15 @@ char *make_key(size_t *ret_size, const char *const *parts, size_t n);
 
 /* output-order.c: that edges which are new or changed leave an order to the whole. */
 int output_check_order(Output *o, Diag *reterr);
+
+/* twins.c. Finds those of an entry that is about to be sent; refuses what would be exported to one host in two ways. */
+int twins_find(FuncGraph *g, ResourceEntry *e, Diag *reterr);
+bool twins_changed(const ResourceEntry *e);     /* others than were sent */
+void twins_mark_sent(ResourceEntry *e);
+Twins *twins_free(Twins *t);
+
+/* "the AnotherStr differs", by the name that users know from listings of values. NULL if out of memory. */
+char *declared_difference(const Program *p, const ResourceSpec *a, const ResourceSpec *b, const char *field);
 
 /* Nothing is declared of it and nothing was sent. */
 void resource_entry_free(Output *o, ResourceEntry *e);

@@ -20,9 +20,8 @@ static bool is_given(const ResourceSpec *s, const char *field) {
         return false;
 }
 
-/* "the AnotherStr differs", by the name that users know from listings of values. Of a field that may be unset, being set is one
- * thing and what is in it another. */
-static char *difference(const Program *p, const ResourceSpec *a, const ResourceSpec *b, const char *field) {
+/* Of a field that may be unset, being set is one thing and what is in it another. */
+char *declared_difference(const Program *p, const ResourceSpec *a, const ResourceSpec *b, const char *field) {
         const SchemaKind *k = schema_kind(p->host.schema, a->kind);
         const SchemaField *f = k ? schema_field(k, field) : NULL;
         bool contents = f && (f->flags & FIELD_OPTIONAL) && is_given(a, field) && is_given(b, field);
@@ -71,11 +70,12 @@ static int agree(const Declared *a, const Declared *b, const SchemaField *mergin
         return r;
 }
 
-/* Several statements may say the same; they must not contradict each other. Whoever stands later in the program is to blame. */
+/* Several statements may say the same; they must not contradict each other, unless they are about what is hidden. Whoever stands later
+ * in the program is to blame. */
 static int check_duplicates(FuncGraph *g, const ResourceEntry *e, Diag *reterr) {
         const SchemaField *merging = e->declared && e->declared->next ? merging_field(g->program, e->declared->spec.kind) : NULL;
 
-        for (const Declared *d = e->declared; d && d->next; d = d->next) {
+        for (const Declared *d = e->declared; d && d->next && !d->next->spec.meta.hidden; d = d->next) {
                 const char *field;
                 int r = agree(d, d->next, merging, &field);
                 if (r > 0)
@@ -84,7 +84,7 @@ static int check_duplicates(FuncGraph *g, const ResourceEntry *e, Diag *reterr) 
                         return r;
                 bool swapped = d->sequence > d->next->sequence;
                 const ResourceSpec *a = swapped ? &d->next->spec : &d->spec, *b = swapped ? &d->spec : &d->next->spec;
-                _cleanup_free_ char *text = difference(g->program, a, b, field ?: "field");
+                _cleanup_free_ char *text = declared_difference(g->program, a, b, field ?: "field");
                 r = diag_set(reterr, b->pos, -EEXIST, "%s duplicate resource `%s[%s]` found: %s",
                              merging ? "incompatible" : "inequivalent", a->kind, a->name, text ?: "they differ");
                 (void) diag_note(reterr, a->pos, "note: it is declared here already");
@@ -152,8 +152,11 @@ static int check_output(FuncGraph *g, Diag *reterr) {
         Output *o = g->output;
         int r = 0;
 
-        for (const ResourceEntry *e = o->dirty; e && r >= 0; e = e->next_dirty)
+        for (ResourceEntry *e = o->dirty; e && r >= 0; e = e->next_dirty) {
                 r = check_duplicates(g, e, reterr);
+                if (r >= 0)
+                        r = twins_find(g, e, reterr);
+        }
         for (const EdgeEntry *e = o->dirty_edge; e && r >= 0; e = e->next_dirty)
                 r = check_edge(e, reterr);
         if (r >= 0)
@@ -189,10 +192,18 @@ static int put_resource(ChangeSet *c, const ResourceSpec *s) {
         return r < 0 ? r : change_set_put(c, &copy);
 }
 
+static int put_resource_and_twins(ChangeSet *c, const Declared *d, Declared *const *twins, size_t n_twins) {
+        int r = put_resource(c, &d->spec);
+
+        for (size_t i = 0; i < n_twins && r >= 0; i++)
+                r = put_resource(c, &twins[i]->spec);
+        return r;
+}
+
 static bool resource_changed_since_sent(const ResourceEntry *e) {
         if (!e->declared || !e->sent)
                 return e->declared != e->sent;
-        return e->declared != e->sent && !resource_spec_equal(&e->declared->spec, &e->sent->spec, NULL);
+        return (e->declared != e->sent && !resource_spec_equal(&e->declared->spec, &e->sent->spec, NULL)) || twins_changed(e);
 }
 
 /* Collects the differences; nothing is marked as sent yet. */
@@ -203,7 +214,7 @@ static int collect_changes(Output *o, ChangeSet *c) {
                 if (!resource_changed_since_sent(e))
                         continue;
                 if (e->declared)
-                        r = put_resource(c, &e->declared->spec);
+                        r = put_resource_and_twins(c, e->declared, e->twins ? e->twins->now : NULL, e->twins ? e->twins->n_now : 0);
                 else
                         r = change_set_remove(c, e->sent->spec.kind, e->sent->spec.name);
         }
@@ -237,6 +248,7 @@ static void mark_sent(Output *o) {
                         if (e->sent)
                                 e->sent->n_ref++;
                 }
+                twins_mark_sent(e);
                 if (!e->declared && !e->first_out && !e->first_in)
                         resource_entry_free(o, e);
         }
@@ -287,7 +299,7 @@ int output_snapshot(Output *o, ChangeSet *ret) {
 
         for (const ResourceEntry *e = o->first; e && r >= 0; e = e->next)
                 if (e->sent)
-                        r = put_resource(&c, &e->sent->spec);
+                        r = put_resource_and_twins(&c, e->sent, e->twins ? e->twins->sent : NULL, e->twins ? e->twins->n_sent : 0);
         for (const EdgeEntry *e = o->first_edge; e && r >= 0; e = e->next)
                 if (e->sent)
                         r = put_edge(&c, &e->spec, e->sent_notify, false);

@@ -340,6 +340,23 @@ static void attempt_step(Scheduler *s, Vertex *v) {
         attempt_end(s, v, 0, &diag);
 }
 
+static int publish(Vertex *v, bool only_twins, Diag *reterr) {
+        int r = 0;
+
+        v->unpublished = false;
+        for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++)
+                r = exports_publish(v->manager->exports, vertex_member(v, i), only_twins, reterr);
+        return r;
+}
+
+/* The place for a failure is an attempt. */
+void attempt_publish(Scheduler *s, Vertex *v) {
+        _cleanup_(diag_done) Diag diag = {};
+
+        if (publish(v, v->resource->meta.noop, &diag) < 0)
+                scheduler_dirty(s, v);
+}
+
 void attempt_start(Scheduler *s, Vertex *v) {
         _cleanup_(diag_done) Diag diag = {};
         bool noop = v->resource->meta.noop, hidden = false;
@@ -360,8 +377,8 @@ void attempt_start(Scheduler *s, Vertex *v) {
         }
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && !noop && !v->resource->meta.hidden; i++)
                 r = reversals_keep(v->manager->reversals, vertex_member(v, i), &diag);
-        for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && !noop && !hidden; i++)
-                r = exports_publish(v->manager->exports, vertex_member(v, i), &diag);
+        if (r >= 0)
+                r = publish(v, noop || hidden, &diag);
         if (r >= 0)
                 r = start_timeout(s, v);
         if (r < 0) {

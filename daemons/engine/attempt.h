@@ -9,6 +9,9 @@
 /* The vertex holds its semaphores and is otherwise idle. May finish before it returns. */
 void attempt_start(Scheduler *s, Vertex *v);
 
+/* What its twins export, without an attempt. */
+void attempt_publish(Scheduler *s, Vertex *v);
+
 /* A member's check_apply, which was pending, has finished. */
 void attempt_finished(Scheduler *s, Vertex *member, int result, Diag *diag);
 

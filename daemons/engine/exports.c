@@ -21,8 +21,7 @@
 
 typedef struct Export {
         char *kind, *name;
-        Value hosts;            /* list of str */
-        Value data;             /* as exported_encode() made it */
+        Value parts;            /* as EXPORT_PUT has it */
 } Export;
 
 struct Exports {
@@ -38,8 +37,7 @@ static void export_free(void *p) {
 
         if (!e)
                 return;
-        value_done(&e->hosts);
-        value_done(&e->data);
+        value_done(&e->parts);
         free(e->kind);
         free(e->name);
         free(e);
@@ -56,7 +54,15 @@ static void tell(Exports *x, const Message *m) {
 
 static void tell_put(Exports *x, const Export *e) {
         tell(x, &(Message) { .type = MESSAGE_EXPORT_PUT,
-                             .export_put = { .kind = e->kind, .name = e->name, .hosts = e->hosts, .data = e->data } });
+                             .export_put = { .kind = e->kind, .name = e->name, .parts = e->parts } });
+}
+
+static bool exports_something(const Vertex *v) {
+        bool any = v->resource->meta.export;
+
+        for (size_t i = 0; i < v->n_twins && !any; i++)
+                any = v->twins[i]->meta.export;
+        return any;
 }
 
 /* Once there is a graph: before, nobody knows what stays. */
@@ -73,7 +79,7 @@ static void sync_all(Exports *x) {
         for (size_t id = 0; id < m->capacity_vertices; id++) {
                 const Vertex *v = m->vertices[id];
 
-                if (v && v->resource->meta.export)
+                if (v && exports_something(v))
                         tell(x, &(Message) { .type = MESSAGE_EXPORT_KEEP,
                                              .export_keep = { .kind = (char *) vertex_kind(v), .name = (char *) vertex_name(v) } });
         }
@@ -131,54 +137,111 @@ static int make_key(const Vertex *v, char **ret, size_t *ret_size) {
         return 0;
 }
 
-static int export_new(const Vertex *v, Export **ret, Diag *reterr) {
+/* What one of them is for the hosts that it names: struct{hosts []str; data str}. */
+static int make_part(const Resource *r, Value *ret, Diag *reterr) {
         _cleanup_free_ char *text = NULL;
-        Export *e;
-        int r;
+        Value items[2] = {};
+        int k;
 
-        r = exported_encode(v->resource, &text, reterr);
-        if (r < 0)
-                return r;
-        e = calloc(1, sizeof(*e));
-        if (!e)
-                return -ENOMEM;
-        e->kind = strdup(vertex_kind(v));
-        e->name = strdup(vertex_name(v));
-        r = e->kind && e->name ? value_strz(&e->data, text) : -ENOMEM;
-        if (r >= 0)
-                r = value_list_from_strv(&e->hosts, v->resource->meta.export);
-        if (r < 0) {
-                export_free(e);
-                return r;
+        for (char **host = r->meta.export; *host; host++)
+                if (strchr(*host, '/'))
+                        return resource_error(r, reterr, -EINVAL, "cannot export it to '%s', which is no name of a host", *host);
+        k = exported_encode(r, &text, reterr);
+        if (k >= 0)
+                k = value_list_from_strv(&items[0], r->meta.export);
+        if (k >= 0)
+                k = value_strz(&items[1], text);
+        if (k < 0) {
+                value_done(&items[0]);
+                return k;
         }
-        *ret = e;
+        return value_struct(ret, (const char *const[]) { "hosts", "data" }, items, 2);
+}
+
+/* A twin has the same edges, and receives what the one in the graph does: -EAGAIN if that is not known yet. */
+static int receive(const Vertex *v, Resource *twin, Diag *reterr) {
+        for (size_t i = 0; i < v->n_receives; i++) {
+                const Receive *in = &v->receives[i];
+                const FieldSpec *f = field_find(twin->type->fields, in->field);
+                _cleanup_(value_done) Value value = VALUE_NIL;
+                int r;
+
+                if (in->sender == VERTEX_NONE || !f)
+                        continue;
+                r = in->transferred ? field_get(f, v->resource, &value) : -EAGAIN;
+                if (r >= 0)
+                        r = resource_store(twin, f, value, reterr);
+                if (r < 0)
+                        return r;
+                twin->secret |= v->resource->secret & UINT64_C(1) << (f - twin->type->fields);
+        }
         return 0;
 }
 
-int exports_publish(Exports *x, const Vertex *v, Diag *reterr) {
+static int make_twin_part(const Vertex *v, const Resource *twin, Value *ret, Diag *reterr) {
+        _cleanup_(resource_freep) Resource *copy = NULL;
+        int r;
+
+        if (v->n_receives == 0)
+                return make_part(twin, ret, reterr);
+        r = resource_copy(&copy, twin);
+        if (r >= 0)
+                r = receive(v, copy, reterr);
+        return r < 0 ? r : make_part(copy, ret, reterr);
+}
+
+/* *ret_all is false if some of them say nothing, or not yet. */
+static int make_parts(const Vertex *v, bool only_twins, Value *ret, bool *ret_all, Diag *reterr) {
+        _cleanup_free_ Value *parts = calloc(v->n_twins + 1, sizeof(Value));
+        size_t n = 0;
+        int r = 0;
+
+        if (!parts)
+                return -ENOMEM;
+        *ret_all = !only_twins || !v->resource->meta.export;
+        if (!only_twins && v->resource->meta.export) {
+                r = make_part(v->resource, &parts[n], reterr);
+                n += r >= 0;
+        }
+        for (size_t i = 0; i < v->n_twins && r >= 0; i++) {
+                const Resource *twin = v->twins[i];
+
+                if (!twin->meta.export)
+                        continue;
+                r = twin->meta.noop ? -EAGAIN : make_twin_part(v, twin, &parts[n], reterr);
+                n += r >= 0;
+                if (r != -EAGAIN)
+                        continue;
+                *ret_all = false;
+                r = 0;
+        }
+        if (r >= 0)
+                return value_list(ret, parts, n);
+        for (size_t i = 0; i < n; i++)
+                value_done(&parts[i]);
+        return r;
+}
+
+/* Takes the parts. */
+static int put(Exports *x, const Vertex *v, Value *parts, Diag *reterr) {
         _cleanup_free_ char *key = NULL;
         Export *e = NULL, *before;
         size_t size;
         int r;
 
-        if (!v->resource->meta.export) {
-                exports_forget(x, v);
-                return 0;
-        }
-        for (char **host = v->resource->meta.export; *host; host++)
-                if (strchr(*host, '/'))
-                        return resource_error(v->resource, reterr, -EINVAL, "cannot export it to '%s', which is no name of a host", *host);
         r = make_key(v, &key, &size);
-        if (r >= 0)
-                r = export_new(v, &e, reterr);
         if (r < 0)
                 return r;
         before = map_get_n(x->by_key, key, size);
-        if (before && value_equal(before->data, e->data) && value_equal(before->hosts, e->hosts)) {
-                export_free(e);
+        if (before && value_equal(before->parts, *parts))
                 return 0;
-        }
-        r = connect_to_world(x);
+        e = calloc(1, sizeof(*e));
+        if (!e)
+                return -ENOMEM;
+        e->parts = value_take(parts);
+        e->kind = strdup(vertex_kind(v));
+        e->name = strdup(vertex_name(v));
+        r = e->kind && e->name ? connect_to_world(x) : -ENOMEM;
         if (r >= 0)
                 r = map_put_n(x->by_key, key, size, e);
         if (r < 0) {
@@ -189,6 +252,23 @@ int exports_publish(Exports *x, const Vertex *v, Diag *reterr) {
         if (x->synced)
                 tell_put(x, e);
         return 0;
+}
+
+/* Under noop things stay as they were. */
+int exports_publish(Exports *x, const Vertex *v, bool only_twins, Diag *reterr) {
+        _cleanup_(value_done) Value parts = VALUE_NIL;
+        bool all;
+        int r;
+
+        if (!exports_something(v)) {
+                if (!only_twins)
+                        exports_forget(x, v);
+                return 0;
+        }
+        r = make_parts(v, only_twins, &parts, &all, reterr);
+        if (r < 0 || (parts.l->n == 0 && !all))
+                return r;
+        return put(x, v, &parts, reterr);
 }
 
 void exports_forget(Exports *x, const Vertex *v) {

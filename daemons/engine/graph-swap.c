@@ -37,6 +37,9 @@ SwapEntry *swap_entry(Swap *s, Vertex *v) {
 
 static void swap_entry_free(SwapEntry *e) {
         resource_free(e->replacement);
+        for (size_t i = 0; i < e->n_twins; i++)
+                resource_free(e->twins[i]);
+        free(e->twins);
         for (size_t i = 0; i < e->n_receives; i++)
                 receive_done(&e->receives[i]);
         free(e->receives);
@@ -214,9 +217,12 @@ int swap_put_new(Swap *s, Resource *r, uint64_t spec_hash) {
         return 0;
 }
 
-static uint64_t declaration_hash(const Swap *s, const ResourceSpec *spec) {
+/* Of a resource and its twins, which stand behind it. */
+static uint64_t declaration_hash(const Swap *s, const ResourceSpec *spec, size_t n_twins) {
         uint64_t hash = resource_spec_hash(spec);
 
+        for (size_t i = 1; i <= n_twins; i++)
+                hash = hash_bytes((uint64_t[]) { hash, resource_spec_hash(&spec[i]) }, 2 * sizeof(uint64_t));
         return s->options->noop || s->options->sema > 0
                                ? hash_bytes((uint64_t[]) { hash, s->options->noop, s->options->sema }, 3 * sizeof(uint64_t))
                                : hash;
@@ -230,23 +236,46 @@ static bool is_same(const Vertex *v, uint64_t hash) {
         return v->spec_hash == hash && !v->reversal && (!t->equal || t->equal(v->resource, v->resource, &field));
 }
 
-static int note_pos(Swap *s, Vertex *v, const Pos *pos) {
-        const Pos *old = &v->resource->pos;
+static int note_pos(Swap *s, Resource *r, const Pos *pos) {
+        const Pos *old = &r->pos;
 
         if (old->line == pos->line && old->column == pos->column && old->end_line == pos->end_line && old->end_column == pos->end_column &&
             streq_ptr(old->file, pos->file))
                 return 0;
         if (GROW(s->moved, s->n_moved, s->capacity_moved) < 0)
                 return -ENOMEM;
-        s->moved[s->n_moved++] = (Moved) { .vertex = v, .pos = pos };
+        s->moved[s->n_moved++] = (Moved) { .resource = r, .pos = pos };
         return 0;
 }
 
-/* The i-th of the set. */
-static int put(Swap *s, size_t i, const ResourceSpec *spec, Vertex **ret, Diag *reterr) {
+static int note_all_pos(Swap *s, Vertex *v, const ResourceSpec *spec) {
+        int r = note_pos(s, v->resource, &spec->pos);
+
+        for (size_t i = 0; i < v->n_twins && r >= 0; i++)
+                r = note_pos(s, v->twins[i], &spec[i + 1].pos);
+        return r;
+}
+
+static int build_twins(Swap *s, SwapEntry *e, const ResourceSpec *specs, size_t n, Diag *reterr) {
+        int r = 0;
+
+        if (n == 0)
+                return 0;
+        e->twins = calloc(n, sizeof(Resource *));
+        if (!e->twins)
+                return -ENOMEM;
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                r = swap_build_resource(s, &specs[i], &e->twins[i], reterr);
+                e->n_twins += r >= 0;
+        }
+        return r;
+}
+
+/* The i-th of the set, and its twins. */
+static int put(Swap *s, size_t i, const ResourceSpec *spec, size_t n_twins, Vertex **ret, Diag *reterr) {
         _cleanup_(resource_freep) Resource *r = NULL;
         Vertex *v = swap_memo_vertex(s, i, spec) ?: manager_find(s->manager, spec->kind, spec->name);
-        uint64_t hash = declaration_hash(s, spec);
+        uint64_t hash = declaration_hash(s, spec, n_twins);
         int k;
 
         *ret = v;
@@ -255,15 +284,18 @@ static int put(Swap *s, size_t i, const ResourceSpec *spec, Vertex **ret, Diag *
                 return diag_set(reterr, spec->pos, -EEXIST, "resource %s[%s] is there twice", spec->kind, spec->name);
         if (v && is_same(v, hash)) {
                 v->named_in = s->number;
-                return note_pos(s, v, &spec->pos);
+                return note_all_pos(s, v, spec);
         }
         k = swap_build_resource(s, spec, &r, reterr);
         if (k < 0)
                 return k;
         if (!v) {
                 k = swap_put_new(s, TAKE_PTR(r), hash);
-                *ret = k < 0 ? NULL : s->entries[s->n_entries - 1]->vertex;
-                return k;
+                if (k < 0)
+                        return k;
+                SwapEntry *new = s->entries[s->n_entries - 1];
+                *ret = new->vertex;
+                return build_twins(s, new, spec + 1, n_twins, reterr);
         }
 
         SwapEntry *e = swap_entry(s, v);
@@ -273,7 +305,7 @@ static int put(Swap *s, size_t i, const ResourceSpec *spec, Vertex **ret, Diag *
         e->reversal = false;
         e->spec_hash = hash;
         e->replacement = TAKE_PTR(r);
-        return 0;
+        return build_twins(s, e, spec + 1, n_twins, reterr);
 }
 
 static int mark_removed(Swap *s, Vertex *v) {
@@ -293,12 +325,15 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
         if (!s->declared)
                 return -ENOMEM;
         for (size_t i = 0; i < set->n_put; i++) {
+                size_t n_twins = change_set_n_twins(set, i);
                 Vertex *v;
 
-                r = put(s, i, &set->put[i], &v, reterr);
+                r = put(s, i, &set->put[i], n_twins, &v, reterr);
                 if (r < 0)
                         return r;
                 s->declared[i] = v->id;
+                for (; n_twins > 0; n_twins--)
+                        s->declared[++i] = v->id;
         }
         for (size_t i = 0; i < set->n_removed; i++) {
                 Vertex *v = manager_find(m, set->removed[i].kind, set->removed[i].name);
@@ -637,6 +672,8 @@ static void start_vertices(Swap *s) {
                         if (scheduler_refresh(v, EDGE_PENDING) || s->entries[i]->rewired)
                                 scheduler_dirty(scheduler, v);
                 }
+                if (s->entries[i]->exports)
+                        scheduler_publish(scheduler, v);
         }
 }
 
@@ -685,6 +722,11 @@ static int commit(Swap *s) {
                 v->reversal = e->reversal;
                 if (e->replacement)
                         v->spec_hash = e->spec_hash;
+                if (e->replacement || e->added) {
+                        e->exports = v->n_twins + e->n_twins > 0;
+                        vertex_set_twins(v, TAKE_PTR(e->twins), e->n_twins);
+                        e->n_twins = 0;
+                }
                 if (e->replacement && e->restart)
                         set_resource(v, TAKE_PTR(e->replacement));
                 else if (e->replacement)
@@ -698,7 +740,7 @@ static int commit(Swap *s) {
                 }
         }
         for (size_t i = 0; i < s->n_moved; i++)
-                set_pos(s->moved[i].vertex->resource, s->moved[i].pos);
+                set_pos(s->moved[i].resource, s->moved[i].pos);
         /* Without memory for a group the rest goes on as well as it can; mgmt-lang hears of it and sends everything again. */
         r = regroup(s);
         for (size_t i = 0; i < s->n_entries; i++)

@@ -34,6 +34,8 @@ void graph_clear(Manager *m);
 typedef struct SwapEntry {
         Vertex *vertex;
         Resource *replacement;  /* owned until it is put in place; NULL: the one it has stays */
+        Resource **twins;       /* of the replacement; owned until they are put in place */
+        size_t n_twins;
         uint64_t spec_hash;     /* of the replacement; 0: it was not declared */
         bool added, removed;
         uint32_t n_before;      /* added ones: how many of those before it are, too */
@@ -44,6 +46,7 @@ typedef struct SwapEntry {
         bool has_receives;
         Receive *receives;      /* the new list, if has_receives */
         size_t n_receives, capacity_receives;
+        bool exports;           /* its twins are others */
         bool rewired;           /* something of it is received anew, or no more */
         bool grouped;           /* parent says what will be */
         Vertex *parent;
@@ -63,7 +66,7 @@ typedef struct EdgeUndo {
 
 /* Declared as before, but at another place. */
 typedef struct Moved {
-        Vertex *vertex;
+        Resource *resource;
         const Pos *pos;         /* the change set's */
 } Moved;
 

@@ -21,6 +21,7 @@
 
 enum {
         SIGNALS_PER_TURN = 32,
+        TWINS_MAX = 100,        /* places of twins that are shown */
         SIGNALS_MAX = 256,      /* more changes at once than this are told by one ResourcesChanged */
 };
 
@@ -108,9 +109,7 @@ PROPERTY(get_last_error) {
         return clean_text_append(reply, v->error.message);
 }
 
-PROPERTY(get_source) {
-        const Vertex *v = userdata;
-        Pos pos = v->resource->pos;
+static int append_pos(sd_bus_message *reply, Pos pos) {
         _cleanup_free_ char *text = NULL;
 
         if (!pos.file || pos.line == 0)
@@ -120,6 +119,20 @@ PROPERTY(get_source) {
                 return -ENOMEM;
         }
         return clean_text_append(reply, text);
+}
+
+PROPERTY(get_source) {
+        const Vertex *v = userdata;
+        return append_pos(reply, v->resource->pos);
+}
+
+PROPERTY(get_twins) {
+        const Vertex *v = userdata;
+        int r = sd_bus_message_open_container(reply, 'a', "s");
+
+        for (size_t i = 0; i < MIN(v->n_twins, (size_t) TWINS_MAX) && r >= 0; i++)
+                r = append_pos(reply, v->twins[i]->pos);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 /* What keeps it from being checked. */
@@ -224,6 +237,7 @@ static const sd_bus_vtable resource_vtable[] = {
         SD_BUS_PROPERTY("Failures", "u", get_failures, 0, 0),
         SD_BUS_PROPERTY("RetriesLeft", "i", get_retries_left, 0, 0),
         SD_BUS_PROPERTY("Group", "s", get_group, 0, 0),
+        SD_BUS_PROPERTY("Twins", "as", get_twins, 0, 0),
         SD_BUS_VTABLE_END
 };
 

@@ -104,8 +104,14 @@ bool scheduler_block(Scheduler *s, Vertex *v) {
         return true;
 }
 
+static bool is_settled(const Vertex *v) {
+        return v->state == VERTEX_OK || v->state == VERTEX_DRIFTED;
+}
+
 /* Returns whether an attempt was started. */
 static bool look_at(Scheduler *s, Vertex *v) {
+        if (v->unpublished && is_settled(v) && !scheduler_block(s, v))
+                attempt_publish(s, v);
         if (v->state != VERTEX_WAITING)
                 return false;
         if (!v->watching) {
@@ -264,10 +270,18 @@ void scheduler_dirty(Scheduler *s, Vertex *v) {
 
         v->dirty = true;
         v->starved = false;
-        if (v->state == VERTEX_OK || v->state == VERTEX_DRIFTED)
+        if (is_settled(v))
                 scheduler_set_state(s, v, VERTEX_WAITING);
         if (v->state == VERTEX_WAITING)
                 scheduler_wake(s, v);
+}
+
+void scheduler_publish(Scheduler *s, Vertex *v) {
+        if (is_settled(v)) {
+                v->unpublished = true;
+                scheduler_wake(s, v);
+        } else if (v->state == VERTEX_RUNNING || (v->state == VERTEX_FAILED && !find_blocker(v)))
+                attempt_publish(s, v);
 }
 
 void scheduler_event(Scheduler *s, Vertex *v) {

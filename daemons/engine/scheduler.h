@@ -43,6 +43,10 @@ void scheduler_requeue(Scheduler *s, Vertex *v);
 void scheduler_event(Scheduler *s, Vertex *v);
 void scheduler_dirty(Scheduler *s, Vertex *v);
 
+/* Its twins are to be exported, when its predecessors are right: at once, or with the attempt that is due anyway. Nothing is checked for
+ * that. */
+void scheduler_publish(Scheduler *s, Vertex *v);
+
 /* Whether v, which is not right yet, may become so without anything from outside. Who retries for ever and has failed may not, or
  * it could go on for ever. */
 bool scheduler_is_coming(const Vertex *v);

@@ -66,9 +66,18 @@ Vertex *vertex_free(Vertex *v) {
         free(v->differences);
         free(v->last_change);
         diag_done(&v->error);
+        vertex_set_twins(v, NULL, 0);
         resource_free(v->resource);
         free(v);
         return NULL;
+}
+
+void vertex_set_twins(Vertex *v, Resource **twins, size_t n) {
+        for (size_t i = 0; i < v->n_twins; i++)
+                resource_free(v->twins[i]);
+        free(v->twins);
+        v->twins = twins;
+        v->n_twins = n;
 }
 
 void vertex_set_error(Vertex *v, Diag *diag) {

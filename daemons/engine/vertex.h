@@ -80,6 +80,8 @@ struct Vertex {
         Manager *manager;
         KindSet *kind;          /* while it is in the table */
         Resource *resource;     /* owned */
+        Resource **twins;       /* hidden ones of the same kind and name, which nothing but exports.c cares about; owned, as the array is */
+        size_t n_twins;
         VertexId id;
         uint32_t serial;        /* of this vertex: ids are used again, serials are not */
         uint64_t spec_hash;     /* of what its resource was declared as (graph-swap.c) */
@@ -89,6 +91,7 @@ struct Vertex {
         VertexState told;       /* the last one that was an event; a new vertex need not say that it is ok */
         bool counted;           /* it is in the scheduler's hands */
         bool fresh;             /* new, so its retry budget is full */
+        bool unpublished;       /* root: it is right, but has twins that are to be exported when its predecessors are right */
         bool reversal;          /* it is not in the program: it undoes what was, and then goes */
         bool realized;          /* this resource has been right once */
         bool dirty;             /* must be checked: something may have changed since the last attempt began */
@@ -205,6 +208,8 @@ static inline size_t vertex_n_members(const Vertex *v) {
 static inline Vertex *vertex_member(Vertex *v, size_t i) {
         return v->group ? v->group->members[i] : v;
 }
+
+void vertex_set_twins(Vertex *v, Resource **twins, size_t n);   /* takes the array and what is in it */
 
 /* Keeps the content of diag as v's error, fit to be shown. */
 void vertex_set_error(Vertex *v, Diag *diag);

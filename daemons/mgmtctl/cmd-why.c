@@ -29,7 +29,7 @@ typedef struct Why {
         int noop;
         Reason *reasons;
         size_t n_reasons, capacity_reasons;
-        char **notifications;
+        char **notifications, **twins;  /* twins: places of hidden ones of the same name */
 } Why;
 
 static void why_done(Why *w) {
@@ -42,9 +42,8 @@ static void why_done(Why *w) {
                 free(w->reasons[i].what);
         }
         free(w->reasons);
-        for (char **n = w->notifications; n && *n; n++)
-                free(*n);
-        free(w->notifications);
+        strv_free(w->notifications);
+        strv_free(w->twins);
 }
 
 /* ---- the argument ---- */
@@ -124,11 +123,11 @@ static int read_reasons(sd_bus_message *m, Why *w) {
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static int read_notifications(sd_bus_message *m, Why *w) {
+static int read_list(sd_bus_message *m, char ***ret) {
         int r = sd_bus_message_enter_container(m, 'v', "as");
 
         if (r >= 0)
-                r = sd_bus_message_read_strv(m, &w->notifications);
+                r = sd_bus_message_read_strv(m, ret);
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
@@ -154,7 +153,9 @@ static int read_property(sd_bus_message *m, const char *name, Why *w) {
         if (streq(name, "Waiting"))
                 return read_reasons(m, w);
         if (streq(name, "Notifications"))
-                return read_notifications(m, w);
+                return read_list(m, &w->notifications);
+        if (streq(name, "Twins"))
+                return read_list(m, &w->twins);
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
                 if (streq(rows[i].name, name))
                         return streq(rows[i].type, "s") ? read_text(m, rows[i].target)
@@ -289,6 +290,8 @@ static void print_text(const GraphData *g, const Why *w) {
         if (*w->source)
                 output_line({ OUTPUT_DIM, "  at " }, { NULL, *w->source == '/' ? w->source + 1 : w->source },
                             { OUTPUT_DIM, *line ? ": " : "" }, { NULL, line });
+        for (char **t = w->twins; t && *t; t++)
+                output_line({ OUTPUT_DIM, "  and hidden at " }, { NULL, **t == '/' ? *t + 1 : *t });
         if (*w->group)
                 output_line({ OUTPUT_DIM, "  grouped into " }, { NULL, w->group });
         for (size_t i = 0; i < w->n_reasons; i++)
@@ -310,8 +313,16 @@ static void print_text(const GraphData *g, const Why *w) {
                     { OUTPUT_DIM, *w->last_change ? ": " : "" }, { NULL, w->last_change });
 }
 
+static struct json_object *json_list(char **texts) {
+        struct json_object *j = json_object_new_array();
+
+        for (; texts && *texts; texts++)
+                json_object_array_add(j, json_object_new_string(*texts));
+        return j;
+}
+
 static void print_json(const GraphData *g, const Why *w) {
-        struct json_object *j = json_object_new_object(), *reasons = json_object_new_array(), *notifications = json_object_new_array();
+        struct json_object *j = json_object_new_object(), *reasons = json_object_new_array();
 
         output_json_str(j, "kind", w->kind);
         output_json_str(j, "name", w->name);
@@ -319,6 +330,7 @@ static void print_json(const GraphData *g, const Why *w) {
         json_object_object_add(j, "noop", json_object_new_boolean(w->noop));
         output_json_str(j, "source", w->source);
         output_json_str(j, "line", w->line);
+        json_object_object_add(j, "twins", json_list(w->twins));
         output_json_str(j, "group", *w->group ? w->group : NULL);
         for (size_t i = 0; i < w->n_reasons; i++) {
                 const GraphNode *n = streq(w->reasons[i].why, "resource") ? find_node(g, w->reasons[i].what) : NULL;
@@ -332,9 +344,7 @@ static void print_json(const GraphData *g, const Why *w) {
         }
         json_object_object_add(j, "waits_for", reasons);
         json_object_object_add(j, "until_usec", json_object_new_uint64(w->until_usec));
-        for (char **n = w->notifications; n && *n; n++)
-                json_object_array_add(notifications, json_object_new_string(*n));
-        json_object_object_add(j, "notifications", notifications);
+        json_object_object_add(j, "notifications", json_list(w->notifications));
         output_json_str(j, "notified_by", *w->notified_by ? w->notified_by : NULL);
         json_object_object_add(j, "notified_usec", json_object_new_uint64(w->notified_usec));
         output_json_str(j, "error", w->error);

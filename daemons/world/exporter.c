@@ -336,20 +336,38 @@ static int put_one(Exporter *x, Value host, const char *kind, const char *name, 
         return b.size > STORE_KEY_MAX ? -ENAMETOOLONG : set_path(x, b.data, data, ret);
 }
 
-static int put(Exporter *x, const char *kind, const char *name, Value hosts, Value data) {
-        Path **paths = calloc((size_t) hosts.l->n + 1, sizeof(Path *));
+/* What is said to one host twice counts once. */
+static int put_part(Exporter *x, const char *kind, const char *name, Value part, Path **paths, size_t *n) {
+        Value hosts = *value_struct_get(part, "hosts"), data = *value_struct_get(part, "data");
+        int r = 0;
+
+        for (uint32_t i = 0; i < hosts.l->n && r >= 0; i++) {
+                Path *p;
+
+                r = put_one(x, value_list_at(hosts.l, i), kind, name, data, &p);
+                if (r >= 0 && !has(paths, *n, p))
+                        paths[(*n)++] = p;
+        }
+        return r;
+}
+
+static size_t count_hosts(Value parts) {
+        size_t n = 0;
+
+        for (uint32_t i = 0; i < parts.l->n; i++)
+                n += value_struct_get(value_list_at(parts.l, i), "hosts")->l->n;
+        return n;
+}
+
+static int put(Exporter *x, const char *kind, const char *name, Value parts) {
+        Path **paths = calloc(count_hosts(parts) + 1, sizeof(Path *));
         Exported *e;
         size_t n = 0;
         int r;
 
         r = paths ? find_or_add(x, kind, name, &e) : -ENOMEM;
-        for (uint32_t i = 0; i < hosts.l->n && r >= 0; i++) {
-                Path *p;
-
-                r = put_one(x, value_list_at(hosts.l, i), kind, name, data, &p);
-                if (r >= 0 && !has(paths, n, p))
-                        paths[n++] = p;
-        }
+        for (uint32_t i = 0; i < parts.l->n && r >= 0; i++)
+                r = put_part(x, kind, name, value_list_at(parts.l, i), paths, &n);
         if (r < 0) {
                 for (size_t i = 0; i < n; i++)
                         if (!has(e->paths, e->n, paths[i]))
@@ -446,13 +464,26 @@ static bool names_are_valid(const Exporter *x, const char *kind, const char *nam
         return x->hostname && kind && name && kind[0] && name[0] && !strchr(kind, '/');
 }
 
+static bool parts_are_valid(Value parts) {
+        if (parts.kind != TYPE_LIST)
+                return false;
+        for (uint32_t i = 0; i < parts.l->n; i++) {
+                Value part = value_list_at(parts.l, i);
+                const Value *hosts = part.kind == TYPE_STRUCT ? value_struct_get(part, "hosts") : NULL;
+                const Value *data = hosts ? value_struct_get(part, "data") : NULL;
+
+                if (!data || data->kind != TYPE_STR || hosts->kind != TYPE_LIST)
+                        return false;
+        }
+        return true;
+}
+
 static int message_put(Exporter *x, Message *m) {
         const char *kind = m->export_put.kind, *name = m->export_put.name;
-        Value hosts = m->export_put.hosts, data = m->export_put.data;
 
-        if (!names_are_valid(x, kind, name) || hosts.kind != TYPE_LIST || data.kind != TYPE_STR)
+        if (!names_are_valid(x, kind, name) || !parts_are_valid(m->export_put.parts))
                 return -EBADMSG;
-        int r = put(x, kind, name, hosts, data);
+        int r = put(x, kind, name, m->export_put.parts);
         if (r < 0)
                 log_error(r, "cannot export %s[%s]: %m", kind, name);
         return 0;

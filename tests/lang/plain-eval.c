@@ -659,11 +659,14 @@ static void walk(Plain *p, const Block *b, Frame *f) {
 
 /* ---- whether it makes sense ---- */
 
+/* One that is not hidden, if there is one. */
 static const ResourceSpec *find(const PlainGraph *g, const char *kind, const char *name) {
+        const ResourceSpec *found = NULL;
+
         for (size_t i = 0; i < g->n_resources; i++)
-                if (streq(g->resources[i].kind, kind) && streq(g->resources[i].name, name))
-                        return &g->resources[i];
-        return NULL;
+                if (streq(g->resources[i].kind, kind) && streq(g->resources[i].name, name) && (!found || found->meta.hidden))
+                        found = &g->resources[i];
+        return found;
 }
 
 static bool same_end(const EdgeSpec *a, const EdgeSpec *b) {
@@ -674,6 +677,24 @@ static bool same_start(const EdgeSpec *a, const EdgeSpec *b) {
         return streq(a->from_kind, b->from_kind) && streq(a->from_name, b->from_name);
 }
 
+static bool share_host(const ResourceSpec *a, const ResourceSpec *b) {
+        for (char **x = a->meta.export; x && *x; x++)
+                for (char **y = b->meta.export; y && *y; y++)
+                        if (streq(*x, *y))
+                                return true;
+        return false;
+}
+
+static void check_exports(Plain *p, const ResourceSpec *a, const ResourceSpec *b) {
+        ResourceSpec x = *a, y = *b;
+
+        x.meta.export = y.meta.export = NULL;
+        if (!share_host(a, b) || resource_spec_equal(&x, &y, NULL))
+                return;
+        rough_trouble(p, a->pos, "inequivalent duplicate export: %s[%s] to ", a->kind, a->name);
+        rough_trouble(p, b->pos, "inequivalent duplicate export: %s[%s] to ", a->kind, a->name);
+}
+
 static void check_resources(Plain *p) {
         PlainGraph *g = p->graph;
 
@@ -681,6 +702,9 @@ static void check_resources(Plain *p) {
                 for (size_t j = 0; j < i; j++) {
                         const ResourceSpec *a = &g->resources[i], *b = &g->resources[j];
                         if (!streq(a->kind, b->kind) || !streq(a->name, b->name) || resource_spec_equal(a, b, NULL))
+                                continue;
+                        check_exports(p, a, b);
+                        if (a->meta.hidden || b->meta.hidden)
                                 continue;
                         rough_trouble(p, a->pos, "inequivalent duplicate resource `%s[%s]` found: ", a->kind, a->name);
                         rough_trouble(p, b->pos, "inequivalent duplicate resource `%s[%s]` found: ", a->kind, a->name);

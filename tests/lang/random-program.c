@@ -567,7 +567,8 @@ static void write_condition(Writer *w) {
                 say(w, 2, "%B ?: ");
 }
 
-static void write_items(Writer *w, const char *kind, unsigned n_targets) {
+/* twin: it is one beside another of its name. */
+static void write_items(Writer *w, const char *kind, unsigned n_targets, bool twin) {
         static const struct { const char *kind, *name; Kind type; } fields[] = {
                 { "test", "int64", INT }, { "test", "int8", INT }, { "test", "uint8", INT }, { "test", "anotherstr", STR },
                 { "test", "stringptr", STR }, { "test", "slicestring", STRS }, { "test", "float64", FLOAT }, { "test", "boolptr", BOOL },
@@ -596,9 +597,10 @@ static void write_items(Writer *w, const char *kind, unsigned n_targets) {
                         strbuf_puts(&w->out, percent(w, 90) ? "Test[[\"always\"]]" : "Test[[\"never\"]]");
                 strbuf_puts(&w->out, ",\n");
         }
-        static const struct { const char *text; unsigned percent; } metas[] = {
-                { "Meta:noop => %B,\n", 5 }, { "Meta:retry => %I,\n", 5 }, { "Meta:hidden => %B,\n", 2 }, { "Meta:sema => %s,\n", 1 },
-                { "Meta:delay => len(%S),\n", 3 }, { "Meta:poll => %B ?: %I,\n", 3 },
+        const struct { const char *text; unsigned percent; } metas[] = {
+                { "Meta:noop => %B,\n", 5 }, { "Meta:retry => %I,\n", 5 }, { "Meta:hidden => %B,\n", twin ? 0 : 2 },
+                { "Meta:sema => %s,\n", 1 }, { "Meta:delay => len(%S),\n", 3 }, { "Meta:poll => %B ?: %I,\n", 3 },
+                { "Meta:hidden => true,\n", twin ? 100 : 0 }, { "Meta:export => [\"a\", %S],\n", twin ? 20 : 1 },
         };
         for (size_t i = 0; i < ELEMENTSOF(metas); i++)
                 if (percent(w, metas[i].percent)) {
@@ -616,7 +618,20 @@ static void write_resource(Writer *w) {
         write_resource_name(w, kind);
         strbuf_puts(&w->out, " {\n");
         w->depth++;
-        write_items(w, kind, n_targets);
+        write_items(w, kind, n_targets, false);
+        w->depth--;
+        indent(w);
+        strbuf_puts(&w->out, "}\n");
+}
+
+/* One more of a name that is there, or may be. What it depends on is what the other may depend on. */
+static void write_twin(Writer *w) {
+        unsigned i = pick(w, w->n_targets);
+        const char *kind = w->targets[i].kind;
+
+        strbuf_printf(&w->out, "%s [%s] {\n", kind, w->targets[i].name);
+        w->depth++;
+        write_items(w, kind, i, true);
         w->depth--;
         indent(w);
         strbuf_puts(&w->out, "}\n");
@@ -795,7 +810,7 @@ static void write_statement(Writer *w) {
         } else if (x < 38)
                 write_func(w);
         else if (x < 68 || w->depth >= BLOCKS_MAX - 4 || w->n_statements > STATEMENTS_MAX)
-                write_resource(w);
+                (w->n_targets > 0 && percent(w, 12) ? write_twin : write_resource)(w);
         else if (x < 75)
                 write_edge(w);
         else if (x < 83)

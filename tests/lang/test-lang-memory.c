@@ -106,6 +106,16 @@ TEST(resources_and_edges) {
         exhaust(program, 50);
 }
 
+TEST(twins) {
+        static const MockFile program[] = {
+                { "/main.mcl", "import \"math\"\n$n = math.fortytwo()\ntest \"x\" {}\nfor $i, $v in [\"a\", \"b\"] {\n"
+                               "\ttest \"x\" {\n\t\tint64 => $n,\n\t\tMeta:hidden => true,\n\t\tMeta:export => [$v],\n\t}\n}\n"
+                               "if $n > 10 {\n\ttest \"x\" {\n\t\tMeta:hidden => true,\n\t}\n}\n" },
+                {}
+        };
+        exhaust(program, 50);
+}
+
 TEST(errors_of_each_stage) {
         static const char *const texts[] = {
                 "file \"/tmp/x\" {\n\tcontent => \"a\"\n}\n",
@@ -116,6 +126,7 @@ TEST(errors_of_each_stage) {
                 "test \"x\" {\n\tanotherstr => 1,\n}\n",
                 "test \"x\" {\n\tint8 => 300,\n}\n",
                 "test \"x\" {}\nTest[\"x\"] -> Test[\"y\"]\n",
+                "test \"x\" {\n\tMeta:export => [\"h\"],\n}\ntest \"x\" {\n\tMeta:export => [\"h\"],\n\tMeta:hidden => true,\n}\n",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)

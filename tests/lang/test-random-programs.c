@@ -20,6 +20,11 @@
 
 enum { PROGRAMS = 250, TOLD_MAX = 3 };
 
+static struct {
+        unsigned programs, waves, good, bad, waiting, too_long, ambiguous;
+        size_t resources, twins, nodes;
+} seen;
+
 /* ---- the graph in force, put together from change sets ---- */
 
 typedef struct Model {
@@ -39,11 +44,27 @@ static void model_done(Model *m) {
         *m = (Model) {};
 }
 
-static ResourceSpec *find_resource(const ResourceSpec *all, size_t n, const char *kind, const char *name) {
+static const ResourceSpec *find_resource(const ResourceSpec *all, size_t n, const char *kind, const char *name) {
         for (size_t i = 0; i < n; i++)
                 if (streq(all[i].kind, kind) && streq(all[i].name, name))
-                        return (ResourceSpec *) &all[i];
+                        return &all[i];
         return NULL;
+}
+
+/* Takes out the one of that name and its twins; how many there were. */
+static size_t remove_resources(Model *m, const char *kind, const char *name) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < m->n_resources; i++) {
+                ResourceSpec *s = &m->resources[i];
+                if (streq(s->kind, kind) && streq(s->name, name)) {
+                        resource_spec_done(s);
+                        n++;
+                } else if (n > 0)
+                        m->resources[i - n] = *s;
+        }
+        m->n_resources -= n;
+        return n;
 }
 
 static EdgeSpec *find_edge(const EdgeSpec *all, size_t n, const EdgeSpec *e) {
@@ -71,6 +92,25 @@ static bool same_resource(const ResourceSpec *a, const ResourceSpec *b) {
         return true;
 }
 
+/* Of that name there are these, in this order, and no more. */
+static bool is_as_it_was(const Model *m, const ResourceSpec *s, size_t n) {
+        size_t k = 0;
+
+        for (size_t i = 0; i < m->n_resources; i++)
+                if (streq(m->resources[i].kind, s->kind) && streq(m->resources[i].name, s->name) &&
+                    (k == n || !same_resource(&m->resources[i], &s[k++])))
+                        return false;
+        return k == n;
+}
+
+/* The one among them that is this. */
+static const ResourceSpec *find_same(const ResourceSpec *all, size_t n, const ResourceSpec *s) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(all[i].kind, s->kind) && streq(all[i].name, s->name) && same_resource(&all[i], s))
+                        return &all[i];
+        return NULL;
+}
+
 #define WRONG(...) \
         ({ \
                 char *_text = NULL; \
@@ -91,24 +131,22 @@ static char *model_apply(Model *m, const ChangeSet *c) {
                 *e = m->edges[--m->n_edges];
         }
         for (size_t i = 0; i < c->n_removed; i++) {
-                ResourceSpec *s = find_resource(m->resources, m->n_resources, c->removed[i].kind, c->removed[i].name);
-                if (!s)
+                if (remove_resources(m, c->removed[i].kind, c->removed[i].name) == 0)
                         return WRONG("%s[%s] is removed, which was not there", c->removed[i].kind, c->removed[i].name);
-                resource_spec_done(s);
-                *s = m->resources[--m->n_resources];
         }
         for (size_t i = 0; i < c->n_put; i++) {
-                ResourceSpec *s = find_resource(m->resources, m->n_resources, c->put[i].kind, c->put[i].name);
-                if (s && same_resource(s, &c->put[i]))
-                        return WRONG("%s[%s] is put as it was", c->put[i].kind, c->put[i].name);
-                if (s)
-                        resource_spec_done(s);
-                else if (GROW(m->resources, m->n_resources, m->capacity_resources) < 0)
-                        abort();
-                else
-                        s = &m->resources[m->n_resources++];
-                if (resource_spec_copy(s, &c->put[i]) < 0)
-                        abort();
+                const ResourceSpec *s = &c->put[i];
+                size_t n = change_set_n_twins(c, i) + 1;
+                if (is_as_it_was(m, s, n))
+                        return WRONG("%s[%s] is put as it was", s->kind, s->name);
+                seen.twins += n - 1;
+                (void) remove_resources(m, s->kind, s->name);
+                for (size_t k = 0; k < n; k++) {
+                        if (GROW(m->resources, m->n_resources, m->capacity_resources) < 0 ||
+                            resource_spec_copy(&m->resources[m->n_resources++], &s[k]) < 0)
+                                abort();
+                }
+                i += n - 1;
         }
         for (size_t i = 0; i < c->n_edges; i++) {
                 EdgeSpec *e = find_edge(m->edges, m->n_edges, &c->edges[i]);
@@ -132,7 +170,7 @@ static char *model_compare(const Model *m, const ResourceSpec *resources, size_t
                 const ResourceSpec *s = &resources[i], *got = find_resource(m->resources, m->n_resources, s->kind, s->name);
                 if (!got)
                         return WRONG("%s[%s] is missing", s->kind, s->name);
-                if (!same_resource(got, s)) {
+                if (!find_same(m->resources, m->n_resources, s)) {
                         StrBuf b = {};
                         for (size_t k = 0; k < MAX(s->n_fields, got->n_fields); k++) {
                                 strbuf_puts(&b, k > 0 ? ", " : "");
@@ -147,7 +185,8 @@ static char *model_compare(const Model *m, const ResourceSpec *resources, size_t
                 }
         }
         for (size_t i = 0; i < m->n_resources; i++)
-                if (!find_resource(resources, n_resources, m->resources[i].kind, m->resources[i].name))
+                if (!find_same(resources, n_resources, &m->resources[i]) ||
+                    find_same(m->resources, i, &m->resources[i]))
                         return WRONG("%s[%s] is too many", m->resources[i].kind, m->resources[i].name);
         for (size_t i = 0; i < n_edges; i++) {
                 const EdgeSpec *e = &edges[i], *got = find_edge(m->edges, m->n_edges, e);
@@ -224,11 +263,6 @@ typedef struct Play {
         Model model;
         bool tell;
 } Play;
-
-static struct {
-        unsigned programs, waves, good, bad, waiting, too_long, ambiguous;
-        size_t resources, nodes;
-} seen;
 
 static bool due;
 
@@ -543,9 +577,10 @@ TEST(programs_come_to_what_a_plain_evaluation_gives) {
                 if ((i + 1) % 10000 == 0)
                         printf("# %u programs, %u waves\n", i + 1, seen.waves);
         }
-        printf("# %u programs, %u waves: %u good, %u bad, %u waiting, %u given up; %zu resources and %zu nodes on average\n", seen.programs,
-               seen.waves, seen.good, seen.bad, seen.waiting, seen.too_long, seen.good ? seen.resources / seen.good : 0,
-               seen.nodes);
+        printf("# %u programs, %u waves: %u good, %u bad, %u waiting, %u given up; %zu resources and %zu nodes on average, %zu twins\n",
+               seen.programs, seen.waves, seen.good, seen.bad, seen.waiting, seen.too_long, seen.good ? seen.resources / seen.good : 0,
+               seen.nodes, seen.twins);
+        CHECK(seen.twins > 0 || n_told > 0);
 }
 
 TEST_MAIN()

@@ -9,7 +9,7 @@ import sqlite3
 import sys
 
 sys.dont_write_bytecode = True
-from harness import Run, check, check_equal, kill, main, wait_until, write
+from harness import Run, check, check_equal, kill, main, read, wait_until, write
 
 
 def exported(s):
@@ -138,4 +138,41 @@ def noop(s):
     s.check_clean()
 
 
-main(fields, received, leaves, noop)
+def twins(s):
+    """Of one name: something for one host, something else for another, and here what this host collects of its own"""
+    text = """
+import "os"
+file "$SCRATCH/shared" {
+        state => "exists",
+        content => "for h2",
+        Meta:hidden => true,
+        Meta:export => ["h2"],
+}
+file "$SCRATCH/shared" {
+        state => "exists",
+        content => os.readfile("$SCRATCH/in"),
+        Meta:hidden => true,
+        Meta:export => ["here"],
+}
+collect file "$SCRATCH/shared" {
+        Meta:hidden => false,
+}
+"""
+    write(s.at("in"), "first")
+    with run(s, text) as r:
+        shared = s.at("shared")
+        found = wait_for(s, {("h2", shared), ("here", shared)}, "it is exported")
+        check_equal([found[h, shared]["fields"]["content"] for h in ("h2", "here")], ['"for h2"', '"first"'], "what is exported")
+        wait_until(lambda: read(shared) == "first", "this host collects its own")
+        r.wait_converged()
+        why = json.loads(s.ctl("why", "--json", f"file[{shared}]", MGMT_BUS_ADDRESS=r.bus()).stdout)
+        check_equal((why["twins"], why["source"], why["state"]), (["/main.mcl:3:1", "/main.mcl:9:1"], "/main.mcl:15:9", "ok"), "where they stand")
+        write(s.at("in.new"), "second")
+        os.rename(s.at("in.new"), s.at("in"))
+        wait_until(lambda: read(shared) == "second", "what changed is collected")
+        check_equal(exported(s)["h2", shared]["fields"]["content"], '"for h2"', "what is for the other")
+        r.end()
+    s.check_clean()
+
+
+main(fields, received, leaves, noop, twins)

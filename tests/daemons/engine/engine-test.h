@@ -329,6 +329,14 @@ static void add_field(ResourceSpec *s, const char *name, const char *text) {
         (void) value_strz(&s->fields[s->n_fields++].value, text);
 }
 
+static void add_word(char ***words, const char *word) {
+        size_t n = strv_count(*words);
+
+        *words = reallocarray(*words, n + 2, sizeof(**words));
+        (*words)[n] = strdup(word);
+        (*words)[n + 1] = NULL;
+}
+
 static void set_option(ResourceSpec *s, char *word) {
         char *value = strchr(word, '=');
         Meta *m = &s->meta;
@@ -365,12 +373,11 @@ static void set_option(ResourceSpec *s, char *word) {
                 m->autogroup = false;
         else if (streq(word, "noautoedge"))
                 m->autoedge = false;
-        else if (streq(word, "sema")) {
-                size_t n = strv_count(m->sema);
-                m->sema = reallocarray(m->sema, n + 2, sizeof(*m->sema));
-                m->sema[n] = strdup(value);
-                m->sema[n + 1] = NULL;
-        } else if (value)
+        else if (streq(word, "sema"))
+                add_word(&m->sema, value);
+        else if (streq(word, "export"))
+                add_word(&m->export, value);
+        else if (value)
                 add_field(s, word, value);      /* group, pair, out */
         else
                 add_field(s, "param", word);

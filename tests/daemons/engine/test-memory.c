@@ -19,6 +19,7 @@ static const struct {
         { "a:pending b c a>b", "b c:always c=>b", true },
         { "a:always,reverse b:always,reverse c a>b", "c:out=1", true },
         { "a:always,reverse b c a~>c", "-a b:always,reverse", false },
+        { "a:out=1 b b:hidden,out=2 c a~>b", "b:hidden b:hidden,out=2 b:hidden,out=3 c c:hidden", false },
 };
 
 static const char after[] = "a b:group=1 c:group=1 d:always plain.e box.f box_item.g /a /a/b a>b c=>d a~>box.f";

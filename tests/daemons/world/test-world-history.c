@@ -149,8 +149,8 @@ static void read_key(History *h, Host *host) {
 /* ---- exports ---- */
 
 static void export(Host *host, unsigned i, unsigned version) {
-        _cleanup_(value_done) Value hosts = {}, data = {};
-        Value all = VALUE_NIL;
+        _cleanup_(value_done) Value parts = {};
+        Value all = VALUE_NIL, part = VALUE_NIL, items[2] = {};
         char name[16], text[16];
 
         host->exports[i] = version;
@@ -162,10 +162,12 @@ static void export(Host *host, unsigned i, unsigned version) {
                 return;
         }
         CHECK_INT(value_strz(&all, "*"), 0);
-        CHECK_INT(value_list(&hosts, &all, 1), 0);
-        CHECK_INT(value_strz(&data, text), 0);
+        CHECK_INT(value_list(&items[0], &all, 1), 0);
+        CHECK_INT(value_strz(&items[1], text), 0);
+        CHECK_INT(value_struct(&part, (const char *const[]) { "hosts", "data" }, items, 2), 0);
+        CHECK_INT(value_list(&parts, &part, 1), 0);
         CHECK(exporter_message(host->exporter, NULL, 0, &(Message) {
-                .type = MESSAGE_EXPORT_PUT, .export_put = { .kind = (char *) "file", .name = name, .hosts = hosts, .data = data } }));
+                .type = MESSAGE_EXPORT_PUT, .export_put = { .kind = (char *) "file", .name = name, .parts = parts } }));
 }
 
 static void on_records(const CollectRecord *const *records, size_t n, void *userdata) {

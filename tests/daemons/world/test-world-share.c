@@ -54,19 +54,32 @@ static void message(Host *h, Message *m) {
 }
 
 /* targets: words with blanks between them. */
-static void export(Host *h, const char *kind, const char *name, const char *targets, const char *data) {
-        _cleanup_(value_done) Value hosts = {}, text = {};
+static Value make_part(const char *targets, const char *data) {
         char copy[128], *save = NULL;
-        Value items[8];
+        Value items[8], pair[2] = {}, part = {};
         size_t n = 0;
 
         snprintf(copy, sizeof(copy), "%s", targets);
         for (char *t = strtok_r(copy, " ", &save); t; t = strtok_r(NULL, " ", &save))
                 CHECK_INT(value_strz(&items[n++], t), 0);
-        CHECK_INT(value_list(&hosts, items, n), 0);
-        CHECK_INT(value_strz(&text, data), 0);
+        CHECK_INT(value_list(&pair[0], items, n), 0);
+        CHECK_INT(value_strz(&pair[1], data), 0);
+        CHECK_INT(value_struct(&part, (const char *const[]) { "hosts", "data" }, pair, 2), 0);
+        return part;
+}
+
+static void export_parts(Host *h, const char *kind, const char *name, Value *items, size_t n) {
+        _cleanup_(value_done) Value parts = {};
+
+        CHECK_INT(value_list(&parts, items, n), 0);
         message(h, &(Message) { .type = MESSAGE_EXPORT_PUT,
-                                .export_put = { .kind = (char *) kind, .name = (char *) name, .hosts = hosts, .data = text } });
+                                .export_put = { .kind = (char *) kind, .name = (char *) name, .parts = parts } });
+}
+
+static void export(Host *h, const char *kind, const char *name, const char *targets, const char *data) {
+        Value part = make_part(targets, data);
+
+        export_parts(h, kind, name, &part, 1);
 }
 
 static void keep(Host *h, const char *kind, const char *name) {
@@ -152,6 +165,34 @@ STORES(exports_reach_those_that_they_are_meant_for) {
         take_back(&h2, "file", "c");
         take_back(&h1, "file", "c");
         CHECK(RUN_UNTIL(&p, exporter_n_exports(h1.exporter) + exporter_n_exports(h2.exporter) == 0));
+}
+
+/* One name, and something else for each host. */
+STORES(hosts_are_told_different_things) {
+        PLACE(p, b);
+        _cleanup_(host_done) Host h1, h2;
+        Collected one = {}, two = {};
+
+        host_init(&h1, &p, "h1");
+        host_init(&h2, &p, "h2");
+        collect(&h1, "file", &one);
+        collect(&h2, "file", &two);
+        export_parts(&h1, "file", "c", (Value[]) { make_part("h1", "for 1"), make_part("*", "for all"), make_part("h1", "late") }, 3);
+        CHECK_COLLECTED(&p, one, "c@h1=late");
+        CHECK_COLLECTED(&p, two, "c@h1=for all");
+
+        /* they change places */
+        export_parts(&h1, "file", "c", (Value[]) { make_part("*", "for 1"), make_part("h1", "for all") }, 2);
+        CHECK_COLLECTED(&p, one, "c@h1=for all");
+        CHECK_COLLECTED(&p, two, "c@h1=for 1");
+        export_parts(&h1, "file", "c", (Value[]) { make_part("h2", "left") }, 1);
+        CHECK_COLLECTED(&p, one, "");
+        CHECK_COLLECTED(&p, two, "c@h1=left");
+        export_parts(&h1, "file", "c", NULL, 0);
+        CHECK_COLLECTED(&p, two, "");
+        collector_close(one.collecting);
+        collector_close(two.collecting);
+        CHECK(RUN_UNTIL(&p, exporter_n_exports(h1.exporter) == 0));
 }
 
 /* A new engine says what it exports now; what it does not name goes, what it only names stays. */
