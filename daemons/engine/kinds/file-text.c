@@ -79,7 +79,7 @@ int file_text_write(FileText *t, const Resource *r, const char *path, const char
         if (c.have_fd >= 0)
                 c.have = t->have.st;
         else {
-                c.access.mode = 0600;
+                c.access.mode = t->mode;
                 c.access.has_mode = true;
         }
         file_copy_write(&c);

@@ -7,6 +7,7 @@
 #include "common/io.h"
 #include "common/resource.h"
 #include "common/sd/pathwatch.h"
+#include "daemons/engine/kinds/file-text.h"
 #include "daemons/engine/local-host.h"
 
 enum { TEXT_MAX = 64 * 1024 };
@@ -130,7 +131,9 @@ static int check_runtime(const Sysctl *s, bool apply, Diag *reterr) {
 }
 
 static int check_persist(const Sysctl *s, bool apply, Diag *reterr) {
-        _cleanup_free_ char *path = persist_path(s), *text = NULL, *wanted = NULL;
+        _cleanup_(file_text_done) FileText file = FILE_TEXT_INIT;
+        _cleanup_free_ char *path = persist_path(s), *wanted = NULL;
+        _cleanup_(diag_done) Diag diag = {};
         const Resource *r = &s->resource;
         int k;
 
@@ -140,16 +143,19 @@ static int check_persist(const Sysctl *s, bool apply, Diag *reterr) {
                 wanted = NULL;
                 return -ENOMEM;
         }
-        k = read_file_at(AT_FDCWD, path, TEXT_MAX, &text, NULL);
-        if (k < 0 && k != -ENOENT && k != -E2BIG)
-                return resource_error(r, reterr, k, "cannot read '%s': %m", path);
-        if (k >= 0 && streq(text, wanted))
+        file.mode = 0644;
+        k = file_text_read(&file, r, path, TEXT_MAX, true, &diag);
+        if (k < 0 && k != -EFBIG) {     /* what is too large is not ours, and is replaced */
+                diag_move(reterr, &diag);
+                return k;
+        }
+        if (k >= 0 && file.text.size == strlen(wanted) && memcmp(file.text.data, wanted, file.text.size) == 0)
                 return 0;
-        resource_differs((Resource *) r, "persist", text, wanted);
+        resource_differs_bytes((Resource *) r, "persist", file.text.data, file.text.size, wanted, strlen(wanted));
         if (!apply)
                 return 1;
-        k = write_file_atomic_at(AT_FDCWD, path, wanted, strlen(wanted), 0644, false);
-        return k < 0 ? resource_error(r, reterr, k, "cannot write '%s': %m", path) : 1;
+        k = file_text_write(&file, r, path, wanted, strlen(wanted), reterr);
+        return k < 0 ? k : 1;
 }
 
 static int sysctl_check_apply(Resource *r, bool apply, Diag *reterr) {

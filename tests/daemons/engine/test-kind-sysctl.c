@@ -30,6 +30,54 @@ TEST(in_a_file) {
         CHECK_INT(bench.diag.pos.line, 3);
 }
 
+static void fails_untrusted(const char *path) {
+        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", path))), 0);
+        CHECK_INT(bench_apply(false), -EPERM);
+        CHECK_INT(bench_apply(true), -EPERM);
+        CHECK(bench.diag.message && strstr(bench.diag.message, "is not trusted"));
+        CHECK_INT(bench.diag.pos.line, 3);
+}
+
+/* The path is the user's, and may lead through a directory of others: a link that they made is not gone over. */
+TEST(links_of_others_are_not_followed) {
+        BENCH();
+
+        if (geteuid() != 0)
+                TEST_SKIP("needs to be root to make links of others");
+        CHECK_INT(mkdir(in_dir("secret"), 0755), 0);
+        put_file("secret/x.conf", "keep");
+        CHECK_INT(symlink("secret", in_dir("d")), 0);
+        CHECK_INT(symlink("secret/x.conf", in_dir("l.conf")), 0);
+        CHECK_INT(lchown(in_dir("d"), 65534, 65534), 0);
+        CHECK_INT(lchown(in_dir("l.conf"), 65534, 65534), 0);
+        fails_untrusted("d/x.conf");
+        fails_untrusted("l.conf");
+        check_file("secret/x.conf", "keep");
+        CHECK_INT(lchown(in_dir("d"), 0, 0), 0);
+        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "d/x.conf"))), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("secret/x.conf", "a.b = 1\n");
+}
+
+TEST(a_new_file_is_for_all_to_read_and_one_that_is_too_large_is_replaced) {
+        BENCH();
+        char *large = calloc(1, 70 * 1024 + 1);
+        struct stat st;
+
+        REQUIRE(large);
+        memset(large, '#', 70 * 1024);
+        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(stat(in_dir("x.conf"), &st), 0);
+        CHECK_INT(st.st_mode & 07777, 0644);
+        put_file("x.conf", large);
+        free(large);
+        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(bench_apply(true), CHECK_OK);
+        check_file("x.conf", "a.b = 1\n");
+}
+
 static void check_kernel(const char *want) {
         _cleanup_free_ char *text = NULL;
 
