@@ -13,6 +13,7 @@
 #include "daemons/engine/kinds/augeas-tool.h"
 #include "daemons/engine/kinds/file-path.h"
 #include "daemons/engine/kinds/file-text.h"
+#include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/local-host.h"
 
 enum { TEXT_SIZE_MAX = 1024 * 1024, OUTPUT_MAX = 4 * TEXT_SIZE_MAX };
@@ -220,9 +221,8 @@ static void augeas_unwatch(Resource *r) {
         a->watch = path_watch_free(a->watch);
 }
 
-/* Whoever makes the file, or brings the package that it comes with, is first. */
 static int augeas_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
-        return batch > 0 ? 0 : resource_uids_add(ret, "file", ((const Augeas *) r)->file, false);
+        return file_path_wants(((const Augeas *) r)->file, batch, ret);
 }
 
 static void augeas_done(Resource *r) {
@@ -250,4 +250,5 @@ const ResourceType augeas_type = {
         .check_apply = augeas_check_apply,
         .cancel = augeas_cancel,
         .wants = augeas_wants,
+        .first_match_ends = true,
 };

@@ -12,6 +12,7 @@
 #include "common/sd/pathwatch.h"
 #include "daemons/engine/kinds/file-mode.h"
 #include "daemons/engine/kinds/file-path.h"
+#include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/kinds/kind-file.h"
 #include "daemons/engine/local-host.h"
 
@@ -214,12 +215,12 @@ static int file_uids(const Resource *r, ResourceUids *ret) {
 /* All that the content is made of; then the directories above, from the nearest up. */
 static int file_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         const File *f = (const File *) r;
-        _cleanup_free_ char *made = NULL, *parent = NULL;
+        _cleanup_free_ char *made = NULL;
         const char *target = file_target(f, &made);
         bool has_parts = f->fragments || (*f->source && !f->symlink);
         int k = 0;
 
-        if (!target || !(parent = strdup(target)))
+        if (!target)
                 return -ENOMEM;
         if (has_parts && batch == 0) {
                 ret->go_on = true;
@@ -227,9 +228,7 @@ static int file_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
                         k = resource_uids_add(ret, "file", *s, false);
                 return k < 0 || !*f->source ? k : resource_uids_add(ret, "file", f->source, false);
         }
-        for (unsigned i = has_parts; i <= batch && *parent; i++)
-                parent[path_dirname_length(parent)] = '\0';
-        return *parent ? resource_uids_add(ret, "file", parent, false) : 0;
+        return file_path_wants_above(target, batch - has_parts, ret);
 }
 
 /* What is managed no more is not spared any longer. */

@@ -7,6 +7,7 @@
 #include "common/resource.h"
 #include "common/sd/pathwatch.h"
 #include "daemons/engine/kinds/file-text.h"
+#include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/kinds/json-edit.h"
 #include "daemons/engine/local-host.h"
 
@@ -212,9 +213,9 @@ static void json_edit_unwatch(Resource *r) {
 /* A file resource that makes the document comes first. */
 static int json_edit_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         _cleanup_free_ char *path = NULL;
-        int k = batch > 0 ? 0 : find_path((const JsonEdits *) r, &path, NULL);
+        int k = find_path((const JsonEdits *) r, &path, NULL);
 
-        return k < 0 || batch > 0 ? k : resource_uids_add(ret, "file", path, false);
+        return k < 0 ? k : file_path_wants(path, batch, ret);
 }
 
 static void json_edit_done(Resource *r) {
@@ -242,4 +243,5 @@ const ResourceType json_edit_type = {
         .unwatch = json_edit_unwatch,
         .check_apply = json_edit_check_apply,
         .wants = json_edit_wants,
+        .first_match_ends = true,
 };

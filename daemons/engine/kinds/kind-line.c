@@ -11,6 +11,7 @@
 #include "common/sd/pathwatch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/kinds/file-text.h"
+#include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/local-host.h"
 
 enum { TEXT_SIZE_MAX = 16 * 1024 * 1024 };
@@ -227,6 +228,19 @@ static void line_unwatch(Resource *r) {
         l->watch = path_watch_free(l->watch);
 }
 
+/* What is below somebody's home is not known before he is. */
+static int line_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
+        const Line *l = (const Line *) r;
+        _cleanup_free_ char *user = NULL;
+
+        if (*l->file == '/')
+                return file_path_wants(l->file, batch, ret);
+        if (batch > 0 || l->file[1] == '/')
+                return 0;
+        user = strndup(l->file + 1, strcspn(l->file + 1, "/"));
+        return user ? resource_uids_add(ret, "user", user, false) : -ENOMEM;
+}
+
 static void line_done(Resource *r) {
         line_unwatch(r);
         line_cancel(r);
@@ -248,4 +262,6 @@ const ResourceType line_type = {
         .unwatch = line_unwatch,
         .check_apply = line_check_apply,
         .cancel = line_cancel,
+        .wants = line_wants,
+        .first_match_ends = true,
 };

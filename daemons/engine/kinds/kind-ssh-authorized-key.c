@@ -17,6 +17,7 @@
 #include "common/sd/pathwatch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/kinds/account-tool.h"
+#include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/kinds/safe-path.h"
 
@@ -423,10 +424,16 @@ static int ssh_authorized_key_check_apply(Resource *r, bool apply, Diag *reterr)
 
 /* ---- autoedge ---- */
 
+/* The user; and, as it is known before he is, the file. */
 static int ssh_authorized_key_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         const AuthorizedKey *k = (const AuthorizedKey *) r;
+        bool has_user = *k->user;
 
-        return batch == 0 && *k->user ? resource_uids_add(ret, "user", k->user, false) : 0;
+        if (has_user && batch == 0) {
+                ret->go_on = true;
+                return resource_uids_add(ret, "user", k->user, false);
+        }
+        return *k->file ? file_path_wants(k->file, batch - has_user, ret) : 0;
 }
 
 static void ssh_authorized_key_done(Resource *r) {
@@ -452,4 +459,5 @@ const ResourceType ssh_authorized_key_type = {
         .unwatch = ssh_authorized_key_unwatch,
         .check_apply = ssh_authorized_key_check_apply,
         .wants = ssh_authorized_key_wants,
+        .first_match_ends = true,
 };

@@ -8,6 +8,7 @@
 #include "common/resource.h"
 #include "common/sd/pathwatch.h"
 #include "daemons/engine/kinds/file-text.h"
+#include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/local-host.h"
 
 enum { TEXT_MAX = 64 * 1024 };
@@ -171,6 +172,16 @@ static int sysctl_check_apply(Resource *r, bool apply, Diag *reterr) {
         return now > 0 || later > 0 ? CHECK_CHANGED : CHECK_OK;
 }
 
+static int sysctl_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
+        const Sysctl *s = (const Sysctl *) r;
+        _cleanup_free_ char *path = NULL;
+
+        if (!s->persist)
+                return 0;
+        path = persist_path(s);
+        return path ? file_path_wants_above(path, batch, ret) : -ENOMEM;
+}
+
 static void sysctl_done(Resource *r) {
         sysctl_unwatch(r);
 }
@@ -188,4 +199,6 @@ const ResourceType sysctl_type = {
         .watch = sysctl_watch,
         .unwatch = sysctl_unwatch,
         .check_apply = sysctl_check_apply,
+        .wants = sysctl_wants,
+        .first_match_ends = true,
 };

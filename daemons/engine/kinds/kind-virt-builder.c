@@ -23,6 +23,7 @@
 #include "common/sd/child.h"
 #include "common/sd/pathwatch.h"
 #include "daemons/engine/local-host.h"
+#include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/kinds/virt-builder.h"
 
 enum {
@@ -564,18 +565,12 @@ static int virt_builder_uids(const Resource *r, ResourceUids *ret) {
 /* The program, if it is of this program; what is copied; and where the image goes. */
 static int virt_builder_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         const VirtBuilder *v = (const VirtBuilder *) r;
-        const char *path = v->output;
-        _cleanup_free_ char *folder = NULL;
         int k;
 
         if (batch > 0)
-                return 0;
-        folder = strndup(path, (size_t) (strrchr(path, '/') + 1 - path));
-        if (!folder)
-                return -ENOMEM;
+                return file_path_wants_above(v->output, batch - 1, ret);
+        ret->go_on = true;
         k = resource_uids_add(ret, "package-file", "/usr/bin/virt-builder", false);
-        if (k >= 0)
-                k = resource_uids_add(ret, "file", folder, false);
         for (uint32_t i = 0; k >= 0 && v->copy_in.kind == TYPE_LIST && i < v->copy_in.l->n; i++)
                 k = resource_uids_add(ret, "file", text_in(v->copy_in.l->items[i], "path"), false);
         return k;
@@ -600,4 +595,5 @@ const ResourceType virt_builder_type = {
         .cancel = virt_builder_cancel,
         .uids = virt_builder_uids,
         .wants = virt_builder_wants,
+        .first_match_ends = true,
 };

@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "daemons/engine/kinds/file-path.h"
+#include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/kinds/packing.h"
 
 Packing *packing_free(Packing *p) {
@@ -118,19 +119,14 @@ static int add_input(ResourceUids *ret, const char *path) {
 }
 
 int packing_wants(const char *path, char *const *inputs, unsigned batch, ResourceUids *ret) {
-        _cleanup_free_ char *above = strdup(path);
         bool has_inputs = *inputs;
         int r = 0;
 
-        if (!above)
-                return -ENOMEM;
         if (has_inputs && batch == 0) {
                 ret->go_on = true;
                 for (; r >= 0 && *inputs; inputs++)
                         r = add_input(ret, *inputs);
                 return r;
         }
-        for (unsigned i = has_inputs; i <= batch && *above; i++)
-                above[path_dirname_length(above)] = '\0';
-        return *above ? resource_uids_add(ret, "file", above, false) : 0;
+        return file_path_wants_above(path, batch - has_inputs, ret);
 }

@@ -38,8 +38,8 @@ Packing *packing_free(Packing *p);
 
 int packing_add(Packing *p, const void *data, size_t size);
 
-/* For autoedges: first whoever makes what is packed (a NULL-terminated list of paths), then the nearest directory above the result. For
- * a kind whose first match ends the asking. */
+/* For autoedges: first whoever makes what is packed (a NULL-terminated list of paths), then the directories above the result. For a
+ * kind whose first match ends the asking. */
 int packing_wants(const char *path, char *const *inputs, unsigned batch, ResourceUids *ret);
 
 #define packing_fail(p, error, ...) resource_error((p)->resource, &(p)->diag, (error), __VA_ARGS__)

@@ -262,6 +262,23 @@ static int bench_apply(bool apply) {
 /* What the last attempt has said. */
 #define CHECK_DIFFERENCES(want) CHECK_STR(bench.differences.data ?: "", want)
 
+/* What it wants to come before it, as "domain:key": a blank between those of one batch, a bar between batches, and "+" behind one whose
+ * match does not end the asking. */
+static void check_wants(const char *want) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+
+        for (unsigned batch = 0;; batch++) {
+                _cleanup_(resource_uids_done) ResourceUids uids = {};
+                CHECK_INT(bench.r->type->wants(bench.r, batch, &uids), 0);
+                if (uids.n == 0)
+                        break;
+                for (size_t i = 0; i < uids.n; i++)
+                        strbuf_printf(&b, "%s%s:%s", i > 0 ? " " : batch > 0 ? " | " : "", uids.items[i].domain, uids.items[i].key);
+                strbuf_puts(&b, uids.go_on && bench.r->type->first_match_ends ? "+" : "");
+        }
+        CHECK_STR(b.data ?: "", want);
+}
+
 /* ---- files ---- */
 
 static const char *in_dir(const char *name) {
@@ -301,6 +318,7 @@ static inline void kind_test_unused(void) {
         (void) bench_watch;
         (void) bench_run;
         (void) bench_apply;
+        (void) check_wants;
         (void) field_in_dir;
         (void) put_file;
         (void) check_file;

@@ -180,4 +180,11 @@ TEST(validate) {
                         TEST_FAIL("case %zu is taken", i);
 }
 
+TEST(what_it_wants_before_it) {
+        BENCH();
+
+        CHECK_INT(bench_make(&augeas_type, "a", FIELDS("file=/a/f", "lens=Sshd.lns")), 0);
+        check_wants("file:/a/f package-file:/a/f | file:/a/ | file:/");
+}
+
 TEST_MAIN()

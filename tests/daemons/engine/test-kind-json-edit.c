@@ -188,11 +188,8 @@ TEST(stores) {
         CHECK_INT(make_with(store, FIELDS(".a=1")), 0);
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
         check_file("a b", "{\n\t\"a\": 1\n}\n");
-        ResourceUids uids = {};
-        CHECK_INT(json_edit_type.wants(bench.r, 0, &uids), 0);
-        CHECK_INT(uids.n, 1);
-        CHECK_STR(uids.items[0].key, in_dir("a b"));
-        resource_uids_done(&uids);
+        CHECK_INT(make_with("file:///d/a%20b", FIELDS(".a=1")), 0);
+        check_wants("file:/d/a b package-file:/d/a b | file:/d/ | file:/");
 }
 
 TEST(bad_edits) {

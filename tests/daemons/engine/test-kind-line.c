@@ -130,4 +130,20 @@ TEST(validate) {
                         TEST_FAIL("%s, %s is taken", bad[i].file, bad[i].state);
 }
 
+TEST(what_it_wants_before_it) {
+        static const struct {
+                const char *file, *wants;
+        } cases[] = {
+                { "file=/a/b/f", "file:/a/b/f package-file:/a/b/f | file:/a/b/ | file:/a/ | file:/" },
+                { "file=~james/.profile", "user:james" },
+                { "file=~/.profile", "" },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(bench_make(&line_type, "l", FIELDS(cases[i].file, "state=exists", "content=x")), 0);
+                check_wants(cases[i].wants);
+        }
+}
+
 TEST_MAIN()

@@ -109,4 +109,21 @@ TEST(validate) {
                         TEST_FAIL("case %zu is taken", i);
 }
 
+TEST(what_it_wants_before_it) {
+        static const struct {
+                const char *file, *user, *wants;
+        } cases[] = {
+                { "file=/a/f", "user=", "file:/a/f package-file:/a/f | file:/a/ | file:/" },
+                { "file=/a/f", "user=james", "user:james+ | file:/a/f package-file:/a/f | file:/a/ | file:/" },
+                { "file=", "user=james", "user:james+" },
+                { "file=", "user=", "" },
+        };
+        BENCH();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", cases[i].file, cases[i].user)), 0);
+                check_wants(cases[i].wants);
+        }
+}
+
 TEST_MAIN()

@@ -140,4 +140,15 @@ TEST(validate) {
         CHECK_INT(bench_make(&sysctl_type, "a", FIELDS("value=1", "persist=false", "path=x")), 0);
 }
 
+TEST(what_it_wants_before_it) {
+        BENCH();
+
+        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "path=/a/x.conf")), 0);
+        check_wants("file:/a/ | file:/");
+        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1")), 0);
+        check_wants("file:/etc/sysctl.d/ | file:/etc/ | file:/");
+        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "persist=false", "path=/a/x.conf")), 0);
+        check_wants("");
+}
+
 TEST_MAIN()

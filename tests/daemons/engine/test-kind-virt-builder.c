@@ -255,4 +255,11 @@ TEST(fields_that_are_refused_say_so) {
         }
 }
 
+TEST(what_it_wants_before_it) {
+        BENCH();
+
+        CHECK_INT(bench_make(&virt_builder_type, "/a/b/x.img", FIELDS("os_version=debian-12")), 0);
+        check_wants("package-file:/usr/bin/virt-builder+ | file:/a/b/ | file:/a/ | file:/");
+}
+
 TEST_MAIN()

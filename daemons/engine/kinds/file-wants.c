@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "daemons/engine/kinds/file-path.h"
+#include "daemons/engine/kinds/file-wants.h"
+
+int file_path_wants_above(const char *path, unsigned batch, ResourceUids *ret) {
+        _cleanup_free_ char *above = strdup(path);
+
+        if (!above)
+                return -ENOMEM;
+        for (unsigned i = 0; i <= batch && *above; i++)
+                above[path_dirname_length(above)] = '\0';
+        return *above ? resource_uids_add(ret, "file", above, false) : 0;
+}
+
+int file_path_wants(const char *path, unsigned batch, ResourceUids *ret) {
+        if (batch > 0)
+                return file_path_wants_above(path, batch - 1, ret);
+        int r = resource_uids_add(ret, "file", path, false);
+        return r < 0 ? r : resource_uids_add(ret, "package-file", path, false);
+}
