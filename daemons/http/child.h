@@ -27,3 +27,13 @@ struct HttpChild {
         Resource resource;              /* must be first */
         const HttpChildOps *ops;
 };
+
+typedef enum HttpPathForm {
+        HTTP_PATH_ANY,
+        HTTP_PATH_TREE,                 /* ends with a slash: what is served is below */
+} HttpPathForm;
+
+/* That a path of this server, in the field of that name, begins with a slash. */
+int http_child_validate_path(const Resource *r, const char *field, const char *path, HttpPathForm form, Diag *reterr);
+
+void http_child_warn_alone(Resource *r, const char *server);      /* if it is in no server */

@@ -179,8 +179,7 @@ static int http_server_file_prepare(Resource *r, Diag *reterr) {
         value_done(&f->snapshot);
         f->snapshot = value_ref(f->data);
         cursor_advance(f, cursor_of_last_life(f));
-        if (!r->parent)
-                resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody serves this", f->server);
+        http_child_warn_alone(r, f->server);
         return 0;
 }
 

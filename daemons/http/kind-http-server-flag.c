@@ -4,7 +4,6 @@
  * group, whose first member is asked by the server: a request sets all of them, and one attempt sends what it brought, so nobody
  * sees the half of it. */
 
-#include <syslog.h>
 
 #include "common/resource.h"
 #include "daemons/http/child.h"
@@ -104,18 +103,13 @@ static void flag_done(Resource *r) {
 }
 
 static int flag_validate(const Resource *r, Diag *reterr) {
-        const HttpServerFlag *f = (const HttpServerFlag *) r;
-
-        if (f->path[0] != '/')
-                return resource_error(r, reterr, -EINVAL, "path must begin with a slash, got '%s'", f->path);
-        return 0;
+        return http_child_validate_path(r, "path", ((const HttpServerFlag *) r)->path, HTTP_PATH_ANY, reterr);
 }
 
 static int flag_prepare(Resource *r, Diag *reterr) {
         HttpServerFlag *f = (HttpServerFlag *) r;
 
-        if (!r->parent)
-                resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody can set this", f->server);
+        http_child_warn_alone(r, f->server);
         return f->value ? 0 : http_kept_join(&f->value, r->host->manager, r);
 }
 

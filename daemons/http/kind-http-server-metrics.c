@@ -4,7 +4,6 @@
  * asked over the bus; those that come meanwhile get the same answer. Only this machine is answered, unless the program says otherwise:
  * an http:server that is there for everybody shall not tell everybody how the host is doing. */
 
-#include <syslog.h>
 
 #include "common/resource.h"
 #include "daemons/http/child.h"
@@ -125,17 +124,11 @@ static void http_server_metrics_done(Resource *r) {
 }
 
 static int http_server_metrics_validate(const Resource *r, Diag *reterr) {
-        const HttpServerMetrics *m = (const HttpServerMetrics *) r;
-
-        if (m->filename[0] != '/')
-                return resource_error(r, reterr, -EINVAL, "filename must begin with a slash, got '%s'", m->filename);
-        return 0;
+        return http_child_validate_path(r, "filename", ((const HttpServerMetrics *) r)->filename, HTTP_PATH_ANY, reterr);
 }
 
 static int http_server_metrics_prepare(Resource *r, Diag *reterr) {
-        if (!r->parent)
-                resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody serves this",
-                             ((const HttpServerMetrics *) r)->server);
+        http_child_warn_alone(r, ((const HttpServerMetrics *) r)->server);
         return 0;
 }
 

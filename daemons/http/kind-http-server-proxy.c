@@ -435,8 +435,9 @@ static bool is_directory(const char *path) {
 static int proxy_validate(const Resource *r, Diag *reterr) {
         const HttpServerProxy *p = (const HttpServerProxy *) r;
 
-        if (p->path[0] != '/')
-                return resource_error(r, reterr, -EINVAL, "path must begin with a slash, got '%s'", p->path);
+        int k = http_child_validate_path(r, "path", p->path, HTTP_PATH_ANY, reterr);
+        if (k < 0)
+                return k;
         if (p->sub[0] && !is_directory(p->sub))
                 return resource_error(r, reterr, -EINVAL, "sub must begin and end with a slash, got '%s'", p->sub);
         if (p->cache[0] && !is_directory(p->cache))
@@ -447,9 +448,7 @@ static int proxy_validate(const Resource *r, Diag *reterr) {
 }
 
 static int proxy_prepare(Resource *r, Diag *reterr) {
-        if (!r->parent)
-                resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody serves this",
-                             ((const HttpServerProxy *) r)->server);
+        http_child_warn_alone(r, ((const HttpServerProxy *) r)->server);
         return 0;
 }
 

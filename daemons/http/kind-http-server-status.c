@@ -11,7 +11,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <syslog.h>
 
 #include <systemd/sd-bus.h>
 
@@ -300,17 +299,11 @@ static int http_server_status_init(Resource *r) {
 }
 
 static int http_server_status_validate(const Resource *r, Diag *reterr) {
-        const char *path = ((const HttpServerStatus *) r)->path;
-
-        if (path[0] != '/' || !endswith(path, "/"))
-                return resource_error(r, reterr, -EINVAL, "path must begin and end with a slash, got '%s'", path);
-        return 0;
+        return http_child_validate_path(r, "path", ((const HttpServerStatus *) r)->path, HTTP_PATH_TREE, reterr);
 }
 
 static int http_server_status_prepare(Resource *r, Diag *reterr) {
-        if (!r->parent)
-                resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody serves this",
-                             ((const HttpServerStatus *) r)->server);
+        http_child_warn_alone(r, ((const HttpServerStatus *) r)->server);
         return 0;
 }
 

@@ -476,11 +476,7 @@ static int http_server_ui_init(Resource *r) {
 }
 
 static int http_server_ui_validate(const Resource *r, Diag *reterr) {
-        const char *path = ((const HttpServerUi *) r)->path;
-
-        if (path[0] != '/' || !endswith(path, "/"))
-                return resource_error(r, reterr, -EINVAL, "path must begin and end with a slash, got '%s'", path);
-        return 0;
+        return http_child_validate_path(r, "path", ((const HttpServerUi *) r)->path, HTTP_PATH_TREE, reterr);
 }
 
 static int check_ids(const HttpServerUi *u, Diag *reterr) {
@@ -497,8 +493,7 @@ static int check_ids(const HttpServerUi *u, Diag *reterr) {
 static int http_server_ui_prepare(Resource *r, Diag *reterr) {
         HttpServerUi *u = (HttpServerUi *) r;
 
-        if (!r->parent)
-                resource_log(r, LOG_WARNING, "there is no http:server '%s' in the graph, so nobody serves this", u->server);
+        http_child_warn_alone(r, u->server);
         free(u->fields);
         u->fields = calloc(r->n_children + 1, sizeof(*u->fields));
         if (!u->fields)
