@@ -23,6 +23,7 @@
 #include "daemons/http/download.h"
 #include "daemons/http/fetch.h"
 #include "daemons/http/http-manager.h"
+#include "daemons/http/proxy-cache.h"
 #include "daemons/http/proxy-path.h"
 #include "daemons/http/static-file.h"
 
@@ -51,12 +52,15 @@ typedef struct Transfer {
         sd_event_source *collect;
         HttpStream *stream;             /* the answer to the client */
         Download *download;             /* into the cache; NULL if it is not written, or could not be */
+        uint64_t n_taken;               /* bytes of room in the cache that it has */
         TAILQ_ENTRY(Transfer) entries;
 } Transfer;
 
 struct HttpServerProxy {
         HttpChild child;
         char *server, *path, *sub, *head, *cache;
+        int64_t cache_size, cache_files;
+        ProxyCache *kept;               /* NULL: without a cache, or nothing is put in yet */
 
         TAILQ_HEAD(, Transfer) transfers;
         unsigned n_transfers;
@@ -73,8 +77,12 @@ static const FieldSpec http_server_proxy_fields[] = {
               "URL at the other server to which the rest of the path is added, with a slash at its end; empty: only what is in the "
               "cache is served."),
         FIELD(HttpServerProxy, cache, FIELD_STR, 0,
-              "Absolute path of a directory, with a slash at its end, where files are kept once they were fetched, for ever; empty: "
-              "nothing is kept. It belongs to the user mgmt-http."),
+              "Absolute path of a directory, with a slash at its end, where files are kept once they were fetched; empty: "
+              "nothing is kept. It belongs to the user mgmt-http, and to one proxy."),
+        FIELD(HttpServerProxy, cache_size, FIELD_INT64, 0,
+              "Bytes that the files in the cache may have together. Those that were asked for longest ago make room for others.",
+              .initial = "10737418240"),
+        FIELD(HttpServerProxy, cache_files, FIELD_INT64, 0, "How many files may be in the cache; likewise.", .initial = "100000"),
         {}
 };
 
@@ -82,11 +90,36 @@ static HttpManager *manager_of(const HttpServerProxy *p) {
         return p->child.resource.host->manager;
 }
 
+static unsigned depth(const char *file) {
+        unsigned n = 0;
+
+        for (const char *p = file; (p = strchr(p, '/')); p++)
+                n++;
+        return n;
+}
+
 /* Whether a file of that name may be in the cache. What looks like one that is being written stays out of it. */
 static bool keeps(const HttpServerProxy *p, const char *file) {
         const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
 
-        return p->cache[0] && !(name[0] == '.' && endswith(name, ".part"));
+        return p->cache[0] && !(name[0] == '.' && endswith(name, ".part")) && depth(file) <= PROXY_CACHE_DEPTH;
+}
+
+/* Nothing, or no longer, is written of it. */
+static void drop(Transfer *t) {
+        if (!t->download)
+                return;
+        t->download = download_free(t->download);
+        proxy_cache_give_back(t->proxy->kept, t->n_taken);
+}
+
+static bool takes_room(Transfer *t, uint64_t size) {
+        if (size <= t->n_taken)
+                return true;
+        if (!proxy_cache_take(t->proxy->kept, size - t->n_taken))
+                return false;
+        t->n_taken = size;
+        return true;
 }
 
 /* ---- transfers ---- */
@@ -97,7 +130,7 @@ static Transfer *transfer_free(Transfer *t) {
         TAILQ_REMOVE(&t->proxy->transfers, t, entries);
         t->proxy->n_transfers--;
         t->fetch = http_fetch_free(t->fetch);
-        t->download = download_free(t->download);
+        drop(t);
         t->stream = http_stream_end(t->stream, -ECONNABORTED);
         http_holds_end(&t->holds);
         sd_event_source_disable_unref(t->collect);
@@ -131,13 +164,16 @@ static void on_head(HttpFetch *f, void *userdata) {
 
 /* The cache is a convenience: the client gets its file without it as well. */
 static void write_down(Transfer *t, const void *data, size_t size) {
-        int r = t->download ? download_write(t->download, data, size) : 0;
+        int r;
 
+        if (!t->download)
+                return;
+        r = takes_room(t, download_size(t->download) + size) ? download_write(t->download, data, size) : -EDQUOT;
         if (r >= 0)
                 return;
         errno = -r;
         resource_log(&t->proxy->child.resource, LOG_WARNING, "cannot write '%s%s', so it is not kept: %m", t->proxy->cache, t->file);
-        t->download = download_free(t->download);
+        drop(t);
 }
 
 static int on_data(HttpFetch *f, const void *data, size_t size, void *userdata) {
@@ -169,8 +205,11 @@ static void keep(Transfer *t) {
         if (!modified || http_date_parse(modified, &date) < 0)
                 date = time(NULL);
         r = download_finish(t->download, NULL, date, &same);
-        if (r >= 0)
+        if (r >= 0) {
+                t->download = download_free(t->download);
+                proxy_cache_keep(t->proxy->kept, t->n_taken);
                 return;
+        }
         errno = -r;
         resource_log(&t->proxy->child.resource, LOG_WARNING, "cannot write '%s%s', so it is not kept: %m", t->proxy->cache, t->file);
 }
@@ -287,16 +326,32 @@ static bool is_written(const Transfer *t) {
         return false;
 }
 
+static int start_cache(HttpServerProxy *p) {
+        return p->kept ? 0 : proxy_cache_new(&p->kept, manager_of(p)->event, p->cache, (uint64_t) p->cache_size, (uint64_t) p->cache_files);
+}
+
 static int open_cache(Transfer *t) {
         _cleanup_free_ char *path = NULL;
         int r;
 
+        r = start_cache(t->proxy);
+        if (r < 0)
+                return r;
         if (asprintf(&path, "%s%s", t->proxy->cache, t->file) < 0)
                 return -ENOMEM;
         *strrchr(path, '/') = 0;
         r = make_directories(path, 0700);
         path[strlen(path)] = '/';
-        return r < 0 ? r : download_new(&t->download, path);
+        if (r < 0)
+                return r;
+        if (!proxy_cache_take_file(t->proxy->kept))
+                return -EDQUOT;
+        r = download_new(&t->download, path);
+        if (r < 0)
+                proxy_cache_give_back(t->proxy->kept, 0);
+        else if (t->size > 0 && !takes_room(t, (uint64_t) t->size))
+                drop(t);
+        return r;
 }
 
 /* ---- answers ---- */
@@ -370,8 +425,11 @@ static bool serve_kept(const HttpServerProxy *p, HttpRequest *q, const char *fil
                 return false;
         if (r < 0)
                 http_request_reply_status(q, 500);
-        else
+        else {
+                if (p->kept)
+                        proxy_cache_used(p->kept, file, content.accessed);
                 static_serve(q, &content, false);
+        }
         return true;
 }
 
@@ -413,6 +471,7 @@ static void proxy_serve(HttpChild *c, HttpRequest *q) {
 static void stop(HttpServerProxy *p) {
         while (!TAILQ_EMPTY(&p->transfers))
                 transfer_free(TAILQ_FIRST(&p->transfers));
+        p->kept = proxy_cache_free(p->kept);
 }
 
 static int proxy_init(Resource *r) {
@@ -442,6 +501,9 @@ static int proxy_validate(const Resource *r, Diag *reterr) {
                 return resource_error(r, reterr, -EINVAL, "sub must begin and end with a slash, got '%s'", p->sub);
         if (p->cache[0] && !is_directory(p->cache))
                 return resource_error(r, reterr, -EINVAL, "cache must be an absolute path with a slash at its end, got '%s'", p->cache);
+        if (p->cache_size < 1 || p->cache_files < 1)
+                return resource_error(r, reterr, -EINVAL, "cache_size and cache_files must be positive, got '%lld' and '%lld'",
+                                      (long long) p->cache_size, (long long) p->cache_files);
         if (p->head[0] && (!http_url_is_valid(p->head) || !endswith(p->head, "/") || strpbrk(p->head, "?#")))
                 return resource_error(r, reterr, -EINVAL, "head must be an http or https URL with a slash at its end");
         return 0;
@@ -453,6 +515,11 @@ static int proxy_prepare(Resource *r, Diag *reterr) {
 }
 
 static int proxy_watch(Resource *r, Diag *reterr) {
+        HttpServerProxy *p = (HttpServerProxy *) r;
+        int k;
+
+        if (p->cache[0] && !r->meta.noop && (k = start_cache(p)) < 0)
+                return resource_error(r, reterr, k, "%s", strerror(-k));
         resource_armed(r);
         return 0;
 }

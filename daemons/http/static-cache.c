@@ -67,7 +67,9 @@ StaticCache *static_cache_free(StaticCache *c) {
 }
 
 static int content_copy(StaticContent *ret, const StaticContent *content) {
-        *ret = (StaticContent) { .fd = -EBADF, .data = value_ref(content->data), .size = content->size, .modified = content->modified };
+        *ret = *content;
+        ret->fd = -EBADF;
+        ret->data = value_ref(content->data);
         if (content->fd < 0)
                 return 0;
         ret->fd = fcntl(content->fd, F_DUPFD_CLOEXEC, 0);

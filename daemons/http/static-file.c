@@ -72,7 +72,7 @@ int static_content_open(StaticContent *ret, const char *directory, const char *p
         if (!S_ISREG(st.st_mode))
                 return -ENOENT;
 
-        *ret = (StaticContent) { .size = (uint64_t) st.st_size, .modified = st.st_mtime, .fd = TAKE_FD(fd) };
+        *ret = (StaticContent) { .size = (uint64_t) st.st_size, .modified = st.st_mtime, .accessed = st.st_atime, .fd = TAKE_FD(fd) };
         return 0;
 }
 

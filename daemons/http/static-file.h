@@ -14,6 +14,7 @@ typedef struct StaticContent {
         Value data;             /* of type str */
         uint64_t size;
         int64_t modified;       /* seconds since 1970; 0: unknown */
+        int64_t accessed;       /* likewise, of a file */
 } StaticContent;
 
 #define STATIC_CONTENT_EMPTY ((StaticContent) { .fd = -EBADF })

@@ -211,6 +211,29 @@ def serves_many_at_once(s):
     s.check_clean()
 
 
+def keeps_no_more_than_allowed(s):
+    """Files that were asked for longest ago make room for others; one that is too large is passed on, and not kept."""
+    with Stage(s, more='cache => "$SCRATCH/cache/", cache_files => 8, cache_size => 1000,') as t:
+        def kept():
+            return {name for _, _, names in os.walk(s.at("cache")) for name in names}
+
+        for n in range(30):
+            client = t.ask(f"/distro/7/d{n % 3}/f{n}")
+            t.server.take("upstream").answer(200, b"x" * 50)
+            check_equal(client.end(), (200, b"x" * 50), "answer")
+            check(len(kept()) <= 8, f"these are kept: {kept()}")
+        check(len(kept()) >= 5, f"only these are kept: {kept()}")
+        last = t.ask("/distro/7/d2/f29") if "f29" in kept() else None
+        check(last and last.end() == (200, b"x" * 50), f"the last one is not among {kept()}")
+        client = t.ask("/distro/7/large")
+        t.server.take("upstream").answer(200, b"y" * 1001)
+        check_equal(client.end(), (200, b"y" * 1001), "a large one")
+        check("large" not in kept(), f"these are kept: {kept()}")
+        check(t.server.requests.empty(), "asked again upstream")
+        t.run.end()
+    s.check_clean()
+
+
 def works_without_either(s):
     """Without a cache all is fetched; without another server all is in the cache."""
     with Stage(s, more="") as t:
@@ -230,4 +253,5 @@ def works_without_either(s):
         t.run.end()
 
 
-main(fetches_once, says_what_is_not_there, asks_for_heads, keeps_whole_files_only, goes_on_where_it_broke_off, serves_many_at_once, works_without_either)
+main(fetches_once, says_what_is_not_there, asks_for_heads, keeps_whole_files_only, goes_on_where_it_broke_off, serves_many_at_once,
+     keeps_no_more_than_allowed, works_without_either)
