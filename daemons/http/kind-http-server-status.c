@@ -184,16 +184,18 @@ static void put_page(StrBuf *b, const HttpServerStatus *s) {
                          "<script defer src=\"%s\"></script>\n", common ?: "", style ?: "", script ?: "");
         strbuf_puts(b, "</head>\n<body class=\"status\">\n<header><h1>");
         markup_html(b, hostname && *hostname ? hostname : "this host");
-        strbuf_puts(b, "</h1><p class=\"link\" role=\"status\"></p></header>\n"
+        strbuf_puts(b, " <span>status</span></h1><p class=\"link\" role=\"status\"></p></header>\n"
                        "<noscript><p>This page needs its script. <code>mgmtctl status</code> shows the same in a terminal.</p></noscript>\n"
                        "<section id=\"problems\" aria-labelledby=\"problems-title\" hidden><h2 id=\"problems-title\">What is wrong</h2>"
                        "<div></div></section>\n<search class=\"bar\"><input type=\"search\" id=\"filter\" aria-label=\"Filter resources\" "
                        "placeholder=\"Filter, such as file or /etc\" autocomplete=\"off\"><div class=\"states\" role=\"group\" aria-label=\"States\"></div></search>\n"
                        "<section aria-labelledby=\"graph-title\"><h2 id=\"graph-title\">Graph</h2><div id=\"graph\" tabindex=\"0\" role=\"group\" "
-                       "aria-labelledby=\"graph-title\"></div></section>\n"
+                       "aria-labelledby=\"graph-title\"><p>It is drawn when the engine has told of it.</p></div><p id=\"legend\" class=\"legend\" "
+                       "aria-label=\"Lines\"></p></section>\n"
                        "<section id=\"one\" aria-live=\"polite\" hidden></section>\n"
-                       "<section aria-labelledby=\"changes-title\"><h2 id=\"changes-title\">What changed</h2><ol id=\"changes\"></ol></section>\n"
-                       "<section aria-labelledby=\"list-title\"><h2 id=\"list-title\">Resources</h2><div id=\"list\"></div></section>\n"
+                       "<section aria-labelledby=\"changes-title\"><h2 id=\"changes-title\">What changed</h2><ol id=\"changes\">"
+                       "<li class=\"none\">Nothing yet.</li></ol></section>\n"
+                       "<section aria-labelledby=\"list-title\"><h2 id=\"list-title\">Resources</h2><div id=\"list\"><p>None that are known yet.</p></div></section>\n"
                        "<footer>mgmt " MGMT_VERSION "</footer>\n</body>\n</html>\n");
 }
 

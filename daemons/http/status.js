@@ -73,6 +73,7 @@
         /* ---- the drawing: layers from left to right, in each as few crossings as a few sweeps give ---- */
 
         const LINE = 18, HEAD = 28, GAP = 14, COLUMN_GAP = 64, MARGIN = 20, MEMBERS = 6, LABEL = 38;
+        const SMALLEST = 0.7;           /* what is wider than the page becomes so small that it can be read, and the rest is scrolled */
 
         const shorten = (s) => s.length > LABEL ? `${s.slice(0, LABEL / 2)}…${s.slice(1 - LABEL / 2)}` : s;
 
@@ -155,10 +156,18 @@
                 svg("rect", { width: b.width, height: b.height, rx: 7 }), svg("text", { x: 13, y: 18.5 }, shorten(b.v.id)), ...texts);
         };
 
+        const classOf = (why) => why & 8 ? "notify" : why & 4 ? "value" : why & 1 ? "order" : "auto";
+        const MEANINGS = { order: "comes before", auto: "comes before, as mgmt has found", notify: "notifies", value: "sends a value to" };
+
+        const legend = (lines) => {
+                const used = new Set(lines.map((e) => classOf(e.why)));
+                $("#legend").replaceChildren(...Object.keys(MEANINGS).filter((c) => used.has(c)).map((c) => el("span", { class: c }, MEANINGS[c])));
+        };
+
         const drawEdge = (from, to, why) => {
                 const x1 = from.x + from.width, y1 = from.y + HEAD / 2, x2 = to.x - 4, y2 = to.y + HEAD / 2, bend = Math.max(24, (x2 - x1) / 2);
                 return svg("path", {
-                        class: why & 8 ? "notify" : why & 4 ? "value" : why & 1 ? null : "auto", "marker-end": "url(#arrow)",
+                        class: classOf(why), "marker-end": "url(#arrow)",
                         d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`,
                 });
         };
@@ -168,6 +177,7 @@
                 if (shown.length === 0 || shown.length > DRAWN_MAX) {
                         graph.replaceChildren(el("p", {}, shown.length === 0 ? (vertices.length ? "Nothing matches." : "There are no resources.") :
                                 `${shown.length} are too many to draw: filter.`));
+                        legend([]);
                         return;
                 }
                 const boxes = new Map(shown.map((v) => [v, measure(v)]));
@@ -179,10 +189,13 @@
                 const all = [...boxes.values()], linked = all.filter((b) => b.before.length || b.after.length);
                 const size = place(layers(linked));
                 placeAlone(all.filter((b) => !b.before.length && !b.after.length), size, Math.max(size.width, graph.clientWidth));
-                graph.replaceChildren(svg("svg", { class: size.width < graph.clientWidth * 1.4 ? "fits" : null, width: size.width, height: size.height, viewBox: `0 0 ${size.width} ${size.height}` },
+                const drawing = svg("svg", { width: size.width, height: size.height, viewBox: `0 0 ${size.width} ${size.height}` },
                         svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" },
                                 svg("path", { d: "M0 0L8 4L0 8z" }))),
-                        ...lines.map((e) => drawEdge(boxes.get(e.from), boxes.get(e.to), e.why)), ...all.map(drawBox)));
+                        ...lines.map((e) => drawEdge(boxes.get(e.from), boxes.get(e.to), e.why)), ...all.map(drawBox));
+                drawing.style.minWidth = `${size.width * SMALLEST}px`;
+                graph.replaceChildren(drawing);
+                legend(lines);
         };
 
         /* ---- the rest of the page ---- */

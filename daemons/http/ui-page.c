@@ -359,7 +359,8 @@ void ui_page_render(StrBuf *b, const UiPage *p) {
                          "<main data-shape=\"%016" PRIx64 "\">", ui_page_shape(p));
         for (size_t i = 0; i < p->n_fields; i++)
                 put_field(b, p->fields[i]);
-        strbuf_puts(b, "</main>\n<p class=\"empty\">There is nothing to set here.</p>\n"
+        strbuf_puts(b, "</main>\n<p class=\"empty\"><strong>There is nothing to set here.</strong> "
+                       "Inputs appear as soon as the program has them.</p>\n"
                        "<p class=\"hidden\" aria-live=\"polite\" id=\"said\"></p>\n<footer>mgmt ");
         markup_html(b, p->version);
         strbuf_puts(b, " on ");

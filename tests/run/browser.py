@@ -142,6 +142,12 @@ class Window:
         self.here()
         return self.driver("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
+    def accessible(self):
+        """What a screen reader is told of the page: of each thing that is neither passed over nor a mere text, its role, its name, and its state."""
+        nodes = self.devtools("Accessibility.getFullAXTree")["nodes"]
+        of = lambda node, key: str(node.get(key, {}).get("value", ""))
+        return [(of(n, "role"), of(n, "name"), {p["name"]: p["value"].get("value") for p in n.get("properties", ())}) for n in nodes if not n["ignored"] and "Text" not in of(n, "role")]
+
     def dark(self, dark):
         self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
 

@@ -323,9 +323,41 @@ def kinds_of_input(s):
     s.check_clean()
 
 
+def by_keyboard(s):
+    """Nothing needs a mouse, or eyes: Tab goes from input to input, keys change them, and each has a role and a name."""
+    page = inputs([("a", "text://?required", 'value => "one",\n label => "A text",\n help => "Any will do.",'), ("b", "range://?max=9", 'value => "3",\n label => "A slider",'),
+                   ("c", "checkbox://", 'value => "false",\n label => "A switch",'), ("d", "radio://", 'options => ["x", "y"],\n value => "x",\n label => "One of",'),
+                   ("e", "select://", 'options => ["p", "q"],\n value => "p",\n label => "Another",'), ("f", "output://", 'value => "said",\n label => "A word",')])
+    with Run(s, *QUICK, s.program(page)) as run:
+        run.wait_converged()
+        with Window(URL) as w:
+            ready(w)
+            for name, keys, want in (("a", "\ue010!\ue007", "one!"), ("b", "\ue014\ue014", "5"), ("c", " ", "true"), ("d", "\ue015", "y"), ("e", "\ue015", "q")):
+                w.press("\ue004")               # Tab
+                check_equal(w.run("document.activeElement.form?.dataset.id"), name, "the input that has the focus")
+                check(w.run("getComputedStyle(document.activeElement.closest('label') ?? document.activeElement).outlineStyle") != "none",
+                      f"nobody sees that {name} has the focus")
+                w.press(keys)
+                w.wait("document.querySelector(`#f-${arguments[0]} .now b`).textContent === arguments[1]", f"{name} is {want}", name, want)
+                w.wait("document.querySelector(`#f-${arguments[0]}`).dataset.stage === 'converged'", f"{name} has converged", name)
+            told = w.accessible()
+            named = {name: (role, state) for role, name, state in told}
+            roles = {name: named.get(name, ("nothing",))[0] for name in ("Settings", "A text", "A slider", "A switch", "One of", "x", "y", "Another")}
+            check_equal(roles, {"Settings": "heading", "A text": "textbox", "A slider": "slider", "A switch": "switch", "One of": "radiogroup", "x": "radio",
+                                "y": "radio", "Another": "combobox"}, "the roles")
+            check_equal((named["A text"][1].get("required"), named["A switch"][1].get("checked"), named["y"][1].get("checked")), (True, "true", "true"), "states")
+            check({"main", "banner", "status"} <= {role for role, _, _ in told}, f"the parts of the page: {told}")
+            check(any(role == "status" and name == "A word" for role, name, _ in told), f"what is only shown has no name: {told}")
+            check_equal([told_of for told_of in told if told_of[0] in ("textbox", "slider", "switch", "radio", "combobox", "button", "img") and not told_of[1]], [],
+                        "what has no name")
+        run.end()
+    s.check_clean()
+
+
 try:
     driver()
 except Exception as e:
     print(f"1..0 # SKIP {e}")
     sys.exit(0)
-main(moves, round_trip, machines, killed_while_dragged, in_place, never_left_behind, typing, without_script, kinds_of_input)
+main(moves, round_trip, machines, killed_while_dragged, in_place, never_left_behind, typing, without_script, kinds_of_input,
+     by_keyboard)
