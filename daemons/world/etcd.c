@@ -492,9 +492,9 @@ static void stream_message(EtcdStream *s, const char *line, size_t size) {
         if (result) {
                 endpoint_works(s->etcd);
                 s->ops->message(result, s->userdata);
-        } else {
-                if (etcd_get_number(error, "grpc_code") == GRPC_UNAUTHENTICATED)
-                        drop_token(s->etcd);
+        } else if (etcd_get_number(error, "grpc_code") == GRPC_UNAUTHENTICATED)
+                etcd_stream_unknown(s, message ? json_object_get_string(message) : "it does not know us");
+        else {
                 endpoint_failed(s->etcd, s->generation, message ? json_object_get_string(message) : "it sent what is no message");
                 etcd_stream_restart(s);
         }
@@ -575,6 +575,13 @@ static void stream_begin_soon(EtcdStream *s) {
 void etcd_stream_restart(EtcdStream *s) {
         s->transfer = transfer_cancel(s->transfer);
         stream_begin_soon(s);
+}
+
+void etcd_stream_unknown(EtcdStream *s, const char *problem) {
+        if (s->generation == s->etcd->generation)       /* else somebody has found it out before */
+                drop_token(s->etcd);
+        endpoint_failed(s->etcd, s->generation, problem);
+        etcd_stream_restart(s);
 }
 
 int etcd_stream_new(Etcd *e, const char *path, const EtcdStreamOps *ops, void *userdata, EtcdStream **ret) {

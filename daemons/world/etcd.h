@@ -52,6 +52,7 @@ typedef struct EtcdStreamOps {
 /* It is begun anew whenever it breaks, with another endpoint if need be, and whenever etcd_stream_restart() says so. */
 int etcd_stream_new(Etcd *e, const char *path, const EtcdStreamOps *ops, void *userdata, EtcdStream **ret);
 void etcd_stream_restart(EtcdStream *s);
+void etcd_stream_unknown(EtcdStream *s, const char *problem);   /* the server does not know us any more: with another token */
 EtcdStream *etcd_stream_free(EtcdStream *s);
 
 /* ---- JSON ---- */

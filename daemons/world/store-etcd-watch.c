@@ -106,17 +106,25 @@ static void watch_events(EtcdWatch *w, json_object *result, json_object *events)
         etcd_items_free(items, n);
 }
 
-static void stream_message(json_object *result, void *userdata) {
-        EtcdStore *s = ((EtcdBundle *) userdata)->store;
-        json_object *events = etcd_get(result, "events"), *cancelled = etcd_get(result, "canceled");
+static void watch_cancelled(EtcdBundle *bundle, EtcdWatch *w, json_object *result) {
         json_object *reason = etcd_get(result, "cancel_reason");
-        EtcdWatch *w = find(s, (uint64_t) etcd_get_number(result, "watch_id"));
+        const char *text = reason ? json_object_get_string(reason) : "without a reason";
+
+        if (w && etcd_get_number(result, "compact_revision") > 0)
+                watch_look(w);
+        else if (strstr(text, "Unauthenticated"))       /* it was restarted, and its tokens went with it; there is no number for that here */
+                etcd_stream_unknown(bundle->stream, text);
+        else
+                log_error(-EACCES, "the cluster refuses a watch: %s", text);
+}
+
+static void stream_message(json_object *result, void *userdata) {
+        EtcdBundle *bundle = userdata;
+        json_object *events = etcd_get(result, "events"), *cancelled = etcd_get(result, "canceled");
+        EtcdWatch *w = find(bundle->store, (uint64_t) etcd_get_number(result, "watch_id"));
 
         if (cancelled && json_object_get_boolean(cancelled)) {
-                if (w && etcd_get_number(result, "compact_revision") > 0)
-                        watch_look(w);
-                else
-                        log_error(-EACCES, "the cluster refuses a watch: %s", reason ? json_object_get_string(reason) : "without a reason");
+                watch_cancelled(bundle, w, result);
         } else if (w && w->next > 0 && events)
                 watch_events(w, result, events);
 }
