@@ -16,7 +16,7 @@
 
 enum { EXIT_WOULD_CHANGE = 2 };
 
-static ProgramOptions arg_program = { .sema = -1, .deploy = { .noop = true, .autoedge = true, .autogroup = true } };
+static ProgramOptions arg_program = { .sema = -1, .deploy = { .noop = true, .autoedge = true, .autogroup = true }, .unchecked = true };
 static const char *arg_prefix = NULL;
 static bool arg_tmp_prefix = false;
 static bool arg_diff = true;

@@ -10,7 +10,7 @@
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/prefix.h"
 
-static ProgramOptions arg_program = { .sema = -1, .deploy = { .autoedge = true, .autogroup = true } };
+static ProgramOptions arg_program = { .sema = -1, .deploy = { .autoedge = true, .autogroup = true }, .unchecked = true };
 static const char *arg_prefix = NULL;
 static bool arg_tmp_prefix = false;
 static int64_t arg_converger_timeout = -1;

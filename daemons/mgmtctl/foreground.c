@@ -25,6 +25,7 @@ struct Foreground {
         Stream *stream;
         char *program_error;    /* the last one that was told, NULL if the program has a graph */
         char *lang;             /* the connection of the mgmt-lang that got the program; NULL: none yet */
+        bool told_started;
         bool ending;
         int code;
 };
@@ -55,6 +56,14 @@ sd_bus *foreground_bus(const Foreground *f) {
 
 /* ---- the program on its way ---- */
 
+/* Not of a program that does not compile: of that only its errors are told. */
+static void tell_started(Foreground *f) {
+        if (f->told_started || f->spec->quiet)
+                return;
+        f->told_started = true;
+        output_note("started", "bus: %s", supervisor_bus_address(f->supervisor));
+}
+
 static int on_accepted(sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         Foreground *f = userdata;
         const sd_bus_error *e = sd_bus_message_get_error(reply);
@@ -65,8 +74,17 @@ static int on_accepted(sd_bus_message *reply, void *userdata, sd_bus_error *rete
         if (sd_bus_error_has_name(e, "org.mgmt.Error.ESTALE") || sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY) ||
             sd_bus_error_has_name(e, SD_BUS_ERROR_SERVICE_UNKNOWN) || sd_bus_error_has_name(e, SD_BUS_ERROR_DISCONNECTED))
                 return 0;
-        program_print_error(&f->program, e->message ?: e->name);
+        program_explain(&f->program, e->message ?: e->name);
         foreground_end(f, EXIT_ERROR);
+        return 0;
+}
+
+/* It answers in the order in which it was asked: a program that does not compile was refused before. */
+static int on_compiled(sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
+        Foreground *f = userdata;
+
+        if (!f->ending && !sd_bus_message_is_method_error(reply, NULL))
+                tell_started(f);
         return 0;
 }
 
@@ -82,6 +100,8 @@ static void send_program(Foreground *f, const char *owner) {
 
         if (r >= 0)
                 r = sd_bus_call_async(f->bus, NULL, m, on_accepted, f, UINT64_MAX);
+        if (r >= 0)
+                r = sd_bus_call_method_async(f->bus, NULL, owner, "/", "org.freedesktop.DBus.Peer", "Ping", on_compiled, f, NULL);
         if (r < 0) {
                 output_error("cannot send the program to mgmt-lang: %s", strerrordesc_np(-r));
                 foreground_end(f, EXIT_ERROR);
@@ -197,6 +217,7 @@ static void on_event(Stream *s, const Message *m, void *userdata) {
 
         if (f->ending || (streq_ptr(m->event.type, "graph") && m->event.priority <= LOG_ERR))
                 return;         /* a rejected graph is the answer to Run as well, see on_accepted() */
+        tell_started(f);
         f->spec->event(f, m, f->spec->userdata);
 }
 
@@ -331,12 +352,7 @@ static int start(Foreground *f, Diag *reterr) {
                 return r;
         if (asprintf(&socket, "%s/engine.sock", supervisor_directory(f->supervisor)) < 0)
                 return -ENOMEM;
-        r = stream_new(&f->stream, f->event, socket, NULL, &stream_ops, f);
-        if (r < 0)
-                return r;
-        if (!f->spec->quiet)
-                output_note("started", "bus: %s", supervisor_bus_address(f->supervisor));
-        return 0;
+        return stream_new(&f->stream, f->event, socket, NULL, &stream_ops, f);
 }
 
 static void foreground_done(Foreground *f) {

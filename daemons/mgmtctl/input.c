@@ -195,7 +195,7 @@ static int host_read_file(void *userdata, const char *path, char **ret, size_t *
         return input_read(userdata, path, ret, ret_size);
 }
 
-int input_compile(const Input *i, const Schema *schema, const char *hostname, Lang **ret, Diags *reterr) {
+int input_compile(const Input *i, const Schema *schema, const char *hostname, bool only_scope, Lang **ret, Diags *reterr) {
         const LangHost host = {
                 .userdata = (void *) i,
                 .schema = schema,
@@ -205,7 +205,7 @@ int input_compile(const Input *i, const Schema *schema, const char *hostname, La
                 .download = i->download ? host_download : NULL,
         };
 
-        return lang_compile(ret, &host, &(LangOptions) { .entry = i->entry }, reterr);
+        return lang_compile(ret, &host, &(LangOptions) { .entry = i->entry, .skip_unify = only_scope }, reterr);
 }
 
 char *input_source(const Input *i, const char *path, size_t *ret_size) {
@@ -332,6 +332,28 @@ static int collect_metadata(Collection *c) {
         return collection_add(c, "/metadata.yaml", text.data, text.size);
 }
 
+static int collection_take(Collection *c, Value *ret) {
+        int r = value_map(ret, c->items, c->n / 2);
+
+        c->n = 0;               /* they were moved */
+        return r;
+}
+
+/* The word may stand in a comment, or in a text: then the compiler looks for nothing. */
+int input_bundle_alone(const Input *i, Value *ret, Diag *reterr) {
+        _cleanup_(collection_done) Collection c = { .input = i, .reterr = reterr };
+        _cleanup_free_ char *source = NULL;
+        size_t size = 0;
+        int r;
+
+        if (endswith(i->entry, "/metadata.yaml") || input_read(i, i->entry, &source, &size) < 0 || memmem(source, size, "import", 6))
+                return -ENODATA;
+        r = collect_source(&c, i->entry, source, size);
+        if (r >= 0)
+                r = collect_metadata(&c);
+        return r < 0 ? r : collection_take(&c, ret);
+}
+
 int input_bundle(const Input *i, const Lang *l, Value *ret, Diag *reterr) {
         _cleanup_(collection_done) Collection c = { .input = i, .reterr = reterr };
         int r;
@@ -348,10 +370,5 @@ int input_bundle(const Input *i, const Lang *l, Value *ret, Diag *reterr) {
                         return -ENOMEM;
                 r = collect_folder(&c, files, 0);
         }
-        if (r < 0)
-                return r;
-
-        r = value_map(ret, c.items, c.n / 2);
-        c.n = 0;                /* they were moved */
-        return r;
+        return r < 0 ? r : collection_take(&c, ret);
 }

@@ -26,11 +26,14 @@ typedef struct Input {
 int input_resolve(Input *ret, const char *text, const char *module_path, Diag *reterr);
 void input_done(Input *i);
 
-/* All static stages, on this side: errors show where they are, and nothing is started for a program that has some. */
-int input_compile(const Input *i, const Schema *schema, const char *hostname, Lang **ret, Diags *reterr);
+/* All static stages, on this side: errors show where they are. only_scope: but for types, which is enough to know the files. */
+int input_compile(const Input *i, const Schema *schema, const char *hostname, bool only_scope, Lang **ret, Diags *reterr);
 
 /* The files that were compiled and those that belong to the program, as map{str: str}. */
 int input_bundle(const Input *i, const Lang *l, Value *ret, Diag *reterr);
+
+/* The same without a compiler, for a program of one file that cannot import anything. -ENODATA: it takes one. */
+int input_bundle_alone(const Input *i, Value *ret, Diag *reterr);
 
 /* For LangHost.download. */
 int input_download(const Input *i, const char *url, const char *directory, Diag *reterr);

@@ -40,16 +40,51 @@ static void print_failure(const Input *i, int error, Diag *d) {
                 output_error("%s", strerrordesc_np(-error));
 }
 
-static int compile(const Input *i, const Schema *schema, const char *hostname, Lang **ret) {
+static int compile(const Program *p, bool only_scope, Lang **ret) {
+        _cleanup_(schema_freep) Schema *schema = NULL;
         _cleanup_(diags_done) Diags diags = {};
-        int r = input_compile(i, schema, hostname, ret, &diags);
+        _cleanup_(diag_done) Diag d = {};
+        struct utsname host;
+        int r;
 
+        _cleanup_free_ char *kinds = path_data("kinds.json");
+        if (!kinds || uname(&host) < 0)
+                return -ENOMEM;
+        r = schema_load(&schema, kinds, &d);
+        if (r < 0) {
+                print_failure(&p->input, r, &d);
+                return r;
+        }
+        r = input_compile(&p->input, schema, p->asked->hostname ?: host.nodename, only_scope, ret, &diags);
         for (size_t k = 0; k < diags.n; k++)
-                program_print_diag(i, &diags.items[k]);
+                program_print_diag(&p->input, &diags.items[k]);
         if (diags.dropped > 0)
                 output_error("%zu more errors", diags.dropped);
         if (r < 0 && diags.n == 0)
                 output_error("cannot compile: %s", strerrordesc_np(-r));
+        return r;
+}
+
+void program_explain(const Program *p, const char *text) {
+        _cleanup_(lang_freep) Lang *lang = NULL;
+
+        if (compile(p, false, &lang) >= 0)
+                program_print_error(p, text);
+}
+
+static int make_bundle(const Program *p, Value *ret) {
+        _cleanup_(lang_freep) Lang *lang = NULL;
+        _cleanup_(diag_done) Diag d = {};
+        int r = p->asked->unchecked ? input_bundle_alone(&p->input, ret, &d) : -ENODATA;
+
+        if (r == -ENODATA) {
+                r = compile(p, p->asked->unchecked, &lang);
+                if (r < 0)
+                        return r;
+                r = input_bundle(&p->input, lang, ret, &d);
+        }
+        if (r < 0)
+                print_failure(&p->input, r, &d);
         return r;
 }
 
@@ -81,35 +116,22 @@ int program_sign(Program *p, Value bundle, const char *key) {
 }
 
 int program_load(Program *ret, const char *input, const ProgramOptions *options) {
-        _cleanup_(schema_freep) Schema *schema = NULL;
-        _cleanup_(lang_freep) Lang *lang = NULL;
         _cleanup_(value_done) Value bundle = {};
         Input *i = &ret->input;
         _cleanup_(diag_done) Diag d = {};
-        struct utsname host;
         int r;
 
-        *ret = (Program) { .fd = -EBADF };
-        _cleanup_free_ char *kinds = path_data("kinds.json");
-        if (!kinds || uname(&host) < 0)
-                return -ENOMEM;
-        r = schema_load(&schema, kinds, &d);
-        if (r >= 0)
-                r = input_resolve(i, input, options->module_path, &d);
+        *ret = (Program) { .fd = -EBADF, .asked = options };
+        r = input_resolve(i, input, options->module_path, &d);
         if (r < 0) {
                 print_failure(i, r, &d);
                 return r;
         }
         i->download = options->download;
         i->update = options->update;
-        r = compile(i, schema, options->hostname ?: host.nodename, &lang);
+        r = make_bundle(ret, &bundle);
         if (r < 0)
                 return r;
-        r = input_bundle(i, lang, &bundle, &d);
-        if (r < 0) {
-                print_failure(i, r, &d);
-                return r;
-        }
         r = bundle_seal(bundle, &ret->fd);
         if (r < 0) {
                 output_error("cannot pack the program: %s", strerrordesc_np(-r));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* A program as `run` and `deploy` handle it: compiled here, sealed, and handed to mgmt-lang in one method call. */
+/* A program as `run` and `deploy` handle it: its files, sealed, and handed to mgmt-lang in one method call. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,15 +20,17 @@ typedef struct ProgramOptions {
         const char *module_path;        /* NULL: none */
         bool download, update;          /* modules of others */
         const char *hostname;           /* NULL: this host's */
+        bool unchecked;         /* it is compiled by mgmt-lang only; see program_explain() */
 } ProgramOptions;
 
 typedef struct Program {
         Input input;
         int fd;                 /* the bundle */
         DeployOptions options;
+        const ProgramOptions *asked;
 } Program;
 
-/* Errors have been printed, with their places, by all of these. */
+/* Errors have been printed, with their places, by all of these. options are kept. */
 int program_load(Program *ret, const char *input, const ProgramOptions *options);
 int program_sign(Program *p, Value bundle, const char *key);
 int program_deploy(const Program *p, sd_bus *bus);      /* EXIT_SUCCESS, and says so, or EXIT_ERROR */
@@ -39,6 +41,10 @@ void program_print_diag(const Input *i, Diag *d);
 
 /* "FILE:LINE:COLUMN" of the bundle, with the file as the user sees it. The caller's; NULL if it is no place. */
 char *program_place(const Program *p, const char *text);
+
+/* mgmt-lang has refused it, for the reason text: compiles it here, which says more of what is wrong and where. Where that finds
+ * nothing, text is what is printed. */
+void program_explain(const Program *p, const char *text);
 
 /* What a daemon says of the program: its lines that begin with a place in the bundle are shown with the text there. */
 void program_print_error(const Program *p, const char *text);

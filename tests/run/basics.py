@@ -93,7 +93,7 @@ def drift(s):
 
 
 def compile_error(s):
-    """An error has file:line:column and a caret, ends with 1, and starts nothing."""
+    """An error has file:line:column and a caret, ends with 1, and leaves nothing."""
     s.program('print "a" {\n        msg => $nowhere,\n}\n', "wrong.mcl")
     done = s.ctl("run", *EXIT, "wrong.mcl")
     check_equal(done.returncode, 1, "exit status")
@@ -112,6 +112,22 @@ def compile_error_json(s):
     check_equal(done.returncode, 1, "exit status")
     e = json.loads(done.stdout.split("\n")[0])
     check_equal((e["type"], e["file"], e["line"], e["column"]), ("error", "main.mcl", 2, 16), "type and place")
+
+
+def compile_errors(s):
+    """Of a program that only mgmt-lang compiles the same is told as by mgmtctl check: places, notes, all errors."""
+    programs = {
+        "unknown.mcl": 'file "/x" {\n        stat => "exists",\n}\nprint "a" {\n        msg => 1,\n}\nnoop "b" {\n        x => 1,\n}\n',
+        "types.mcl": '$x = 1 + "a"\n\nprint "a" {\n        msg => $x,\n}\n',
+        "syntax.mcl": 'print "a" {\n        msg => \n}\n',
+        "imports.mcl": 'import "fmt"\n\nprint "a" {\n        msg => fmt.printf("%d", "b"),\n}\n',
+    }
+    for name, text in programs.items():
+        s.program(text, name)
+        run, check_ = s.ctl("run", "--json", *EXIT, name), s.ctl("check", "--json", "--skip-fmt", name)
+        check_equal((run.returncode, run.stdout, run.stderr), (1, check_.stdout, check_.stderr), name)
+        check(run.stdout.count("\n") >= (3 if name == "unknown.mcl" else 1), f"too little of {name}: {run.stdout}")
+    s.check_clean()
 
 
 def engine_error(s):
@@ -264,5 +280,5 @@ def other_commands(s):
         run.end()
 
 
-main(hello, converges, startup, drift, compile_error, compile_error_json, engine_error, run_time_error, closed_output, noop, max_runtime, ends, mgmtctl_killed,
+main(hello, converges, startup, drift, compile_error, compile_error_json, compile_errors, engine_error, run_time_error, closed_output, noop, max_runtime, ends, mgmtctl_killed,
      inputs, refusals, prefix, status_file, other_commands)

@@ -129,7 +129,7 @@ static int make_bundle(const Place *p, const char *text, Value *ret) {
         int r = input_resolve(&input, text, NULL, NULL);
 
         if (r >= 0)
-                r = input_compile(&input, p->schema, "host", &lang, &diags);
+                r = input_compile(&input, p->schema, "host", false, &lang, &diags);
         for (size_t i = 0; i < diags.n; i++)
                 printf("# %s\n", diags.items[i].message);
         return r < 0 ? r : input_bundle(&input, lang, ret, NULL);
@@ -157,6 +157,29 @@ TEST(a_bundle_has_what_the_program_needs) {
                 for (; n < ELEMENTSOF(cases[i].files) && cases[i].files[n]; n += 2)
                         CHECK_STR(bundle_file(bundle, cases[i].files[n]), cases[i].files[n + 1]);
                 CHECK_INT(bundle.m->n, n / 2);
+        }
+        place_end(&p);
+}
+
+TEST(a_program_of_one_file_is_bundled_without_a_compiler) {
+        static const struct {
+                const char *text;
+                bool alone;
+        } cases[] = {
+                { "other.mcl", true }, { "site", true }, { "noop \"x\" {}", true }, { "noop {", true }, { "module", false },
+                { "import \"fmt\"\nnoop \"x\" {}", false }, { "# important\nnoop \"x\" {}", false },
+        };
+        Place p;
+
+        place_start(&p);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(value_done) Value alone = {}, compiled = {};
+                _cleanup_(input_done) Input input = {};
+
+                REQUIRE(input_resolve(&input, cases[i].text, NULL, NULL) >= 0);
+                CHECK_INT(input_bundle_alone(&input, &alone, NULL), cases[i].alone ? 0 : -ENODATA);
+                if (cases[i].alone && make_bundle(&p, cases[i].text, &compiled) >= 0)
+                        CHECK(value_equal(alone, compiled));
         }
         place_end(&p);
 }
