@@ -2,7 +2,6 @@
 
 /* Everything starts at the same time and finds each other. Everything ends through foreground_end(), once. */
 
-#include <signal.h>
 #include <stdio.h>
 #include <syslog.h>
 
@@ -10,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/sd/bus.h"
+#include "common/sd/signals.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/foreground.h"
 #include "daemons/mgmtctl/output.h"
@@ -267,22 +267,10 @@ static int on_max_runtime(sd_event_source *source, uint64_t usec, void *userdata
 /* ---- life ---- */
 
 static int add_sources(Foreground *f) {
-        static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-        sigset_t set;
-        int r;
+        int r = signals_watch_end(f->event, on_signal, f);
 
-        sigemptyset(&set);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                sigaddset(&set, signals[i]);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-                return -errno;
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_event_add_signal(f->event, NULL, signals[i], on_signal, f);
-                if (r < 0)
-                        return r;
-        }
-        if (f->spec->max_runtime == 0)
-                return 0;
+        if (r < 0 || f->spec->max_runtime == 0)
+                return r;
         return sd_event_add_time_relative(f->event, NULL, CLOCK_MONOTONIC, (uint64_t) f->spec->max_runtime * 1000000, 1000,
                                           on_max_runtime, f);
 }

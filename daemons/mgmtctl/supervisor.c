@@ -12,7 +12,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +27,7 @@
 
 #include "common/io.h"
 #include "common/paths.h"
+#include "common/sd/orphans.h"
 #include "daemons/mgmtctl/supervisor.h"
 
 #define DIRECTORY_PREFIX "mgmt-run-"
@@ -344,31 +344,19 @@ static void service_listen(Service *v) {
 
 /* ---- ending ---- */
 
+static bool is_service(pid_t pid, void *userdata) {
+        const Supervisor *s = userdata;
+
+        for (size_t i = 0; i < ELEMENTSOF(s->services); i++)
+                if (s->services[i].pid == pid)
+                        return true;
+        return false;
+}
+
 /* Children that are not services: what a daemon that crashed has left behind. (The live ones look after their own.) */
 static void reap_orphans(Supervisor *s, bool kill_them, bool wait_for_them) {
-        _cleanup_free_ char *list = NULL;
-        size_t size;
-
-        if (read_file_at(AT_FDCWD, "/proc/thread-self/children", 1024 * 1024, &list, &size) < 0)
-                return;
-        for (char *at = list, *end; *at; at = end) {
-                pid_t pid = (pid_t) strtol(at, &end, 10);
-                bool known = false;
-
-                if (end == at)
-                        break;
-                for (size_t i = 0; i < ELEMENTSOF(s->services); i++)
-                        known = known || s->services[i].pid == pid;
-                if (known || pid <= 0)
-                        continue;
-                if (kill_them)
-                        (void) kill(pid, SIGKILL);
-                if (wait_for_them) {
-                        _cleanup_close_ int pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
-                        (void) poll(&(struct pollfd) { .fd = pidfd, .events = POLLIN }, 1, ORPHAN_MSEC);
-                }
-                (void) waitpid(pid, NULL, WNOHANG);
-        }
+        (void) orphans_reap(&(OrphanSpec) { .is_ours = is_service, .userdata = s, .kill = kill_them,
+                                            .wait_msec = wait_for_them ? ORPHAN_MSEC : 0 });
 }
 
 static int on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
