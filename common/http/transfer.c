@@ -194,6 +194,8 @@ static int set_up(Transfer *t, const TransferRequest *r) {
 
         SET(CURLOPT_URL, r->url);
         SET(CURLOPT_PROTOCOLS_STR, "http,https");
+        if (r->proxy)
+                SET(CURLOPT_PROXY, r->proxy);
         SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
         SET(CURLOPT_NOSIGNAL, 1L);
         SET(CURLOPT_ERRORBUFFER, t->problem);

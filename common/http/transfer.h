@@ -34,6 +34,7 @@ typedef struct TransferRequest {
         const void *body;               /* of a POST; NULL: a GET */
         size_t body_size;
         const TransferTls *tls;         /* NULL: as the system has it */
+        const char *proxy;              /* as libcurl writes them; NULL: the environment's */
         uint64_t timeout_usec;          /* of the whole; 0: none */
         uint64_t connect_timeout_usec;  /* 0: libcurl's */
         size_t answer_max;              /* bytes; more of them end it with -E2BIG. With a data callback: that have not been taken */

@@ -86,6 +86,7 @@ struct Etcd {
 
         char *ca, *certificate, *key;   /* paths of credentials, NULL where there is none */
         TransferTls tls;
+        char *proxy;            /* NULL: there is none to the cluster */
         char *user, *password;  /* NULL: nobody */
         char *token;            /* a header; NULL: none yet. "" if the cluster knows no users */
         EtcdCall *authentication, *probe;
@@ -294,6 +295,7 @@ static int send_to(Etcd *e, const char *path, const char *body, bool anonymous, 
         request->body = body;
         request->body_size = strlen(body);
         request->tls = &e->tls;
+        request->proxy = e->proxy;
         request->connect_timeout_usec = CONNECT_USEC;
         request->answer_max = ANSWER_MAX;
         return transfer_start(e->loop, e->event, request, ret);
@@ -645,7 +647,7 @@ static int read_password(Etcd *e, Diag *reterr) {
 }
 
 static int read_identity(Etcd *e, Diag *reterr) {
-        const char *user = getenv("MGMT_STORE_USER");
+        const char *user = getenv("MGMT_STORE_USER"), *proxy = getenv("MGMT_STORE_PROXY");
         int r;
 
         r = find_credential("etcd.ca", &e->ca);
@@ -656,6 +658,11 @@ static int read_identity(Etcd *e, Diag *reterr) {
         if (r < 0)
                 return r;
         e->tls = (TransferTls) { .ca = e->ca, .certificate = e->certificate, .key = e->key };
+        if (proxy && proxy[0]) {
+                e->proxy = strdup(proxy);
+                if (!e->proxy)
+                        return -ENOMEM;
+        }
         if (!user || !user[0])
                 return 0;
         e->user = strdup(user);
@@ -729,6 +736,7 @@ Etcd *etcd_free(Etcd *e) {
         (void) sd_event_unref(e->event);
         strv_free(e->endpoints);
         free(e->problem);
+        free(e->proxy);
         free(e->ca);
         free(e->certificate);
         free(e->key);
