@@ -17,6 +17,11 @@
 
 static bool color_out = false, color_err = false;
 static char *progress = NULL;
+static const char *host = NULL;
+
+void output_set_host(const char *name) {
+        host = name;
+}
 
 int output_set_color(const char *when) {
         const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
@@ -113,12 +118,15 @@ static void print_line(FILE *f, StrBuf *b) {
 
         progress_hide();
         fflush(stdout);
+        if (host)
+                fprintf(f, "%s: ", host);
         fprintf(f, "%s\n", line ?: "out of memory");
         fflush(f);
         progress_show();
 }
 
 void output_json(struct json_object *j) {
+        output_json_str(j, "host", host);
         fputs(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN|JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
         fputc('\n', stdout);
         fflush(stdout);

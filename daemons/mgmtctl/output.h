@@ -18,6 +18,9 @@ bool output_is_terminal(void);
 bool output_has_color(void);            /* stdout */
 bool output_is_broken(void);            /* nobody reads it any more */
 
+/* Whatever is printed from now on is about this host, which is borrowed; NULL: about none in particular. */
+void output_set_host(const char *name);
+
 void output_error(const char *format, ...) _printf_(1, 2);
 
 /* With the source line and a caret where source is not NULL. */

@@ -136,11 +136,12 @@ class Run:
     """`mgmtctl run --json` in the background."""
 
     prefix = ()                                 # of the command: where it runs
+    command = "run"
 
     def __init__(self, scratch, *arguments, **environment):
         self.scratch, self.events, self.lines = scratch, [], queue.Queue()
         self.start = time.monotonic()
-        self.process = subprocess.Popen([*self.prefix, MGMTCTL, "run", "--json", *arguments], env=scratch.environment(**environment),
+        self.process = subprocess.Popen([*self.prefix, MGMTCTL, self.command, "--json", *arguments], env=scratch.environment(**environment),
                                         cwd=scratch.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=open(scratch.at("stderr"), "ab"), text=True)
         threading.Thread(target=self.follow, daemon=True).start()

@@ -1,0 +1,469 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`mgmtctl remote` with real sshds, each in a network namespace of its own: hosts that share nothing with us but one link."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+# Before anything else: a namespace in which bridges and links are ours, and which takes all of them along when it goes.
+if os.environ.get("MGMT_TEST_NAMESPACE") != "1" and os.geteuid() == 0:
+    os.environ["MGMT_TEST_NAMESPACE"] = "1"
+    os.execvp("unshare", ["unshare", "--net", "--", sys.executable, *sys.argv])
+
+sys.dont_write_bytecode = True
+from harness import Failed, Run, Skipped, check, check_equal, kill, main, read, wait_until, write
+
+NETWORK = "10.78.0"
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ.get("PATH", ""))
+OPTIONS = ("--converger-timeout=0", "--converged-exit")
+
+
+def ip(*arguments):
+    done = subprocess.run(["ip", *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise Skipped(f"no such network here: ip {' '.join(arguments)}: {done.stdout.strip()}")
+
+
+def make_key(path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return " ".join(read(path + ".pub").split()[:2])
+
+
+class Host:
+    """A namespace with an address and a name, and sshd in it. What is put there goes below tmp."""
+
+    def __init__(self, network, n, environment=""):
+        self.network, self.n, self.name, self.address = network, n, f"h{n}", f"{NETWORK}.{n}"
+        self.scratch, self.sshd = network.scratch, None
+        self.tmp = self.scratch.at(f"{self.name}.tmp")
+        os.mkdir(self.tmp)
+        self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--uts", "--mount", "sh", "-c",
+                                        f"hostname {self.name}; mount -t tmpfs tmpfs /run && mkdir /run/sshd; echo; exec sleep infinity"],
+                                       stdout=subprocess.PIPE)
+        self.holder.stdout.readline()           # it is in its namespaces
+        self.enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-u", "-m", "--"]
+        ip("link", "add", f"link{n}", "type", "veth", "peer", "name", "eth0", "netns", str(self.holder.pid))
+        ip("link", "set", f"link{n}", "master", "br0", "up")
+        for command in (["link", "set", "lo", "up"], ["address", "add", f"{self.address}/24", "dev", "eth0"], ["link", "set", "eth0", "up"]):
+            subprocess.run([*self.enter, "ip", *command], check=True)
+        self.key = make_key(self.scratch.at(f"{self.name}.key"))
+        write(self.scratch.at(f"{self.name}.config"), f"""
+ListenAddress {self.address}
+HostKey {self.scratch.at(self.name + ".key")}
+AuthorizedKeysFile {self.scratch.at("authorized")}
+PidFile none
+UsePAM no
+StrictModes no
+PermitRootLogin yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+AllowTcpForwarding no
+SetEnv TMPDIR={self.tmp} {environment}
+""")
+        self.start()
+
+    def start(self):
+        self.sshd = subprocess.Popen([*self.enter, SSHD, "-D", "-e", "-f", self.scratch.at(f"{self.name}.config")],
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.scratch.at(f"{self.name}.log"), "ab"))
+        wait_until(lambda: "Server listening" in (read(self.scratch.at(f"{self.name}.log")) or ""), f"sshd of {self.name}")
+
+    def link(self, state):
+        ip("link", "set", f"link{self.n}", state)
+
+    def processes(self):
+        """What was put there and runs: pid → name."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    words = f.read().split(b"\0")
+                if any(w.startswith(self.tmp.encode()) for w in words):
+                    found[int(pid)] = os.path.basename(words[0].decode())
+            except OSError:
+                pass
+        return found
+
+    def is_clean(self):
+        return not os.listdir(self.tmp) and not self.processes()
+
+    def check_clean(self, seconds=5):
+        try:
+            wait_until(self.is_clean, "nothing is left", seconds)
+        except Failed:
+            raise Failed(f"left on {self.name} after {seconds} s: {os.listdir(self.tmp)}, {self.processes()}") from None
+
+
+class Network:
+    """So many hosts that know our key, and whose keys we know."""
+
+    def __init__(self, scratch, n_hosts, environment=""):
+        self.scratch, self.n_hosts, self.environment, self.hosts = scratch, n_hosts, environment, []
+
+    def __enter__(self):
+        if not SSHD:
+            raise Skipped("sshd is not installed")
+        if os.geteuid() != 0:
+            raise Skipped("sshd needs root to log anybody in")
+        ssh = os.path.join(self.scratch.home, ".ssh")
+        os.mkdir(ssh, 0o700)
+        write(self.scratch.at("authorized"), make_key(os.path.join(ssh, "id_ed25519")) + "\n")
+        try:
+            ip("link", "set", "lo", "up")
+            ip("link", "add", "br0", "type", "bridge")
+            ip("address", "add", f"{NETWORK}.254/24", "dev", "br0")
+            ip("link", "set", "br0", "up")
+            for n in range(1, self.n_hosts + 1):
+                self.hosts.append(Host(self, n, self.environment))
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        self.known_hosts = os.path.join(ssh, "known_hosts")
+        write(self.known_hosts, "".join(f"{h.address} {h.key}\n" for h in self.hosts))
+        return self
+
+    def __exit__(self, kind, *_):
+        for host in self.hosts:
+            if host.sshd:
+                host.sshd.kill()
+                host.sshd.wait()
+            for pid in host.processes():
+                kill(pid, signal.SIGKILL)
+            if kind:
+                print(f"# sshd of {host.name}: {(read(self.scratch.at(host.name + '.log')) or '')[-600:]!r}")
+            host.holder.kill()
+            host.holder.wait()
+            subprocess.run(["ip", "link", "delete", f"link{host.n}"], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["ip", "link", "delete", "br0"], check=False, stderr=subprocess.DEVNULL)
+
+    def names(self):
+        return ",".join(f"root@{h.address}" for h in self.hosts)
+
+    def run(self, hosts, program, *arguments, **environment):
+        return RemoteRun(self.scratch, hosts, program, *arguments, **environment)
+
+
+class RemoteRun(Run):
+    command = "remote"
+
+    def errors(self):
+        return [e["message"] for e in self.events if e["type"] == "error"]
+
+    def of(self, host):
+        return [e for e in self.events if e.get("host") == host.address]
+
+    def wait_all(self, hosts, what, **fields):
+        """An event with these fields from each of them, in any order."""
+        missing = {h.address for h in hosts}
+        missing -= {e.get("host") for e in self.events if all(e.get(k) == v for k, v in fields.items())}
+        while missing:
+            missing.discard(self.wait_event(what, **fields).get("host"))
+
+
+FILE = """
+file "$SCRATCH/${hostname}.out" {
+        state => "exists",
+        content => "I am ${hostname}\\n",
+}
+"""
+
+
+# ---- the cases ----
+
+def one(scratch):
+    """A program with files of its own runs on another host, which is left as it was but for what the program did"""
+    with Network(scratch, 1) as network:
+        host = network.hosts[0]
+        os.makedirs(scratch.at("site/files"))
+        write(scratch.at("site/metadata.yaml"), "main: main.mcl\n")
+        write(scratch.at("site/files/text"), "x" * 100000)
+        program = scratch.program("""
+import "deploy"
+file "$SCRATCH/${hostname}.out" {
+        state => "exists",
+        content => deploy.readfile("/files/text"),
+}
+""", "site/main.mcl")
+        with network.run(f"root@{host.address}", os.path.dirname(program) + "/", *OPTIONS) as run:
+            check_equal(run.wait_end(), 0, "exit status")
+        check_equal(read(scratch.at("h1.out")), "x" * 100000, "what the program wrote")
+        check(all(e["host"] == host.address for e in run.events), "an event does not say which host it is about")
+        check(any(e["type"] == "changed" for e in run.events), "the change was not told")
+        host.check_clean(0.1)
+
+        # for people, and a second time, when there is nothing to do
+        done = scratch.ctl("remote", f"there=root@{host.address}", os.path.dirname(program) + "/", *OPTIONS)
+        check_equal(done.returncode, 0, "exit status of the second run")
+        check("there: ended well" in done.stdout, f"it does not say how it ended: {done.stdout}")
+        check_equal(read(scratch.at("there.out")), "x" * 100000, "what the host wrote under the name that it was given")
+
+
+def several(scratch):
+    """Three hosts at a time, and one that is down: the others do not mind, and the exit code says it"""
+    with Network(scratch, 3) as network:
+        program = scratch.program(FILE)
+        hosts = [h.address for h in network.hosts]
+        write(scratch.at("hosts"), "# three\n" + "\n".join(f"root@{h}" for h in hosts) + "\n")
+        with network.run("@hosts", program, "--parallel=2", *OPTIONS) as run:
+            check_equal(run.wait_end(), 0, "exit status")
+        for host in network.hosts:
+            check_equal(read(scratch.at(f"{host.name}.out")), f"I am {host.name}\n", f"what {host.name} wrote")
+            host.check_clean(0.1)
+
+        network.hosts[1].sshd.kill()
+        network.hosts[1].sshd.wait()
+        with network.run(network.names(), program, *OPTIONS) as run:
+            check_equal(run.wait_end(), 1, "exit status")
+        check_equal(len(run.errors()), 1, "number of errors")
+        check([e["host"] for e in run.events if e["type"] == "error"] == [network.hosts[1].address], "the wrong host has failed")
+        check_equal(sum(e["type"] == "ended" for e in run.events), 2, "number of hosts that ended well")
+
+
+def interrupted(scratch):
+    """What goes on for ever ends well when it is interrupted; a host on which the program fails does not end the others"""
+    with Network(scratch, 2) as network:
+        first, second = network.hosts
+        program = scratch.program(FILE)
+        with network.run(network.names(), program, "--converger-timeout=0") as run:
+            run.wait_all(network.hosts, "both converge", type="converged", state="true")
+            os.unlink(scratch.at("h1.out"))
+            run.wait_event("drift is repaired there", type="changed", host=first.address)
+            run.end(signal.SIGINT, 5)
+        for host in network.hosts:
+            host.check_clean(0.1)
+        program = scratch.program('if $hostname == "h1" {\n        exit "now" {\n                code => 7,\n        }\n}\n' + FILE)
+        with network.run(network.names(), program, "--converger-timeout=0") as run:
+            run.wait_event("it fails", type="error", host=first.address)
+            run.wait_all([second], "the other converges", type="converged", state="true")
+            check(run.process.poll() is None, "it ended with the first")
+            run.process.send_signal(signal.SIGTERM)
+            check_equal(run.wait_end(5), 1, "exit status")
+        check(any("status 7" in e for e in run.errors()), f"the status is not told: {run.errors()}")
+
+
+def keys(scratch):
+    """A host whose key is unknown or another one is refused, as is a user whose key is; nothing is added to known_hosts"""
+    with Network(scratch, 1) as network:
+        host = network.hosts[0]
+        program = scratch.program(FILE)
+        right = read(network.known_hosts)
+
+        def refused(what):
+            with network.run(f"root@{host.address}", program, *OPTIONS) as run:
+                check_equal(run.wait_end(), 1, f"exit status, {what}")
+            check_equal(len(run.errors()), 1, f"number of errors, {what}")
+            return run.errors()[0]
+
+        fingerprint = subprocess.run(["ssh-keygen", "-lf", scratch.at("h1.key.pub")], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[1]
+        other = make_key(scratch.at("other"))
+        for known, says in (("", "not in known_hosts"), (f"{host.address} {other}\n", "is another one"), (f"10.1.1.1 {host.key}\n", "not in known_hosts")):
+            write(network.known_hosts, known)
+            text = refused(f"with {known!r}")
+            check(says in text and fingerprint in text, f"it says {text!r}, not {says!r} and {fingerprint}")
+            check_equal(read(network.known_hosts), known, "known_hosts")
+        os.unlink(network.known_hosts)
+        check("known_hosts" in refused("without known_hosts"), "it does not say that there is no known_hosts")
+        check(not os.path.exists(network.known_hosts), "it has made a known_hosts")
+
+        write(network.known_hosts, right)
+        write(scratch.at("authorized"), other + "\n")
+        check("none of our keys" in refused("with another key"), "it does not say that the key is refused")
+        check("Accepted" not in read(scratch.at("h1.log")), "it logged in")
+        with network.run(f"root@{host.address}", program, "--identity", scratch.at("other"), *OPTIONS) as run:
+            check_equal(run.wait_end(), 0, "exit status with the right key")
+        host.check_clean(0.1)
+
+
+def killed(scratch):
+    """Whatever is killed, and whenever: nothing stays there"""
+    with Network(scratch, 1) as network:
+        host = network.hosts[0]
+        program = scratch.program(FILE)
+        target = f"root@{host.address}"
+
+        # us, when it runs
+        with network.run(target, program, "--converger-timeout=0") as run:
+            run.wait_converged()
+            check(len(host.processes()) >= 4, f"too little runs there: {host.processes()}")
+            run.process.kill()
+            run.process.wait()
+        host.check_clean()
+
+        # us, while the programs are on their way, and a little earlier and later
+        for step in range(6):
+            with network.run(target, program, "--converger-timeout=0") as run:
+                wait_until(lambda: os.listdir(host.tmp), "a directory is made")
+                time.sleep(step * 0.02)         # any moment is as good as another
+                run.process.kill()
+                run.process.wait()
+            host.check_clean()
+
+        # theirs
+        for victim in ("mgmt-remote", "mgmtctl", "mgmt-engine"):
+            with network.run(target, program, "--converger-timeout=0") as run:
+                run.wait_converged()
+                pids = [p for p, name in host.processes().items() if name == victim]
+                check(pids, f"there is no {victim}: {host.processes()}")
+                for pid in pids:
+                    kill(pid, signal.SIGKILL)
+                if victim == "mgmt-engine":
+                    run.wait_event("it is started again", type="died")
+                    run.wait_converged()
+                    run.end(signal.SIGINT, 5)
+                else:
+                    check_equal(run.wait_end(), 1, f"exit status without {victim}")
+                    check(run.errors(), f"nothing is said of the end of {victim}")
+            host.check_clean()
+
+
+def cut_off(scratch):
+    """A link that is cut says nothing: either end notices all the same, and the host is left clean"""
+    with Network(scratch, 1) as network:
+        host = network.hosts[0]
+        with network.run(f"root@{host.address}", scratch.program(FILE), "--converger-timeout=0") as run:
+            run.wait_converged()
+            host.link("down")
+            start = time.monotonic()
+            host.check_clean(40)
+            print(f"# the host was clean after {time.monotonic() - start:.0f} s")
+            check_equal(run.wait_end(40), 1, "exit status")
+            check(any("lost" in e for e in run.errors()), f"it does not say that the connection is lost: {run.errors()}")
+
+
+def told(scratch):
+    """Errors: in the program before anything is started, at run time with the place in the program here, and what is missing there"""
+    with Network(scratch, 1) as network:
+        host = network.hosts[0]
+        target = f"root@{host.address}"
+        with network.run(target, scratch.program("file 1 {}\n", "wrong.mcl"), *OPTIONS) as run:
+            check_equal(run.wait_end(), 1, "exit status")
+        check("Accepted" not in read(scratch.at("h1.log")), "it logged in for a program with errors")
+
+        os.mkdir(scratch.at("below"))
+        with network.run(target, scratch.program('import "fmt"\n$a = [1]\nprint "x" {\n        msg => fmt.printf("%d", $a[7]),\n}\n',
+                                                 "below/late.mcl"), "--converger-timeout=0") as run:
+            event = run.wait_event("the error", type="error", host=host.address)
+            check_equal((event.get("file"), event.get("line")), ("below/late.mcl", 4), "its place")
+            check_equal(run.wait_end(), 1, "exit status of a program that fails when it starts")
+
+    for problem, environment in (("tar is not installed there", f"PATH={scratch.at('bin')}"), ("no place there", "HOME=/nowhere")):
+        other = type(scratch)()
+        with other, Network(other, 1, environment.replace(scratch.path, other.path)) as network:
+            host = network.hosts[0]
+            os.mkdir(other.at("bin"))
+            for name in ("mktemp", "rm", "uname", "chmod"):
+                os.symlink(shutil.which(name), os.path.join(other.at("bin"), name))
+            if "HOME" in environment:
+                subprocess.run([*host.enter, "mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", host.tmp], check=True)
+                subprocess.run([*host.enter, "mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", "/var/tmp"], check=True)
+            with network.run(f"root@{host.address}", other.program(FILE), *OPTIONS) as run:
+                check_equal(run.wait_end(), 1, "exit status")
+            check(any(problem in e for e in run.errors()), f"it says {run.errors()}, not '{problem}'")
+            host.check_clean(0.1)
+
+
+class Etcd:
+    """On our loopback: nobody else can reach it."""
+
+    url = "http://127.0.0.1:2379"
+
+    def __init__(self, scratch):
+        self.scratch = scratch
+
+    def __enter__(self):
+        if not shutil.which("etcd"):
+            raise Skipped("etcd is not installed")
+        self.process = subprocess.Popen(["etcd", "--data-dir", self.scratch.at("etcd"), "--log-level", "error", "--unsafe-no-fsync",
+                                         "--listen-client-urls", self.url, "--advertise-client-urls", self.url, "--listen-peer-urls",
+                                         "http://127.0.0.1:2380"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(self.answers, "etcd answers")
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def answers(self):
+        try:
+            urllib.request.urlopen(self.url + "/health", timeout=1).close()
+            return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def ask_socks(path, address, port):
+    """The code of the answer to: connect me to address."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(10)
+        s.connect(path)
+        s.sendall(b"\5\1\0")
+        check_equal(s.recv(2), b"\5\0", "the answer to a greeting")
+        s.sendall(b"\5\1\0\1" + socket.inet_aton(address) + struct.pack(">H", port))
+        return s.recv(10)[1]
+
+
+def tunnel(scratch):
+    """Hosts share what a cluster keeps that they cannot reach themselves; through the tunnel they reach nothing else"""
+    program = """
+import "fmt"
+import "world"
+kv "there" {
+        mapped => true,
+        value => $hostname,
+}
+file "$SCRATCH/${hostname}.out" {
+        state => "exists",
+        content => fmt.printf("%d", len(world.kvlookup("there"))),
+}
+file "$SCRATCH/${hostname}.shared" {
+        state => "exists",
+        content => world.getval("from us")->value,
+}
+"""
+    with Network(scratch, 2) as network, Etcd(scratch) as etcd, socket.socket() as other:
+        first, second = network.hosts
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        check(subprocess.run([*first.enter, sys.executable, "-c", "import socket; socket.create_connection(('127.0.0.1', 2379), 1)"],
+                             stderr=subprocess.DEVNULL, check=False).returncode != 0, "a host reaches the cluster by itself")
+        with network.run(network.names(), scratch.program(program), "--converger-timeout=0", MGMT_STORE=f"etcd:{etcd.url}") as run:
+            run.wait_all(network.hosts, "they run", type="running")
+            wait_until(lambda: all(read(scratch.at(f"{h.name}.out")) == "2" for h in network.hosts), "each knows of both")
+
+            # what changes comes through, however much it is
+            text = "x" * 300000
+            mine = scratch.program(f'kv "from us" {{\n        value => "{text}",\n}}\n', "mine.mcl")
+            done = scratch.ctl("run", "--tmp-prefix", *OPTIONS, mine, MGMT_STORE=f"etcd:{etcd.url}")
+            check_equal(done.returncode, 0, "exit status of a host that reaches the cluster")
+            wait_until(lambda: all(read(scratch.at(f"{h.name}.shared")) == text for h in network.hosts), "a long value comes through")
+
+            # a member that goes away and comes back
+            etcd.process.kill()
+            etcd.process.wait()
+            etcd.__enter__()
+            done = scratch.ctl("run", "--tmp-prefix", *OPTIONS, scratch.program('kv "from us" {\n        value => "short",\n}\n', "mine.mcl"),
+                               MGMT_STORE=f"etcd:{etcd.url}")
+            check_equal(done.returncode, 0, "exit status after the cluster came back")
+            wait_until(lambda: all(read(scratch.at(f"{h.name}.shared")) == "short" for h in network.hosts), "it is back, for them as well")
+
+            # whither it leads
+            (name,) = os.listdir(first.tmp)
+            path = os.path.join(first.tmp, name, "store.sock")
+            check_equal(os.stat(os.path.dirname(path)).st_mode & 0o777, 0o700, "mode of the directory")
+            check_equal(ask_socks(path, "127.0.0.1", 2379), 0, "the answer for the cluster")
+            check_equal(ask_socks(path, "127.0.0.1", other.getsockname()[1]), 5, "the answer for another port")
+            check_equal(ask_socks(path, second.address, 22), 5, "the answer for another host")
+            run.end(signal.SIGINT, 5)
+        for host in network.hosts:
+            host.check_clean(0.1)
+
+
+main(one, several, interrupted, keys, killed, cut_off, told, tunnel)
