@@ -28,6 +28,8 @@ static void on_converged(Converger *c, bool converged, void *userdata) {
         m->metrics.converged += converged;
         events_emit(m->events, EVENT_CONVERGED, NULL, NULL, LOG_INFO, converged ? "true" : "false", NULL);
         manager_emit_converged_changed(m);
+        if (m->link)
+                graph_link_state_changed(m->link);
 }
 
 static int own_hostname(const char *given, char **ret) {
@@ -316,6 +318,8 @@ void manager_state_changed(Manager *m, Vertex *v, VertexState before) {
         }
 
         converger_update(&m->converger, m->scheduler.n_unsettled);
+        if (m->link && (before == VERTEX_FAILED) != (v->state == VERTEX_FAILED))
+                graph_link_state_changed(m->link);
         if (m->hold)
                 graph_hold_poke(m->hold);
         if (m->resource_bus)

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <syslog.h>
 
+#include <systemd/sd-event.h>
+
 #include "common/ipc/channel.h"
 #include "common/sd/log.h"
 #include "daemons/engine/engine-manager.h"
@@ -28,6 +30,11 @@ struct GraphLink {
         SwapOptions options;
         size_t n_changes;
         int error;              /* something in between did not fit; the answer to GRAPH_COMMIT will say so */
+        sd_event_source *state; /* tells the committer what has become of the graph, at the end of a turn in which that changed */
+        struct {
+                uint64_t generation;
+                bool converged, failed;
+        } told;
 };
 
 static void answer(GraphLink *l, PeerId peer, const Message *m) {
@@ -116,6 +123,45 @@ static void on_change(GraphLink *l, PeerId peer, Message *m) {
                 l->error = r;
 }
 
+/* ---- what becomes of it ---- */
+
+static int describe_failure(const Manager *m, Diag *ret) {
+        Vertex *v = TAILQ_FIRST(&m->scheduler.failed);
+
+        if (!v)
+                return 0;
+        return diag_set(ret, v->error.pos, v->error.error < 0 ? v->error.error : -EIO, "%s[%s]: %s", vertex_kind(v), vertex_name(v),
+                        v->error.message ?: "failed");
+}
+
+static int on_state(sd_event_source *source, void *userdata) {
+        GraphLink *l = userdata;
+        const Manager *m = l->manager;
+        _cleanup_(diag_done) Diag diag = {};
+        bool converged = m->converger.converged, failed = m->scheduler.n_failed > 0;
+
+        if (!m->has_graph || l->open ||
+            (l->told.generation == m->generation && l->told.converged == converged && l->told.failed == failed))
+                return 0;
+        l->told.generation = m->generation;
+        l->told.converged = converged;
+        l->told.failed = failed;
+        (void) describe_failure(m, &diag);
+        /* Whoever is not there any more is told by the next set that it sends. */
+        (void) channel_send(l->channel, l->committer, &(Message) {
+                .type = MESSAGE_GRAPH_STATE,
+                .graph_state = { .generation = m->generation, .converged = converged, .failed = (uint32_t) m->scheduler.n_failed,
+                                 .diag = diag },
+        });
+        return 0;
+}
+
+void graph_link_state_changed(GraphLink *l) {
+        (void) sd_event_source_set_enabled(l->state, SD_EVENT_ONESHOT);
+}
+
+/* ---- the answer ---- */
+
 static void announce(Manager *m, const Diag *diag) {
         _cleanup_free_ char *text = NULL;
 
@@ -150,6 +196,7 @@ static void on_released(GraphHold *h, uint64_t generation, int r, const Diag *di
         announce(l->manager, r < 0 ? diag : NULL);
         if (r < 0)
                 answer(l, l->committer, &wanted);
+        graph_link_state_changed(l);
 }
 
 static void on_commit(GraphLink *l, PeerId peer, Message *message) {
@@ -180,6 +227,8 @@ static void on_commit(GraphLink *l, PeerId peer, Message *message) {
         else
                 announce(m, r < 0 ? &diag : NULL);
         abandon(l);
+        l->told.generation = 0;         /* he is told in any case */
+        graph_link_state_changed(l);
 }
 
 static void on_subscribe(GraphLink *l, PeerId peer, Message *m) {
@@ -238,7 +287,11 @@ int graph_link_new(GraphLink **ret, Manager *m, int fd) {
                 return -ENOMEM;
         }
         l->manager = m;
-        r = graph_hold_new(&l->hold, m, on_released, l);
+        r = sd_event_add_defer(m->event, &l->state, on_state, l);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(l->state, SD_EVENT_OFF);
+        if (r >= 0)
+                r = graph_hold_new(&l->hold, m, on_released, l);
         if (r < 0) {
                 closep(&fd);
                 return r;
@@ -256,6 +309,7 @@ GraphLink *graph_link_free(GraphLink *l) {
         abandon(l);
         channel_free(l->channel);
         graph_hold_free(l->hold);
+        sd_event_source_disable_unref(l->state);
         free(l);
         return NULL;
 }

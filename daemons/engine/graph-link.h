@@ -12,3 +12,6 @@ typedef struct Manager Manager;
 int graph_link_new(GraphLink **ret, Manager *m, int fd);
 GraphLink *graph_link_free(GraphLink *l);
 DEFINE_CLEANUP(GraphLink *, graph_link_free)
+
+/* Resources have failed, or the graph has converged, or neither any more: who sent it is told. */
+void graph_link_state_changed(GraphLink *l);

@@ -30,6 +30,8 @@ void scheduler_set_state(Scheduler *s, Vertex *v, VertexState state) {
         v->state = state;
         if (v->counted && is_unsettled(before) != is_unsettled(state))
                 s->n_unsettled += is_unsettled(state) ? 1 : -1;
+        if (v->counted && (before == VERTEX_FAILED) != (state == VERTEX_FAILED))
+                s->n_failed += state == VERTEX_FAILED ? 1 : -1;
         manager_state_changed(v->manager, v, before);
 }
 
@@ -250,6 +252,8 @@ void scheduler_remove(Scheduler *s, Vertex *v) {
         scheduler_wake_waiters(s, v);
         if (is_unsettled(v->state))
                 s->n_unsettled--;
+        if (v->state == VERTEX_FAILED)
+                s->n_failed--;
         v->counted = false;
         v->state = VERTEX_WAITING;
         v->starved = false;

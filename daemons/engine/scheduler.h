@@ -23,6 +23,7 @@ typedef struct Scheduler {
         VertexList failed;              /* given up; Meta:rewatch looks here */
         Map *semaphores;                /* id → Semaphore; they live as long as the engine */
         size_t n_unsettled;             /* vertices that may still come to something: neither clean nor given up */
+        size_t n_failed;                /* vertices that were given up */
 } Scheduler;
 
 int scheduler_init(Scheduler *s, sd_event *event);

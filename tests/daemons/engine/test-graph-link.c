@@ -15,6 +15,7 @@ typedef struct Client {
         unsigned n_accepted, n_rejected, n_wanted, n_errors;
         char *rejection;
         StrBuf events;          /* "type kind[name] state" per line */
+        StrBuf states;          /* "generation converged failed text" per line */
 } Client;
 
 static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
@@ -34,6 +35,10 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
                 break;
         case MESSAGE_ERROR:
                 client->n_errors++;
+                break;
+        case MESSAGE_GRAPH_STATE:
+                strbuf_printf(&client->states, "%llu %s %u %s\n", (unsigned long long) m->graph_state.generation,
+                              m->graph_state.converged ? "converged" : "-", m->graph_state.failed, m->graph_state.diag.message ?: "");
                 break;
         case MESSAGE_EVENT:
                 strbuf_printf(&client->events, "%s", m->event.type);
@@ -63,6 +68,7 @@ static void client_done(Client *c) {
         channel_free(c->channel);
         free(c->rejection);
         strbuf_done(&c->events);
+        strbuf_done(&c->states);
 }
 
 static int listen_at(const char *path) {
@@ -139,6 +145,43 @@ static void wait_event(Engine *e, Client *c, const char *line) {
                 run_for(e, 5000);
         if (!c->events.data || !strstr(c->events.data, line))
                 TEST_FAIL("no event '%s' in:\n%s", line, c->events.data ? c->events.data : "");
+}
+
+static void wait_state(Engine *e, Client *c, const char *line) {
+        for (int i = 0; i < 400 && !(c->states.data && strstr(c->states.data, line)); i++)
+                run_for(e, 5000);
+        if (!c->states.data || !strstr(c->states.data, line))
+                TEST_FAIL("no state '%s' in:\n%s", line, c->states.data ?: "");
+}
+
+TEST(who_sent_a_graph_is_told_what_becomes_of_it) {
+        __attribute__((__cleanup__(engine_end))) Engine e;
+        REQUIRE(engine_begin_with(&e, engine_kinds, &no_options) >= 0);
+        _cleanup_(client_done) Client c;
+        REQUIRE(connect_to(&e, &c) >= 0);
+        char flag[96], command[128];
+
+        (void) snprintf(flag, sizeof(flag), "%s/flag", e.dir);
+        (void) snprintf(command, sizeof(command), "/usr/bin/test -e %s", flag);
+        tell_begin(&c, 7, true);
+        tell_put(&c, "exec", "bad", (const char *const[]) { "cmd", command, NULL });
+        tell_put(&c, "noop", "good", (const char *const[]) { NULL });
+        tell_commit(&c, 7);
+        wait_answers(&e, &c, 1);
+        wait_state(&e, &c, "7 converged 1 exec[bad]: cmd '/usr/bin/test");
+        CHECK(!strstr(c.states.data, "7 converged 0"));
+
+        /* The same again: it is told once more, as it is. */
+        strbuf_done(&c.states);
+        tell_begin(&c, 8, false);
+        tell_commit(&c, 8);
+        wait_state(&e, &c, "8 converged 1 exec[bad]: ");
+
+        strbuf_done(&c.states);
+        tell_begin(&c, 9, false);
+        tell(&c, (Message) { .type = MESSAGE_GRAPH_REMOVE, .graph_remove = { .kind = (char *) "exec", .name = (char *) "bad" } });
+        tell_commit(&c, 9);
+        wait_state(&e, &c, "9 converged 0 \n");
 }
 
 TEST(a_graph_of_files_and_commands) {
