@@ -10,6 +10,7 @@ const FieldSpec deploy_options_fields[] = {
         FIELD(DeployOptions, autoedge,  FIELD_BOOL,   0, "Whether resources get edges by themselves.", .initial = "true"),
         FIELD(DeployOptions, autogroup, FIELD_BOOL,   0, "Whether resources are grouped.", .initial = "true"),
         FIELD(DeployOptions, source,    FIELD_STR,    0, "Where the program comes from, for people."),
+        FIELD(DeployOptions, hosts,     FIELD_STR,    0, "The hosts that it is meant for, parted by commas; all if empty."),
         FIELD(DeployOptions, sequence,  FIELD_UINT64, 0, "Higher in every later one that is signed."),
         FIELD(DeployOptions, signature, FIELD_STR,    0, "Of the program and these options."),
         {}
@@ -63,6 +64,54 @@ bool deploy_options_equal(const DeployOptions *a, const DeployOptions *b) {
                 if (!field_equal(f, a, b))
                         return false;
         return true;
+}
+
+bool deploy_options_run_alike(const DeployOptions *a, const DeployOptions *b) {
+        static const char *const others[] = { "hosts", "sequence", "signature" };
+
+        for (const FieldSpec *f = deploy_options_fields; f->name; f++) {
+                bool matters = true;
+
+                for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                        matters = matters && !streq(f->name, others[i]);
+                if (matters && !field_equal(f, a, b))
+                        return false;
+        }
+        return true;
+}
+
+bool deploy_is_for(const DeployOptions *o, const char *hostname) {
+        size_t n = strlen(hostname);
+
+        if (!*o->hosts)
+                return true;
+        for (const char *at = o->hosts; *at;) {
+                size_t length = strcspn(at, ",");
+
+                if (length == n && n > 0 && strncmp(at, hostname, n) == 0)
+                        return true;
+                at += length + (at[length] == ',');
+        }
+        return false;
+}
+
+static const char *const state_names[_DEPLOY_STATE_MAX] = {
+        [DEPLOY_UNKNOWN] = "unknown",
+        [DEPLOY_ACCEPTED] = "accepted",
+        [DEPLOY_REFUSED] = "refused",
+        [DEPLOY_CONVERGED] = "converged",
+        [DEPLOY_FAILED] = "failed",
+};
+
+const char *deploy_state_name(DeployState s) {
+        return state_names[s];
+}
+
+DeployState deploy_state_from_name(const char *name) {
+        for (DeployState s = 0; s < _DEPLOY_STATE_MAX; s++)
+                if (streq_ptr(state_names[s], name))
+                        return s;
+        return DEPLOY_UNKNOWN;
 }
 
 void deploy_options_done(DeployOptions *o) {

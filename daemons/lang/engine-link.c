@@ -152,6 +152,10 @@ static void on_message(Channel *c, PeerId peer, Message *m, void *userdata) {
                 if (l->unanswered == 0)
                         manager_catch_up(l->manager);
                 break;
+        case MESSAGE_GRAPH_STATE:
+                manager_graph_state(l->manager, m->graph_state.generation, m->graph_state.converged, m->graph_state.failed,
+                                    &m->graph_state.diag);
+                break;
         case MESSAGE_GRAPH_REJECTED: {
                 bool was_change = l->manager->change.program;
 

@@ -79,6 +79,9 @@ Manager *manager_free(Manager *m) {
         world_link_free(m->world);
         remote_free(m->http);
         deploy_done(m);
+        deploy_report_done(&m->report);
+        free(m->refused.text);
+        free(m->graph.text);
         source_share_done(&m->share);
         schema_free(m->schema);
         free(m->last_error);
@@ -115,6 +118,7 @@ static void change_finish(Manager *m, int error, Diag *d) {
         if (change.done)
                 change.done(change.userdata, error, m->current ? m->current->deploy : 0, d);
         manager_emit_changed(m);
+        manager_report(m);
         run_later(m);
 }
 
@@ -139,6 +143,8 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
 
         if (m->change.done && !m->change.program)
                 r = diag_set(reterr, (Pos) {}, -EBUSY, "another program is just being kept");
+        else if (!deploy_is_for(options, m->hostname))
+                r = diag_set(reterr, (Pos) {}, -EPERM, "it is meant for other hosts (%s)", options->hosts);
         else
                 r = deploy_guard_check(&m->guard, bundle, options, reterr);
         if (r < 0) {
@@ -160,8 +166,10 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
         if (r < 0) {
                 diag_set(reterr, (Pos) {}, r, "cannot start the program: %m");
                 set_last_error(m, reterr);
-                if (m->engine && may_recover(m, p, deploy))
+                if (m->engine && may_recover(m, p, deploy)) {
                         m->current = TAKE_PTR(p);
+                        m->in_force_since = UINT64_MAX;
+                }
                 manager_emit_changed(m);
                 return r;
         }
@@ -209,6 +217,7 @@ static void report(Manager *m, const Deployed *p, const Diag *d) {
         else
                 log_info("the program has a graph again: %s", p->options.source);
         manager_emit_changed(m);
+        manager_report(m);
 }
 
 static void manager_wave(void *userdata, Deployed *p) {
@@ -253,10 +262,18 @@ static void remember(Manager *m) {
 }
 
 void manager_accepted(Manager *m, uint64_t generation) {
-        if (generation != m->generation || !m->change.program || m->sent != m->change.program)
+        if (generation != m->generation)
                 return;
+        if (!m->change.program || m->sent != m->change.program) {
+                /* One that began with an error. */
+                if (m->current && m->sent == m->current && m->in_force_since == UINT64_MAX)
+                        m->in_force_since = generation;
+                manager_report(m);
+                return;
+        }
         drop_program(m, m->current);
         m->current = TAKE_PTR(m->change.program);
+        m->in_force_since = generation;
         log_info("a program is in force: %s", m->current->options.source);
         remember(m);
 
@@ -286,6 +303,14 @@ void manager_rejected(Manager *m, uint64_t generation, Diag *d) {
                 m->current->error = diag_text(d);
         }
         manager_emit_changed(m);
+        manager_report(m);
+}
+
+void manager_graph_state(Manager *m, uint64_t generation, bool converged, uint32_t n_failed, const Diag *d) {
+        free(m->graph.text);
+        m->graph = (GraphState) { .generation = generation, .converged = converged, .n_failed = n_failed,
+                                  .text = d && d->message ? diag_text(d) : NULL };
+        manager_report(m);
 }
 
 /* ---- what mgmt-world says ---- */
@@ -300,14 +325,45 @@ void manager_stored(Manager *m, uint64_t deploy, Diag *d) {
         }
         m->current->deploy = deploy;
         (void) engine_link_rename(m->engine);   /* without a connection the next full set says it */
+        if (m->later.id < deploy)
+                deploy_done(m);         /* it came before this one had its number */
         change_finish(m, 0, NULL);
 }
 
+static void refuse(Manager *m, uint64_t deploy, const Diag *d) {
+        log_diag(LOG_ERR, d);
+        free(m->refused.text);
+        m->refused = (Refusal) { .deploy = deploy, .text = diag_text(d) };
+        manager_report(m);
+}
+
 static void deploy_started(void *userdata, int error, uint64_t deploy, const Diag *d) {
-        if (error < 0)
-                log_diag(LOG_ERR, d);
+        Manager *m = userdata;
+
+        if (error == -ESTALE)
+                log_diag(LOG_ERR, d);   /* it was overtaken, or this is the end */
+        else if (error < 0)
+                refuse(m, m->trying, d);
         else
                 log_info("deploy %llu is in force", (unsigned long long) deploy);
+}
+
+/* The program in force is what this deploy says, so nothing has to be done but to remember who said so. */
+static bool renew(Manager *m, Deploy *d) {
+        Deployed *p = m->current;
+        _cleanup_(diag_done) Diag diag = {};
+
+        if (!p || !value_equal(p->bundle, d->bundle) || !deploy_options_run_alike(&p->options, &d->options))
+                return false;
+        if (!deploy_options_equal(&p->options, &d->options)) {
+                if (!deploy_is_for(&d->options, m->hostname) || deploy_guard_check(&m->guard, d->bundle, &d->options, &diag) < 0)
+                        return false;           /* the long way finds the same, and tells */
+                deploy_options_done(&p->options);
+                p->options = d->options;
+                d->options = (DeployOptions) {};
+                remember(m);
+        }
+        return true;
 }
 
 /* The deploy that came while a change was under way. */
@@ -318,18 +374,20 @@ static void run_later(Manager *m) {
         if (later.id == 0)
                 return;
         m->later = (Deploy) {};
-        if (m->current && deployed_equal(m->current, later.bundle, &later.options)) {
+        if (renew(m, &later)) {
                 if (m->current->deploy != later.id) {
                         m->current->deploy = later.id;
                         (void) engine_link_rename(m->engine);
                         manager_emit_changed(m);
+                        manager_report(m);
                 }
                 value_done(&later.bundle);
                 deploy_options_done(&later.options);
                 return;
         }
+        m->trying = later.id;
         if (manager_change(m, later.bundle, &later.options, later.id, false, deploy_started, m, &d) < 0)
-                log_diag(LOG_ERR, &d);
+                refuse(m, later.id, &d);
 }
 
 void manager_deployed(Manager *m, uint64_t deploy, Value bundle, Value options) {

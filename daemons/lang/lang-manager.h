@@ -10,6 +10,7 @@
 #include "common/schema.h"
 #include "common/value.h"
 #include "daemons/lang/deploy-guard.h"
+#include "daemons/lang/deploy-report.h"
 #include "daemons/lang/deployed.h"
 #include "daemons/lang/sources.h"
 
@@ -38,6 +39,20 @@ typedef struct Deploy {
         DeployOptions options;
 } Deploy;
 
+/* What has become of the graph, as the engine said last. */
+typedef struct GraphState {
+        uint64_t generation;    /* 0: it has said nothing */
+        bool converged;
+        uint32_t n_failed;      /* resources that were given up */
+        char *text;             /* of one of them */
+} GraphState;
+
+/* The last deploy that could not be put in force. */
+typedef struct Refusal {
+        uint64_t deploy;        /* 0: none */
+        char *text;
+} Refusal;
+
 typedef struct Manager {
         Daemon *daemon;         /* NULL in tests */
         sd_event *event;
@@ -49,7 +64,12 @@ typedef struct Manager {
         Deployed *current;      /* in force; NULL if there is none */
         Change change;          /* done is NULL if there is none */
         Deploy later;
+        uint64_t trying;        /* the deploy that the last change was for, if it came from mgmt-world */
         char *last_error;       /* of the last attempt to change it; NULL if it went well */
+        Refusal refused;
+        GraphState graph;
+        uint64_t in_force_since;        /* generation with which the engine accepted it; UINT64_MAX: not yet */
+        DeployReport report;    /* the last one */
         uint64_t generation;    /* of the last set of graph changes that was sent */
         const Deployed *sent;    /* whose it was; NULL if that program is gone */
 
@@ -83,6 +103,7 @@ void manager_catch_up(Manager *m);      /* the engine can take the next set */
 
 void manager_accepted(Manager *m, uint64_t generation);
 void manager_rejected(Manager *m, uint64_t generation, Diag *d);
+void manager_graph_state(Manager *m, uint64_t generation, bool converged, uint32_t n_failed, const Diag *d);
 void manager_stored(Manager *m, uint64_t deploy, Diag *d);      /* deploy 0: it failed */
 void manager_deployed(Manager *m, uint64_t deploy, Value bundle, Value options);        /* another one appeared; borrowed */
 

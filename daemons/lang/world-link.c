@@ -29,6 +29,15 @@ static int send_store(WorldLink *l) {
         });
 }
 
+void world_link_report(WorldLink *l, const DeployReport *r) {
+        if (r->deploy > 0 && channel_is_connected(l->channel))          /* else on_connected() does it */
+                (void) channel_send(l->channel, 0, &(Message) {
+                        .type = MESSAGE_DEPLOY_STATE,
+                        .deploy_state = { .deploy = r->deploy, .state = (char *) deploy_state_name(r->state), .in_force = r->in_force,
+                                          .text = r->text },
+                });
+}
+
 static void store_done(WorldLink *l) {
         l->storing = false;
         value_done(&l->bundle);
@@ -71,6 +80,8 @@ static void on_connected(Channel *c, void *userdata) {
                                             .hello = { .role = (char *) "lang", .hostname = l->manager->hostname } });
         if (r >= 0 && l->watch)
                 r = channel_send(c, 0, &(Message) { .type = MESSAGE_DEPLOY_WATCH });
+        if (r >= 0)
+                world_link_report(l, &l->manager->report);
         if (r >= 0)
                 r = send_store(l);
         if (r < 0 && r != -ENOTCONN)

@@ -7,6 +7,7 @@
 
 #include "common/macro.h"
 
+typedef struct DeployReport DeployReport;
 typedef struct Manager Manager;
 typedef struct Deployed Deployed;
 typedef struct Remote Remote;
@@ -21,3 +22,6 @@ Remote *world_link_remote(WorldLink *l);
 
 /* Keeps the program; manager_stored() follows. One at a time. */
 int world_link_store(WorldLink *l, const Deployed *p);
+
+/* What has become of a deploy: now, and again with each connection. The report is the manager's. */
+void world_link_report(WorldLink *l, const DeployReport *r);

@@ -25,6 +25,8 @@ typedef struct Peer {
         bool full, noop;
         uint32_t sema;
         char *resource;
+        unsigned n_states;
+        char state[256];        /* the last one: "deploy state text" */
 } Peer;
 
 typedef struct World {
@@ -73,6 +75,11 @@ static void peer_message(Channel *c, PeerId from, Message *m, void *userdata) {
         case MESSAGE_DEPLOY_ADD:
                 p->n_add++;
                 p->request = m->deploy_add.request;
+                break;
+        case MESSAGE_DEPLOY_STATE:
+                p->n_states++;
+                (void) snprintf(p->state, sizeof(p->state), "%llu %s%s %s", (unsigned long long) m->deploy_state.deploy, m->deploy_state.state,
+                                m->deploy_state.in_force ? "" : ", not in force", m->deploy_state.text ?: "");
                 break;
         default:
                 TEST_FAIL("unexpected %s", message_name(m->type));
@@ -411,6 +418,87 @@ TEST(the_newest_deploy_runs) {
         send_deploy(&w, 2, "two", false);
         CHECK(run_until(&w, &w.engine.n_commit, 2));
         CHECK(w.manager->current && w.manager->current->deploy == 5);
+        world_end(&w);
+}
+
+static void tell_state(World *w, bool converged, uint32_t n_failed, const char *text) {
+        Message m = { .type = MESSAGE_GRAPH_STATE,
+                      .graph_state = { .generation = w->engine.generation, .converged = converged, .failed = n_failed } };
+
+        if (text)
+                diag_set(&m.graph_state.diag, (Pos) {}, -EIO, "%s", text);
+        CHECK_INT(channel_send(w->engine.channel, w->engine.last, &m), 0);
+        diag_done(&m.graph_state.diag);
+}
+
+TEST(what_becomes_of_a_deploy_is_told) {
+        World w;
+        world_start(&w);
+
+        CHECK_INT(manager_watch_deploys(w.manager), 0);
+        CHECK(run_until(&w, &w.world.n_watch, 1));
+        send_deploy(&w, 3, "three", false);
+        CHECK(run_until(&w, &w.engine.n_commit, 1));
+        CHECK_INT(w.world.n_states, 0);
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.world.n_states, 1));
+        CHECK_STR(w.world.state, "3 accepted ");
+        tell_state(&w, true, 0, NULL);
+        CHECK(run_until(&w, &w.world.n_states, 2));
+        CHECK_STR(w.world.state, "3 converged ");
+
+        /* A repair is no news; a failure is. */
+        tell_state(&w, false, 0, NULL);
+        tell_state(&w, true, 0, NULL);
+        CHECK(run_until(&w, &w.world.n_states, 2));
+        tell_state(&w, false, 2, "exec[x]: no");
+        CHECK(run_until(&w, &w.world.n_states, 3));
+        CHECK_STR(w.world.state, "3 failed exec[x]: no");
+        tell_state(&w, false, 0, NULL);
+        CHECK(run_until(&w, &w.world.n_states, 3));
+        tell_state(&w, true, 0, NULL);
+        CHECK(run_until(&w, &w.world.n_states, 4));
+        CHECK_STR(w.world.state, "3 converged ");
+
+        /* One that the engine does not want, one that does not compile; after them, what is there counts once more. */
+        send_deploy(&w, 4, "four", false);
+        CHECK(run_until(&w, &w.engine.n_commit, 2));
+        reject_graph(&w.engine, "not like this");
+        CHECK(run_until(&w, &w.world.n_states, 5));
+        CHECK_STR(w.world.state, "4 refused, not in force /main.mcl:1:1: not like this");
+        send_deploy(&w, 5, "x\" {} nonsense \"", false);
+        CHECK(run_until(&w, &w.world.n_states, 6));
+        CHECK(startswith(w.world.state, "5 refused, not in force /main.mcl:1:"));
+
+        /* It is said again to a mgmt-world that comes back. */
+        peer_crash(&w, &w.world, "world");
+        CHECK(run_until(&w, &w.world.n_states, 1));
+        CHECK(startswith(w.world.state, "5 refused, not in force /main.mcl:1:"));
+
+        /* The same program under another number: the engine hears of the number alone. */
+        send_deploy(&w, 6, "three", false);
+        CHECK(run_until(&w, &w.engine.n_commit, 3));
+        CHECK(!w.engine.full);
+        CHECK_INT(w.engine.deploy, 6);
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.world.n_states, 2));
+        CHECK_STR(w.world.state, "6 converged ");
+        world_end(&w);
+}
+
+TEST(what_is_meant_for_other_hosts_is_refused) {
+        World w;
+        world_start(&w);
+        _cleanup_(diag_done) Diag d = {};
+        _cleanup_(value_done) Value hosts = {};
+        DeployOptions o = {};
+
+        CHECK(deploy_options_from_value(&o, VALUE_NIL, NULL) == 0);
+        CHECK(deploy_is_for(&o, "testhost") && deploy_is_for(&o, ""));
+        CHECK(value_strz(&hosts, "test,testhost2,thetesthost") == 0 && deploy_options_set(&o, "hosts", hosts, NULL) == 0);
+        CHECK(!deploy_is_for(&o, "testhost") && deploy_is_for(&o, "test") && deploy_is_for(&o, "thetesthost") && !deploy_is_for(&o, ""));
+        CHECK_INT(manager_change(w.manager, make_bundle("one"), &o, 0, false, on_done, &w, &d), -EPERM);
+        CHECK_STR(d.message, "it is meant for other hosts (test,testhost2,thetesthost)");
         world_end(&w);
 }
 
