@@ -25,21 +25,7 @@ int deploy_options_set(DeployOptions *o, const char *name, Value v, Diag *reterr
 }
 
 int deploy_options_to_value(const DeployOptions *o, Value *ret) {
-        const char *names[ELEMENTSOF(deploy_options_fields)];
-        Value values[ELEMENTSOF(deploy_options_fields)] = {};
-        size_t n = 0;
-
-        for (const FieldSpec *f = deploy_options_fields; f->name; f++) {
-                int r = field_get(f, o, &values[n]);
-
-                if (r < 0) {
-                        while (n > 0)
-                                value_done(&values[--n]);
-                        return r;
-                }
-                names[n++] = f->name;
-        }
-        return value_struct(ret, names, values, n);
+        return fields_to_struct(deploy_options_fields, o, ret);
 }
 
 int deploy_options_from_value(DeployOptions *ret, Value v, Diag *reterr) {

@@ -320,6 +320,25 @@ int field_get(const FieldSpec *f, const void *object, Value *ret) {
         return 0;
 }
 
+int fields_to_struct(const FieldSpec *fields, const void *object, Value *ret) {
+        size_t n = fields_count(fields), filled = 0;
+        int r = 0;
+
+        _cleanup_free_ const char **names = calloc(n + 1, sizeof(*names));
+        _cleanup_free_ Value *values = calloc(n + 1, sizeof(*values));
+        if (!names || !values)
+                return -ENOMEM;
+        for (; filled < n && r >= 0; filled++) {
+                names[filled] = fields[filled].name;
+                r = field_get(&fields[filled], object, &values[filled]);
+        }
+        if (r >= 0)
+                return value_struct(ret, names, values, n);
+        while (filled > 0)
+                value_done(&values[--filled]);
+        return r;
+}
+
 static bool value_is_zero(Value v) {
         switch (v.kind) {
         case TYPE_NIL:

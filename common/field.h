@@ -73,6 +73,7 @@ bool field_holds_func(Value v);
 int field_set(const FieldSpec *f, void *object, Value v, Diag *reterr);
 void field_take_text(char **member, char *text);        /* of a STR; takes text */
 int field_get(const FieldSpec *f, const void *object, Value *ret);      /* unset optional fields give nil */
+int fields_to_struct(const FieldSpec *fields, const void *object, Value *ret);  /* of all of them, by their names */
 bool field_is_zero(const FieldSpec *f, const void *object);
 bool field_equal(const FieldSpec *f, const void *a, const void *b);
 

@@ -15,8 +15,8 @@
 #include "daemons/mgmtctl/output.h"
 
 static int print_table(const DeployList *l) {
-        enum { DEPLOY, TIME, FILES, SIGNED, SOURCE, N_COLUMNS };
-        static const char *const headings[N_COLUMNS] = { "DEPLOY", "TIME", "FILES", "SIGNED", "SOURCE" };
+        enum { DEPLOY, TIME, FILES, SIGNED, HOSTS, SOURCE, N_COLUMNS };
+        static const char *const headings[N_COLUMNS] = { "DEPLOY", "TIME", "FILES", "SIGNED", "HOSTS", "SOURCE" };
 
         _cleanup_free_ OutputCell *cells = calloc((l->n + 1) * N_COLUMNS, sizeof(OutputCell));
         if (!cells)
@@ -35,6 +35,7 @@ static int print_table(const DeployList *l) {
                 row[DEPLOY].color = color;
                 row[TIME].text = ago_text(d->time_usec);
                 row[SIGNED].text = strdup(d->is_signed ? "yes" : "no");
+                row[HOSTS].text = strdup(*d->hosts ? d->hosts : "all");
                 row[SOURCE].text = strdup(d->source);
         }
         output_table(cells, N_COLUMNS, l->n + 1);
@@ -54,6 +55,7 @@ static void print_json(const DeployList *l) {
                 json_object_object_add(j, "bytes", json_object_new_uint64(d->size_bytes));
                 json_object_object_add(j, "signed", json_object_new_boolean(d->is_signed));
                 json_object_object_add(j, "in_force", json_object_new_boolean(d->id == l->in_force));
+                output_json_str(j, "hosts", d->hosts);
                 output_json_str(j, "source", d->source);
                 output_json(j);
         }

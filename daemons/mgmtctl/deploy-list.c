@@ -12,14 +12,14 @@
 #include "daemons/mgmtctl/output.h"
 
 static int read_rows(DeployList *l, sd_bus_message *m) {
-        int r = sd_bus_message_enter_container(m, 'a', "(ttttsb)");
+        int r = sd_bus_message_enter_container(m, 'a', "(ttttsbs)");
 
         while (r >= 0) {
                 DeployRow row = {}, *grown;
-                const char *source;
+                const char *source, *hosts;
                 int is_signed;
 
-                r = sd_bus_message_read(m, "(ttttsb)", &row.id, &row.time_usec, &row.n_files, &row.size_bytes, &source, &is_signed);
+                r = sd_bus_message_read(m, "(ttttsbs)", &row.id, &row.time_usec, &row.n_files, &row.size_bytes, &source, &is_signed, &hosts);
                 if (r <= 0)
                         break;
                 grown = reallocarray(l->rows, l->n + 1, sizeof(*l->rows));
@@ -28,9 +28,10 @@ static int read_rows(DeployList *l, sd_bus_message *m) {
                 l->rows = grown;
                 row.is_signed = is_signed;
                 row.source = strdup(source);
-                if (!row.source)
-                        return -ENOMEM;
+                row.hosts = strdup(hosts);
                 l->rows[l->n++] = row;
+                if (!row.source || !row.hosts)
+                        return -ENOMEM;
         }
         return r;
 }
@@ -55,8 +56,10 @@ int deploy_list_read(DeployList *ret, sd_bus *bus) {
 }
 
 void deploy_list_done(DeployList *l) {
-        for (size_t i = 0; i < l->n; i++)
+        for (size_t i = 0; i < l->n; i++) {
                 free(l->rows[i].source);
+                free(l->rows[i].hosts);
+        }
         free(l->rows);
         *l = (DeployList) {};
 }

@@ -12,6 +12,7 @@ typedef struct sd_bus sd_bus;
 typedef struct DeployRow {
         uint64_t id, time_usec, n_files, size_bytes;
         char *source;
+        char *hosts;            /* that it is meant for, parted by commas; "": all */
         bool is_signed;
 } DeployRow;
 

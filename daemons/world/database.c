@@ -20,7 +20,7 @@
 #include "daemons/world/stored-value.h"
 
 enum {
-        SCHEMA_VERSION = 3,
+        SCHEMA_VERSION = 4,
         JOBS_PER_TURN = 256,
         BUSY_TRIES = 500,
         COPY_TRIES = 20,
@@ -53,6 +53,10 @@ static const char *const migrations[SCHEMA_VERSION] = {
         "INSERT INTO entries SELECT 'local/' || key, value, 1, 0 FROM local_values;"
         "DROP TABLE strings;"
         "DROP TABLE local_values;",
+
+        "CREATE TABLE cluster_deploy (" /* the one of the cluster that is in force here */
+        "  one INTEGER PRIMARY KEY CHECK (one = 1), id INTEGER NOT NULL, time_usec INTEGER NOT NULL, n_files INTEGER NOT NULL,"
+        "  bundle BLOB NOT NULL, options BLOB NOT NULL);",
 };
 
 struct Database {

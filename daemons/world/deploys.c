@@ -19,6 +19,7 @@ typedef struct DeployJob {
         DatabaseJob job;        /* must be first */
         Deploys *deploys;
         uint64_t id;            /* which one; UINT64_MAX: the newest */
+        bool of_cluster;
         Deploy items[DEPLOYS_KEPT];
         size_t n;
         deploys_callback_t callback;
@@ -36,7 +37,7 @@ static void items_done(DeployJob *j) {
 static void job_done(DatabaseJob *job, int error) {
         DeployJob *j = container_of(job, DeployJob, job);
 
-        if (error >= 0 && j->n > 0 && j->items[0].id > j->deploys->newest)
+        if (error >= 0 && j->n > 0 && !j->of_cluster && j->items[0].id > j->deploys->newest)
                 j->deploys->newest = j->items[0].id;
         if (j->callback)
                 j->callback(error, j->items, error < 0 ? 0 : j->n, j->userdata);
@@ -146,6 +147,47 @@ static int run_get(DatabaseJob *job, Database *d) {
         return r < 0 ? r : database_column_value(s, 5, &found->bundle);
 }
 
+/* ---- the one of a cluster ---- */
+
+static int run_keep(DatabaseJob *job, Database *d) {
+        const Deploy *kept = &container_of(job, DeployJob, job)->items[0];
+        sqlite3_stmt *s;
+        int r;
+
+        r = database_statement(d, "INSERT OR REPLACE INTO cluster_deploy (one, id, time_usec, n_files, bundle, options) "
+                                  "VALUES (1, ?1, ?2, ?3, ?4, ?5)", &s);
+        if (r >= 0)
+                r = database_bind_int(s, 1, (int64_t) kept->id);
+        if (r >= 0)
+                r = database_bind_int(s, 2, (int64_t) kept->time_usec);
+        if (r >= 0)
+                r = database_bind_int(s, 3, (int64_t) kept->n_files);
+        if (r >= 0)
+                r = database_bind_value(s, 4, kept->bundle);
+        if (r >= 0)
+                r = database_bind_value(s, 5, kept->options);
+        return r < 0 ? r : database_execute(d, s);
+}
+
+static int run_kept(DatabaseJob *job, Database *d) {
+        DeployJob *j = container_of(job, DeployJob, job);
+        sqlite3_stmt *s;
+        int r;
+
+        items_done(j);
+        r = database_statement(d, "SELECT id, time_usec, n_files, length(bundle), options, bundle FROM cluster_deploy", &s);
+        if (r >= 0)
+                r = database_step(d, s);
+        if (r <= 0)
+                return r;
+        j->n = 1;
+        j->items[0] = read_columns(s);
+        r = database_column_value(s, 4, &j->items[0].options);
+        return r < 0 ? r : database_column_value(s, 5, &j->items[0].bundle);
+}
+
+/* ---- the list ---- */
+
 static int run_list(DatabaseJob *job, Database *d) {
         DeployJob *j = container_of(job, DeployJob, job);
         sqlite3_stmt *s;
@@ -170,6 +212,34 @@ static int ask(Deploys *d, int (*run)(DatabaseJob *j, Database *d), uint64_t id,
         if (r < 0)
                 return r;
         j->id = id;
+        database_queue(d->database, &j->job);
+        return 0;
+}
+
+int deploys_keep(Deploys *d, const Deploy *deploy, deploys_callback_t callback, void *userdata) {
+        DeployJob *j;
+        int r;
+
+        r = job_new(&j, d, run_keep, callback, userdata);
+        if (r < 0)
+                return r;
+        j->of_cluster = true;
+        j->n = 1;
+        j->items[0] = *deploy;
+        j->items[0].bundle = value_ref(deploy->bundle);
+        j->items[0].options = value_ref(deploy->options);
+        database_queue(d->database, &j->job);
+        return 0;
+}
+
+int deploys_kept(Deploys *d, deploys_callback_t callback, void *userdata) {
+        DeployJob *j;
+        int r;
+
+        r = job_new(&j, d, run_kept, callback, userdata);
+        if (r < 0)
+                return r;
+        j->of_cluster = true;
         database_queue(d->database, &j->job);
         return 0;
 }

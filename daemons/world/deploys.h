@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* The deploys of this host: what was deployed, newest last. Only the last DEPLOYS_KEPT are kept. */
+/* The deploys of this host: what was deployed, newest last. Only the last DEPLOYS_KEPT are kept. And, where they belong to a cluster,
+ * the one of the cluster that is in force here, so that it can start alone. */
 
 #include <stdint.h>
 
@@ -37,4 +38,8 @@ int deploys_add(Deploys *d, Value bundle, Value options, deploys_callback_t call
 
 int deploys_newest(Deploys *d, deploys_callback_t callback, void *userdata);    /* n is 0 or 1 */
 int deploys_get(Deploys *d, uint64_t id, deploys_callback_t callback, void *userdata);  /* the same */
+/* The one of a cluster; it takes the place of the one before. Its bundle and options are borrowed. */
+int deploys_keep(Deploys *d, const Deploy *deploy, deploys_callback_t callback, void *userdata);
+int deploys_kept(Deploys *d, deploys_callback_t callback, void *userdata);      /* n is 0 or 1 */
+
 int deploys_list(Deploys *d, deploys_callback_t callback, void *userdata);      /* without bundles */

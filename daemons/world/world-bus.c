@@ -20,7 +20,7 @@ static int get_deploy_id(sd_bus *bus, const char *path, const char *interface, c
                          void *userdata, sd_bus_error *reterr) {
         WorldManager *m = userdata;
 
-        return sd_bus_message_append(reply, "t", deploys_newest_id(m->deploys));
+        return sd_bus_message_append(reply, "t", deploy_server_newest(m->deploy_server));
 }
 
 static int get_resource_count(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
@@ -112,14 +112,46 @@ static int method_delete_string(sd_bus_message *call, void *userdata, sd_bus_err
 
 /* ---- deploys ---- */
 
+/* A call that waits for the store; deploy_call_free() is its end. */
+typedef struct DeployCall {
+        WorldManager *manager;
+        sd_bus_message *call;
+} DeployCall;
+
+static int deploy_call_new(DeployCall **ret, WorldManager *m, sd_bus_message *call) {
+        *ret = malloc(sizeof(**ret));
+        if (!*ret)
+                return -ENOMEM;
+        **ret = (DeployCall) { .manager = m, .call = sd_bus_message_ref(call) };
+        return 0;
+}
+
+static void deploy_call_free(DeployCall *c) {
+        sd_bus_message_unref(c->call);
+        free(c);
+}
+
+static void deploy_call_fail(DeployCall *c, int error) {
+        const char *problem = error == -ECANCELED ? NULL : deploy_server_problem(c->manager->deploy_server, error);
+
+        reply_error(c->call, error, problem);
+}
+
+/* r: of the function that started what the call waits for. */
+static int deploy_call_started(DeployCall *c, int r) {
+        if (r < 0)
+                deploy_call_free(c);
+        return r < 0 ? r : 1;
+}
+
 static int append_row(sd_bus_message *reply, const Deploy *d) {
         DeployOptions options = {};
         int r;
 
         r = deploy_options_from_value(&options, d->options, NULL);
         if (r >= 0)
-                r = sd_bus_message_append(reply, "(ttttsb)", d->id, d->time_usec, d->n_files, d->size_bytes, options.source,
-                                          *options.signature != '\0');
+                r = sd_bus_message_append(reply, "(ttttsbs)", d->id, d->time_usec, d->n_files, d->size_bytes, options.source,
+                                          *options.signature != '\0', options.hosts);
         deploy_options_done(&options);
         return r;
 }
@@ -127,32 +159,34 @@ static int append_row(sd_bus_message *reply, const Deploy *d) {
 static int append_deploys(sd_bus_message *reply, const Deploy *deploys, size_t n) {
         int r;
 
-        r = sd_bus_message_open_container(reply, 'a', "(ttttsb)");
+        r = sd_bus_message_open_container(reply, 'a', "(ttttsbs)");
         for (size_t i = 0; i < n && r >= 0; i++)
                 r = append_row(reply, &deploys[i]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static void on_deploys(int error, const Deploy *deploys, size_t n, void *userdata) {
-        sd_bus_message *call = userdata, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        DeployCall *c = userdata;
         int r = error;
 
         if (r >= 0)
-                r = sd_bus_message_new_method_return(call, &reply);
+                r = sd_bus_message_new_method_return(c->call, &reply);
         if (r >= 0)
                 r = append_deploys(reply, deploys, n);
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         if (r < 0)
-                reply_error(call, r, NULL);
-        sd_bus_message_unref(reply);
-        sd_bus_message_unref(call);
+                deploy_call_fail(c, r);
+        deploy_call_free(c);
 }
 
 static int method_list_deploys(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
         WorldManager *m = userdata;
+        DeployCall *c;
+        int r = deploy_call_new(&c, m, call);
 
-        return started(call, deploys_list(m->deploys, on_deploys, sd_bus_message_ref(call)));
+        return r < 0 ? r : deploy_call_started(c, deploy_server_list(m->deploy_server, on_deploys, c));
 }
 
 /* The bundle, and how it is to be run. */
@@ -174,26 +208,81 @@ static int append_deploy(sd_bus_message *reply, const Deploy *deploy) {
 }
 
 static void on_deploy(int error, const Deploy *deploys, size_t n, void *userdata) {
-        sd_bus_message *call = userdata, *reply = NULL;
-        int r = error < 0 ? error : n == 0 ? -ENOENT : sd_bus_message_new_method_return(call, &reply);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        DeployCall *c = userdata;
+        int r = error < 0 ? error : n == 0 ? -ENOENT : sd_bus_message_new_method_return(c->call, &reply);
 
         if (r >= 0)
                 r = append_deploy(reply, deploys);
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
-        if (r < 0)
-                (void) sd_bus_reply_method_errnof(call, -r, r == -ENOENT ? "there is no such deploy" : "the store failed: %m");
-        sd_bus_message_unref(reply);
-        sd_bus_message_unref(call);
+        if (r == -ENOENT)
+                (void) sd_bus_reply_method_errnof(c->call, ENOENT, "there is no such deploy");
+        else if (r < 0)
+                deploy_call_fail(c, r);
+        deploy_call_free(c);
 }
 
 static int method_get_deploy(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
         WorldManager *m = userdata;
+        DeployCall *c;
         uint64_t id;
         int r;
 
         r = sd_bus_message_read(call, "t", &id);
-        return r < 0 ? r : started(call, deploys_get(m->deploys, id, on_deploy, sd_bus_message_ref(call)));
+        if (r >= 0)
+                r = deploy_call_new(&c, m, call);
+        return r < 0 ? r : deploy_call_started(c, deploy_server_get(m->deploy_server, id, on_deploy, c));
+}
+
+static void on_deploy_added(int error, const Deploy *deploys, size_t n, void *userdata) {
+        DeployCall *c = userdata;
+
+        if (error < 0)
+                deploy_call_fail(c, error);
+        else
+                (void) sd_bus_reply_method_return(c->call, "t", deploys[0].id);
+        deploy_call_free(c);
+}
+
+static int read_addition(sd_bus_message *call, Value *ret_bundle, Value *ret_options, uint64_t *ret_after, const char **ret_token,
+                         Diag *reterr) {
+        DeployOptions options = {};
+        int fd, r;
+
+        r = sd_bus_message_read(call, "h", &fd);
+        if (r >= 0)
+                r = bundle_unseal(fd, ret_bundle, reterr);
+        if (r >= 0)
+                r = deploy_options_read(call, &options, reterr);
+        if (r >= 0)
+                r = sd_bus_message_read(call, "ts", ret_after, ret_token);
+        if (r >= 0)
+                r = deploy_options_to_value(&options, ret_options);
+        deploy_options_done(&options);
+        return r;
+}
+
+static int method_add_deploy(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        _cleanup_(value_done) Value bundle = {}, options = {};
+        _cleanup_(diag_done) Diag d = {};
+        WorldManager *m = userdata;
+        ClusterAddition a = {};
+        DeployCall *c = NULL;
+        int r;
+
+        r = read_addition(call, &bundle, &options, &a.after, &a.token, &d);
+        if (r >= 0)
+                r = deploy_call_new(&c, m, call);
+        if (r >= 0) {
+                a.bundle = bundle;
+                a.options = options;
+                a.token = *a.token ? a.token : NULL;
+                r = deploy_call_started(c, deploy_server_add(m->deploy_server, &a, on_deploy_added, c, &d));
+        }
+        if (r < 0 && d.message)
+                return bus_error_from_diag(reterr, &d);
+        return r;
 }
 
 /* ---- the interface: see dbus/org.mgmt.world1.xml ---- */
@@ -208,8 +297,10 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetString", SD_BUS_ARGS("s", key), SD_BUS_RESULT("b", found, "s", value), method_get_string, 0),
         SD_BUS_METHOD_WITH_ARGS("SetString", SD_BUS_ARGS("s", key, "s", value), SD_BUS_NO_RESULT, method_set_string, 0),
         SD_BUS_METHOD_WITH_ARGS("DeleteString", SD_BUS_ARGS("s", key), SD_BUS_NO_RESULT, method_delete_string, 0),
-        SD_BUS_METHOD_WITH_ARGS("ListDeploys", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ttttsb)", deploys), method_list_deploys, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListDeploys", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ttttsbs)", deploys), method_list_deploys, 0),
         SD_BUS_METHOD_WITH_ARGS("GetDeploy", SD_BUS_ARGS("t", deploy), SD_BUS_RESULT("h", bundle, "a{sv}", options), method_get_deploy, 0),
+        SD_BUS_METHOD_WITH_ARGS("AddDeploy", SD_BUS_ARGS("h", bundle, "a{sv}", options, "t", after, "s", token), SD_BUS_RESULT("t", deploy),
+                                method_add_deploy, 0),
         SD_BUS_SIGNAL_WITH_ARGS("DeployAdded", SD_BUS_ARGS("t", deploy), 0),
         SD_BUS_VTABLE_END
 };

@@ -10,140 +10,20 @@
 #include "common/sd/log.h"
 #include "daemons/world/world-manager.h"
 
-/* ---- deploys: who watches them ---- */
-
-static void watcher_remove(WorldManager *m, PeerId peer) {
-        for (size_t i = 0; i < m->n_watchers; i++)
-                if (m->watchers[i] == peer) {
-                        memmove(&m->watchers[i], &m->watchers[i + 1], (m->n_watchers - i - 1) * sizeof(PeerId));
-                        m->n_watchers--;
-                        return;
-                }
-}
-
-/* There is normally one; should there be too many, the oldest makes room. */
-static void watcher_add(WorldManager *m, PeerId peer) {
-        watcher_remove(m, peer);
-        if (m->n_watchers == DEPLOY_WATCHERS_MAX)
-                watcher_remove(m, m->watchers[0]);
-        m->watchers[m->n_watchers++] = peer;
-}
-
-static void reply(WorldManager *m, PeerId peer, const Message *message) {
-        int r;
-
-        r = channel_send(m->channel, peer, message);
-        if (r < 0 && r != -ENOTCONN)
-                log_error(r, "cannot send %s, ignoring: %m", message_name(message->type));
-}
-
-static void send_deploy(WorldManager *m, PeerId peer, const Deploy *d) {
-        reply(m, peer, &(Message) {
-                        .type = MESSAGE_DEPLOY,
-                        .deploy = { .deploy = d->id, .bundle = d->bundle, .options = d->options },
-                });
-}
-
-/* ---- deploys: a question that waits for the database ---- */
-
-typedef struct Question {
-        WorldManager *manager;
-        PeerId peer;
-        uint64_t request;
-} Question;
-
-static Question *question_new(WorldManager *m, PeerId peer, uint64_t request) {
-        Question *q = malloc(sizeof(*q));
-
-        if (q)
-                *q = (Question) { .manager = m, .peer = peer, .request = request };
-        return q;
-}
-
-static void on_newest(int error, const Deploy *deploys, size_t n, void *userdata) {
-        _cleanup_free_ Question *q = userdata;
-
-        if (error == -ECANCELED)
-                return;
-        if (error < 0) {
-                log_error(error, "cannot read the newest deploy: %m");
-                session_refuse(q->manager->channel, q->peer, error, "cannot read the newest deploy");
-        } else
-                send_deploy(q->manager, q->peer, n > 0 ? &deploys[0] : &(Deploy) {});
-}
-
-static void on_added(int error, const Deploy *deploys, size_t n, void *userdata) {
-        _cleanup_free_ Question *q = userdata;
-        _cleanup_(diag_done) Diag diag = {};
-        WorldManager *m = q->manager;
-        Message answer = { .type = MESSAGE_DEPLOY_ADDED, .deploy_added.request = q->request };
-
-        if (error == -ECANCELED)
-                return;
-        if (error < 0) {
-                log_error(error, "cannot store a deploy: %m");
-                (void) diag_set(&diag, (Pos) {}, error, "cannot store the deploy: %m");
-                answer.deploy_added.diag = diag;        /* borrowed */
-                reply(m, q->peer, &answer);
-                return;
-        }
-        answer.deploy_added.deploy = deploys[0].id;
-        reply(m, q->peer, &answer);
-        log_info("deploy %llu: %llu files", (unsigned long long) deploys[0].id, (unsigned long long) deploys[0].n_files);
-        for (size_t i = 0; i < m->n_watchers; i++)
-                send_deploy(m, m->watchers[i], &deploys[0]);
-        world_bus_deploy_added(m, deploys[0].id);
-}
-
-static void deploy_watch(WorldManager *m, PeerId peer) {
-        Question *q = question_new(m, peer, 0);
-        int r;
-
-        watcher_add(m, peer);
-        r = q ? deploys_newest(m->deploys, on_newest, q) : -ENOMEM;
-        if (r < 0) {
-                log_error(r, "cannot read the newest deploy: %m");
-                free(q);
-        }
-}
-
-static void deploy_add(WorldManager *m, PeerId peer, Message *message) {
-        _cleanup_(diag_done) Diag diag = {};
-        Question *q = question_new(m, peer, message->deploy_add.request);
-        int r;
-
-        r = !q ? diag_set(&diag, (Pos) {}, -ENOMEM, "cannot store the deploy: %m") :
-                deploys_add(m->deploys, message->deploy_add.bundle, message->deploy_add.options, on_added, q, &diag);
-        if (r < 0) {
-                free(q);
-                reply(m, peer, &(Message) {
-                                .type = MESSAGE_DEPLOY_ADDED,
-                                .deploy_added = { .request = message->deploy_add.request, .diag = diag },
-                        });
-        }
-}
-
 /* ---- messages ---- */
 
 static void on_message(Channel *c, PeerId peer, Message *message, void *userdata) {
         WorldManager *m = userdata;
 
         if (worker_message(m->worker, c, peer, message) || source_server_message(m->sources, c, peer, message) ||
-            exporter_message(m->exporter, c, peer, message) || keys_server_message(m->writes, c, peer, message))
+            exporter_message(m->exporter, c, peer, message) || keys_server_message(m->writes, c, peer, message) ||
+            deploy_server_message(m->deploy_server, c, peer, message))
                 return;
 
         switch (message->type) {
 
         case MESSAGE_HELLO:
                 session_welcome(c, peer);
-                break;
-
-        case MESSAGE_DEPLOY_WATCH:
-                deploy_watch(m, peer);
-                break;
-
-        case MESSAGE_DEPLOY_ADD:
-                deploy_add(m, peer, message);
                 break;
 
         case MESSAGE_ERROR:
@@ -158,12 +38,15 @@ static void on_message(Channel *c, PeerId peer, Message *message, void *userdata
 static void on_gone(Channel *c, PeerId peer, void *userdata) {
         WorldManager *m = userdata;
 
-        watcher_remove(m, peer);
+        deploy_server_gone(m->deploy_server, peer);
         source_server_gone(m->sources, peer);
 }
 
 static void on_room(Channel *c, PeerId peer, void *userdata) {
-        source_server_room(((WorldManager *) userdata)->sources, peer);
+        WorldManager *m = userdata;
+
+        source_server_room(m->sources, peer);
+        deploy_server_room(m->deploy_server, peer);
 }
 
 static const ChannelOps channel_ops = { .message = on_message, .gone = on_gone, .room = on_room };
@@ -221,6 +104,10 @@ static int open_shared(WorldManager *m, const char *path, Diag *reterr) {
         return 0;
 }
 
+static void on_deploy_added(uint64_t id, void *userdata) {
+        world_bus_deploy_added(userdata, id);
+}
+
 static int open_stores(WorldManager *m) {
         _cleanup_(diag_done) Diag diag = {};
         _cleanup_free_ char *path = NULL;
@@ -251,6 +138,9 @@ static int open_stores(WorldManager *m) {
                 r = keys_open_shared(&m->keys, m->store);
         if (r >= 0)
                 r = keys_open_local(&m->local, m->own);
+        if (r >= 0)
+                r = deploy_server_new(&m->deploy_server, m->daemon->event, m->deploys, m->store == m->own ? NULL : m->store,
+                                      on_deploy_added, m);
         if (r >= 0)
                 r = exporter_new(&m->exporter, m->daemon->event, m->store);
         if (r >= 0)
@@ -303,6 +193,7 @@ void world_manager_stop(Daemon *d) {
         worker_free(m->worker);
         source_server_free(m->sources);
         keys_server_free(m->writes);
+        deploy_server_free(m->deploy_server);
         exporter_free(m->exporter);
         collectors_free(m->collectors);
         schedules_free(m->schedules);

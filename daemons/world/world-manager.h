@@ -9,13 +9,12 @@
 #include "common/sd/daemon.h"
 #include "daemons/world/collector.h"
 #include "daemons/world/database.h"
+#include "daemons/world/deploy-server.h"
 #include "daemons/world/deploys.h"
 #include "daemons/world/exporter.h"
 #include "daemons/world/keys.h"
 #include "daemons/world/keys-server.h"
 #include "daemons/world/schedule.h"
-
-enum { DEPLOY_WATCHERS_MAX = 16 };
 
 typedef struct WorldManager {
         Daemon *daemon;
@@ -27,13 +26,12 @@ typedef struct WorldManager {
         Exporter *exporter;
         Collectors *collectors;
         Schedules *schedules;
-        Deploys *deploys;
+        Deploys *deploys;       /* in the database */
+        DeployServer *deploy_server;
         Channel *channel;       /* NULL if nobody passed a socket */
         Worker *worker;
         SourceServer *sources;
         KeysServer *writes;
-        PeerId watchers[DEPLOY_WATCHERS_MAX];   /* who sent DEPLOY_WATCH, oldest first */
-        size_t n_watchers;
         char *store_uri;
 } WorldManager;
 

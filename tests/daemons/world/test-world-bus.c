@@ -199,7 +199,7 @@ static void add_deploy(Stage *s) {
 TEST(properties_and_deploys) {
         _cleanup_(stage_done) Stage s;
         uint64_t id = 99, time_usec = 0, n_files = 0, size = 0, now = (uint64_t) time(NULL) * 1000000;
-        const char *text = NULL, *source = NULL;
+        const char *text = NULL, *source = NULL, *hosts = NULL;
         int is_signed = -1;
         uint32_t count = 99;
 
@@ -215,8 +215,8 @@ TEST(properties_and_deploys) {
         CHECK(on_property(&s, "DeployId", "t", &id) > 0);
         CHECK_INT(id, 0);
         call(&s, "ListDeploys", NULL);
-        CHECK(sd_bus_message_enter_container(s.answer, 'a', "(ttttsb)") > 0);
-        CHECK_INT(sd_bus_message_read(s.answer, "(ttttsb)", &id, &time_usec, &n_files, &size, &source, &is_signed), 0);
+        CHECK(sd_bus_message_enter_container(s.answer, 'a', "(ttttsbs)") > 0);
+        CHECK_INT(sd_bus_message_read(s.answer, "(ttttsbs)", &id, &time_usec, &n_files, &size, &source, &is_signed, &hosts), 0);
 
         add_deploy(&s);
         add_deploy(&s);
@@ -226,15 +226,16 @@ TEST(properties_and_deploys) {
         CHECK(on_property(&s, "DeployId", "t", &id) > 0);
         CHECK_INT(id, 2);
         call(&s, "ListDeploys", NULL);
-        CHECK(sd_bus_message_enter_container(s.answer, 'a', "(ttttsb)") > 0);
+        CHECK(sd_bus_message_enter_container(s.answer, 'a', "(ttttsbs)") > 0);
         for (uint64_t want = 2; want > 0; want--) {
-                CHECK(sd_bus_message_read(s.answer, "(ttttsb)", &id, &time_usec, &n_files, &size, &source, &is_signed) > 0);
+                CHECK(sd_bus_message_read(s.answer, "(ttttsbs)", &id, &time_usec, &n_files, &size, &source, &is_signed, &hosts) > 0);
                 CHECK_INT(id, want);
                 CHECK(time_usec >= now);
                 CHECK_INT(n_files, 2);
                 CHECK(size > 8);
                 CHECK_STR(source, "");
                 CHECK_INT(is_signed, 0);
+                CHECK_STR(hosts, "");
         }
         CHECK_INT(sd_bus_message_at_end(s.answer, false), 1);
 }
@@ -256,6 +257,10 @@ TEST(a_deploy_is_given_back) {
         CHECK_INT(deploy_options_read(s.answer, &options, NULL), 0);
         CHECK(options.autoedge);
         deploy_options_done(&options);
+        CHECK_INT(bundle_seal(bundle, &fd), 0);
+        call(&s, "AddDeploy", "ha{sv}ts", fd, 0, UINT64_C(0), "");
+        close(fd);
+        CHECK(sd_bus_message_is_method_error(s.answer, "org.mgmt.Error.EOPNOTSUPP") > 0);
         call(&s, "GetDeploy", "t", UINT64_C(2));
         CHECK(sd_bus_message_is_method_error(s.answer, SD_BUS_ERROR_FILE_NOT_FOUND) > 0);
         call(&s, "GetDeploy", "t", UINT64_MAX);

@@ -334,7 +334,7 @@ TEST(databases_of_versions_before) {
         other_tool(&p, "CREATE TABLE strings (key TEXT NOT NULL, host TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, host));"
                        "CREATE TABLE local_values (key TEXT NOT NULL, host TEXT NOT NULL, value BLOB NOT NULL);"
                        "INSERT INTO strings SELECT 'k', '', value FROM entries;"
-                       "DROP TABLE entries; DROP TABLE leases; DROP TABLE revision; DROP TABLE pool; PRAGMA user_version = 1");
+                       "DROP TABLE cluster_deploy; DROP TABLE entries; DROP TABLE leases; DROP TABLE revision; DROP TABLE pool; PRAGMA user_version = 1");
         place_open(&p);
         ask(&p, &a, "local.pool", "[\"n\", \"u\"]", "int");
         ask(&p, &b, "world.getval", "[\"k\"]", "struct{value str; exists bool}");
