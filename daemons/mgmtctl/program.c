@@ -94,8 +94,9 @@ static int make_options(Program *p, const ProgramOptions *options) {
         *o = options->deploy;
         o->sema = (uint32_t) (options->sema > 0 ? options->sema : 0);
         o->source = strdup(p->input.label ?: p->input.entry);
+        o->hosts = strdup("");
         o->signature = strdup("");
-        return o->source && o->signature ? 0 : -ENOMEM;
+        return o->source && o->hosts && o->signature ? 0 : -ENOMEM;
 }
 
 /* The time makes the sequence go up without anybody who counts. */

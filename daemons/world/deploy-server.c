@@ -44,6 +44,7 @@ struct DeployServer {
         sd_event_source *retry;
         uint64_t newest;        /* of the list */
         bool fetching;
+        uint64_t fetched;       /* which one, last */
         Deploy given;           /* what the watchers were given last; its files only until it is kept */
         uint64_t in_force;      /* as mgmt-lang says */
         uint64_t kept;          /* what is in the database */
@@ -164,15 +165,29 @@ static void pursue_later(DeployServer *s) {
         (void) sd_event_source_set_enabled(s->retry, SD_EVENT_ONESHOT);
 }
 
+/* It stays broken, so it is not asked for again. */
+static void refuse_broken(DeployServer *s, uint64_t id, int error) {
+        set_given(s, &(Deploy) { .id = id });
+        if (s->publisher)
+                host_publisher_set(s->publisher, id, DEPLOY_REFUSED, error == -EPROTONOSUPPORT ? "another version of mgmt wrote it"
+                                                                                               : "its files are broken");
+}
+
 static void on_fetched(int error, const Deploy *deploys, size_t n, void *userdata) {
         DeployServer *s = userdata;
 
         if (error == -ECANCELED)
                 return;
         s->fetching = false;
+        if (error == -EBADMSG || error == -EPROTONOSUPPORT) {
+                log_error(error, "cannot read deploy %llu of the cluster: %m", (unsigned long long) s->fetched);
+                refuse_broken(s, s->fetched, error);
+                pursue(s);
+                return;
+        }
         if (error < 0) {
                 if (error != -EHOSTDOWN)
-                        log_error(error, "cannot read deploy %llu of the cluster: %s", (unsigned long long) s->newest,
+                        log_error(error, "cannot read deploy %llu of the cluster: %s", (unsigned long long) s->fetched,
                                   deploy_server_problem(s, error));
                 pursue_later(s);
                 return;
@@ -192,9 +207,10 @@ static void pursue(DeployServer *s) {
         if (s->fetching || s->newest <= s->given.id || s->n_watchers == 0)
                 return;
         r = cluster_deploys_get(s->cluster, s->newest, on_fetched, s);
-        if (r >= 0)
+        if (r >= 0) {
                 s->fetching = true;
-        else {
+                s->fetched = s->newest;
+        } else {
                 log_error(r, "cannot read deploy %llu of the cluster: %m", (unsigned long long) s->newest);
                 pursue_later(s);
         }
@@ -427,7 +443,7 @@ static int hosts_watch(DeployServer *s, PeerId peer) {
 
 /* ---- messages ---- */
 
-static void hello(DeployServer *s, const Message *m) {
+void deploy_server_hello(DeployServer *s, const Message *m) {
         if (!s->cluster || s->hostname || !streq_ptr(m->hello.role, "lang") || !m->hello.hostname || !*m->hello.hostname)
                 return;
         s->hostname = strdup(m->hello.hostname);        /* out of memory: with the next one */
@@ -438,9 +454,6 @@ bool deploy_server_message(DeployServer *s, Channel *c, PeerId peer, Message *m)
 
         s->channel = c;
         switch (m->type) {
-        case MESSAGE_HELLO:
-                hello(s, m);
-                return false;   /* it is for others as well */
         case MESSAGE_DEPLOY_WATCH:
                 deploy_watch(s, peer);
                 return true;

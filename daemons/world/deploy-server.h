@@ -17,6 +17,9 @@ int deploy_server_new(DeployServer **ret, sd_event *event, Deploys *own, Store *
                       void *userdata);
 DeployServer *deploy_server_free(DeployServer *s);      /* before the channel, and the database */
 
+/* Of any peer: mgmt-lang says who this host is. */
+void deploy_server_hello(DeployServer *s, const Message *m);
+
 /* Whether it was for us. */
 bool deploy_server_message(DeployServer *s, Channel *c, PeerId peer, Message *m);
 void deploy_server_gone(DeployServer *s, PeerId peer);

@@ -15,6 +15,8 @@
 static void on_message(Channel *c, PeerId peer, Message *message, void *userdata) {
         WorldManager *m = userdata;
 
+        if (message->type == MESSAGE_HELLO)
+                deploy_server_hello(m->deploy_server, message);
         if (worker_message(m->worker, c, peer, message) || source_server_message(m->sources, c, peer, message) ||
             exporter_message(m->exporter, c, peer, message) || keys_server_message(m->writes, c, peer, message) ||
             deploy_server_message(m->deploy_server, c, peer, message))
