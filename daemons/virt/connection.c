@@ -53,6 +53,7 @@ struct VirtConnection {
         int lost_fd;
         sd_event_source *lost_source;
         bool used;                      /* a call was made */
+        bool awaited;                   /* calls have ended because nobody was there, and no user was told since to try again */
         bool closing;
         VirtConnection *next;
 
@@ -77,6 +78,7 @@ static int on_tell(sd_event_source *source, void *userdata) {
 }
 
 static void tell_all(VirtConnection *c) {
+        c->awaited = false;
         for (VirtUser *u = c->users, *next; u; u = next) {
                 next = u->next;
                 u->changed(u);
@@ -435,21 +437,39 @@ static int on_lost(sd_event_source *source, int fd, uint32_t events, void *userd
         return 0;
 }
 
+/* It was made when the connection seemed to be open, so nobody has watched for the socket that was then found missing. Now somebody
+ * does, and only what is found missing from here on will be told when it comes. */
+static bool call_again(VirtConnection *c, VirtCall *call) {
+        connection_enter(c, VIRT_CONNECTION_CLOSED);
+        watch_socket(c);
+        if (!c->watch)
+                return false;
+        diag_done(&call->diag);
+        return work_thread_add(c->thread, &call->work) >= 0;
+}
+
 static void call_done(Work *w) {
         VirtCall *call = container_of(w, VirtCall, work);
         VirtConnection *c = call->connection;
-        bool lost = call->result == -EAGAIN && call->state == VIRT_CONNECTION_CLOSED;
+        bool tell;
 
         if (c->closing || call->result == -ECANCELED) {
                 call->done(call);
                 return;
         }
-        if (call->result == -EAGAIN && call->state == VIRT_CONNECTION_WAITING && !call->refused && !c->watch)
+        if (call->result == -EAGAIN && call->state == VIRT_CONNECTION_WAITING && !call->refused && !c->watch) {
+                if (call_again(c, call))
+                        return;
                 call->result = -EIO;            /* nothing would wake it again, but a retry */
+        }
         connection_enter(c, call->state);
         retry_refused(c, call->refused);
+        /* Who found nobody before this one found somebody has nothing else to wait for. */
+        tell = call->state == VIRT_CONNECTION_OPEN ? c->awaited : call->result == -EAGAIN && call->state == VIRT_CONNECTION_CLOSED;
+        if (call->state == VIRT_CONNECTION_WAITING)
+                c->awaited = true;
         call->done(call);
-        if (lost)
+        if (tell)
                 tell_all(c);
 }
 
