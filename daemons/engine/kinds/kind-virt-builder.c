@@ -78,7 +78,9 @@ static const FieldSpec virt_builder_fields[] = {
               "by chance, which is in the log.",
               .initial = "\"disabled\""),
         FIELD(VirtBuilder, bootstrap, FIELD_BOOL, 0, "Put mgmt into it, with what it needs, to be started when it boots.", .initial = "true"),
-        FIELD(VirtBuilder, seeds, FIELD_STRV, 0, "With bootstrap: URLs of members of the cluster, written down for its mgmt-world."),
+        FIELD(VirtBuilder, seeds, FIELD_STRV, 0,
+              "With bootstrap: URLs of members of an etcd cluster, such as http://10.0.0.1:2379: where its mgmt-world keeps what "
+              "hosts share."),
         FIELD(VirtBuilder, mkdir, FIELD_STRV, 0, "Directories to make in it; absolute, with a slash at the end."),
         FIELD(VirtBuilder, copy_in, FIELD_VALUE, 0,
               "Files and directories of this host to copy into it, and into which directory there, with a slash at the end.",
@@ -99,6 +101,20 @@ static int check_each(const Resource *r, const char *field, char *const *list, c
                 if (!**s || strpbrk(*s, refused))
                         return resource_error(r, reterr, -EINVAL, "%s must have no element that is empty%s, got '%s'", field,
                                               *refused ? " or has blanks, commas or newlines" : "", *s);
+        return 0;
+}
+
+/* As mgmt-world takes it, and as a line of its configuration holds it. */
+static int check_seeds(const Resource *r, char *const *list, Diag *reterr) {
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:[]%";
+
+        for (char *const *s = list; s && *s; s++) {
+                const char *host = startswith(*s, "http://") ?: startswith(*s, "https://");
+                size_t n = host ? strspn(host, letters) : 0;
+
+                if (n == 0 || host[n + strspn(host + n, "/")])
+                        return resource_error(r, reterr, -EINVAL, "seeds must be of the form http://HOST:PORT, got '%s'", *s);
+        }
         return 0;
 }
 
@@ -163,7 +179,7 @@ static int virt_builder_validate(const Resource *r, Diag *reterr) {
                                       v->os_version);
         k = check_each(r, "packages", v->packages, ", \t\r\n", reterr);
         if (k >= 0)
-                k = check_each(r, "seeds", v->seeds, ", \t\r\n", reterr);
+                k = check_seeds(r, v->seeds, reterr);
         if (k >= 0)
                 k = check_each(r, "run_cmd", v->run_cmd, "", reterr);
         if (k >= 0)

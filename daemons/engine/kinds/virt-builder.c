@@ -10,14 +10,21 @@
 #include "common/strbuf.h"
 #include "daemons/engine/kinds/virt-builder.h"
 
+/* What the programs of mgmt are linked with, and a bus. */
+#define DEBIAN_PACKAGES \
+        "dbus,libarchive13,libaugeas0,libcurl4,libgnutls30,libjson-c5,libmicrohttpd12,libsodium23,libsqlite3-0,libvirt0,libxml2,libzmq5," \
+        "zlib1g"
+#define FEDORA_PACKAGES \
+        "dbus,augeas-libs,gnutls,json-c,libarchive,libcurl,libmicrohttpd,libsodium,libvirt-libs,libxml2,sqlite-libs,zeromq,zlib"
+
 /* What of the distribution mgmt needs to run in the guest. */
 static const struct {
         const char *distro, *packages;
 } bootstrap_packages[] = {
-        { "centosstream", "dbus,json-c,libcurl,libmicrohttpd,libvirt-libs,libxml2,libyaml,pcre2,sqlite-libs,zeromq" },
-        { "debian", "dbus,libcurl4,libjson-c5,libmicrohttpd12,libpcre2-8-0,libsqlite3-0,libvirt0,libxml2,libyaml-0-2,libzmq5" },
-        { "fedora", "dbus,json-c,libcurl,libmicrohttpd,libvirt-libs,libxml2,libyaml,pcre2,sqlite-libs,zeromq" },
-        { "ubuntu", "dbus,libcurl4,libjson-c5,libmicrohttpd12,libpcre2-8-0,libsqlite3-0,libvirt0,libxml2,libyaml-0-2,libzmq5" },
+        { "centosstream", FEDORA_PACKAGES },
+        { "debian", DEBIAN_PACKAGES },
+        { "fedora", FEDORA_PACKAGES },
+        { "ubuntu", DEBIAN_PACKAGES },
 };
 
 void image_distro(const char *os_version, char ret[static IMAGE_DISTRO_MAX]) {
@@ -135,6 +142,20 @@ static void add_copy(Argv *a, const char *path, const char *folder) {
         add(a, "%s:%s", path, folder);
 }
 
+/* The guest keeps what hosts share where the cluster of these does. */
+static void add_store(Argv *a, char *const *seeds) {
+        StrBuf list = {};
+
+        for (char *const *seed = seeds; *seed; seed++)
+                strbuf_printf(&list, "%s%s", list.size > 0 ? "," : "", *seed);
+        _cleanup_free_ char *text = strbuf_take(&list);
+        add_option(a, "--mkdir", "/etc/mgmt");
+        add(a, "--write");
+        add(a, "/etc/mgmt/world.conf:MGMT_STORE=etcd:%s\n", text ? text : "");
+        if (!text)
+                a->error = -ENOMEM;
+}
+
 /* What meson installs, from where it stands here to the same place there. */
 static void add_bootstrap(Argv *a, const ImageSpec *s) {
         static const char *const daemons[] = { "engine", "http", "lang", "virt", "world" };
@@ -166,18 +187,8 @@ static void add_bootstrap(Argv *a, const ImageSpec *s) {
                         add(a, "%s%s%s:%s", files[k].before, daemons[i], files[k].after, files[k].folder);
                 }
         }
-        if (s->seeds && *s->seeds) {
-                StrBuf list = {};
-
-                for (char **seed = s->seeds; *seed; seed++)
-                        strbuf_printf(&list, "%s%s", list.size > 0 ? "," : "", *seed);
-                _cleanup_free_ char *text = strbuf_take(&list);
-                add_option(a, "--mkdir", "/etc/systemd/system/mgmt-world.service.d");
-                add(a, "--write");
-                add(a, "/etc/systemd/system/mgmt-world.service.d/seeds.conf:[Service]\nEnvironment=MGMT_SEEDS=%s\n", text ? text : "");
-                if (!text)
-                        a->error = -ENOMEM;
-        }
+        if (s->seeds && *s->seeds)
+                add_store(a, s->seeds);
         add_option(a, "--run-command", "systemd-sysusers && systemctl enable mgmt.target");
 }
 

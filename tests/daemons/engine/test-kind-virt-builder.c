@@ -67,13 +67,12 @@ TEST(mgmt_is_put_in_with_what_it_needs) {
         static const struct {
                 const char *os, *part;
         } parts[] = {
-                { "debian-12", "|--install|dbus,libcurl4,libjson-c5," },
-                { "fedora-40", "|--install|dbus,json-c,libcurl," },
+                { "debian-12", "|--install|dbus,libarchive13,libaugeas0,libcurl4," },
+                { "fedora-40", "|--install|dbus,augeas-libs,gnutls,json-c," },
                 { "debian-12", "/bin/mgmtctl:" },
                 { "debian-12", "/mgmt-world.socket:" },
                 { "debian-12", "/org.mgmt.virt1.conf:" },
-                { "debian-12", "|--write|/etc/systemd/system/mgmt-world.service.d/seeds.conf:[Service]\nEnvironment=MGMT_SEEDS="
-                               "http://10.0.0.1:2379,http://10.0.0.2:2379\n|" },
+                { "debian-12", "|--mkdir|/etc/mgmt|--write|/etc/mgmt/world.conf:MGMT_STORE=etcd:http://10.0.0.1:2379,http://10.0.0.2:2379\n|" },
                 { "debian-12", "|--run-command|systemd-sysusers && systemctl enable mgmt.target" },
         };
 
@@ -217,6 +216,10 @@ TEST(fields_that_are_refused_say_so) {
                 { "format=vdi", "format must be raw, qcow2 or empty, got 'vdi'" },
                 { "size=-1", "size must not be negative, got '-1'" },
                 { "packages=a,b", "packages must have no element that is empty or has blanks, commas or newlines, got 'a,b'" },
+                { "seeds=10.0.0.1:2379", "seeds must be of the form http://HOST:PORT, got '10.0.0.1:2379'" },
+                { "seeds=http://", "seeds must be of the form http://HOST:PORT, got 'http://'" },
+                { "seeds=http://a:1/path", "seeds must be of the form http://HOST:PORT, got 'http://a:1/path'" },
+                { "seeds=http://a:1\"", "seeds must be of the form http://HOST:PORT, got 'http://a:1\"'" },
                 { "mkdir=/srv", "mkdir must be absolute, without ':', and end with '/', got '/srv'" },
                 { "os_version=haiku-1", "bootstrap is not possible for 'haiku-1': which packages mgmt needs there is not known" },
         };
