@@ -15,6 +15,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/map.h"
+#include "daemons/virt/activation.h"
 #include "daemons/virt/connection.h"
 #include "daemons/virt/libvirt-loop.h"
 #include "daemons/virt/xml.h"
@@ -28,6 +29,9 @@ enum {
 #define LEFT_USEC UINT64_C(500000)
 
 #define PATIENCE_USEC UINT64_C(300000)  /* for calls under way when the daemon ends */
+
+/* Where the system's daemons have their sockets. */
+#define SYSTEM_FOLDER "/run/libvirt"
 
 /* How long to wait where a socket is there, but nobody listens yet: that may change without a trace in the file system. */
 #define REFUSED_FIRST_USEC UINT64_C(50000)
@@ -50,6 +54,8 @@ struct VirtConnection {
         sd_event_source *refused;       /* enabled while connections are refused */
         uint64_t refused_usec;          /* the next wait */
         sd_event_source *left;          /* enabled while there are no users */
+        Activation activation;
+        bool needed;                    /* by users who came since it was open last, or since systemd was asked for it */
         int lost_fd;
         sd_event_source *lost_source;
         bool used;                      /* a call was made */
@@ -320,6 +326,7 @@ static void connection_free(VirtConnection *c, uint64_t patience_usec) {
         if (c->thread && work_thread_end(TAKE_PTR(c->thread), patience_usec) < 0)
                 return;                 /* it still uses the connection, until the end of the process */
         path_watch_free(c->watch);
+        activation_done(&c->activation);
         for (size_t i = 0; i < _VIRT_OBJECT_MAX; i++)
                 map_free(c->by_name[i]);
         sd_event_source_disable_unref(c->left);
@@ -390,13 +397,34 @@ static char *socket_folder(const char *uri) {
                 return strndup(socket + 7, strcspn(socket + 7, "&#"));
         if (path && startswith(path, ":///session") && geteuid() != 0)
                 return runtime && asprintf(&folder, "%s/libvirt", runtime) >= 0 ? folder : NULL;
-        return path || uri[0] == 0 ? strdup("/run/libvirt") : NULL;
+        return path || uri[0] == 0 ? strdup(SYSTEM_FOLDER) : NULL;
 }
 
 /* Before each attempt to open: what appears after that attempt must not be missed. */
 static void watch_socket(VirtConnection *c) {
         if (c->folder && c->state != VIRT_CONNECTION_OPEN && !c->watch)
                 (void) path_watch_new(&c->watch, c->manager->paths, c->folder, 0, on_socket, c);
+}
+
+/* Its driver's own daemon, or the one for all. */
+static void start_service(VirtConnection *c) {
+        static const char *const all[] = { "libvirtd.socket", "libvirtd.service", NULL };
+        static const struct {
+                const char *scheme, *units[4];
+        } drivers[] = {
+                { "lxc:", { "virtlxcd.socket", "libvirtd.socket", "libvirtd.service" } },
+                { "qemu:", { "virtqemud.socket", "libvirtd.socket", "libvirtd.service" } },
+                { "xen:", { "virtxend.socket", "libvirtd.socket", "libvirtd.service" } },
+        };
+        const char *const *units = all;
+
+        if (!c->needed || !streq(c->folder, SYSTEM_FOLDER))
+                return;
+        c->needed = false;
+        for (size_t i = 0; i < ELEMENTSOF(drivers); i++)
+                if (startswith(c->uri, drivers[i].scheme))
+                        units = drivers[i].units;
+        activation_ask(&c->activation, units);
 }
 
 static int on_refused(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -417,8 +445,10 @@ static void retry_refused(VirtConnection *c, bool refused) {
 }
 
 static void connection_enter(VirtConnection *c, VirtConnectionState state) {
-        if (state == VIRT_CONNECTION_OPEN)
+        if (state == VIRT_CONNECTION_OPEN) {
                 c->watch = path_watch_free(c->watch);
+                c->needed = false;
+        }
         if (c->state == state)
                 return;
         c->state = state;
@@ -466,8 +496,10 @@ static void call_done(Work *w) {
         retry_refused(c, call->refused);
         /* Who found nobody before this one found somebody has nothing else to wait for. */
         tell = call->state == VIRT_CONNECTION_OPEN ? c->awaited : call->result == -EAGAIN && call->state == VIRT_CONNECTION_CLOSED;
-        if (call->state == VIRT_CONNECTION_WAITING)
+        if (call->state == VIRT_CONNECTION_WAITING) {
                 c->awaited = true;
+                start_service(c);
+        }
         call->done(call);
         if (tell)
                 tell_all(c);
@@ -480,6 +512,7 @@ static int connection_new(VirtConnection **ret, VirtManager *m, const char *uri,
         if (!c)
                 return -ENOMEM;
         c->manager = m;
+        c->activation.bus = m->bus;
         c->uri = strdup(uri);
         c->folder = socket_folder(uri);
         c->username = username ? strdup(username) : NULL;
@@ -580,6 +613,7 @@ int virt_user_attach(VirtUser *u, VirtManager *m, const char *uri, const char *u
                 connection_leave(c);
                 return r;
         }
+        c->needed = c->state != VIRT_CONNECTION_OPEN;
         (void) sd_event_source_set_enabled(c->left, SD_EVENT_OFF);
         connections_changed(m);
         return 0;

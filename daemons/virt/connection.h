@@ -19,6 +19,7 @@
 
 typedef struct sd_event sd_event;
 typedef struct sd_event_source sd_event_source;
+typedef struct sd_bus sd_bus;
 typedef struct Docker Docker;
 typedef struct VirtConnection VirtConnection;
 typedef struct VirtManager VirtManager;
@@ -38,6 +39,7 @@ struct VirtManager {
         VirtConnection *connections;    /* a list */
         sd_event_source *tell;          /* enabled while connections_changed() is due */
         Docker *docker;                 /* borrowed; for the kinds of docker */
+        sd_bus *const *bus;             /* see activation.h; NULL: hypervisors that do not run are only waited for */
 
         /* A connection came, went or changed its state; for the bus object. Once for all that happened in a turn of the loop. May be
          * NULL. */

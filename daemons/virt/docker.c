@@ -15,6 +15,7 @@
 #include "common/map.h"
 #include "common/sd/log.h"
 #include "common/strbuf.h"
+#include "daemons/virt/activation.h"
 #include "daemons/virt/docker-json.h"
 #include "daemons/virt/docker.h"
 
@@ -86,6 +87,8 @@ struct Docker {
 
         char *why;                      /* it waits; NULL: no words for it */
         PathWatch *watch;               /* of the socket, while nobody is behind it */
+        Activation activation;
+        bool needed;                    /* by users who came since it was open last, or since systemd was asked for it */
         sd_event_source *timer;         /* the next try */
         uint64_t wait_usec;             /* the last wait, 0 before the first */
         unsigned n_lost;                /* daemons that went as soon as they had come, in a row */
@@ -449,6 +452,7 @@ static void on_events_end(CurlJob *j, CURLcode result);
 static void opened(Docker *d) {
         d->opened_usec = now_usec(d);
         d->wait_usec = 0;
+        d->needed = false;
         set_state(d, DOCKER_OPEN);
         kick(d);
 }
@@ -496,6 +500,15 @@ static void fail(Docker *d, int error, const char *why) {
         fail_queued(d, error, why);
 }
 
+static void start_service(Docker *d) {
+        static const char *const units[] = { "docker.socket", "docker.service", NULL };
+
+        if (!d->needed)
+                return;
+        d->needed = false;
+        activation_ask(&d->activation, units);
+}
+
 static void on_no_connection(Docker *d, CURLcode result) {
         _cleanup_free_ char *why = NULL;
         long error = 0;
@@ -508,12 +521,15 @@ static void on_no_connection(Docker *d, CURLcode result) {
         } else if (result == CURLE_COULDNT_CONNECT && error == ENOENT) {
                 r = asprintf(&why, "waiting for docker: there is no '%s'", d->socket);
                 wait_for_it(d, false, r >= 0 ? why : "waiting for docker");
+                start_service(d);
                 fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
         } else {
                 /* Also where we may not connect: a socket that was just made is given to its group a moment later. */
                 r = asprintf(&why, "waiting for docker at '%s': %s", d->socket,
                              result == CURLE_COULDNT_CONNECT && error != 0 ? strerror((int) error) : "it hung up");
                 wait_for_it(d, true, r >= 0 ? why : "waiting for docker");
+                if (result == CURLE_COULDNT_CONNECT && error == ECONNREFUSED)
+                        start_service(d);
                 fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
         }
         if (r < 0)
@@ -700,6 +716,7 @@ int docker_attach(Docker *d, DockerUser *u) {
                         put_back(d->by_container, u->container, u->next_container);
                 return r;
         }
+        d->needed = d->state != DOCKER_OPEN;
         u->docker = d;
         u->next = d->users;
         d->users = u;
@@ -775,6 +792,7 @@ Docker *docker_free(Docker *d) {
                 return NULL;
         hello_end(d);
         path_watch_free(d->watch);
+        activation_done(&d->activation);
         curl_loop_free(d->loop);
         map_free(d->by_container);
         map_free(d->by_image);
@@ -786,6 +804,10 @@ Docker *docker_free(Docker *d) {
         free(d->socket);
         free(d);
         return NULL;
+}
+
+void docker_set_bus(Docker *d, sd_bus *const *bus) {
+        d->activation.bus = bus;
 }
 
 const char *docker_state_name(const Docker *d) {

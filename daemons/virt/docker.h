@@ -11,6 +11,7 @@
 #include "common/diag.h"
 #include "common/sd/pathwatch.h"
 
+typedef struct sd_bus sd_bus;
 typedef struct sd_event sd_event;
 typedef struct Docker Docker;
 typedef struct DockerCall DockerCall;
@@ -58,6 +59,9 @@ typedef void (*docker_call_done_t)(DockerCall *c, int result, const DockerReply 
 int docker_call(DockerCall **ret, Docker *d, DockerRequest *request, docker_call_done_t done, void *userdata);
 DockerCall *docker_call_free(DockerCall *c);    /* of one that is under way: docker may have done it, or not, or half */
 DEFINE_CLEANUP(DockerCall *, docker_call_free)
+
+/* Where systemd is to be asked to start docker, see activation.h. */
+void docker_set_bus(Docker *d, sd_bus *const *bus);
 
 /* For the bus object. */
 const char *docker_state_name(const Docker *d); /* closed, connecting, open, waiting, failed */

@@ -17,9 +17,12 @@ static int virtd_start(Daemon *d) {
         r = virt_manager_init(&v->manager, d->event);
         if (r < 0)
                 return r;
+        v->manager.bus = &d->bus;
         r = docker_new(&v->docker, d->event, v->manager.paths, getenv("MGMT_DOCKER_SOCKET") ?: DOCKER_SOCKET);
         if (r < 0)
                 return r;
+        if (streq(docker_socket(v->docker), DOCKER_SOCKET))
+                docker_set_bus(v->docker, &d->bus);
         v->manager.docker = v->docker;
         r = worker_serve(&v->worker, d, virt_kinds, NULL, &v->manager);
         if (r < 0)

@@ -161,7 +161,7 @@ static void add_bootstrap(Argv *a, const ImageSpec *s) {
         static const char *const daemons[] = { "engine", "http", "lang", "virt", "world" };
         static const char *const folders[] = {
                 MGMT_PREFIX "/bin", MGMT_PREFIX "/lib", MGMT_PREFIX "/share", MGMT_UNIT_DIR, MGMT_PREFIX "/lib/sysusers.d",
-                MGMT_PREFIX "/lib/tmpfiles.d", MGMT_POLICY_DIR, MGMT_PREFIX "/share/dbus-1/system-services",
+                MGMT_PREFIX "/lib/tmpfiles.d", MGMT_POLICY_DIR, MGMT_POLKIT_DIR, MGMT_PREFIX "/share/dbus-1/system-services",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(folders); i++)
@@ -170,6 +170,7 @@ static void add_bootstrap(Argv *a, const ImageSpec *s) {
         add_copy(a, MGMT_DAEMON_DIR, MGMT_PREFIX "/lib");
         add_copy(a, MGMT_DATA_DIR, MGMT_PREFIX "/share");
         add_copy(a, MGMT_UNIT_DIR "/mgmt.target", MGMT_UNIT_DIR);
+        add_copy(a, MGMT_POLKIT_DIR "/50-org.mgmt.virt1.rules", MGMT_POLKIT_DIR);
         add_copy(a, MGMT_PREFIX "/lib/sysusers.d/mgmt.conf", MGMT_PREFIX "/lib/sysusers.d");
         add_copy(a, MGMT_PREFIX "/lib/tmpfiles.d/mgmt.conf", MGMT_PREFIX "/lib/tmpfiles.d");
         for (size_t i = 0; i < ELEMENTSOF(daemons) && a->error == 0; i++) {
