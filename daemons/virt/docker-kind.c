@@ -6,6 +6,10 @@
 #include "daemons/virt/connection.h"
 #include "daemons/virt/docker-kind.h"
 
+static Docker *docker_of(const DockerKind *k) {
+        return ((const VirtManager *) k->resource.host->manager)->docker;
+}
+
 /* "v1.41" */
 static bool is_version(const char *s) {
         const char *digits = startswith(s, "v");
@@ -28,13 +32,12 @@ int docker_kind_prepare(DockerKind *k, const char *image) {
 }
 
 int docker_kind_watch(DockerKind *k, const char *container, void (*changed)(DockerUser *u, const char *action), Diag *reterr) {
-        const VirtManager *m = k->resource.host->manager;
         int r;
 
         k->user.container = container;
         k->user.image = k->reference;
         k->user.changed = changed;
-        r = docker_attach(m->docker, &k->user);
+        r = docker_attach(docker_of(k), &k->user);
         if (r < 0)
                 return resource_error(&k->resource, reterr, r, "cannot watch docker: %m");
         resource_armed(&k->resource);
@@ -52,7 +55,7 @@ void docker_kind_cancel(DockerKind *k) {
 void docker_kind_done(DockerKind *k) {
         docker_kind_cancel(k);
         docker_kind_unwatch(k);
-        docker_image_done(&k->image);
+        docker_image_done(&k->own_image);
         free(k->reference);
 }
 
@@ -95,16 +98,16 @@ static void on_reply(DockerCall *c, int result, const DockerReply *reply, Diag *
 }
 
 static int ask(DockerKind *k, const char *method, char *path, char *body, bool pulls) {
-        const VirtManager *m = k->resource.host->manager;
         DockerRequest q = {
                 .method = method,
                 .path = path,
                 .body = body,
                 .version = k->apiversion[0] ? k->apiversion : NULL,
                 .pulls = pulls,
+                .goes_on = !k->beginning,
         };
 
-        return docker_call(&k->call, m->docker, &q, on_reply, k);
+        return docker_call(&k->call, docker_of(k), &q, on_reply, k);
 }
 
 /* An attempt that ends before its hook has returned ends by what the hook returns. */
@@ -140,7 +143,8 @@ static void on_image(DockerKind *k, const DockerReply *reply) {
         _cleanup_(diag_done) Diag diag = {};
         int r;
 
-        docker_image_done(&k->image);
+        docker_image_done(&k->own_image);
+        k->image = NULL;
         k->image_here = reply->status == 200;
         if (reply->status == 404) {
                 k->after_look(k, reply);
@@ -150,11 +154,13 @@ static void on_image(DockerKind *k, const DockerReply *reply) {
                 docker_kind_fail(k, -EIO, reply, "cannot look at the image");
                 return;
         }
-        r = docker_parse_image(reply->body, reply->size, &k->image, &diag);
-        if (r < 0)
+        r = docker_parse_image(reply->body, reply->size, &k->own_image, &diag);
+        if (r < 0) {
                 docker_kind_fail(k, r, NULL, diag.message ? diag.message : "cannot look at the image");
-        else
-                k->after_look(k, reply);
+                return;
+        }
+        k->image = docker_image_learn(docker_of(k), k->reference, k->image_age, &k->own_image) ?: &k->own_image;
+        k->after_look(k, reply);
 }
 
 void docker_kind_look_at_image(DockerKind *k, docker_next_t next) {
@@ -163,7 +169,24 @@ void docker_kind_look_at_image(DockerKind *k, docker_next_t next) {
         if (asprintf(&path, "/images/%s/json", k->reference) < 0)
                 path = NULL;
         k->after_look = next;
+        k->image_age = docker_image_age(docker_of(k));
         docker_kind_ask(k, "GET", path, NULL, on_image);
+}
+
+void docker_kind_recall_image(DockerKind *k, docker_next_t next) {
+        static const DockerReply none = { .status = 200, .body = "" };
+
+        k->image = docker_image_known(docker_of(k), k->reference);
+        if (!k->image) {
+                docker_kind_look_at_image(k, next);
+                return;
+        }
+        k->image_here = true;
+        next(k, &none);
+}
+
+void docker_kind_forget_image(DockerKind *k) {
+        docker_image_forget(docker_of(k), k->reference);
 }
 
 static void on_pulled(DockerKind *k, const DockerReply *reply) {
@@ -184,6 +207,7 @@ static void on_pulled(DockerKind *k, const DockerReply *reply) {
                 docker_kind_fail(k, reply->status == 404 ? -ENOENT : -EIO, &said, what ? what : "image cannot be pulled");
                 return;
         }
+        docker_kind_forget_image(k);
         docker_kind_look_at_image(k, k->after_pull);
 }
 

@@ -25,7 +25,9 @@ struct DockerKind {
         DockerCall *call;       /* the one under way */
         docker_next_t next, after_look, after_pull;
         bool image_here;        /* found by docker_kind_look_at_image() */
-        DockerImage image;
+        const DockerImage *image;       /* the same; not for later than next */
+        DockerImage own_image;  /* where nobody else keeps it */
+        uint64_t image_age;     /* when it was asked for */
 };
 
 #define DOCKER_APIVERSION(type) \
@@ -49,6 +51,8 @@ int docker_kind_begin(DockerKind *k, bool apply, void (*first)(DockerKind *k), D
 void docker_kind_ask(DockerKind *k, const char *method, char *path, char *body, docker_next_t next);
 
 void docker_kind_look_at_image(DockerKind *k, docker_next_t next);      /* next gets a reply of no interest */
+void docker_kind_recall_image(DockerKind *k, docker_next_t next);       /* does not ask for what is known; never as the first call */
+void docker_kind_forget_image(DockerKind *k);   /* it is not what it was thought to be */
 void docker_kind_pull(DockerKind *k, docker_next_t next);               /* the same; what cannot be pulled ends the attempt */
 
 /* The end of an attempt. what: "cannot start it", say; docker's own message follows. */

@@ -74,6 +74,8 @@ struct Docker {
         char *socket;
         DockerUser *users;
         Map *by_container, *by_image;   /* → the first of the users with this name */
+        Map *images;                    /* what is known of some that users are about: reference → DockerImage, owned */
+        uint64_t image_age;             /* counts what happens to images */
         sd_event_source *left;          /* enabled while there are none */
         CurlLoop *loop;                 /* made by the first call */
         DockerState state;
@@ -88,6 +90,7 @@ struct Docker {
         char *why;                      /* it waits; NULL: no words for it */
         PathWatch *watch;               /* of the socket, while nobody is behind it */
         Activation activation;
+        bool absent;                    /* it waits because there is no socket, or nobody who listens there */
         bool needed;                    /* by users who came since it was open last, or since systemd was asked for it */
         sd_event_source *timer;         /* the next try */
         uint64_t wait_usec;             /* the last wait, 0 before the first */
@@ -116,7 +119,13 @@ static uint64_t now_usec(const Docker *d) {
         return now;
 }
 
+static void free_image(void *userdata) {
+        docker_image_done(userdata);
+        free(userdata);
+}
+
 static void tell_all(Docker *d) {
+        docker_image_forget(d, NULL);
         for (DockerUser *u = d->users; u; u = u->next)
                 u->changed(u, NULL);
 }
@@ -334,6 +343,8 @@ static void lose(Docker *d) {
                 return;
         d->n_lost = now_usec(d) - d->opened_usec >= STABLE_USEC ? 0 : d->n_lost + 1;
         d->wait_usec = d->n_lost > 1 ? WAIT_FIRST_USEC << MIN(d->n_lost - 2, 9U) : 0;
+        docker_image_forget(d, NULL);
+        d->absent = false;
         wait_for_it(d, true, "waiting for docker, which has just gone");
         fail_queued(d, -EAGAIN, "waiting for docker, which has just gone");
 }
@@ -399,10 +410,12 @@ static void tell(Docker *d, const DockerEvent *e) {
                         if (u->container && !streq(u->container, e->name))
                                 u->changed(u, e->action);
         } else if (e->image) {
+                docker_image_forget(d, e->image);
                 for (DockerUser *u = map_get(d->by_image, e->image); u; u = u->next_image)
                         u->changed(u, e->action);
         } else {
                 /* it is known by its digest only */
+                docker_image_forget(d, NULL);
                 for (DockerUser *u = d->users; u; u = u->next)
                         if (u->image)
                                 u->changed(u, e->action);
@@ -503,7 +516,7 @@ static void fail(Docker *d, int error, const char *why) {
 static void start_service(Docker *d) {
         static const char *const units[] = { "docker.socket", "docker.service", NULL };
 
-        if (!d->needed)
+        if (!d->needed || !d->absent)
                 return;
         d->needed = false;
         activation_ask(&d->activation, units);
@@ -512,28 +525,29 @@ static void start_service(Docker *d) {
 static void on_no_connection(Docker *d, CURLcode result) {
         _cleanup_free_ char *why = NULL;
         long error = 0;
+        bool missing;
         int r;
 
-        (void) curl_easy_getinfo(d->hello.easy, CURLINFO_OS_ERRNO, &error);
         if (!hung_up(result)) {
-                r = asprintf(&why, "no answer from docker at '%s': %s", d->socket, d->error[0] ? d->error : curl_easy_strerror(result));
-                fail(d, -EIO, r >= 0 ? why : "no answer from docker");
-        } else if (result == CURLE_COULDNT_CONNECT && error == ENOENT) {
-                r = asprintf(&why, "waiting for docker: there is no '%s'", d->socket);
-                wait_for_it(d, false, r >= 0 ? why : "waiting for docker");
-                start_service(d);
-                fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
-        } else {
-                /* Also where we may not connect: a socket that was just made is given to its group a moment later. */
-                r = asprintf(&why, "waiting for docker at '%s': %s", d->socket,
-                             result == CURLE_COULDNT_CONNECT && error != 0 ? strerror((int) error) : "it hung up");
-                wait_for_it(d, true, r >= 0 ? why : "waiting for docker");
-                if (result == CURLE_COULDNT_CONNECT && error == ECONNREFUSED)
-                        start_service(d);
-                fail_queued(d, -EAGAIN, r >= 0 ? why : "waiting for docker");
+                if (asprintf(&why, "no answer from docker at '%s': %s", d->socket, d->error[0] ? d->error : curl_easy_strerror(result)) < 0)
+                        why = NULL;
+                fail(d, -EIO, why ? why : "no answer from docker");
+                return;
         }
+        if (result == CURLE_COULDNT_CONNECT)
+                (void) curl_easy_getinfo(d->hello.easy, CURLINFO_OS_ERRNO, &error);
+        missing = error == ENOENT;
+        d->absent = missing || error == ECONNREFUSED;
+        if (missing)
+                r = asprintf(&why, "waiting for docker: there is no '%s'", d->socket);
+        else
+                r = asprintf(&why, "waiting for docker at '%s': %s", d->socket, error != 0 ? strerror((int) error) : "it hung up");
         if (r < 0)
                 why = NULL;
+        /* Timed also where we may not connect: a socket that was just made is given to its group a moment later. */
+        wait_for_it(d, !missing, why ? why : "waiting for docker");
+        fail_queued(d, -EAGAIN, why ? why : "waiting for docker");
+        start_service(d);
 }
 
 static void on_events_end(CurlJob *j, CURLcode result) {
@@ -627,6 +641,7 @@ static int on_start(sd_event_source *source, void *userdata) {
                         fail(d, r, "cannot make a request to docker");
                 break;
         case DOCKER_WAITING:
+                start_service(d);
                 fail_queued(d, -EAGAIN, d->why ? d->why : "waiting for docker");
                 break;
         default:
@@ -653,7 +668,10 @@ int docker_call(DockerCall **ret, Docker *d, DockerRequest *request, docker_call
         c->done = done;
         c->userdata = userdata;
         c->docker = d;
-        TAILQ_INSERT_TAIL(&d->queued, c, siblings);
+        if (request->goes_on)
+                TAILQ_INSERT_HEAD(&d->queued, c, siblings);
+        else
+                TAILQ_INSERT_TAIL(&d->queued, c, siblings);
         kick(d);
         *ret = TAKE_PTR(c);
         return 0;
@@ -686,6 +704,7 @@ static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
         if (!TAILQ_EMPTY(&d->queued) || !TAILQ_EMPTY(&d->running))
                 return 0;               /* their owner has no need of events */
         hello_end(d);
+        docker_image_forget(d, NULL);
         d->watch = path_watch_free(d->watch);
         (void) sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
         set_state(d, DOCKER_CLOSED);
@@ -746,6 +765,8 @@ void docker_detach(DockerUser *u) {
                 put_back(d->by_container, u->container, UNLINK(map_get(d->by_container, u->container), u, next_container));
         if (u->image)
                 put_back(d->by_image, u->image, UNLINK(map_get(d->by_image, u->image), u, next_image));
+        if (u->image && !map_get(d->by_image, u->image))
+                docker_image_forget(d, u->image);
         u->docker = NULL;
         if (!d->users) {
                 (void) sd_event_source_set_time_relative(d->left, LEFT_USEC);
@@ -753,6 +774,49 @@ void docker_detach(DockerUser *u) {
         }
         if (d->observer)
                 d->observer(d->observer_userdata);
+}
+
+/* ---- images ---- */
+
+const DockerImage *docker_image_known(const Docker *d, const char *reference) {
+        return map_get(d->images, reference);
+}
+
+uint64_t docker_image_age(const Docker *d) {
+        return d->image_age;
+}
+
+const DockerImage *docker_image_learn(Docker *d, const char *reference, uint64_t age, DockerImage *image) {
+        DockerImage *known;
+
+        if (d->state != DOCKER_OPEN || d->image_age != age || !map_get(d->by_image, reference) || map_get(d->images, reference))
+                return NULL;
+        known = malloc(sizeof(*known));
+        if (!known || map_put(d->images, reference, known) < 0) {
+                free(known);
+                return NULL;
+        }
+        *known = *image;
+        *image = (DockerImage) {};
+        return known;
+}
+
+void docker_image_forget(Docker *d, const char *reference) {
+        const char *key;
+        void *image;
+        size_t i = 0;
+
+        d->image_age++;
+        if (reference) {
+                image = map_remove(d->images, reference);
+                if (image)
+                        free_image(image);
+                return;
+        }
+        while (map_next(d->images, &i, &key, &image)) {
+                (void) map_remove(d->images, key);
+                free_image(image);
+        }
 }
 
 int docker_new(Docker **ret, sd_event *event, PathWatcher *paths, const char *socket) {
@@ -768,7 +832,8 @@ int docker_new(Docker **ret, sd_event *event, PathWatcher *paths, const char *so
         d->socket = strdup(socket);
         d->by_container = map_new();
         d->by_image = map_new();
-        if (!d->socket || !d->by_container || !d->by_image)
+        d->images = map_new();
+        if (!d->socket || !d->by_container || !d->by_image || !d->images)
                 return -ENOMEM;
         r = sd_event_add_time(event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer, d);
         if (r >= 0)
@@ -796,6 +861,7 @@ Docker *docker_free(Docker *d) {
         curl_loop_free(d->loop);
         map_free(d->by_container);
         map_free(d->by_image);
+        map_free_with(d->images, free_image);
         sd_event_source_disable_unref(d->timer);
         sd_event_source_disable_unref(d->left);
         sd_event_source_disable_unref(d->starter);

@@ -10,6 +10,7 @@
 
 #include "common/diag.h"
 #include "common/sd/pathwatch.h"
+#include "daemons/virt/docker-json.h"
 
 typedef struct sd_bus sd_bus;
 typedef struct sd_event sd_event;
@@ -44,6 +45,7 @@ typedef struct DockerRequest {
         char *body;             /* JSON or NULL; the same */
         const char *version;    /* such as "v1.41"; NULL: the one agreed on; borrowed until docker_call() returns */
         bool pulls;             /* takes as long as it takes, as long as something arrives */
+        bool goes_on;           /* belongs to something that has begun: before those that begin */
 } DockerRequest;
 
 typedef struct DockerReply {
@@ -59,6 +61,16 @@ typedef void (*docker_call_done_t)(DockerCall *c, int result, const DockerReply 
 int docker_call(DockerCall **ret, Docker *d, DockerRequest *request, docker_call_done_t done, void *userdata);
 DockerCall *docker_call_free(DockerCall *c);    /* of one that is under way: docker may have done it, or not, or half */
 DEFINE_CLEANUP(DockerCall *, docker_call_free)
+
+/* What the name of an image that somebody is attached for stands for, as docker said it last, if it has told of no change since; NULL:
+ * not known. Borrowed until the next turn of the loop. */
+const DockerImage *docker_image_known(const Docker *d, const char *reference);
+
+/* To be asked before docker is, and told with what docker says: in between something may have happened to the image. Takes the image,
+ * and returns it, or leaves it and returns NULL. */
+uint64_t docker_image_age(const Docker *d);
+const DockerImage *docker_image_learn(Docker *d, const char *reference, uint64_t age, DockerImage *image);
+void docker_image_forget(Docker *d, const char *reference);    /* NULL: all of them */
 
 /* Where systemd is to be asked to start docker, see activation.h. */
 void docker_set_bus(Docker *d, sd_bus *const *bus);

@@ -285,9 +285,11 @@ static void on_step(DockerKind *k, const DockerReply *reply) {
                 proceed(c);
         } else if (c->step == STEP_CREATE && reply->status == 404 && c->pulled)
                 docker_kind_fail(k, -ENOENT, reply, steps[c->step].what);
-        else if (reply->status == 404 || reply->status == 409)
+        else if (reply->status == 404 || reply->status == 409) {
+                if (c->step == STEP_CREATE)
+                        docker_kind_forget_image(k);
                 look_again(c, -EBUSY, reply, steps[c->step].what);
-        else if (reply->status >= 500)
+        } else if (reply->status >= 500)
                 look_whether_it_changed(c, reply, steps[c->step].what);
         else
                 docker_kind_fail(k, -EIO, reply, steps[c->step].what);
@@ -348,7 +350,7 @@ static bool image_is_other(const DockerContainerKind *c) {
         _cleanup_free_ char *reference = NULL;
 
         if (c->docker.image_here)
-                return !streq(c->docker.image.id, c->there.image_id);
+                return !streq(c->docker.image->id, c->there.image_id);
         reference = image_reference(c->there.image);
         return !reference || !streq(reference, c->docker.reference);
 }
@@ -361,7 +363,7 @@ static bool check_image(DockerContainerKind *c) {
         /* the same name may stand for another image by now */
         bool renewed = reference && streq(reference, c->docker.reference);
         resource_differs(&c->docker.resource, "image", renewed ? c->there.image_id : c->there.image,
-                         renewed ? c->docker.image.id : c->image);
+                         renewed ? c->docker.image->id : c->image);
         c->others[c->n_others++] = "image";
         return true;
 }
@@ -375,7 +377,7 @@ static int compare(DockerContainerKind *c) {
         bool renewed;
         int r;
 
-        r = docker_spec_wanted(&spec, c->docker.image_here ? &c->docker.image : &unknown, &c->there, &w);
+        r = docker_spec_wanted(&spec, c->docker.image_here ? c->docker.image : &unknown, &c->there, &w);
         if (r < 0)
                 return r;
         renewed = check_image(c);
@@ -549,7 +551,7 @@ static void on_container(DockerKind *k, const DockerReply *reply) {
         c->expected_found = c->found;
         c->expected_status = c->there.status;
         if (c->found || state_of(c) == CONTAINER_RUNNING)
-                docker_kind_look_at_image(k, on_image);
+                docker_kind_recall_image(k, on_image);
         else
                 finish_or_proceed(c);
 }

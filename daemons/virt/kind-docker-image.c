@@ -57,6 +57,7 @@ static void on_pulled(DockerKind *k, const DockerReply *reply) {
 }
 
 static void on_removed(DockerKind *k, const DockerReply *reply) {
+        docker_kind_forget_image(k);
         if (reply->status == 200 || reply->status == 404)
                 docker_kind_finish(k, CHECK_CHANGED);
         else

@@ -184,8 +184,19 @@ TEST(docker_is_started_once_for_who_needs_it_and_not_if_it_was_there) {
         run(&f);
         CHECK_STR(asked, "?docker.socket !docker.socket");
 
+        /* by now it is known that there is none */
+        asked[0] = 0;
+        Resource *third = testhost_resource(&host, resource_type_find(virt_kinds, "docker:image"), "third", NULL);
+        REQUIRE(third);
+        CHECK_INT(testhost_watch(&host, third), 0);
+        CHECK_INT(testhost_check(&host, third, true), -EAGAIN);
+        CHECK_INT(testhost_check(&host, third, true), -EAGAIN);
+        run(&f);
+        CHECK_STR(asked, "?docker.socket !docker.socket");
+
         testhost_free(r);
         testhost_free(other);
+        testhost_free(third);
         testhost_done(&host);
         docker_free(manager.docker);
         fake_docker_free(&fake);

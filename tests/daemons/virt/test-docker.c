@@ -216,6 +216,65 @@ TEST(a_name_that_stands_for_another_image_by_now) {
         teardown(&f);
 }
 
+/* The image changes while docker is asked what it is. */
+static bool change_meanwhile(FakeDocker *f, struct FakeClient *client, const char *method, const char *path) {
+        if (!strstr(path, "/images/") || f->n_times == 0)
+                return false;
+        f->n_times--;
+        fake_docker_event(f, "image", "tag", "app:latest", NULL);
+        fake_client_reply(client, 200, "{\"Id\":\"sha256:2222\",\"Config\":{}}");
+        return true;
+}
+
+TEST(what_an_image_is_is_not_asked_again_before_it_changes) {
+        Fixture f;
+
+        setup(&f);
+        Resource *a = CONTAINER(&f, "web1", "image", "\"app\""), *b = CONTAINER(&f, "web2", "image", "\"app\"");
+        REQUIRE(a && b);
+        CHECK_INT(testhost_watch(&f.host, a), 0);
+        CHECK_INT(testhost_watch(&f.host, b), 0);
+        CHECK_INT(testhost_check(&f.host, a, true), CHECK_CHANGED);
+        CHECK_INT(testhost_check(&f.host, b, true), CHECK_CHANGED);
+
+        unsigned n = f.fake.n_requests;
+        CHECK_INT(testhost_check(&f.host, a, true), CHECK_OK);
+        CHECK_INT(testhost_check(&f.host, b, true), CHECK_OK);
+        CHECK_INT(f.fake.n_requests, n + 2);
+
+        static const char *const names[] = { "app:latest", "sha256:3333" };
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                unsigned n_changed = f.host.n_changed;
+                fake_docker_event(&f.fake, "image", "tag", names[i], NULL);
+                CHECK(testhost_until_changed(&f.host, n_changed, 20000));
+                n = f.fake.n_requests;
+                CHECK_INT(testhost_check(&f.host, a, true), CHECK_OK);
+                CHECK_INT(testhost_check(&f.host, b, true), CHECK_OK);
+                CHECK_INT(f.fake.n_requests, n + 3);
+        }
+
+        /* what is said of an image that has just changed is not kept */
+        f.fake.intercept = change_meanwhile;
+        f.fake.n_times = 1;
+        fake_docker_event(&f.fake, "image", "tag", "app:latest", NULL);
+        testhost_run(&f.host, 30);
+        CHECK_INT(testhost_check(&f.host, a, true), -EEXIST);
+        testhost_run(&f.host, 30);
+        CHECK_INT(testhost_check(&f.host, a, true), CHECK_OK);
+
+        /* nor what was known of a docker that has gone */
+        fake_docker_stop(&f.fake, false);
+        fake_docker_listen(&f.fake);
+        testhost_run(&f.host, 200);
+        CHECK_INT(testhost_check(&f.host, a, true), CHECK_OK);
+        n = f.fake.n_requests;
+        CHECK_INT(testhost_check(&f.host, b, true), CHECK_OK);
+        CHECK_INT(f.fake.n_requests, n + 1);
+        testhost_free(a);
+        testhost_free(b);
+        teardown(&f);
+}
+
 TEST(events_of_it_and_of_nothing_else) {
         Fixture f;
 
