@@ -112,7 +112,7 @@ static void watch_cancelled(EtcdBundle *bundle, EtcdWatch *w, json_object *resul
 
         if (w && etcd_get_number(result, "compact_revision") > 0)
                 watch_look(w);
-        else if (strstr(text, "Unauthenticated"))       /* it was restarted, and its tokens went with it; there is no number for that here */
+        else if (strstr(text, "Unauthenticated"))     /* it was restarted, and its tokens went with it; that has no number here */
                 etcd_stream_unknown(bundle->stream, text);
         else
                 log_error(-EACCES, "the cluster refuses a watch: %s", text);
