@@ -27,17 +27,16 @@ static void on_set(void *userdata) {
         a->callback(a->source);
 }
 
-/* The zone is looked at once in the life of a process, if nobody asks for more. A broken watch means that the next change of it is
- * not noticed. */
-static void on_zone(PathWatch *w, int error, void *userdata) {
+/* The zone is looked at once in the life of a process, if nobody asks for more. */
+static void on_zone(void *userdata) {
         ClockAlarm *a = userdata;
 
         tzset();
         a->callback(a->source);
 }
 
-int zone_watch(Source *s, path_watch_callback_t callback, void *userdata, PathWatch **ret, Diag *reterr) {
-        return getenv("TZ") ? 0 : source_watch_path(s, ZONE_FILE, callback, userdata, ret, reterr);
+int zone_watch(Source *s, steady_watch_callback_t callback, void *userdata, SteadyWatch **ret, Diag *reterr) {
+        return getenv("TZ") ? 0 : steady_watch_new(ret, s, ZONE_FILE, callback, userdata, reterr);
 }
 
 int clock_alarm_start(ClockAlarm *a, Source *s, void (*callback)(Source *s), Diag *reterr) {
@@ -60,5 +59,5 @@ int clock_alarm_at(ClockAlarm *a, uint64_t usec) {
 void clock_alarm_done(ClockAlarm *a) {
         a->timer = sd_event_source_disable_unref(a->timer);
         a->set = kernel_watch_free(a->set);
-        a->zone = path_watch_free(a->zone);
+        a->zone = steady_watch_free(a->zone);
 }

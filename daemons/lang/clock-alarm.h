@@ -6,9 +6,9 @@
 
 #include <stdint.h>
 
-#include "common/sd/pathwatch.h"
 #include "common/source.h"
 #include "daemons/lang/kernel-watch.h"
+#include "daemons/lang/steady-watch.h"
 
 typedef struct sd_event_source sd_event_source;
 
@@ -18,11 +18,11 @@ typedef struct ClockAlarm {
         void (*callback)(Source *s);
         sd_event_source *timer;
         KernelWatch *set;
-        PathWatch *zone;
+        SteadyWatch *zone;
 } ClockAlarm;
 
 /* The time zone of the host, which may become another while we run; not where the environment says which it is. *ret is NULL then. */
-int zone_watch(Source *s, path_watch_callback_t callback, void *userdata, PathWatch **ret, Diag *reterr);
+int zone_watch(Source *s, steady_watch_callback_t callback, void *userdata, SteadyWatch **ret, Diag *reterr);
 
 int clock_alarm_start(ClockAlarm *a, Source *s, void (*callback)(Source *s), Diag *reterr);
 int clock_alarm_at(ClockAlarm *a, uint64_t usec);       /* since 1970; replaces the one before */

@@ -88,11 +88,11 @@ static void clock_close(Source *s) {
 /* What is written in local time follows this. Its value says nothing but that the zone is another than before. */
 typedef struct Zone {
         Source source;
-        PathWatch *watch;
+        SteadyWatch *watch;
         int64_t n_changes;
 } Zone;
 
-static void zone_changed(PathWatch *w, int error, void *userdata) {
+static void zone_changed(void *userdata) {
         Zone *z = userdata;
 
         tzset();
@@ -109,7 +109,7 @@ static int zone_open(Source *s, Diag *reterr) {
 }
 
 static void zone_close(Source *s) {
-        path_watch_free(((Zone *) s)->watch);
+        steady_watch_free(((Zone *) s)->watch);
 }
 
 const SourceType datetime_sources[] = {

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* os.file_exists and os.readfile: files of this host, looked at whenever something happens to them. The watch begins before the
- * first look, so that nothing is missed in between. Where the kernel has none to give, and after one has ended, it is tried again now
- * and then, and the file looked at meanwhile. */
+ * first look, so that nothing is missed in between. */
 
 #include <sys/stat.h>
 
-#include <systemd/sd-event.h>
-
-#include "common/sd/log.h"
 #include "daemons/lang/host-file.h"
 #include "daemons/lang/sources.h"
-
-enum { POLL_USEC = 30 * 1000 * 1000 };
+#include "daemons/lang/steady-watch.h"
 
 typedef struct File {
         Source source;
         char *path;
-        PathWatch *watch;
-        sd_event_source *retry;
-        bool blind;             /* and it was said */
+        SteadyWatch *watch;
         void (*look)(struct File *f);
 } File;
 
@@ -50,54 +43,10 @@ static void look_existence(File *f) {
                 source_failf(&f->source, false, -errno, "cannot look at '%s': %m", f->path);
 }
 
-/* ---- the watch ---- */
-
-static void file_changed(PathWatch *w, int error, void *userdata);
-
-static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+static void file_changed(void *userdata) {
         File *f = userdata;
-        _cleanup_(diag_done) Diag d = {};
-        int r = source_watch_path(&f->source, f->path, file_changed, f, &f->watch, &d);
 
-        file_changed(NULL, r, f);
-        return 0;
-}
-
-static int retry_later(File *f) {
-        uint64_t usec = source_share(&f->source)->poll_usec ?: POLL_USEC;
-        int r;
-
-        if (!f->retry)
-                return sd_event_add_time_relative(f->source.host->event, &f->retry, CLOCK_MONOTONIC, usec, 0, on_retry, f);
-        r = sd_event_source_set_time_relative(f->retry, usec);
-        return r < 0 ? r : sd_event_source_set_enabled(f->retry, SD_EVENT_ONESHOT);
-}
-
-/* The kernel's limits of watches and of inotify instances. */
-static bool is_limit(int error) {
-        return error == -ENOSPC || error == -EMFILE;
-}
-
-static int go_blind(File *f, int error) {
-        if (!f->blind)
-                (void) log_warning(error, "cannot watch '%s': %m; looking at it now and then until it can be watched", f->path);
-        f->blind = true;
-        return retry_later(f);
-}
-
-static void file_changed(PathWatch *w, int error, void *userdata) {
-        File *f = userdata;
-        int r = 0;
-
-        if (error < 0) {
-                f->watch = path_watch_free(f->watch);
-                r = is_limit(error) ? go_blind(f, error) : retry_later(f);
-        } else
-                f->blind = false;
-        if (r < 0 || (error < 0 && !is_limit(error)))
-                source_failf(&f->source, false, r < 0 ? r : error, "cannot watch '%s': %m", f->path);
-        else
-                f->look(f);
+        f->look(f);
 }
 
 static int file_open(Source *s, void (*look)(File *f), Diag *reterr) {
@@ -107,11 +56,7 @@ static int file_open(Source *s, void (*look)(File *f), Diag *reterr) {
         f->look = look;
         r = source_arg_path(s, 0, &f->path, reterr);
         if (r >= 0)
-                r = source_watch_path(s, f->path, file_changed, f, &f->watch, reterr);
-        if (is_limit(r) && go_blind(f, r) >= 0) {
-                diag_done(reterr);
-                r = 0;
-        }
+                r = steady_watch_new(&f->watch, s, f->path, file_changed, f, reterr);
         if (r >= 0)
                 look(f);
         return r;
@@ -126,8 +71,7 @@ static int file_exists_open(Source *s, Diag *reterr) {
 }
 
 static void file_close(Source *s) {
-        path_watch_free(((File *) s)->watch);
-        sd_event_source_disable_unref(((File *) s)->retry);
+        steady_watch_free(((File *) s)->watch);
         free(((File *) s)->path);
 }
 

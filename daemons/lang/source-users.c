@@ -9,6 +9,7 @@
 
 #include "common/paths.h"
 #include "daemons/lang/sources.h"
+#include "daemons/lang/steady-watch.h"
 
 /* Programs speak for the host, whose resources the engine makes as root; that this daemon has a user of its own is not their
  * matter. */
@@ -20,7 +21,7 @@ struct User {
         Source source;
         char *name;             /* who is asked for */
         bool by_number;         /* by number, which is our own */
-        PathWatch *watch;       /* of os.user_exists */
+        SteadyWatch *watch;     /* of os.user_exists */
         NameQuery *query;       /* NULL while nothing is asked */
 
         /* What is said of this user, or of nobody (NULL); negative errno with reterr set. */
@@ -81,7 +82,7 @@ static void user_close(Source *s) {
         User *u = (User *) s;
 
         name_query_free(u->query);
-        path_watch_free(u->watch);
+        steady_watch_free(u->watch);
         free(u->name);
 }
 
@@ -130,13 +131,12 @@ static int answer_exists(User *u, const NameEntry *entry, Diag *reterr) {
         return 0;
 }
 
-static void passwd_changed(PathWatch *w, int error, void *userdata) {
+static void passwd_changed(void *userdata) {
         User *u = userdata;
         _cleanup_(diag_done) Diag d = {};
 
         u->query = name_query_free(u->query);
-        int r = error < 0 ? diag_set(&d, (Pos) {}, error, "cannot watch the users of this host: %m") : ask(u, &d);
-        if (r < 0)
+        if (ask(u, &d) < 0)
                 source_fail(&u->source, false, &d);
 }
 
@@ -149,7 +149,7 @@ static int user_exists_open(Source *s, Diag *reterr) {
         if (r < 0)
                 return r;
         (void) snprintf(path, sizeof(path), "%s/passwd", source_share(s)->etc ?: "/etc");
-        r = source_watch_path(s, path, passwd_changed, u, &u->watch, reterr);
+        r = steady_watch_new(&u->watch, s, path, passwd_changed, u, reterr);
         return r < 0 ? r : ask(u, reterr);
 }
 

@@ -289,7 +289,7 @@ TEST(a_file_is_followed_wherever_it_goes) {
 /* With no watches to be had, then with enough. */
 static int body_without_watches(void) {
         Stage stage;
-        Call c = {};
+        Call c = {}, user = {};
 
         if (!unshare_as_root(0) || !write_text("/proc/sys/user/max_inotify_watches", "1"))
                 return 77;
@@ -297,18 +297,26 @@ static int body_without_watches(void) {
         stage_start(&stage);
         stage.manager.share.poll_usec = 5000;
         CHECK_INT(call_open(&stage, &c, "os.readfile", in_stage(&stage, "\"$D/file\""), NULL), 0);
+        stage.manager.share.etc = stage.directory;
+        CHECK_INT(call_open(&stage, &user, "os.user_exists", "\"ann\"", NULL), 0);
+        CHECK_SAYS(&user, "false");
         CHECK_SAYS(&c, in_stage(&stage, "catchable: error reading file: open $D/file: no such file or directory"));
         put(&stage, "file", "one");
         CHECK_SAYS(&c, "\"one\"");
         put(&stage, "file", "two");
         CHECK_SAYS(&c, "\"two\"");
+        put(&stage, "passwd", "ann:x:1:1::/:/bin/sh\n");
+        CHECK_SAYS(&user, "true");
         CHECK(write_text("/proc/sys/user/max_inotify_watches", "100"));
         put(&stage, "file", "three");
         CHECK_SAYS(&c, "\"three\"");
         stage.manager.share.poll_usec = UINT64_C(3600) * 1000000;
         put(&stage, "file", "four");
         CHECK_SAYS(&c, "\"four\"");
+        put(&stage, "passwd", "bob:x:1:1::/:/bin/sh\n");
+        CHECK_SAYS(&user, "false");
         call_close(&c);
+        call_close(&user);
         stage_end(&stage);
         return 0;
 }
@@ -318,6 +326,39 @@ TEST(a_file_that_cannot_be_watched_is_looked_at) {
 
         if (r == 77)
                 TEST_SKIP("no user namespaces");
+        CHECK_INT(r, 0);
+}
+
+/* Files in it can be read, but nobody tells of them until the directory can be. */
+static int body_unreadable_directory(void) {
+        Stage stage;
+        Call c = {};
+
+        if (geteuid() == 0 && (setegid(65534) < 0 || seteuid(65534) < 0))
+                return 77;
+        (void) log_set_level(LOG_EMERG);
+        stage_start(&stage);
+        stage.manager.share.poll_usec = UINT64_C(3600) * 1000000;
+        CHECK_INT(mkdir(stage_path(&stage, "d"), 0700), 0);
+        put(&stage, "d/file", "one");
+        CHECK_INT(chmod(stage_path(&stage, "d"), 0300), 0);
+        CHECK_INT(call_open(&stage, &c, "os.readfile", in_stage(&stage, "\"$D/d/file\""), NULL), 0);
+        CHECK_SAYS(&c, "\"one\"");
+        put(&stage, "d/file", "two");
+        CHECK_INT(chmod(stage_path(&stage, "d"), 0700), 0);
+        CHECK_SAYS(&c, "\"two\"");
+        put(&stage, "d/file", "three");
+        CHECK_SAYS(&c, "\"three\"");
+        call_close(&c);
+        stage_end(&stage);
+        return 0;
+}
+
+TEST(a_watch_begins_when_the_directory_can_be_read) {
+        int r = in_child(body_unreadable_directory);
+
+        if (r == 77)
+                TEST_SKIP("cannot become somebody else");
         CHECK_INT(r, 0);
 }
 
