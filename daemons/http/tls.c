@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "common/io.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/steady-watch.h"
 #include "daemons/http/tls-private.h"
 
 enum { FILE_MAX = 1024 * 1024 };
@@ -19,7 +19,7 @@ struct HttpTls {
         unsigned n_ref;
         char *certificate, *key;
         Pair pair;
-        PathWatch *watches[2];
+        SteadyWatch *watches[2];
         void (*complaint)(const char *message, void *userdata);
         void *userdata;
 };
@@ -107,15 +107,11 @@ static int tls_load(HttpTls *t, Diag *reterr) {
 }
 
 /* Both files change one after the other; what does not fit now may fit when the other one has come. */
-static void on_path(PathWatch *w, int error, void *userdata) {
+static void on_path(void *userdata) {
         _cleanup_(diag_done) Diag diag = {};
         HttpTls *t = userdata;
 
-        if (error < 0)
-                (void) diag_set(&diag, (Pos) {}, error, "cannot watch '%s': %m", w == t->watches[0] ? t->certificate : t->key);
-        else if (tls_load(t, &diag) >= 0)
-                return;
-        if (t->complaint)
+        if (tls_load(t, &diag) < 0 && t->complaint)
                 t->complaint(diag.message ? diag.message : "out of memory", t->userdata);
 }
 
@@ -131,9 +127,9 @@ int http_tls_new(HttpTls **ret, PathWatcher *paths, const char *certificate, con
         t->key = strdup(key);
         if (!t->certificate || !t->key)
                 return -ENOMEM;
-        r = path_watch_new(&t->watches[0], paths, certificate, 0, on_path, t);
+        r = steady_watch_new(&t->watches[0], paths, certificate, 0, on_path, t);
         if (r >= 0)
-                r = path_watch_new(&t->watches[1], paths, key, 0, on_path, t);
+                r = steady_watch_new(&t->watches[1], paths, key, 0, on_path, t);
         if (r < 0)
                 return diag_set(reterr, (Pos) {}, r, "cannot watch '%s': %m", t->watches[0] ? key : certificate);
         r = tls_load(t, reterr);
@@ -157,7 +153,7 @@ HttpTls *http_tls_unref(HttpTls *t) {
         if (!t || --t->n_ref > 0)
                 return NULL;
         for (size_t i = 0; i < ELEMENTSOF(t->watches); i++)
-                t->watches[i] = path_watch_free(t->watches[i]);
+                t->watches[i] = steady_watch_free(t->watches[i]);
         pair_done(&t->pair);
         free(t->certificate);
         free(t->key);

@@ -36,7 +36,7 @@ static void on_zone(void *userdata) {
 }
 
 int zone_watch(Source *s, steady_watch_callback_t callback, void *userdata, SteadyWatch **ret, Diag *reterr) {
-        return getenv("TZ") ? 0 : steady_watch_new(ret, s, ZONE_FILE, callback, userdata, reterr);
+        return getenv("TZ") ? 0 : source_watch_path(s, ZONE_FILE, callback, userdata, ret, reterr);
 }
 
 int clock_alarm_start(ClockAlarm *a, Source *s, void (*callback)(Source *s), Diag *reterr) {

@@ -7,7 +7,6 @@
 
 #include "daemons/lang/host-file.h"
 #include "daemons/lang/sources.h"
-#include "daemons/lang/steady-watch.h"
 
 typedef struct File {
         Source source;
@@ -56,7 +55,7 @@ static int file_open(Source *s, void (*look)(File *f), Diag *reterr) {
         f->look = look;
         r = source_arg_path(s, 0, &f->path, reterr);
         if (r >= 0)
-                r = steady_watch_new(&f->watch, s, f->path, file_changed, f, reterr);
+                r = source_watch_path(s, f->path, file_changed, f, &f->watch, reterr);
         if (r >= 0)
                 look(f);
         return r;

@@ -9,7 +9,6 @@
 
 #include "common/paths.h"
 #include "daemons/lang/sources.h"
-#include "daemons/lang/steady-watch.h"
 
 /* Programs speak for the host, whose resources the engine makes as root; that this daemon has a user of its own is not their
  * matter. */
@@ -149,7 +148,7 @@ static int user_exists_open(Source *s, Diag *reterr) {
         if (r < 0)
                 return r;
         (void) snprintf(path, sizeof(path), "%s/passwd", source_share(s)->etc ?: "/etc");
-        r = steady_watch_new(&u->watch, s, path, passwd_changed, u, reterr);
+        r = source_watch_path(s, path, passwd_changed, u, &u->watch, reterr);
         return r < 0 ? r : ask(u, reterr);
 }
 

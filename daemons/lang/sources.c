@@ -37,12 +37,12 @@ void source_share_done(SourceShare *s) {
         s->names = names_free(s->names);
 }
 
-int source_watch_path(Source *s, const char *path, path_watch_callback_t callback, void *userdata, PathWatch **ret, Diag *reterr) {
+int source_watch_path(Source *s, const char *path, steady_watch_callback_t callback, void *userdata, SteadyWatch **ret, Diag *reterr) {
         SourceShare *share = source_share(s);
         int r = share->paths ? 0 : path_watcher_new(&share->paths, s->host->event);
 
         if (r >= 0)
-                r = path_watch_new(ret, share->paths, path, 0, callback, userdata);
+                r = steady_watch_new(ret, share->paths, path, share->poll_usec, callback, userdata);
         return r < 0 ? diag_set(reterr, (Pos) {}, r, "cannot watch '%s': %m", path) : 0;
 }
 

@@ -4,7 +4,7 @@
 /* How the functions of a program that look outside come to their values. */
 
 #include "common/sd/names.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/steady-watch.h"
 #include "common/source.h"
 #include "daemons/lang/kernel-watch.h"
 
@@ -32,8 +32,8 @@ void source_share_done(SourceShare *s);
 /* That of the Manager, which is what SourceHost.manager points to in mgmt-lang. */
 SourceShare *source_share(const Source *s);
 
-/* As path_watch_new() and kernel_watch_new(). */
-int source_watch_path(Source *s, const char *path, path_watch_callback_t callback, void *userdata, PathWatch **ret, Diag *reterr);
+/* As steady_watch_new() and kernel_watch_new(). */
+int source_watch_path(Source *s, const char *path, steady_watch_callback_t callback, void *userdata, SteadyWatch **ret, Diag *reterr);
 
 int source_watch_kernel(Source *s, KernelTopic topic, const char *subsystem, void (*callback)(void *userdata), void *userdata,
                         KernelWatch **ret, Diag *reterr);

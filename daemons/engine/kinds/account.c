@@ -2,7 +2,10 @@
 
 /* First the user, then the group: at most one question is open at a time. */
 
+#include <stdio.h>
+
 #include "common/sd/names.h"
+#include "common/sd/pathwatch.h"
 #include "daemons/engine/kinds/account.h"
 #include "daemons/engine/local-host.h"
 
@@ -70,6 +73,25 @@ int account_find(Account *a, const Resource *r, const char *user, const char *gr
                         a->uid = entry.id;
         }
         return k > 0 ? find_group(a, reterr) : 0;
+}
+
+int account_await(Resource *r, int error, PathWatch *watches[ACCOUNT_WATCHES], Diag *why) {
+        static const char *const lists[ACCOUNT_WATCHES] = { "passwd", "group" };
+        _cleanup_free_ char *reason = NULL;
+
+        if (error != -ESRCH)
+                return error;
+        for (size_t i = 0; i < ACCOUNT_WATCHES; i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (watches[i] || asprintf(&path, "%s/%s", local_host_etc(r), lists[i]) < 0)
+                        continue;
+                /* Without it, the engine tries again now and then. */
+                (void) path_watch_new(&watches[i], local_host_paths(r), path, 0, local_host_path_changed, r);
+        }
+        reason = TAKE_PTR(why->message);
+        diag_done(why);
+        return resource_waiting(r, reason ? reason : "there is no such account");
 }
 
 void account_done(Account *a) {

@@ -8,6 +8,7 @@
 #include "common/resource.h"
 
 typedef struct NameQuery NameQuery;
+typedef struct PathWatch PathWatch;
 typedef struct Account Account;
 
 /* error is 0 or negative errno; the content of diag may be taken. */
@@ -29,3 +30,8 @@ struct Account {
 int account_find(Account *a, const Resource *r, const char *user, const char *group, account_callback_t callback, void *userdata,
                  Diag *reterr);
 void account_done(Account *a);
+
+/* For a watch that needs an account: what to end it with after this error. That there is none is no reason to give up, since another
+ * resource may make it; the watches, of the lists of users and groups, tell of that. They are the caller's to free, by unwatch. */
+enum { ACCOUNT_WATCHES = 2 };
+int account_await(Resource *r, int error, PathWatch *watches[ACCOUNT_WATCHES], Diag *why);

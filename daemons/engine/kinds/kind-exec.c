@@ -61,6 +61,7 @@ typedef struct Exec {
 
         Step step;
         bool apply;
+        PathWatch *account_watches[ACCOUNT_WATCHES];    /* while there is no such account for watchcmd */
         Account account, watch_account; /* who commands, and watchcmd, run as */
         bool has_account;               /* account is known, in this attempt */
         Child *child;                   /* of the attempt under way */
@@ -658,7 +659,7 @@ static int start_watcher(Exec *e, Diag *reterr) {
 
 static void on_watch_account(Account *a, int error, Diag *diag, void *userdata) {
         Exec *e = userdata;
-        int r = error < 0 ? error : start_watcher(e, diag);
+        int r = error < 0 ? account_await(&e->resource, error, e->account_watches, diag) : start_watcher(e, diag);
 
         if (r < 0)
                 resource_watch_failed(&e->resource, r, diag);
@@ -692,8 +693,7 @@ static int exec_watch(Resource *r, Diag *reterr) {
                 k = account_find(&e->watch_account, r, e->user, e->group, on_watch_account, e, reterr);
                 if (k == 0)
                         return 0;
-                if (k > 0)
-                        k = start_watcher(e, reterr);
+                k = k > 0 ? start_watcher(e, reterr) : account_await(r, k, e->account_watches, reterr);
         }
         if (k < 0)
                 return k;
@@ -710,6 +710,8 @@ static void exec_unwatch(Resource *r) {
         e->watches = NULL;
         e->n_watches = 0;
         account_done(&e->watch_account);
+        for (size_t i = 0; i < ACCOUNT_WATCHES; i++)
+                e->account_watches[i] = path_watch_free(e->account_watches[i]);
         e->watcher = child_release(e->watcher, end_signal(e), GRACE_USEC);
 }
 

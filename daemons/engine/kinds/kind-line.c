@@ -10,6 +10,7 @@
 #include "common/sd/names.h"
 #include "common/sd/pathwatch.h"
 #include "common/strbuf.h"
+#include "daemons/engine/kinds/account.h"
 #include "daemons/engine/kinds/file-text.h"
 #include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/local-host.h"
@@ -24,6 +25,7 @@ typedef struct Line {
         bool applies;
         NameQuery *query, *watch_query; /* whose home it is in, for an attempt and for the watch */
         PathWatch *watch;
+        PathWatch *account_watches[ACCOUNT_WATCHES];    /* while there is no such user */
 } Line;
 
 static const FieldSpec line_fields[] = {
@@ -56,7 +58,8 @@ static char *path_in_home(const Line *l, const NameEntry *owner) {
 }
 
 static int no_home(Line *l, int error, Diag *reterr) {
-        return resource_error(&l->resource, reterr, error, "cannot find the home directory of '%s': %m", l->file);
+        return resource_error(&l->resource, reterr, error, "cannot find the home directory of '%s': %s", l->file,
+                              error == -ESRCH ? "there is no such user" : strerrordesc_np(-error));
 }
 
 static int find_path(Line *l, NameQuery **query, name_callback_t callback, char **ret, Diag *reterr) {
@@ -208,7 +211,8 @@ static void on_watch_owner(NameQuery *q, int result, NameEntry *owner, void *use
         _cleanup_free_ char *path = result < 0 ? NULL : path_in_home(l, owner);
 
         l->watch_query = name_query_free(q);
-        result = result < 0 ? no_home(l, result, &diag) : !path ? -ENOMEM : watch_path(l, path, &diag);
+        result = result < 0 ? account_await(&l->resource, no_home(l, result, &diag), l->account_watches, &diag)
+                            : !path ? -ENOMEM : watch_path(l, path, &diag);
         if (result < 0)
                 resource_watch_failed(&l->resource, result, &diag);
 }
@@ -218,7 +222,7 @@ static int line_watch(Resource *r, Diag *reterr) {
         _cleanup_free_ char *path = NULL;
 
         int k = find_path(l, &l->watch_query, on_watch_owner, &path, reterr);
-        return k > 0 ? watch_path(l, path, reterr) : k;
+        return k > 0 ? watch_path(l, path, reterr) : k < 0 ? account_await(r, k, l->account_watches, reterr) : 0;
 }
 
 static void line_unwatch(Resource *r) {
@@ -226,6 +230,8 @@ static void line_unwatch(Resource *r) {
 
         l->watch_query = name_query_free(l->watch_query);
         l->watch = path_watch_free(l->watch);
+        for (size_t i = 0; i < ACCOUNT_WATCHES; i++)
+                l->account_watches[i] = path_watch_free(l->account_watches[i]);
 }
 
 /* What is below somebody's home is not known before he is. */

@@ -285,6 +285,19 @@ TEST(watch) {
         CHECK_INT(bench.n_watch_failed, 1);     /* it must not end */
         CHECK_STR(bench.diag.message, "watchcmd 'echo; sleep 0.1; echo event; exec sleep 0.2' has ended");
 
+        /* Who it is to run as may come later. */
+        bench.manager.etc = bench.dir;
+        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "watchcmd=echo", "user=new")), 0);
+        (void) bench_watch();
+        for (int i = 0; i < 200 && bench.n_watch_failed == 0; i++)
+                bench_run(10000);
+        CHECK_STR(bench.reason, "there is no user 'new'");
+        CHECK_INT(bench.n_armed, 0);
+        put_file("passwd", "new:x:1:1::/:/bin/sh\n");
+        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
+                bench_run(10000);
+        CHECK(bench.n_changed > 0);
+
         /* It is told to go, and has the time to do so. */
         char cmd[300];
         (void) snprintf(cmd, sizeof(cmd), "watchcmd=trap 'sleep 0.1; : >%s; exit' HUP; echo; sleep 30 & wait", in_dir("gone"));

@@ -98,13 +98,20 @@ TEST(a_change_from_outside_is_seen) {
 
 TEST(homes) {
         BENCH();
+        bench.manager.etc = bench.dir;
 
         CHECK_INT(bench_make(&line_type, "l", FIELDS("file=~nobody there/f", "state=exists", "content=x")), 0);
         CHECK_INT(bench_watch(), 0);
         CHECK_INT(bench_apply(true), -ESRCH);
         for (int i = 0; i < 200 && bench.n_watch_failed == 0; i++)
                 bench_run(10000);
-        CHECK_INT(bench.n_watch_failed, 1);
+        CHECK_INT(bench.n_watch_failed, 1);     /* waits for that user: */
+        CHECK_STR(bench.reason, "cannot find the home directory of '~nobody there/f': there is no such user");
+        CHECK_INT(bench.n_changed, 0);
+        put_file("passwd", "new:x:1:1::/:/bin/sh\n");
+        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
+                bench_run(10000);
+        CHECK(bench.n_changed > 0);
         names_delay_msec = 50;
         CHECK_INT(bench_make(&line_type, "l", FIELDS("file=~far/no/such/f", "state=absent", "content=x")), 0);
         CHECK_INT(bench_watch(), 0);

@@ -6,14 +6,15 @@
 #include <systemd/sd-event.h>
 
 #include "common/sd/log.h"
-#include "daemons/lang/sources.h"
-#include "daemons/lang/steady-watch.h"
+#include "common/sd/path-tree.h"
+#include "common/sd/steady-watch.h"
 
 enum { POLL_USEC = 30 * 1000 * 1000 };
 
 struct SteadyWatch {
-        Source *source;
+        PathWatcher *watcher;
         char *path;
+        uint64_t poll_usec;
         steady_watch_callback_t callback;
         void *userdata;
         PathWatch *watch;       /* NULL while it cannot be watched; then ... */
@@ -53,12 +54,11 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 static int try_again_later(SteadyWatch *w) {
-        uint64_t usec = source_share(w->source)->poll_usec ?: POLL_USEC;
         int r;
 
         if (!w->timer)
-                return sd_event_add_time_relative(w->source->host->event, &w->timer, CLOCK_MONOTONIC, usec, 0, on_time, w);
-        r = sd_event_source_set_time_relative(w->timer, usec);
+                return sd_event_add_time_relative(w->watcher->event, &w->timer, CLOCK_MONOTONIC, w->poll_usec, 0, on_time, w);
+        r = sd_event_source_set_time_relative(w->timer, w->poll_usec);
         return r < 0 ? r : sd_event_source_set_enabled(w->timer, SD_EVENT_ONESHOT);
 }
 
@@ -71,7 +71,7 @@ static void guard(SteadyWatch *w) {
                 bool top = slash == above;
 
                 slash[top] = '\0';
-                if (source_watch_path(w->source, above, on_guard, w, &w->guard, NULL) >= 0 || top)
+                if (path_watch_new(&w->guard, w->watcher, above, 0, on_guard, w) >= 0 || top)
                         return;
         }
 }
@@ -87,7 +87,7 @@ static int go_blind(SteadyWatch *w, int error) {
 
 /* Negative: it cannot be watched, and will be tried again. */
 static int try(SteadyWatch *w) {
-        int r = source_watch_path(w->source, w->path, on_change, w, &w->watch, NULL), k;
+        int r = path_watch_new(&w->watch, w->watcher, w->path, 0, on_change, w), k;
 
         if (r >= 0) {
                 if (w->blind)
@@ -103,21 +103,18 @@ static int try(SteadyWatch *w) {
         return r;
 }
 
-int steady_watch_new(SteadyWatch **ret, Source *s, const char *path, steady_watch_callback_t callback, void *userdata, Diag *reterr) {
+int steady_watch_new(SteadyWatch **ret, PathWatcher *p, const char *path, uint64_t poll_usec, steady_watch_callback_t callback,
+                     void *userdata) {
         SteadyWatch *w = calloc(1, sizeof(*w));
-        int r = 0;
+        int r;
 
-        if (w)
-                *w = (SteadyWatch) { .source = s, .path = strdup(path), .callback = callback, .userdata = userdata };
-        if (!w || !w->path)
-                r = -ENOMEM;
-        else {
-                r = source_watch_path(s, path, on_change, w, &w->watch, reterr);
-                if (r < 0 && r != -EINVAL && r != -ENAMETOOLONG && r != -ENOMEM && go_blind(w, r) >= 0) {
-                        diag_done(reterr);
-                        r = 0;
-                }
-        }
+        if (!w)
+                return -ENOMEM;
+        *w = (SteadyWatch) { .watcher = p, .path = strdup(path), .poll_usec = poll_usec ?: POLL_USEC, .callback = callback,
+                             .userdata = userdata };
+        r = w->path ? path_watch_new(&w->watch, p, path, 0, on_change, w) : -ENOMEM;
+        if (r < 0 && r != -EINVAL && r != -ENAMETOOLONG && r != -ENOMEM)
+                r = go_blind(w, r);
         if (r < 0) {
                 steady_watch_free(w);
                 return r;
