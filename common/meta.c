@@ -9,7 +9,7 @@
 
 const FieldSpec meta_fields[] = {
         FIELD(Meta, noop,       FIELD_BOOL,    0, "Only check, never change anything."),
-        FIELD(Meta, retry,      FIELD_INT16,   0, "How often to try again after a failure; -1: for ever."),
+        FIELD(Meta, retry,      FIELD_INT16,   0, "How often to try again after a failure; -1: for ever. Then only when something has changed."),
         FIELD(Meta, retryreset, FIELD_BOOL,    0, "A success refills retry."),
         FIELD(Meta, delay,      FIELD_UINT64,  0, "Milliseconds to wait before trying again."),
         FIELD(Meta, timeout,    FIELD_UINT64,  0, "Milliseconds that one attempt may take; 0: no limit."),

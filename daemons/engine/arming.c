@@ -42,6 +42,7 @@ static bool timer_runs(sd_event_source *source) {
 /* ---- delay ---- */
 
 static void retry_now(Scheduler *s, Vertex *v) {
+        vertex_unlist(v);
         scheduler_set_state(s, v, VERTEX_WAITING);
         scheduler_wake(s, v);
 }
@@ -49,7 +50,7 @@ static void retry_now(Scheduler *s, Vertex *v) {
 static int on_delay(sd_event_source *source, uint64_t usec, void *userdata) {
         Vertex *v = userdata;
 
-        if (v->state == VERTEX_RETRYING)
+        if (v->state == VERTEX_RETRYING || v->state == VERTEX_FAILED)
                 retry_now(&v->manager->scheduler, v);
         else if (v->watch_waits)
                 scheduler_wake(&v->manager->scheduler, v);
@@ -59,6 +60,11 @@ static int on_delay(sd_event_source *source, uint64_t usec, void *userdata) {
 void arming_delay(Scheduler *s, Vertex *v, uint64_t usec) {
         if (usec == 0 || set_timer(s, &v->delay_timer, usec, on_delay, v) < 0)
                 retry_now(s, v);
+}
+
+void arming_rest(Scheduler *s, Vertex *v, uint64_t usec) {
+        if (!timer_runs(v->delay_timer))
+                arming_delay(s, v, usec);
 }
 
 /* ---- limit ---- */
@@ -137,7 +143,7 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
         Scheduler *s = &v->manager->scheduler;
 
         (void) set_timer(s, &v->poll_timer, poll_usec(v), on_poll, v);
-        if (v->polled && v->state != VERTEX_RUNNING && v->state != VERTEX_RETRYING)
+        if (v->polled && v->state != VERTEX_RUNNING && v->state != VERTEX_RETRYING && v->state != VERTEX_FAILED)
                 try_to_watch(s, v);
         else
                 scheduler_event(s, v);

@@ -20,6 +20,7 @@ void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag);
 
 /* After so long, v waits no more but is looked at. */
 void arming_delay(Scheduler *s, Vertex *v, uint64_t usec);
+void arming_rest(Scheduler *s, Vertex *v, uint64_t usec);       /* unless that is so already, sooner */
 
 /* Takes a token for an event: false if it has to wait for one; then v is dirty when the token is due. */
 bool arming_limit(Scheduler *s, Vertex *v);

@@ -215,7 +215,7 @@ static void attempt_succeeded(Scheduler *s, Vertex *v) {
         bool noop = v->resource->meta.noop, changed = v->changed || (!noop && has_owes(v));
 
         (void) sd_event_now(s->event, CLOCK_REALTIME, &v->last_check_usec);
-        v->failures = 0;
+        v->failures = v->n_given_up = 0;
         if (v->resource->meta.retryreset)
                 v->retries = v->resource->meta.retry;
         for (size_t i = 0; i < vertex_n_members(v); i++)

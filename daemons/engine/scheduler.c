@@ -20,6 +20,8 @@
 /* So long may the queue keep the loop from its other sources. */
 #define TURN_USEC UINT64_C(5000)
 
+enum { REST_MAX_SHIFT = 6 };     /* so often Manager.rest_usec doubles */
+
 static bool is_unsettled(VertexState s) {
         return s != VERTEX_OK && s != VERTEX_DRIFTED && s != VERTEX_FAILED;
 }
@@ -214,9 +216,21 @@ static int32_t budget(Vertex *v) {
         return v->resource->meta.retry;
 }
 
+/* Who has given up makes no attempt of its own accord. That something has changed, outside or in the graph, is a reason for another one
+ * (and not for more: the budget stays used up). An attempt may cause the very change, so after the second time it has to rest, longer
+ * each time. */
 static void give_up(Scheduler *s, Vertex *v) {
+        v->rest_usec = v->n_given_up == 0 ? 0 : now_usec() + (v->manager->rest_usec << MIN(v->n_given_up - 1, (uint32_t) REST_MAX_SHIFT));
+        v->n_given_up++;
         vertex_enlist(v, &s->failed);
         scheduler_set_state(s, v, VERTEX_FAILED);
+}
+
+static void hear_news(Scheduler *s, Vertex *v) {
+        uint64_t now = now_usec();
+
+        if (!v->manager->options.plan)
+                arming_rest(s, v, v->rest_usec > now ? v->rest_usec - now : 0);
 }
 
 void scheduler_add(Scheduler *s, Vertex *v) {
@@ -229,6 +243,7 @@ void scheduler_add(Scheduler *s, Vertex *v) {
         v->watch_retries = budget(v);
         v->blind = v->polled = false;
         v->tokens_usec = 0;
+        v->n_given_up = 0;
         if (v->fresh || v->resource->meta.reset)
                 v->retries = budget(v);
         v->fresh = false;
@@ -269,9 +284,12 @@ void scheduler_requeue(Scheduler *s, Vertex *v) {
 }
 
 void scheduler_dirty(Scheduler *s, Vertex *v) {
-        if (!v->counted || v->state == VERTEX_FAILED)
+        if (!v->counted)
                 return;
-
+        if (v->state == VERTEX_FAILED) {
+                hear_news(s, v);
+                return;
+        }
         v->dirty = true;
         v->starved = false;
         if (is_settled(v))
@@ -333,7 +351,8 @@ void scheduler_failed(Scheduler *s, Vertex *v, int32_t *budget_left, Diag *diag)
         v->dirty = true;
         v->failures++;
         if (*budget_left == 0) {
-                arming_stop(s, v);
+                if (!v->watching)
+                        arming_stop(s, v);
                 give_up(s, v);
                 return;
         }

@@ -29,7 +29,7 @@ typedef enum VertexState {
         VERTEX_OK,              /* checked, and right */
         VERTEX_DRIFTED,         /* checked under noop: something would have to be changed */
         VERTEX_RETRYING,        /* the last attempt failed; the next one follows after Meta:delay */
-        VERTEX_FAILED,          /* given up, until it is replaced */
+        VERTEX_FAILED,          /* given up, until there is news */
         _VERTEX_STATE_MAX,
 } VertexState;
 
@@ -112,6 +112,8 @@ struct Vertex {
 
         int32_t retries, watch_retries; /* what is left; negative: for ever */
         uint32_t failures;      /* in a row */
+        uint32_t n_given_up;    /* likewise */
+        uint64_t rest_usec;     /* CLOCK_MONOTONIC: having given up, it makes no attempt before, whatever the news */
         uint32_t attempt;       /* counts attempts; late results of proxies are known by it */
 
         /* The attempt under way. */

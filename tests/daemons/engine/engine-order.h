@@ -40,7 +40,7 @@ static void check_root(Engine *e, Vertex *v, size_t *n_unsettled) {
                 CHECK_VERTEX(v->delay_timer && sd_event_source_get_enabled(v->delay_timer, NULL) > 0);
                 break;
         case VERTEX_FAILED:
-                CHECK_VERTEX(!v->watching && v->error.message);
+                CHECK_VERTEX(v->list == &v->manager->scheduler.failed && v->error.message);
                 break;
         default:
                 break;

@@ -75,9 +75,72 @@ TEST(a_failure_stops_what_depends_on_it_and_nothing_else) {
         CHECK_STR(state_of(&e, "b"), "waiting");
         CHECK(find_vertex(&e, "b")->blocker == find_vertex(&e, "a"));
         CHECK_STR(find_vertex(&e, "a")->error.message, "told to fail");
+}
+
+/* Who has given up makes another attempt when there is news, and rests in between if that came to nothing. */
+TEST(news_for_those_who_have_given_up) {
+        static const struct { const char *graph, *change, *news; } cases[] = {
+                { "a:retry=1", "", "a!" },                      /* an event; the budget stays used up */
+                { "b a b=>a", "b:always", "b+ a*!" },           /* a notification */
+                { "b:out=1 a b~>a", "b:out=2", "b a<2 a!" },    /* another value */
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                ENGINE(e);
+                set(world.failures, "a", 100);
+                CHECK_INT(swap(&e, true, cases[i].graph), 0);
+                run(&e);
+                strbuf_done(&world.trace);
+                CHECK_STR(state_of(&e, "a"), "failed");
+                if (*cases[i].change)
+                        CHECK_INT(swap(&e, false, cases[i].change), 0);
+                else
+                        touch(&e, "a");
+                run(&e);
+                CHECK_TRACE(cases[i].news);
+                CHECK_STR(state_of(&e, "a"), "failed");
+                CHECK_INT(e.m->scheduler.n_unsettled, 0);
+        }
+}
+
+TEST(who_gives_up_again_and_again_rests) {
+        ENGINE(e);
+        uint64_t begin = clock_usec();
+
+        e.m->rest_usec = 30000;
+        set(world.failures, "a", 3);
+        CHECK_INT(swap(&e, true, "a:quiet b a>b"), 0);
+        run(&e);
         touch(&e, "a");
         run(&e);
+        CHECK_TRACE("watch:a a! a!");
+        for (int i = 0; i < 5; i++)
+                touch(&e, "a");
+        run(&e);
         CHECK_TRACE("");
+        CHECK_STR(state_of(&e, "a"), "failed");
+        CHECK_INT(e.m->scheduler.n_unsettled, 1);       /* b */
+        while (!world.trace.size && clock_usec() - begin < 5000000)
+                run_for(&e, 1000);
+        CHECK_TRACE("a!");
+        CHECK(clock_usec() - begin >= 30000);
+        touch(&e, "a");
+        begin = clock_usec();
+        while (!world.trace.size && clock_usec() - begin < 5000000)
+                run_for(&e, 1000);
+        run(&e);
+        CHECK_TRACE("a b");
+        CHECK(clock_usec() - begin >= 50000);           /* longer each time */
+
+        /* a success, and all that is forgotten */
+        set(world.failures, "a", 2);
+        touch(&e, "a");
+        run(&e);
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a! a!");
+        CHECK_INT(swap(&e, false, "-a"), 0);
+        CHECK_TRACE("unwatch:a done:a");
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
