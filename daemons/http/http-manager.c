@@ -132,6 +132,7 @@ void http_manager_done(HttpManager *m) {
         dhcp_leases_done(&m->leases);
         http_kept_done(m);
         m->paths = path_watcher_free(m->paths);
+        kernel_watcher_done(&m->kernel);
         m->event = sd_event_unref(m->event);
 }
 

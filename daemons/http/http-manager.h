@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* What the kinds of this daemon share: the listening sockets and the watcher of paths. It is what ResourceHost.manager points
- * to.
+/* What the kinds of this daemon share: the listening sockets, the watcher of paths and that of the kernel's news. It is what
+ * ResourceHost.manager points to.
  *
  * Listeners belong to the manager, not to the resources that are served on them. When a program changes a child of a server,
  * the engine takes the old server with all its children away and puts a new one in its place. The socket that the old one
@@ -11,6 +11,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "common/sd/kernel-watch.h"
 #include "common/sd/pathwatch.h"
 #include "daemons/http/dhcp-leases.h"
 #include "daemons/http/mhd.h"
@@ -27,6 +28,7 @@ typedef struct WorldLink WorldLink;
 struct HttpManager {
         sd_event *event;
         PathWatcher *paths;
+        KernelWatcher kernel;
         StaticCache *files;
         HttpPort *ports;                /* a list */
         CurlLoop *curl;                 /* see http_manager_curl() */

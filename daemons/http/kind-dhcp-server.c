@@ -48,6 +48,9 @@ typedef struct DhcpServer {
 
         int fd;
         sd_event_source *io;            /* NULL: nobody is answered yet */
+        KernelWatch *links;
+        unsigned seen_index;            /* of the interface, to which the socket is bound; 0: it is not there */
+        uint32_t seen_address;          /* what the interface had when it was looked at */
 } DhcpServer;
 
 static const FieldSpec dhcp_server_fields[] = {
@@ -393,11 +396,41 @@ static int cannot_listen(const DhcpServer *s, int error, Diag *reterr) {
         return resource_error(&s->resource, reterr, error, "cannot listen on '%s' of interface '%s': %m", s->address, s->interface);
 }
 
+static void stop(DhcpServer *s) {
+        s->io = sd_event_source_disable_unref(s->io);
+        closep(&s->fd);
+        s->fd = -EBADF;
+}
+
+/* A socket stays with its interface. One that comes later is another one, whatever its name. */
+static void on_links(void *userdata) {
+        DhcpServer *s = userdata;
+        unsigned index = if_nametoindex(s->interface);
+        uint32_t address = interface_address(s);
+        bool is_other = index != s->seen_index, moved = address != s->seen_address;
+
+        s->seen_index = index;
+        s->seen_address = address;
+        if (is_other && s->fd >= 0) {
+                stop(s);
+                resource_watch_failed(&s->resource, resource_waiting(&s->resource, "the interface has gone"), NULL);
+        }
+        if (index > 0 && (is_other || moved))
+                resource_changed(&s->resource);
+}
+
 static int dhcp_server_watch(Resource *r, Diag *reterr) {
         DhcpServer *s = (DhcpServer *) r;
+        HttpManager *m = r->host->manager;
+        int k;
 
+        k = kernel_watch_new(&s->links, &m->kernel, r->host->event, KERNEL_LINKS, NULL, on_links, s);
+        if (k < 0)
+                return resource_error(r, reterr, k, "cannot watch network interfaces: %m");
+        s->seen_index = if_nametoindex(s->interface);
+        s->seen_address = interface_address(s);
         if (!r->meta.noop) {
-                int k = open_socket(s, &s->fd);
+                k = open_socket(s, &s->fd);
                 if (k == -ENODEV)
                         return resource_waiting(r, "the interface is not there");
                 if (k < 0)
@@ -410,9 +443,8 @@ static int dhcp_server_watch(Resource *r, Diag *reterr) {
 static void dhcp_server_unwatch(Resource *r) {
         DhcpServer *s = (DhcpServer *) r;
 
-        s->io = sd_event_source_disable_unref(s->io);
-        closep(&s->fd);
-        s->fd = -EBADF;
+        s->links = kernel_watch_free(s->links);
+        stop(s);
 }
 
 /* Under noop nobody listens. If another process does, it is most likely the mgmt-http of the program that is in force. */

@@ -6,9 +6,9 @@
 
 #include <stdint.h>
 
+#include "common/sd/kernel-watch.h"
 #include "common/sd/steady-watch.h"
 #include "common/source.h"
-#include "daemons/lang/kernel-watch.h"
 
 typedef struct sd_event_source sd_event_source;
 

@@ -3,10 +3,10 @@
 
 /* How the functions of a program that look outside come to their values. */
 
+#include "common/sd/kernel-watch.h"
 #include "common/sd/names.h"
 #include "common/sd/steady-watch.h"
 #include "common/source.h"
-#include "daemons/lang/kernel-watch.h"
 
 typedef struct Firmware Firmware;
 typedef struct SingleSource SingleSource;

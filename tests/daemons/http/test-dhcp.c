@@ -3,6 +3,7 @@
 /* dhcp:server, dhcp:host and dhcp:range: what their fields mean, packets, who gets which address; and a server on the loopback interface
  * of a network namespace, asked over real sockets. */
 
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -587,6 +588,61 @@ static int gate(void) {
 TEST(nobody_is_answered_before_all_is_right) {
         if (in_child(gate) == 77)
                 TEST_SKIP("no private network namespace here");
+}
+
+static bool make_bridge(bool there) {
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        return fd >= 0 && ioctl(fd, there ? SIOCBRADDBR : SIOCBRDELBR, "br9") >= 0;
+}
+
+static bool is_changed(void *userdata) {
+        const Fixture *f = userdata;
+
+        return f->host.n_changed > 0;
+}
+
+static bool is_lost(void *userdata) {
+        const Fixture *f = userdata;
+
+        return f->host.watch_error < 0;
+}
+
+/* It comes, goes, and another one of the name comes. */
+static int changing_interface(void) {
+        Fixture f;
+
+        if (!unshare_as_root(CLONE_NEWNET) || !bring_up_loopback())
+                return 77;
+        CHECK(setup(&f));
+        f.server = testhost_resource(&f.host, kind("dhcp:server"), "10.0.0.1:67", "interface", "\"br9\"", NULL);
+        CHECK_INT(testhost_watch(&f.host, f.server), -EAGAIN);
+        if (!make_bridge(true)) {
+                teardown(&f);
+                return 77;
+        }
+        CHECK(testhost_until(&f.host, is_changed, &f, 5000));
+        testhost_unwatch(f.server);
+        CHECK_INT(testhost_watch(&f.host, f.server), 0);
+        CHECK_INT(testhost_check(&f.host, f.server, true), CHECK_OK);
+        f.host.n_changed = 0;
+        CHECK(make_bridge(false));
+        CHECK(testhost_until(&f.host, is_lost, &f, 5000));
+        CHECK_INT(f.host.watch_error, -EAGAIN);
+        CHECK_STR(f.host.reason, "the interface has gone");
+        CHECK_INT(f.host.n_changed, 0);
+        CHECK(make_bridge(true));
+        CHECK(testhost_until(&f.host, is_changed, &f, 5000));
+        testhost_unwatch(f.server);
+        CHECK_INT(testhost_watch(&f.host, f.server), 0);
+        CHECK_INT(testhost_check(&f.host, f.server, true), CHECK_OK);
+        teardown(&f);
+        return 0;
+}
+
+TEST(an_interface_comes_and_goes) {
+        if (in_child(changing_interface) == 77)
+                TEST_SKIP("no bridges of our own here");
 }
 
 TEST(validate) {

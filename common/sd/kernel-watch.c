@@ -13,7 +13,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "daemons/lang/kernel-watch.h"
+#include "common/sd/kernel-watch.h"
 
 enum {
         MESSAGES_MAX = 256,             /* read in one turn of the loop */
