@@ -20,6 +20,10 @@ struct Transfer {
         CurlJob job;
         CurlLoop *loop;
         sd_event_source *news;  /* something came that was not told yet */
+        sd_event_source *silence;       /* nothing came for too long; NULL: there is no such time */
+        uint64_t silence_usec;
+        char *request;          /* of one that is sent only once: its body */
+        size_t request_size, request_sent;
         struct curl_slist *headers;
         char problem[CURL_ERROR_SIZE];
         StrBuf body;            /* what came and was not told yet */
@@ -39,6 +43,8 @@ static void transfer_free(Transfer *t) {
         if (t->job.easy)
                 curl_easy_cleanup(t->job.easy);
         (void) sd_event_source_disable_unref(t->news);
+        (void) sd_event_source_disable_unref(t->silence);
+        free(t->request);
         curl_slist_free_all(t->headers);
         strbuf_done(&t->body);
         free(t);
@@ -125,10 +131,21 @@ static void on_end(CurlJob *j, CURLcode code) {
         transfer_free(t);
 }
 
+static int on_silence(sd_event_source *s, uint64_t usec, void *userdata) {
+        Transfer *t = userdata;
+
+        (void) snprintf(t->problem, sizeof(t->problem), "nothing came for %llu ms", (unsigned long long) t->silence_usec / 1000);
+        curl_loop_remove(t->loop, &t->job);
+        on_end(&t->job, CURLE_OPERATION_TIMEDOUT);
+        return 0;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *userdata) {
         Transfer *t = userdata;
 
         n *= size;
+        if (t->silence)
+                (void) sd_event_source_set_time_relative(t->silence, t->silence_usec);
         if (t->body.size + n > t->answer_max) {
                 t->overflow = true;
                 return CURL_WRITEFUNC_ERROR;
@@ -181,11 +198,41 @@ static int set_tls(Transfer *t, const TransferTls *tls) {
         return 0;
 }
 
+static size_t on_request(char *to, size_t size, size_t n, void *userdata) {
+        Transfer *t = userdata;
+
+        n = MIN(n * size, t->request_size - t->request_sent);
+        memcpy(to, t->request + t->request_sent, n);
+        t->request_sent += n;
+        return n;
+}
+
+static int no_second_time(void *userdata, curl_off_t offset, int origin) {
+        return CURL_SEEKFUNC_FAIL;
+}
+
+/* When a connection that was used before ends instead of answering, libcurl would send everything again over another, and nobody would
+ * know that there were two. It does not if it cannot read the body again. */
+static int set_body_once(Transfer *t, const TransferRequest *r) {
+        t->request = malloc(r->body_size + 1);
+        if (!t->request)
+                return -ENOMEM;
+        memcpy(t->request, r->body, r->body_size);
+        t->request_size = r->body_size;
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_READFUNCTION, on_request);
+        SET(CURLOPT_READDATA, t);
+        SET(CURLOPT_SEEKFUNCTION, no_second_time);
+        return 0;
+}
+
 static int set_body(Transfer *t, const TransferRequest *r) {
-        if (r->body) {
-                SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) r->body_size);
-                SET(CURLOPT_COPYPOSTFIELDS, r->body);
-        }
+        if (!r->body)
+                return 0;
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) r->body_size);
+        if (r->once)
+                return set_body_once(t, r);
+        SET(CURLOPT_COPYPOSTFIELDS, r->body);
         return 0;
 }
 
@@ -205,7 +252,6 @@ static int set_up(Transfer *t, const TransferRequest *r) {
         SET(CURLOPT_TCP_KEEPALIVE, 1L);
         SET(CURLOPT_TCP_KEEPIDLE, (long) KEEPALIVE_IDLE_SEC);
         SET(CURLOPT_TCP_KEEPINTVL, (long) KEEPALIVE_INTERVAL_SEC);
-        SET(CURLOPT_TIMEOUT_MS, (long) (r->timeout_usec / 1000));
         SET(CURLOPT_CONNECTTIMEOUT_MS, (long) (r->connect_timeout_usec / 1000));
         k = add_headers(t, r);
         if (k < 0)
@@ -222,6 +268,8 @@ static int transfer_begin(Transfer *t, sd_event *event, const TransferRequest *r
         r = sd_event_add_defer(event, &t->news, on_news, t);
         if (r >= 0)
                 r = sd_event_source_set_enabled(t->news, SD_EVENT_OFF);
+        if (r >= 0 && t->silence_usec > 0)
+                r = sd_event_add_time_relative(event, &t->silence, CLOCK_MONOTONIC, t->silence_usec, t->silence_usec / 100, on_silence, t);
         if (r < 0)
                 return r;
         t->job.easy = curl_easy_init();
@@ -238,7 +286,7 @@ int transfer_start(CurlLoop *l, sd_event *event, const TransferRequest *request,
         if (!t)
                 return -ENOMEM;
         *t = (Transfer) { .job.done = on_end, .loop = l, .answer_max = request->answer_max, .data = request->data,
-                          .done = request->done, .userdata = request->userdata };
+                          .silence_usec = request->silence_usec, .done = request->done, .userdata = request->userdata };
         r = transfer_begin(t, event, request);
         if (r < 0) {
                 transfer_free(t);

@@ -35,7 +35,8 @@ typedef struct TransferRequest {
         size_t body_size;
         const TransferTls *tls;         /* NULL: as the system has it */
         const char *proxy;              /* as libcurl writes them; NULL: the environment's */
-        uint64_t timeout_usec;          /* of the whole; 0: none */
+        bool once;                      /* the server may see it no more than once, whatever becomes of a connection */
+        uint64_t silence_usec;          /* for so long nothing may come; 0: for ever */
         uint64_t connect_timeout_usec;  /* 0: libcurl's */
         size_t answer_max;              /* bytes; more of them end it with -E2BIG. With a data callback: that have not been taken */
 

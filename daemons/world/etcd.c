@@ -28,7 +28,7 @@ enum {
 };
 
 #define CONNECT_USEC (UINT64_C(1500) * 1000)
-#define ATTEMPT_USEC (UINT64_C(3000) * 1000)
+#define SILENCE_USEC (UINT64_C(3000) * 1000)   /* from the question, or what came of its answer, to more of that */
 #define CALL_USEC (UINT64_C(5000) * 1000)
 #define PAUSE_MIN_USEC (UINT64_C(50) * 1000)
 #define PAUSE_MAX_USEC (UINT64_C(4000) * 1000)
@@ -440,7 +440,7 @@ static void on_answer(Transfer *t, const TransferResult *result, void *userdata)
 /* Now, or when a pause is over or a token there. */
 static void call_send(EtcdCall *c) {
         Etcd *e = c->etcd;
-        TransferRequest request = { .timeout_usec = ATTEMPT_USEC, .done = on_answer, .userdata = c };
+        TransferRequest request = { .once = !c->repeatable, .silence_usec = SILENCE_USEC, .done = on_answer, .userdata = c };
 
         if (e->pause || (!c->authenticates && !has_token(e)))
                 return;
