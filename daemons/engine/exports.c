@@ -276,13 +276,12 @@ void exports_forget(Exports *x, const Vertex *v) {
         Export *e;
         size_t size;
 
-        if (!x || map_size(x->by_key) == 0 || make_key(v, &key, &size) < 0)
+        if (!x || (map_size(x->by_key) == 0 && !exports_something(v)) || make_key(v, &key, &size) < 0)
                 return;
         e = map_remove_n(x->by_key, key, size);
-        if (!e)
-                return;
-        if (x->synced)
-                tell(x, &(Message) { .type = MESSAGE_EXPORT_REMOVE, .export_remove = { .kind = e->kind, .name = e->name } });
+        if (x->synced && (e || exports_something(v)))       /* else it was named by EXPORT_KEEP, perhaps */
+                tell(x, &(Message) { .type = MESSAGE_EXPORT_REMOVE,
+                                     .export_remove = { .kind = (char *) vertex_kind(v), .name = (char *) vertex_name(v) } });
         export_free(e);
 }
 

@@ -5,7 +5,10 @@
  * store refuses is told once, and tried again now and then.
  *
  * A commit whose answer was lost may happen yet, long after what followed it. So each one writes the key exporters/HOST as well, on the
- * condition that it is as the one before has left it: what comes late does nothing. */
+ * condition that it is as the one before has left it: what comes late does nothing.
+ *
+ * The key holds the leases under which this host has written. A life that ends may leave what it should have taken away; the next one
+ * ends its leases, when all that it was told of stands under its own. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +21,7 @@
 #include "common/sd/log.h"
 #include "common/strbuf.h"
 #include "daemons/world/exporter.h"
+#include "daemons/world/former-leases.h"
 #include "daemons/world/store.h"
 
 enum {
@@ -26,6 +30,7 @@ enum {
 };
 
 #define REFUSED_USEC (UINT64_C(60) * 1000000)
+#define UNKNOWN_USEC (UINT64_C(3) * 1000000)    /* an error that tells nothing, as of a member that ends just now */
 
 typedef enum PathState {
         PATH_CLEAN,
@@ -47,6 +52,7 @@ typedef struct Exported {
         Path **paths;           /* owned array */
         size_t n;
         bool named;             /* since the session began */
+        bool promised;          /* by its name alone: what an earlier life exported under it stays until it comes */
 } Exported;
 
 struct Exporter {
@@ -54,17 +60,22 @@ struct Exporter {
         Store *store;
         char *hostname;
         Map *resources;         /* kind, NUL, name → Exported */
+        size_t n_promised;      /* of them */
+        bool synced;            /* the session has named all of them */
         Map *paths;             /* → Path */
         TAILQ_HEAD(, Path) dirty;
         Path *flying[WRITES_MAX];
         size_t n_flying;
         StoreCall *call;
         StoreLease *lease;      /* NULL: nothing was ever exported */
+        int64_t lease_id;       /* of it, when it was held last; 0: it never was */
+        FormerLeases former;
+        bool former_known;      /* those of earlier lives are among them */
         char *fence;            /* the key exporters/HOST */
         int64_t fence_modified; /* by the commit before; 0: it is not there */
         bool fence_known;
         bool one_by_one;        /* a commit was refused: to find out what for */
-        sd_event_source *again; /* those that were refused */
+        sd_event_source *again; /* what was refused */
 };
 
 static void flush(Exporter *x);
@@ -104,11 +115,17 @@ static int on_again(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
+static void try_again(Exporter *x, int error) {
+        uint64_t usec = error == -EIO ? UNKNOWN_USEC : REFUSED_USEC;
+
+        if (!x->again)
+                (void) sd_event_add_time_relative(x->event, &x->again, CLOCK_MONOTONIC, usec, usec / 10, on_again, x);
+}
+
 static void refused(Exporter *x, Path *p, const StoreReply *reply) {
         p->state = PATH_REFUSED;
         log_error(reply->error, "cannot export '%s': %s", p->path, reply->problem ?: strerrordesc_np(-reply->error));
-        if (!x->again)
-                (void) sd_event_add_time_relative(x->event, &x->again, CLOCK_MONOTONIC, REFUSED_USEC, REFUSED_USEC / 10, on_again, x);
+        try_again(x, reply->error);
 }
 
 static bool is_lost(const StoreReply *reply) {
@@ -154,13 +171,34 @@ static void on_fence(const StoreReply *reply, void *userdata) {
                 return;
         if (reply->error < 0 && !is_lost(reply)) {
                 log_error(reply->error, "cannot export: %s", reply->problem ?: strerrordesc_np(-reply->error));
-                return;         /* until there is something else to export */
+                try_again(x, reply->error);
+                return;
         }
         if (reply->error >= 0) {
                 x->fence_modified = reply->n > 0 ? reply->items[0].modified : 0;
                 x->fence_known = true;
+                if (reply->n > 0 && !x->former_known)
+                        former_leases_parse(&x->former, reply->items[0].data, reply->items[0].size);
+                x->former_known = true;
         }
         flush(x);
+}
+
+static void read_fence(Exporter *x) {
+        int r = store_read(x->store, (StoreRange) { .key = x->fence }, on_fence, x, &x->call);
+
+        if (r < 0)
+                log_error(r, "cannot export: %m");
+}
+
+/* All that shall be there is. Where not all names have come yet, those of earlier lives stand for them. */
+static void end_former(Exporter *x) {
+        if (!x->synced || x->n_promised > 0)
+                return;
+        if (x->former_known)
+                former_leases_end(&x->former);
+        else
+                read_fence(x);
 }
 
 static int commit(Exporter *x, const StoreWrite *writes, size_t n) {
@@ -171,21 +209,26 @@ static int commit(Exporter *x, const StoreWrite *writes, size_t n) {
 }
 
 static void flush(Exporter *x) {
+        _cleanup_(strbuf_done) StrBuf leases = {};
         StoreWrite writes[WRITES_MAX + 1];
         size_t n = 0, bytes = 0;
         Path *p;
         int r;
 
-        if (TAILQ_EMPTY(&x->dirty))
-                x->one_by_one = false;
-        if (x->call || !store_lease_held(x->lease) || TAILQ_EMPTY(&x->dirty))
+        if (x->call)
                 return;
-        if (!x->fence_known) {
-                r = store_read(x->store, (StoreRange) { .key = x->fence }, on_fence, x, &x->call);
-                if (r < 0)
-                        log_error(r, "cannot export: %m");
+        if (TAILQ_EMPTY(&x->dirty)) {
+                x->one_by_one = false;
+                end_former(x);
                 return;
         }
+        if (!store_lease_held(x->lease))
+                return;
+        if (!x->fence_known) {
+                read_fence(x);
+                return;
+        }
+        former_leases_print(&x->former, x->lease_id, &leases);
         while ((p = TAILQ_FIRST(&x->dirty)) && n < (x->one_by_one ? 1 : WRITES_MAX)) {
                 bool goes = p->data.kind == TYPE_NIL;
 
@@ -201,10 +244,21 @@ static void flush(Exporter *x) {
                 x->flying[n++] = p;
         }
         x->n_flying = n;
-        writes[n] = (StoreWrite) { .key = x->fence, .data = "", .lease = x->lease };
-        r = commit(x, writes, n + 1);
+        writes[n] = (StoreWrite) { .key = x->fence, .data = leases.data, .size = leases.size, .lease = x->lease };
+        r = leases.failed ? -ENOMEM : commit(x, writes, n + 1);
         if (r < 0)
                 on_written(&(StoreReply) { .error = r }, x);
+}
+
+/* Whatever is under way was asked for under a lease that is gone. If it happens nevertheless, the fence tells. */
+static void give_up(Exporter *x) {
+        x->call = store_call_cancel(x->call);
+        for (size_t i = 0; i < x->n_flying; i++) {
+                x->flying[i]->state = PATH_CLEAN;
+                mark_dirty(x, x->flying[i]);
+        }
+        x->n_flying = 0;
+        x->fence_known = false;
 }
 
 static void on_lease(StoreLease *l, bool held, void *userdata) {
@@ -215,7 +269,9 @@ static void on_lease(StoreLease *l, bool held, void *userdata) {
 
         if (!held)
                 return;
-        x->fence_known = false;
+        give_up(x);
+        former_leases_add(&x->former, x->lease_id);
+        x->lease_id = store_lease_id(l);
         while (map_next(x->paths, &i, &key, &p))
                 mark_dirty(x, p);
         flush(x);
@@ -292,11 +348,9 @@ static char *key_of(const char *kind, const char *name, size_t *ret_size) {
         return key;
 }
 
-static Exported *find(Exporter *x, const char *kind, const char *name) {
-        size_t size;
-        _cleanup_free_ char *key = key_of(kind, name, &size);
-
-        return key ? map_get_n(x->resources, key, size) : NULL;
+static void set_promised(Exporter *x, Exported *e, bool promised) {
+        x->n_promised = x->n_promised - e->promised + promised;
+        e->promised = promised;
 }
 
 static int find_or_add(Exporter *x, const char *kind, const char *name, Exported **ret) {
@@ -375,6 +429,7 @@ static int put(Exporter *x, const char *kind, const char *name, Value parts) {
                 free(paths);
                 return r;
         }
+        set_promised(x, e, false);
         set_paths(x, e, paths, n);
         if (!x->lease)
                 r = store_lease_new(x->store, EXPORT_TTL_SEC, on_lease, x, &x->lease);
@@ -389,6 +444,7 @@ static void drop(Exporter *x, const char *kind, const char *name) {
 
         if (!e)
                 return;
+        set_promised(x, e, false);
         set_paths(x, e, NULL, 0);
         exported_free(e);
         flush(x);
@@ -415,9 +471,11 @@ static void drop_unnamed(Exporter *x) {
                         const char *kind = key;
 
                         (void) map_remove_n(x->resources, key, strlen(kind) + 1 + strlen(kind + strlen(kind) + 1));
+                        set_promised(x, e, false);
                         set_paths(x, e, NULL, 0);
                         exported_free(e);
                 }
+        x->synced = true;
         flush(x);
 }
 
@@ -438,10 +496,12 @@ static int set_hostname(Exporter *x, const char *hostname) {
         }
         free(x->fence);
         x->fence = fence;
-        x->fence_known = false;
+        x->fence_known = x->former_known = false;
         x->call = store_call_cancel(x->call);
-        x->n_flying = 0;
+        former_leases_clear(&x->former);
+        x->n_flying = x->n_promised = 0;
         x->lease = store_lease_free(x->lease, true);
+        x->lease_id = 0;
         TAILQ_INIT(&x->dirty);
         map_free_with(x->resources, exported_free);
         map_free_with(x->paths, path_free);
@@ -457,6 +517,7 @@ int exporter_session(Exporter *x, const char *hostname) {
 
         if (r >= 0)
                 forget_names(x);
+        x->synced = false;
         return r;
 }
 
@@ -489,15 +550,18 @@ static int message_put(Exporter *x, Message *m) {
         return 0;
 }
 
-static int message_named(Exporter *x, const char *kind, const char *name, bool keeps) {
-        Exported *e = names_are_valid(x, kind, name) ? find(x, kind, name) : NULL;
+static int message_keep(Exporter *x, const char *kind, const char *name) {
+        Exported *e;
+        int r;
 
-        if (!e)
+        if (!names_are_valid(x, kind, name))
                 return 0;
-        if (keeps)
-                e->named = true;
-        else
-                drop(x, kind, name);
+        r = find_or_add(x, kind, name, &e);
+        if (r < 0)
+                return r;
+        if (!e->paths)
+                set_promised(x, e, true);
+        e->named = true;
         return 0;
 }
 
@@ -516,10 +580,11 @@ bool exporter_message(Exporter *x, Channel *c, PeerId peer, Message *m) {
                 r = message_put(x, m);
                 break;
         case MESSAGE_EXPORT_KEEP:
-                r = message_named(x, m->export_keep.kind, m->export_keep.name, true);
+                r = message_keep(x, m->export_keep.kind, m->export_keep.name);
                 break;
         case MESSAGE_EXPORT_REMOVE:
-                r = message_named(x, m->export_remove.kind, m->export_remove.name, false);
+                if (names_are_valid(x, m->export_remove.kind, m->export_remove.name))
+                        drop(x, m->export_remove.kind, m->export_remove.name);
                 break;
         case MESSAGE_EXPORT_SYNC:
                 drop_unnamed(x);
@@ -543,7 +608,7 @@ int exporter_new(Exporter **ret, sd_event *event, Store *store) {
 
         if (!x)
                 return -ENOMEM;
-        *x = (Exporter) { .event = event, .store = store, .resources = map_new(), .paths = map_new() };
+        *x = (Exporter) { .event = event, .store = store, .resources = map_new(), .paths = map_new(), .former.store = store };
         TAILQ_INIT(&x->dirty);
         if (!x->resources || !x->paths) {
                 exporter_free(x);
@@ -557,6 +622,7 @@ Exporter *exporter_free(Exporter *x) {
         if (!x)
                 return NULL;
         store_call_cancel(x->call);
+        former_leases_clear(&x->former);
         store_lease_free(x->lease, false);      /* mgmt-world may be back before that is noticed */
         (void) sd_event_source_disable_unref(x->again);
         map_free_with(x->resources, exported_free);

@@ -23,7 +23,6 @@ typedef struct ScheduleResource {
 
         ScheduleWatch *watch;
         bool armed;
-        bool waiting;           /* the store could not be reached when it was needed */
         Vote *vote;
 } ScheduleResource;
 
@@ -120,8 +119,7 @@ static void on_done(int error, const char *problem, bool changed, void *userdata
         if (error == -EHOSTDOWN || error == -EINPROGRESS || error == -ESTALE) {
                 _cleanup_free_ char *reason = NULL;
 
-                /* The lease is granted anew when the store is back, which wakes us; or nothing is needed. */
-                s->waiting = true;
+                /* A lease that is granted anew wakes us, and so does the store when it is back. */
                 if (asprintf(&reason, "the store cannot be reached: %s", problem ?: "it does not answer") < 0)
                         reason = NULL;
                 resource_finish(r, resource_waiting(r, reason ?: "the store cannot be reached"), &diag);
@@ -147,7 +145,6 @@ static int schedule_check_apply(Resource *r, bool apply, Diag *reterr) {
         };
         int e = 0;
 
-        s->waiting = false;
         if (!s->vote)
                 e = vote_open(m->schedules, r->host->hostname, s->namespace, on_vote_event, s, &s->vote);
         if (e == -EEXIST)

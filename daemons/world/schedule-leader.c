@@ -20,6 +20,9 @@
 
 enum { LEADER_TTL_SEC = 5, CANDIDATES_MAX = 100000, WRITES_MAX = 50 };
 
+/* How long what the store has refused waits to be tried again. */
+#define REFUSED_USEC (UINT64_C(5) * 1000000)
+
 #define LEADER_KEY "schedule/leader"
 #define VOTES "schedule/votes/"
 #define CHOSEN "schedule/chosen/"
@@ -36,6 +39,7 @@ typedef struct Namespace {
         char *name;
         Map *candidates;        /* host → Candidate */
         char *chosen;           /* what the store has; "" nothing */
+        int64_t modified;       /* the revision that has written, or removed, it */
         char *decided;          /* being written; NULL: nothing is */
         bool dirty;
 } Namespace;
@@ -49,6 +53,7 @@ struct ScheduleLeader {
         char *claim;            /* what is written there: our name, and which lease of ours it is */
         bool vacant;            /* nobody is leader, as far as we know */
         StoreCall *campaign;
+        sd_event_source *again; /* what was refused */
         int64_t won;            /* the revision of the key that is ours; 0: we are not leader */
 
         StoreWatch *all;        /* while we are leader */
@@ -185,6 +190,7 @@ static int take_item(ScheduleLeader *l, const StoreItem *item) {
                 return -ENOMEM;
         free(n->chosen);
         n->chosen = chosen;
+        n->modified = item->modified;
         n->dirty = true;
         return 0;
 }
@@ -256,6 +262,32 @@ static void abdicate(ScheduleLeader *l) {
         l->namespaces = map_new();
 }
 
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        ScheduleLeader *l = userdata;
+
+        l->again = sd_event_source_disable_unref(l->again);
+        campaign(l);
+        decide(l);
+        return 0;
+}
+
+static void try_again(ScheduleLeader *l) {
+        if (!l->again)
+                (void) sd_event_add_time_relative(l->event, &l->again, CLOCK_MONOTONIC, REFUSED_USEC, REFUSED_USEC / 10, on_again, l);
+}
+
+/* News may have been quicker than this answer: of a decision whose answer was lost, and which happened after this one. */
+static void decided(Namespace *n, int64_t revision) {
+        if (revision > n->modified) {
+                free(n->chosen);
+                n->chosen = TAKE_PTR(n->decided);
+                n->modified = revision;
+        } else {
+                free(TAKE_PTR(n->decided));
+                n->dirty = true;
+        }
+}
+
 static void on_decided(const StoreReply *reply, void *userdata) {
         ScheduleLeader *l = userdata;
 
@@ -268,10 +300,9 @@ static void on_decided(const StoreReply *reply, void *userdata) {
         for (size_t i = 0; i < l->n_written; i++) {
                 Namespace *n = l->written[i];
 
-                if (reply->error >= 0) {
-                        free(n->chosen);
-                        n->chosen = TAKE_PTR(n->decided);
-                } else {
+                if (reply->error >= 0)
+                        decided(n, reply->revision);
+                else {
                         free(TAKE_PTR(n->decided));
                         n->dirty = true;
                 }
@@ -279,7 +310,8 @@ static void on_decided(const StoreReply *reply, void *userdata) {
         l->n_written = 0;
         if (reply->error < 0 && reply->error != -EHOSTDOWN && reply->error != -EINPROGRESS) {
                 log_error(reply->error, "cannot write who is scheduled: %s", reply->problem ?: strerrordesc_np(-reply->error));
-                return;         /* until there is news */
+                try_again(l);
+                return;
         }
         decide(l);
 }
@@ -372,6 +404,7 @@ static void on_elected(const StoreReply *reply, void *userdata) {
         }
         if (reply->error < 0) {
                 log_error(reply->error, "cannot stand for election: %s", reply->problem ?: strerrordesc_np(-reply->error));
+                try_again(l);
                 return;
         }
         if (reply->holds)
@@ -409,6 +442,7 @@ static void on_lease(StoreLease *lease, bool held, void *userdata) {
         ScheduleLeader *l = userdata;
 
         free(TAKE_PTR(l->claim));
+        l->campaign = store_call_cancel(l->campaign);   /* what was claimed under a lease that is gone goes with it */
         if (l->won > 0)
                 abdicate(l);
         if (held && asprintf(&l->claim, "%s %lld", l->hostname, (long long) lease->id) < 0)
@@ -441,6 +475,7 @@ ScheduleLeader *schedule_leader_free(ScheduleLeader *l) {
         store_watch_free(l->all);
         store_call_cancel(l->campaign);
         store_call_cancel(l->deciding);
+        (void) sd_event_source_disable_unref(l->again);
         store_lease_free(l->lease, true);       /* so that nobody has to wait for it to run out */
         map_free_with(l->namespaces, namespace_free);
         free(l->hostname);

@@ -31,6 +31,7 @@ struct Vote {
         uint32_t ttl_sec;       /* of the lease */
         int64_t lease_id;       /* under which the vote was written last; 0: not under any, or not yet */
         bool lost;              /* it was held, and is not any more: others may have been chosen */
+        bool unreached;         /* the store could not be reached when it was cast last */
         sd_event_source *closing;
 
         /* The cast under way. */
@@ -115,11 +116,22 @@ static void schedule_tell(ScheduleWatch *w) {
         w->callback(others ?: w->chosen, w->userdata);
 }
 
+/* Whoever could not cast the vote of this host before does so now. */
+static void store_answers(ScheduleWatch *w) {
+        Vote *v = map_get(w->schedules->votes, w->namespace);
+
+        if (!v || !v->open || !v->unreached || v->done)
+                return;
+        v->unreached = false;
+        v->callback(v->callback_userdata);
+}
+
 static void on_chosen(StoreWatch *sw, const StoreNews *news, void *userdata) {
         ScheduleWatch *w = userdata;
         const StoreItem *last = news->n > 0 ? &news->items[news->n - 1] : NULL;
         char *chosen;
 
+        store_answers(w);
         if (!last && !news->snapshot)
                 return;
         chosen = last && last->data ? strndup(last->data, last->size) : strdup("");
@@ -281,6 +293,7 @@ static void end(Vote *v, int error, const char *problem, bool changed) {
         vote_done_t done = v->done;
 
         v->done = NULL;
+        v->unreached = error == -EHOSTDOWN;
         v->waits = sd_event_source_disable_unref(v->waits);
         if (done)
                 done(error, problem, changed, v->userdata);
@@ -292,8 +305,8 @@ static void on_written(const StoreReply *reply, void *userdata) {
         Vote *v = userdata;
 
         v->call = NULL;
-        if (reply->error >= 0 && !reply->holds) {
-                look(v);        /* it has changed meanwhile */
+        if (reply->error == -EINPROGRESS || (reply->error >= 0 && !reply->holds)) {
+                look(v);        /* it has changed meanwhile, or nobody knows */
                 return;
         }
         if (reply->error >= 0) {

@@ -32,7 +32,8 @@ DEFINE_CLEANUP(Schedules *, schedules_free)
 
 /* ---- votes ---- */
 
-/* Something happened to it: its lease was lost or granted, say. */
+/* Something happened to it: its lease was lost or granted, say, or the store is there again, which could not be reached when it was
+ * cast. */
 typedef void (*vote_callback_t)(void *userdata);
 
 /* 0 or negative errno; problem as in StoreReply. */

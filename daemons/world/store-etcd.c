@@ -201,6 +201,13 @@ static int etcd_commit(Store *s, const StoreCommit *commit, store_callback_t cal
         return ask(s, "kv/txn", &b, false, callback, userdata, ret);
 }
 
+static int etcd_lease_end(Store *s, int64_t id, store_callback_t callback, void *userdata, StoreCall **ret) {
+        StrBuf b = {};
+
+        strbuf_printf(&b, "{\"ID\":\"%lld\"}", (long long) id);
+        return ask(s, "lease/revoke", &b, true, callback, userdata, ret);
+}
+
 static void etcd_cancel(StoreCall *call) {
         EtcdStoreCall *c = container_of(call, EtcdStoreCall, call);
 
@@ -235,6 +242,7 @@ static const StoreOps etcd_ops = {
         .unwatch = etcd_unwatch,
         .lease = etcd_lease,
         .unlease = etcd_unlease,
+        .lease_end = etcd_lease_end,
         .changed = etcd_watches_look,
         .problem = problem,
         .free = etcd_store_free,

@@ -491,14 +491,21 @@ static void sqlite_changed(Store *store) {
 
 /* ---- leases ---- */
 
-static int expire(SqliteStore *s, int64_t id) {
-        SqliteCall *c = call_new(&s->store, NULL, NULL);
+static int sqlite_lease_end(Store *s, int64_t id, store_callback_t callback, void *userdata, StoreCall **ret) {
+        SqliteCall *c = call_new(s, callback, userdata);
 
         if (!c)
                 return -ENOMEM;
         c->expires = id;
-        database_queue(s->database, &c->job);
+        database_queue(sqlite_store(s)->database, &c->job);
+        *ret = &c->call;
         return 0;
+}
+
+static int expire(SqliteStore *s, int64_t id) {
+        StoreCall *c;
+
+        return sqlite_lease_end(&s->store, id, NULL, NULL, &c);
 }
 
 static void expiry_free(Expiry *e) {
@@ -634,6 +641,7 @@ static const StoreOps sqlite_ops = {
         .unwatch = sqlite_unwatch,
         .lease = sqlite_lease,
         .unlease = sqlite_unlease,
+        .lease_end = sqlite_lease_end,
         .changed = sqlite_changed,
         .free = sqlite_free,
 };

@@ -66,6 +66,14 @@ bool store_lease_held(const StoreLease *l) {
         return l && l->held;
 }
 
+int64_t store_lease_id(const StoreLease *l) {
+        return l->id;
+}
+
+int store_lease_end(Store *s, int64_t id, store_callback_t callback, void *userdata, StoreCall **ret) {
+        return id <= 0 ? -EINVAL : s->ops->lease_end(s, id, callback, userdata, ret);
+}
+
 StoreLease *store_lease_free(StoreLease *l, bool revoke) {
         if (l)
                 l->store->ops->unlease(l, revoke);

@@ -128,9 +128,13 @@ typedef void (*store_lease_callback_t)(StoreLease *l, bool held, void *userdata)
 /* It is kept alive until it is freed; if this host falls silent, it runs out after ttl_sec. */
 int store_lease_new(Store *s, uint32_t ttl_sec, store_lease_callback_t callback, void *userdata, StoreLease **ret);
 bool store_lease_held(const StoreLease *l);
+int64_t store_lease_id(const StoreLease *l);    /* of one that is held: no other ever has it */
 
 /* revoke: what was written under it goes at once; else in ttl_sec. Returns NULL. */
 StoreLease *store_lease_free(StoreLease *l, bool revoke);
+
+/* What stands under a lease that nobody holds any more goes at once. -ESTALE: there is no such lease (any more). */
+int store_lease_end(Store *s, int64_t id, store_callback_t callback, void *userdata, StoreCall **ret);
 
 /* ---- for stores: the first members of theirs ---- */
 
@@ -142,6 +146,7 @@ struct StoreOps {
         void (*unwatch)(StoreWatch *w);
         int (*lease)(Store *s, uint32_t ttl_sec, store_lease_callback_t callback, void *userdata, StoreLease **ret);
         void (*unlease)(StoreLease *l, bool revoke);
+        int (*lease_end)(Store *s, int64_t id, store_callback_t callback, void *userdata, StoreCall **ret);
         void (*changed)(Store *s);
         const char *(*problem)(const Store *s);
         void (*free)(Store *s);

@@ -224,6 +224,51 @@ STORES(sessions) {
         collector_close(c.collecting);
 }
 
+/* mgmt-world dies before it has taken away what it should: the next one knows nothing of it, and its lease would last. */
+STORES(what_an_earlier_life_left_goes_at_once) {
+        PLACE(p, b);
+        _cleanup_(host_done) Host watching;
+        Host h;
+        Collected c = {};
+        uint64_t began;
+
+        host_init(&watching, &p, "watching");
+        collect(&watching, "file", &c);
+        host_init(&h, &p, "lives");
+        export(&h, "file", "gone", "watching", "1");
+        export(&h, "file", "kept", "watching", "1");
+        CHECK_COLLECTED(&p, c, "gone@lives=1 kept@lives=1");
+        take_back(&h, "file", "gone");          /* too late */
+        host_done(&h);
+
+        /* What is only named may not have come yet: until it has, all stays. */
+        host_init(&h, &p, "lives");
+        keep(&h, "file", "kept");
+        export(&h, "file", "new", "watching", "1");
+        end_of_all(&h);
+        CHECK_COLLECTED(&p, c, "gone@lives=1 kept@lives=1 new@lives=1");
+        began = now_usec();
+        export(&h, "file", "kept", "watching", "2");
+        CHECK_COLLECTED(&p, c, "kept@lives=2 new@lives=1");
+
+        /* One that dies before it has come to that leaves it to the next. */
+        host_done(&h);
+        host_init(&h, &p, "lives");
+        export(&h, "file", "other", "watching", "1");
+        CHECK_COLLECTED(&p, c, "kept@lives=2 new@lives=1 other@lives=1");
+        host_done(&h);
+        host_init(&h, &p, "lives");
+        keep(&h, "file", "other");
+        end_of_all(&h);
+        CHECK(c.n < 100);
+        CHECK_STR(c.text, "kept@lives=2 new@lives=1 other@lives=1");
+        take_back(&h, "file", "other");
+        CHECK_COLLECTED(&p, c, "");
+        CHECK(now_usec() - began < EXPORT_TTL_SEC * UINT64_C(1000000) / 2);     /* they did not run out */
+        collector_close(c.collecting);
+        host_done(&h);
+}
+
 STORES(many_exports_at_once) {
         PLACE(p, b);
         _cleanup_(host_done) Host h;
