@@ -3,8 +3,8 @@
 /* virt:builder: a disk image, made once by libguestfs's virt-builder and left alone from then on. It is an image of this host, so it
  * is the engine that makes it.
  *
- * Whether it is there is all that is looked at, so it must never be there in part: it is built beside its place, brought to the
- * disk, and renamed. virt-builder itself is installed if need be, by a pkg of ours that is in no graph. */
+ * Whether it is there is all that is looked at, so it must never be there in part: it is built beside its place (image-place.h),
+ * brought to the disk, and renamed. virt-builder itself is installed if need be, by a pkg of ours that is in no graph. */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -24,6 +24,7 @@
 #include "common/sd/pathwatch.h"
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/kinds/file-wants.h"
+#include "daemons/engine/kinds/image-place.h"
 #include "daemons/engine/kinds/virt-builder.h"
 
 enum {
@@ -51,7 +52,7 @@ typedef struct VirtBuilder {
 
         PathWatch *watch, *program_watch;
         Child *child;
-        char *partial;                  /* what the child writes */
+        ImagePlace place;               /* while it is made */
         uint64_t started_nsec;
         ResourceHost setup_host;        /* of the package */
         Resource *setup;                /* while it is being installed */
@@ -59,7 +60,8 @@ typedef struct VirtBuilder {
 } VirtBuilder;
 
 static const FieldSpec virt_builder_fields[] = {
-        FIELD(VirtBuilder, output, FIELD_STR, FIELD_IS_NAME, "Absolute path of the image. If it exists, nothing is done."),
+        FIELD(VirtBuilder, output, FIELD_STR, FIELD_IS_NAME,
+              "Absolute path of the image. If it exists, nothing is done. Its directory must not be one in which others may exchange files."),
         FIELD(VirtBuilder, os_version, FIELD_STR, FIELD_REQUIRED, "The template, such as debian-12 (virt-builder --list shows them)."),
         FIELD(VirtBuilder, arch, FIELD_STR, 0, "Architecture of the template, such as x86_64; empty: that of this host."),
         FIELD(VirtBuilder, hostname, FIELD_STR, 0, "Name of the host that it is of; empty: as in the template."),
@@ -192,36 +194,7 @@ static int virt_builder_validate(const Resource *r, Diag *reterr) {
         return k < 0 ? k : check_copies(v, reterr);
 }
 
-/* ---- files beside the image ---- */
-
-/* "/dir/.name.building-", and where the name of the file begins in it. */
-static char *partial_prefix(const VirtBuilder *v, size_t *ret_base) {
-        const char *path = v->output, *name = strrchr(path, '/') + 1;
-        char *prefix;
-
-        *ret_base = (size_t) (name - path);
-        return asprintf(&prefix, "%.*s.%s.building-", (int) *ret_base, path, name) < 0 ? NULL : prefix;
-}
-
-/* What an engine has left that was killed. */
-static void remove_leftovers(const VirtBuilder *v) {
-        size_t base;
-        _cleanup_free_ char *prefix = partial_prefix(v, &base), *folder = prefix ? strndup(prefix, base) : NULL;
-        DIR *d = folder ? opendir(folder) : NULL;
-
-        if (!d)
-                return;
-        for (struct dirent *e; (e = readdir(d));)
-                if (startswith(e->d_name, prefix + base))
-                        (void) unlinkat(dirfd(d), e->d_name, 0);
-        (void) closedir(d);
-}
-
-static void drop_partial(VirtBuilder *v) {
-        if (v->partial)
-                (void) unlink(v->partial);
-        free(TAKE_PTR(v->partial));
-}
+/* ---- what it says ---- */
 
 static int keep_log(const VirtBuilder *v, const ChildResult *result) {
         _cleanup_free_ char *dir = NULL, *path = NULL;
@@ -251,9 +224,9 @@ static int keep_log(const VirtBuilder *v, const ChildResult *result) {
 /* ---- running it ---- */
 
 static int finish(VirtBuilder *v, Diag *reterr) {
-        if (renameat2(AT_FDCWD, v->partial, AT_FDCWD, v->output, RENAME_NOREPLACE) < 0 && errno != EEXIST)
-                return resource_error(&v->resource, reterr, -errno, "cannot move the image to '%s': %m", v->output);
-        return CHECK_CHANGED;
+        int r = image_place_put(&v->place, &v->resource, v->output, reterr);
+
+        return r < 0 ? r : CHECK_CHANGED;
 }
 
 static int failed(const VirtBuilder *v, const char *program, const ChildResult *result, Diag *reterr) {
@@ -274,7 +247,7 @@ static int failed(const VirtBuilder *v, const char *program, const ChildResult *
 static void ended(VirtBuilder *v, int result, Diag *diag) {
         if (result == CHECK_PENDING)
                 return;
-        drop_partial(v);
+        image_place_done(&v->place);
         resource_finish(&v->resource, result, diag);
 }
 
@@ -311,7 +284,7 @@ static void on_flushed(Child *c, ChildResult *result, void *userdata) {
 }
 
 static int flush(VirtBuilder *v, Diag *reterr) {
-        char *const argv[] = { (char *) "sync", v->partial, NULL };
+        char *const argv[] = { (char *) "sync", v->place.path, NULL };
         _cleanup_(diag_done) Diag diag = {};
         int r = start(v, argv, on_flushed, &diag);
 
@@ -348,24 +321,9 @@ static bool root_has_key(void) {
         return found;
 }
 
-static int make_partial(VirtBuilder *v) {
-        struct timespec now;
-        size_t base;
-        _cleanup_free_ char *prefix = partial_prefix(v, &base);
-
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        v->started_nsec = (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
-        drop_partial(v);
-        if (!prefix || asprintf(&v->partial, "%s%" PRIx64, prefix, v->started_nsec) < 0) {
-                v->partial = NULL;
-                return -ENOMEM;
-        }
-        return 0;
-}
-
 static ImageSpec spec_of(const VirtBuilder *v) {
         return (ImageSpec) {
-                .output = v->partial,
+                .output = v->place.path,
                 .os_version = v->os_version,
                 .arch = v->arch[0] ? v->arch : image_host_arch(),
                 .hostname = v->hostname,
@@ -387,6 +345,13 @@ static ImageSpec spec_of(const VirtBuilder *v) {
         };
 }
 
+static uint64_t now_nsec(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
 static int set_up(VirtBuilder *v, Diag *reterr);
 
 static int build(VirtBuilder *v, Diag *reterr) {
@@ -394,8 +359,8 @@ static int build(VirtBuilder *v, Diag *reterr) {
         _cleanup_(diag_done) Diag diag = {};
         int r;
 
-        remove_leftovers(v);
-        r = make_partial(v);
+        v->started_nsec = now_nsec();
+        r = image_place_open(&v->place, &v->resource, v->output, reterr);
         if (r < 0)
                 return r;
         ImageSpec spec = spec_of(v);
@@ -538,7 +503,7 @@ static int virt_builder_check_apply(Resource *r, bool apply, Diag *reterr) {
         v->was_set_up = false;
         k = build(v, reterr);
         if (k != CHECK_PENDING)
-                drop_partial(v);
+                image_place_done(&v->place);
         return k;
 }
 
@@ -549,7 +514,12 @@ static void virt_builder_cancel(Resource *r) {
                 pkg_type.cancel(v->setup);
         v->setup = resource_free(v->setup);
         v->child = child_release(v->child, SIGTERM, GRACE_USEC);
-        drop_partial(v);
+        image_place_done(&v->place);
+}
+
+static int virt_builder_init(Resource *r) {
+        ((VirtBuilder *) r)->place = (ImagePlace) IMAGE_PLACE_INIT;
+        return 0;
 }
 
 static int virt_builder_watch(Resource *r, Diag *reterr) {
@@ -603,6 +573,7 @@ const ResourceType virt_builder_type = {
                    "}\n",
         .size = sizeof(VirtBuilder),
         .fields = virt_builder_fields,
+        .init = virt_builder_init,
         .done = virt_builder_done,
         .validate = virt_builder_validate,
         .watch = virt_builder_watch,

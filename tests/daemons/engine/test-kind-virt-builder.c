@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 
+#include "daemons/engine/kinds/replacement.h"
 #include "daemons/engine/kinds/virt-builder.h"
 #include "tests/daemons/engine/kind-test.h"
 
@@ -102,9 +103,13 @@ static void install_program(const char *script) {
         CHECK_INT(setenv("PATH", path, 1), 0);
 }
 
+static int make_in(const char *name) {
+        return bench_make(&virt_builder_type, in_dir(name), FIELDS("os_version=alpine-3", "bootstrap=false", "root_ssh_inject=false",
+                                                                    "no_setup=true"));
+}
+
 static int make(void) {
-        return bench_make(&virt_builder_type, in_dir("a.img"), FIELDS("os_version=alpine-3", "bootstrap=false", "root_ssh_inject=false",
-                                                                       "no_setup=true"));
+        return make_in("a.img");
 }
 
 static unsigned n_files(const char *prefix) {
@@ -146,7 +151,7 @@ TEST(an_image_is_made_once) {
         CHECK_INT(read_file_at(AT_FDCWD, in_dir("a.img"), 4096, &made, NULL), 0);
         CHECK(made && startswith(made, "alpine-3 --output ") && strstr(made, "--root-password disabled"));
         CHECK_STR(log, "working\n");
-        CHECK_INT(n_files(".a.img"), 0);
+        CHECK_INT(n_files(".mgmt-"), 0);
 
         put_file("a.img", "another");
         CHECK_INT(bench_apply(true), CHECK_OK);
@@ -165,20 +170,54 @@ TEST(a_failure_leaves_nothing_behind) {
         CHECK_INT(make(), 0);
         CHECK_INT(bench_apply(true), -EPROTO);
         CHECK_STR(bench.diag.message, "virt-builder failed with status 3: no such template");
-        CHECK_INT(n_files(".a.img"), 0);
+        CHECK_INT(n_files(".mgmt-"), 0);
         CHECK(access(in_dir("a.img"), F_OK) < 0);
 }
 
 /* What a killed engine leaves is no image, and goes with the next attempt. */
 TEST(what_was_cut_off_is_no_image) {
         BENCH();
-        put_file(".a.img.building-123", "half");
+        char name[REPLACEMENT_NAME_MAX], file[REPLACEMENT_NAME_MAX + 8];
+        replacement_name("a.img", name);
+        (void) snprintf(file, sizeof(file), "%s/image", name);
+        CHECK_INT(mkdir(in_dir(name), 0700), 0);
+        put_file(file, "half");
         install_program("echo whole >\"$3\"");
         CHECK_INT(make(), 0);
         CHECK_INT(bench_apply(false), CHECK_CHANGED);
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
         check_file("a.img", "whole\n");
-        CHECK_INT(n_files(".a.img"), 0);
+        CHECK_INT(n_files(".mgmt-"), 0);
+}
+
+/* Root's program is given a path, and must write nowhere else. */
+TEST(others_do_not_lead_it_elsewhere) {
+        BENCH();
+
+        if (geteuid() != 0)
+                TEST_SKIP("needs to be root to have directories of others");
+        install_program("echo whole >\"$3\"");
+        CHECK_INT(mkdir(in_dir("secret"), 0755), 0);
+        CHECK_INT(symlink("secret", in_dir("link")), 0);
+        CHECK_INT(lchown(in_dir("link"), 65534, 65534), 0);
+        CHECK_INT(mkdir(in_dir("theirs"), 0755), 0);
+        CHECK_INT(chown(in_dir("theirs"), 65534, 65534), 0);
+        CHECK_INT(mkdir(in_dir("tmp"), 0700), 0);
+        CHECK_INT(chmod(in_dir("tmp"), 01777), 0);
+        CHECK_INT(make_in("link/a.img"), 0);
+        CHECK_INT(bench_apply(true), -EPERM);
+        CHECK(bench.diag.message && strstr(bench.diag.message, "is not trusted"));
+        CHECK(access(in_dir("secret/a.img"), F_OK) < 0);
+        CHECK_INT(make_in("theirs/a.img"), 0);
+        CHECK_INT(bench_apply(true), -EPERM);
+        CHECK(bench.diag.message && strstr(bench.diag.message, "others may write in the directory of"));
+        CHECK_INT(make_in("tmp/a.img"), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("tmp/a.img", "whole\n");
+        CHECK_INT(lchown(in_dir("link"), 0, 0), 0);
+        CHECK_INT(make_in("link/a.img"), 0);
+        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        check_file("secret/a.img", "whole\n");
 }
 
 TEST(an_attempt_can_be_stopped) {
@@ -190,7 +229,7 @@ TEST(an_attempt_can_be_stopped) {
         for (unsigned i = 0; i < 5000 && access(in_dir("begun"), F_OK) < 0; i++)
                 bench_run(1000);
         virt_builder_type.cancel(bench.r);
-        CHECK_INT(n_files(".a.img"), 0);
+        CHECK_INT(n_files(".mgmt-"), 0);
         install_program("echo whole >\"$3\"");
         CHECK_INT(bench_apply(true), CHECK_CHANGED);
         check_file("a.img", "whole\n");
