@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/beside.h"
 #include "tests/lang/mock-host.h"
 
 static Schema *schema;
@@ -15,14 +16,9 @@ __attribute__((__destructor__)) static void forget_schema(void) {
 }
 
 const Schema *mock_schema(void) {
-        _cleanup_free_ char *here = strdup(__FILE__), *path = NULL;
+        _cleanup_free_ char *path = BESIDE("kinds.json");
 
-        if (schema || !here)
-                return schema;
-        *strrchr(here, '/') = '\0';
-        if (asprintf(&path, "%s/kinds.json", here) < 0)
-                return NULL;
-        if (schema_load(&schema, path, NULL) < 0)
+        if (!schema && path && schema_load(&schema, path, NULL) < 0)
                 schema = NULL;
         return schema;
 }

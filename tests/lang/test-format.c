@@ -14,17 +14,11 @@
 #include "lang/format.h"
 #include "lang/grammar.h"
 #include "lang/lexer.h"
+#include "tests/beside.h"
 #include "tests/common/alloc.h"
 #include "tests/test.h"
 
 enum { FILE_MAX = 1024 * 1024 };
-
-static char *here(const char *name) {
-        const char *file = __FILE__, *slash = strrchr(file, '/');
-        char *path;
-
-        return asprintf(&path, "%.*s/%s", (int) (slash - file), file, name) < 0 ? NULL : path;
-}
 
 static char *format(const char *name, const char *text, size_t size) {
         _cleanup_(diag_done) Diag d = {};
@@ -63,7 +57,7 @@ static void check_case(const char *directory, const char *name) {
 }
 
 TEST(pairs) {
-        _cleanup_free_ char *directory = here("format");
+        _cleanup_free_ char *directory = BESIDE("format");
         struct dirent **list = NULL;
         int n, n_cases = 0;
 
@@ -263,7 +257,7 @@ static void check_example(const char *path, const char *text, size_t size) {
 }
 
 TEST(programs_of_the_tree) {
-        _cleanup_free_ char *programs = here("programs"), *examples = here("../../examples");
+        _cleanup_free_ char *programs = BESIDE("programs"), *examples = BESIDE("../../examples");
 
         REQUIRE(programs && examples);
         CHECK(each_file(programs, ".mcl", check_if_it_parses) > 2);
@@ -298,7 +292,7 @@ static void check_archive(const char *path, const char *text, size_t size) {
 
 TEST(archives) {
         const char *given = getenv("MGMT_CONFORMANCE");
-        _cleanup_free_ char *root = given ? strdup(given) : here("../../../shared/conformance");
+        _cleanup_free_ char *root = given ? strdup(given) : BESIDE("../../../shared/conformance");
 
         if (!root || access(root, R_OK) < 0)
                 TEST_SKIP("no archives at hand, MGMT_CONFORMANCE may name them");

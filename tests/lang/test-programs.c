@@ -20,6 +20,7 @@
 #include "common/io.h"
 #include "common/strbuf.h"
 #include "lang/lang.h"
+#include "tests/beside.h"
 #include "tests/test.h"
 
 enum { FILE_MAX = 1024 * 1024, LINES_MAX = 256 };
@@ -171,13 +172,11 @@ static void check_program(const Schema *schema, const char *root, const char *na
 }
 
 TEST(every_program_comes_to_what_it_says) {
-        _cleanup_free_ char *here = strdup(__FILE__), *root = NULL, *kinds = NULL;
+        _cleanup_free_ char *root = BESIDE("programs"), *kinds = BESIDE("kinds.json");
         _cleanup_(schema_freep) Schema *schema = NULL;
         struct dirent **list = NULL;
 
-        REQUIRE(here);
-        *strrchr(here, '/') = '\0';
-        REQUIRE(asprintf(&root, "%s/programs", here) >= 0 && asprintf(&kinds, "%s/kinds.json", here) >= 0);
+        REQUIRE(root && kinds);
         REQUIRE(schema_load(&schema, kinds, NULL) >= 0);
         int n = scandir(root, &list, NULL, alphasort);
         REQUIRE(n > 2);
