@@ -8,7 +8,7 @@
 #include "common/io.h"
 #include "common/sign/deploy-signature.h"
 #include "daemons/lang/deploy-guard.h"
-#include "tests/sign/test-keys.h"
+#include "tests/common/sign/test-keys.h"
 #include "tests/test.h"
 
 static char directory[] = "/tmp/mgmt-test-guard-XXXXXX";

@@ -10,7 +10,7 @@
 #include "common/io.h"
 #include "common/sign/signature.h"
 #include "common/sign/trust.h"
-#include "tests/sign/test-keys.h"
+#include "tests/common/sign/test-keys.h"
 #include "tests/test.h"
 
 static const char text[] = "hello\n";
