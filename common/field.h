@@ -26,7 +26,8 @@ typedef enum FieldType {
 
 typedef enum FieldFlags {
         FIELD_REQUIRED  = 1 << 0,       /* must be given, and not empty */
-        FIELD_OPTIONAL  = 1 << 1,       /* "not given" differs from every value. STR, STRV and VALUE only */
+        FIELD_OPTIONAL  = 1 << 1,       /* "not given" differs from every value. STR, STRV and VALUE only: an int that need
+                                         * not be given is a VALUE with .mcl_type = "int" */
         FIELD_SECRET    = 1 << 2,       /* never in logs, events, diffs or on the bus */
         FIELD_IS_NAME   = 1 << 3,       /* STR only: what is left empty holds the name of the resource */
         FIELD_HIDDEN    = 1 << 4,       /* not settable and not documented: state that outlives a graph change */

@@ -468,7 +468,8 @@ static int check_row(const ResourceType *t, const FieldSpec *rows, const FieldSp
         if ((f->type == FIELD_VALUE) != (f->mcl_type != NULL) || !field_mcl_type(f))
                 return BROKEN(t, reterr, "field '%s' needs a valid mcl_type exactly if it is a value", f->name);
         if ((f->flags & FIELD_OPTIONAL) && !nullable)
-                return BROKEN(t, reterr, "field '%s' cannot be optional: its type has no unset state", f->name);
+                return BROKEN(t, reterr, "field '%s' cannot be optional: its type has no unset state; FIELD_VALUE with mcl_type has one",
+                              f->name);
         if ((f->flags & FIELD_REQUIRED) && (f->flags & (FIELD_OPTIONAL | FIELD_IS_NAME) || f->initial))
                 return BROKEN(t, reterr, "field '%s' is required, and need not be given", f->name);
         if ((f->flags & FIELD_IS_NAME) && (f->type != FIELD_STR || f->flags & FIELD_OPTIONAL || f->initial))

@@ -573,7 +573,8 @@ TEST(broken_tables_are_refused) {
                 { TYPE(.fields = no_type), "kind 'x': field 'any' needs a valid mcl_type exactly if it is a value" },
                 { TYPE(.fields = bad_type), "kind 'x': field 'any' needs a valid mcl_type exactly if it is a value" },
                 { TYPE(.fields = extra_type), "kind 'x': field 'str' needs a valid mcl_type exactly if it is a value" },
-                { TYPE(.fields = optional_int), "kind 'x': field 'int8' cannot be optional: its type has no unset state" },
+                { TYPE(.fields = optional_int), "kind 'x': field 'int8' cannot be optional: its type has no unset state; "
+                  "FIELD_VALUE with mcl_type has one" },
                 { TYPE(.fields = half_required), "kind 'x': field 'str' is required, and need not be given" },
                 { TYPE(.fields = named_number),
                   "kind 'x': field 'int8' cannot fall back on the name: it must be a str, not optional, and without default" },
