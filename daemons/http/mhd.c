@@ -320,13 +320,13 @@ static int on_certificate_wanted(gnutls_session_t session, const gnutls_datum_t 
         return 0;
 }
 
-/* An answer may need a file of its own. */
+/* Some answers need a file of their own; those for which there is none are to ask again. */
 static unsigned connections_max(void) {
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
                 return HTTP_CONNECTIONS_MAX;
-        return (unsigned) MIN(limit.rlim_cur / 2, (rlim_t) HTTP_CONNECTIONS_MAX);
+        return (unsigned) MIN(limit.rlim_cur / 8 * 5, (rlim_t) HTTP_CONNECTIONS_MAX);
 }
 
 static int listener_start(HttpListener *l, int fd) {

@@ -25,9 +25,9 @@ typedef struct HttpStream HttpStream;
 typedef struct HttpTls HttpTls;
 
 enum {
-        HTTP_CONNECTIONS_MAX = 12 * 1024,       /* of one listener, or half of the files that this process may open; the last
-                                                 * place is freed by closing an idle one. If all are being answered, more wait in
-                                                 * the kernel's queue */
+        HTTP_CONNECTIONS_MAX = 12 * 1024,       /* of one listener, or five eighths of the files that this process may open; the
+                                                 * last place is freed by closing an idle one. If all are being answered, more
+                                                 * wait in the kernel's queue */
         HTTP_HEAD_MAX = 8 * 1024,               /* bytes of a request's line and headers; each header counts HTTP_HEADER_COST more */
         HTTP_HEADER_COST = 64,
         HTTP_BODY_MAX = 64 * 1024,              /* bytes of a request's body that are read (and dropped) though nobody wants it */

@@ -72,8 +72,11 @@ static int content_copy(StaticContent *ret, const StaticContent *content) {
         ret->data = value_ref(content->data);
         if (content->fd < 0)
                 return 0;
-        ret->fd = fcntl(content->fd, F_DUPFD_CLOEXEC, 0);
-        return ret->fd < 0 ? -errno : 0;
+        int fd = static_affordable(fcntl(content->fd, F_DUPFD_CLOEXEC, 0));
+        if (fd < 0)
+                return fd;
+        ret->fd = fd;
+        return 0;
 }
 
 /* A small file that is as long as it said is from now on its content. */
@@ -118,6 +121,12 @@ int static_cache_open(StaticCache *c, StaticContent *ret, const char *directory,
         if (r < 0)
                 return r;
         read_small(ret);
+        if (ret->fd >= 0) {
+                r = static_affordable(TAKE_FD(ret->fd));
+                if (r < 0)
+                        return r;
+                ret->fd = r;
+        }
         remember(c, ret, directory, path, links_inside);
         return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -16,7 +17,10 @@
 #include "daemons/http/date.h"
 #include "daemons/http/static-file.h"
 
-enum { RANGES_MAX = 64 };
+enum {
+        RANGES_MAX = 64,
+        OWN_FILES = 64,
+};
 
 typedef struct Range {
         uint64_t start, size;
@@ -48,6 +52,20 @@ static int open_below(int directory_fd, const char *path, uint64_t resolve) {
                         return -errno;
         }
         return -EAGAIN;
+}
+
+/* Numbers of files are given out from below. Those for answers come from the lower three quarters, less some; so they are never more than
+ * three eighths of all, for each has a connection beside it, and the other five are for connections. */
+int static_affordable(int fd) {
+        struct rlimit limit;
+
+        if (fd < 0)
+                return -errno;
+        if (getrlimit(RLIMIT_NOFILE, &limit) >= 0 && (rlim_t) fd + 2 * OWN_FILES >= limit.rlim_cur / 4 * 3) {
+                (void) close(fd);
+                return -EMFILE;
+        }
+        return fd;
 }
 
 int static_content_open(StaticContent *ret, const char *directory, const char *path, bool links_inside) {
@@ -104,6 +122,10 @@ void static_serve_error(HttpRequest *q, int error) {
         case -EACCES:
         case -EPERM:
                 http_request_reply_status(q, 403);
+                break;
+        case -EMFILE:
+        case -ENFILE:
+                http_request_reply_again(q);
                 break;
         default:
                 http_request_reply_status(q, 500);

@@ -25,6 +25,9 @@ void static_content_done(StaticContent *c);
  * with links_inside an absolute link means one from that directory on, else it is refused. -ENOENT if it is no regular file. */
 int static_content_open(StaticContent *ret, const char *directory, const char *path, bool links_inside);
 
+/* A file that stays open for an answer; or, if there are too many of them, -EMFILE, and it is closed. fd < 0: errno. */
+int static_affordable(int fd);
+
 int static_content_from_value(StaticContent *ret, Value data, int64_t modified);
 
 /* Whether the request may be served with static content; answers it (405) if not. */
@@ -34,5 +37,5 @@ bool static_accept_method(HttpRequest *q);
  * count. */
 void static_serve(HttpRequest *q, StaticContent *c, bool fresh);
 
-/* Answers with what an error of static_content_open() means to a client: 404, 403 or 500. */
+/* Answers with what an error of static_content_open() means to a client: 404, 403, 503 or 500. */
 void static_serve_error(HttpRequest *q, int error);

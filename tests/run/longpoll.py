@@ -3,6 +3,7 @@
 """http:server:file with long poll: many clients that wait, and what they miss while the server is not there (nothing)."""
 
 import http.client
+import json
 import os
 import resource
 import selectors
@@ -47,79 +48,172 @@ def resident(pid):
         return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-class Crowd:
-    """Clients that have sent a request, and wait; all in one thread."""
+class Share:
+    """A part of the crowd, in a process of its own: clients that have sent a request, and wait."""
 
-    def __init__(self, port, n, request):
-        self.selector, self.waiting, self.answers = selectors.DefaultSelector(), set(), {}
-        for i in range(n):
-            c = socket.create_connection(("127.0.0.1", port), SECONDS)
-            c.sendall(request)
-            c.setblocking(False)
-            self.selector.register(c, selectors.EVENT_READ, i)
-            self.waiting.add(c)
-            if i % 100 == 99:
-                self.look(0)
+    def __init__(self, port, n):
+        self.port, self.selector, self.sockets, self.answers = port, selectors.DefaultSelector(), [None] * n, {}
+
+    def connect(self, i):
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                c = socket.create_connection(("127.0.0.1", self.port), SECONDS)
+                break
+            except ConnectionRefusedError:      # it is not there
+                check(time.monotonic() < deadline, "nobody listens")
+                time.sleep(0.01)
+        self.sockets[i] = c
+        self.selector.register(c, selectors.EVENT_READ, i)
+
+    def drop(self, i):
+        self.selector.unregister(self.sockets[i])
+        self.sockets[i].close()
+        self.sockets[i] = None
+
+    def ask(self, since):
+        """Each of them, on the connection that it has; without an answer yet."""
+        self.answers = {}
+        request = f"GET /news HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: {since}\r\n\r\n".encode()
+        for i in range(len(self.sockets)):
+            if not self.sockets[i]:
+                self.connect(i)
+            self.sockets[i].sendall(request)
 
     def look(self, seconds):
+        """What has come; those whose server has gone are without a connection then."""
         for key, _ in self.selector.select(seconds):
-            data = key.fileobj.recv(65536)
-            self.answers[key.data] = self.answers.get(key.data, b"") + data
-            if not data:
-                self.answers[key.data] += b"(hung up)"
-                self.selector.unregister(key.fileobj)
+            try:
+                data = key.fileobj.recv(65536)
+            except ConnectionResetError:
+                data = b""
+            if data:
+                self.answers[key.data] = self.answers.get(key.data, b"") + data
+            else:
+                self.drop(key.data)
+
+    def gather(self, since, end):
+        """Until all are answered by what ends so; whoever loses the connection asks again. Answers that are not one of these."""
+        deadline = time.monotonic() + 2 * SECONDS
+        while len(self.answers) < len(self.sockets) and time.monotonic() < deadline:
+            self.look(0.05)
+            for i, c in enumerate(self.sockets):
+                if not c and i not in self.answers:
+                    self.connect(i)
+                    self.sockets[i].sendall(f"GET /news HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: {since}\r\n\r\n".encode())
+        self.look(0.2)
+        return [self.answers.get(i, b"").decode() for i in range(len(self.sockets))
+                if not ((a := self.answers.get(i, b"")).startswith(b"HTTP/1.1 200 ") and a.endswith(b"\r\n\r\n" + end.encode()) and a.count(b"HTTP/") == 1)]
+
+    def serve(self, orders, says):
+        for line in orders:
+            what, *arguments = json.loads(line)
+            says.write(json.dumps(getattr(self, what)(*arguments)) + "\n")
+            says.flush()
+
+
+class Crowd:
+    """Clients that wait, in as many processes as it takes: one may not open enough files."""
+
+    def __init__(self, port, n, processes=4):
+        self.n, self.ends = n, []
+        for i in range(processes):
+            orders, says = os.pipe(), os.pipe()
+            if os.fork() == 0:
+                try:
+                    signal.alarm(6 * SECONDS)
+                    for end in self.ends:       # so that the others see when there are no more orders
+                        end[0].close()
+                    os.close(orders[1])
+                    Share(port, n // processes).serve(os.fdopen(orders[0]), os.fdopen(says[1], "w"))
+                finally:
+                    os._exit(1)
+            os.close(orders[0])
+            os.close(says[1])
+            self.ends.append((os.fdopen(orders[1], "w"), os.fdopen(says[0])))
+
+    def order(self, *what):
+        for orders, _ in self.ends:
+            orders.write(json.dumps(what) + "\n")
+            orders.flush()
+
+    def heard(self):
+        lines = [says.readline() for _, says in self.ends]
+        check(all(lines), "a part of the clients has died")
+        return [json.loads(line) for line in lines]
+
+    def ask(self, since):
+        self.order("ask", since)
+        self.heard()
+
+    def check_gathered(self):
+        bad = sum(self.heard(), [])
+        check(not bad, f"{len(bad)} of {self.n} did not get what they should, but for example {bad[:1]}")
 
     def close(self):
-        for c in self.waiting:
-            c.close()
-        self.selector.close()
+        for orders, says in self.ends:
+            orders.close()
+            says.close()
+        for _ in self.ends:
+            os.wait()
+
+
+def many_files():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < CLIENTS * 8 // 5:
+        raise Skipped(f"only {hard} files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
+
+
+def last_is_served(port):
+    """The newest connection is served after all others were read."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    c.request("GET", "/nothing")
+    check_equal(c.getresponse().status, 404, "status")
+    c.close()
 
 
 def serves_thousands_at_once(s):
-    """Ten thousand clients wait, and one change answers each of them, once; the engine has other things to do."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    n = min(CLIENTS, (hard - 200) // 2)
-    if n < 1000:
-        raise Skipped(f"only {hard} files may be open")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    port = free_port()
+    """Ten thousand clients wait, and one change answers each of them, once, also if the server dies; the engine has other things to do."""
+    limits, n, port = many_files(), CLIENTS, free_port()
     replace(s.at("news"), "old")
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, port)) as run:
         run.wait_converged()
         status, modified, _, body = get(port)
         check_equal((status, body), (200, "old"), "the answer to the first one")
         pid, before = run.pid_of("http"), resident(run.pid_of("http"))
-        crowd = Crowd(port, n, f"GET /news HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: {modified}\r\n\r\n".encode())
-        # the newest one is served after all others were read
-        c = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-        c.request("GET", "/nothing")
-        check_equal(c.getresponse().status, 404, "status")
-        crowd.look(0)
-        check_equal(len(crowd.answers), 0, "number of those who did not have to wait")
+        crowd = Crowd(port, n)
+        crowd.ask(modified)
+        last_is_served(port)
         waiting = resident(pid) - before
 
+        crowd.order("gather", modified, "new")
         replace(s.at("news"), "new")
         os.unlink(s.at("other"))
-        start, repaired = time.monotonic(), None
-        while len(crowd.answers) < n or not repaired:
-            crowd.look(0.01)
-            if not repaired and read(s.at("other")) == "as it should be\n":
-                repaired = time.monotonic() - start
-            check(time.monotonic() - start < SECONDS, f"only {len(crowd.answers)} answers; file repaired: {repaired}")
-        served = time.monotonic() - start
+        start = time.monotonic()
+        repaired = wait_until(lambda: read(s.at("other")) == "as it should be\n", "the file is repaired")
+        crowd.check_gathered()
+        print(f"# {n} clients: {waiting / n:.0f} bytes each while they wait, all served within {time.monotonic() - start:.2f} s; meanwhile a file "
+              f"was repaired in {repaired:.2f} s")
         status, newer, _, body = get(port)
         check_equal((status, body), (200, "new"), "the answer to a new one")
-        crowd.look(0.2)
-        bad = [a for a in crowd.answers.values() if not (a.startswith(b"HTTP/1.1 200 ") and a.endswith(b"\r\n\r\nnew") and a.count(b"HTTP/") == 1)]
-        check_equal(bad[:1], [], "an answer that is not the one it should be")
         check(newer != modified, "the new content has the date of the old one")
-        print(f"# {n} clients: {waiting / n:.0f} bytes each while they wait, all served in {served:.2f} s; meanwhile a file was repaired in {repaired:.2f} s")
         check(waiting < n * 24 * 1024, f"{waiting / MIB:.0f} MiB for {n} clients")
+
+        crowd.ask(newer)                # on the connections that they have
+        last_is_served(port)
+        crowd.order("gather", newer, "newest")
+        start = time.monotonic()
+        kill(pid, signal.SIGKILL)
+        replace(s.at("news"), "newest")
+        crowd.check_gathered()
+        print(f"# {n} clients were told within {time.monotonic() - start:.2f} s although the server died before the change")
         crowd.close()
-        print(f"# {before / MIB:.1f} MiB before, {waiting / MIB:.1f} more while they wait, {(resident(pid) - before) / MIB:.1f} after that")
+        pid = run.pid_of("http")
         wait_until(lambda: resident(pid) < before + 24 * MIB, "memory is as before")
         run.end(seconds=SECONDS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 class Follower(threading.Thread):

@@ -32,7 +32,7 @@
 enum {
         MIB = 1024 * 1024,
         BIG = 8 * MIB,                  /* size of the file that is downloaded */
-        PLACES = 1024,                  /* connections that the server takes at a time: half of the files that it may open */
+        PLACES = 1020,                  /* connections that the server takes at a time: five eighths of the files that it may open */
 };
 
 typedef struct Fixture {
@@ -49,7 +49,7 @@ static void setup(Fixture *f) {
 
         *f = (Fixture) {};
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-                limit.rlim_cur = 2 * PLACES;
+                limit.rlim_cur = PLACES / 5 * 8;
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
         }
         if (sd_event_new(&f->event) < 0 || http_manager_init(&f->manager, f->event) < 0 ||
@@ -363,6 +363,42 @@ TEST(slow_readers_cost_little_and_stop_nobody) {
         size_t used = resident_bytes() - before;
         printf("# 200 slow readers: %zu KiB\n", used / 1024);
         CHECK(used < (size_t) (SANITIZED ? 48 : 12) * MIB);
+        end_clients(&c);
+        teardown(&f);
+}
+
+/* More downloads than there may be open files: who is too many is told to come again. */
+static void downloading_clients(int report, int go) {
+        static const char text[] = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+        static int fds[PLACES - 100];
+        unsigned n[2] = {};
+        char head[64];
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                fds[i] = dial();
+                if (send(fds[i], text, strlen(text), MSG_NOSIGNAL) < 0 || recv(fds[i], head, sizeof(head) - 1, 0) < 13)
+                        continue;
+                n[0] += memcmp(head, "HTTP/1.1 200 ", 13) == 0;
+                n[1] += memcmp(head, "HTTP/1.1 503 ", 13) == 0;
+        }
+        say(report, n[0] + n[1] == ELEMENTSOF(fds) ? 'y' : 'n');
+        say(report, n[0] > PLACES / 3 && n[1] > PLACES / 3 ? 'y' : 'n');
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                (void) close(fds[i]);
+        int fd = dial();
+        say(report, send(fd, text, strlen(text), MSG_NOSIGNAL) > 0 && recv(fd, head, 13, MSG_WAITALL) == 13 &&
+                            memcmp(head, "HTTP/1.1 200 ", 13) == 0 ? 'y' : 'n');
+        wait_for(go);
+}
+
+TEST(files_run_out) {
+        Fixture f;
+
+        setup(&f);
+        Child c = run_clients(downloading_clients);
+        CHECK_INT(next_report(&f, &c), 'y');
+        CHECK_INT(next_report(&f, &c), 'y');
+        CHECK_INT(next_report(&f, &c), 'y');
         end_clients(&c);
         teardown(&f);
 }
