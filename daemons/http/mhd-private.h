@@ -103,6 +103,11 @@ void slow_forget(HttpConnection *c);            /* nothing is wanted of it */
 uint64_t slow_next(const HttpListener *l);      /* the time at which to look for slow ones; UINT64_MAX: there is nobody */
 HttpConnection *slow_find(HttpListener *l, uint64_t now);       /* one that is too slow; NULL: there is none now */
 
+/* ---- framing.c ---- */
+
+/* 0, or the status by which a request is refused that somebody else could take for another one. */
+unsigned framing_check(struct MHD_Connection *mhd);
+
 /* ---- linger.c ---- */
 
 void linger(HttpConnection *c);                 /* the library is about to close it; does so if that is good for something */

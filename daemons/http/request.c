@@ -257,9 +257,12 @@ enum MHD_Result request_begin(HttpRequest *q, const char *method) {
         HttpListener *l = q->connection->listener;
         const char *text = http_request_header(q, "Content-Length");
         uint64_t size = text ? strtoull(text, NULL, 10) : 0;
+        unsigned status = framing_check(q->mhd);
 
         q->begun = true;
         q->method = method;
+        if (status > 0)
+                return refuse(q, status);
         request_measure(q);
         if (q->head_size > HTTP_HEAD_MAX)       /* the head of the answer would not fit beside it */
                 return refuse(q, strlen(q->target) > HTTP_HEAD_MAX / 2 ? 414 : 431);

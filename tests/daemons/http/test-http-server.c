@@ -204,6 +204,68 @@ TEST(contents_and_paths) {
         teardown(&f);
 }
 
+/* Whatever could be two requests for one server, and one for another, is none here. */
+TEST(where_a_request_ends_is_beyond_doubt) {
+#define NEXT "GET /one HTTP/1.1\r\nHost: a\r\n\r\n"
+        static const struct {
+                const char *headers;    /* of a POST, with its body */
+                unsigned status;        /* 405: it is a request like others, and so is the next one */
+        } cases[] = {
+                { "Content-Length: 3\r\n\r\nabc", 405 },
+                { "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 405 },
+                { "Transfer-Encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\n\r\n", 405 },
+                { "Content-Length: 3\r\nX: a\tb\r\n\r\nabc", 405 },
+                { "Content-Length: 3\r\nX: \xc3\xa4\r\nY:\r\n\r\nabc", 405 },
+                { "Content-Length: 3\r\nContent-Length: 30\r\n\r\nabc", 400 },
+                { "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400 },
+                { "Content-Length: 3\r\ncontent-LENGTH: 3\r\n\r\nabc", 400 },
+                { "Content-Length: 3, 3\r\n\r\nabc", 400 },
+                { "Content-Length: +3\r\n\r\nabc", 400 },
+                { "Content-Length: 0x3\r\n\r\nabc", 400 },
+                { "Content-Length: -3\r\n\r\nabc", 400 },
+                { "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+                { "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", 400 },
+                { "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+                { "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+                { "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501 },
+                { "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501 },
+                { "Transfer-Encoding: identity\r\n\r\n", 501 },
+                { "Transfer-Encoding:\r\n\r\n", 501 },
+                { "Transfer-Encoding: \vchunked\r\n\r\n0\r\n\r\n", 400 },
+                { "Content-Length : 3\r\n\r\nabc", 400 },
+                { "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400 },
+                { "X: a\rContent-Length: 3\r\n\r\nabc", 400 },
+                { "X\vY: a\r\nContent-Length: 3\r\n\r\nabc", 400 },
+                { "Host: b\r\nContent-Length: 3\r\n\r\nabc", 400 },
+                { "Transfer-Encoding: chunked\r\n\r\n3zz\r\nabc\r\n0\r\n\r\n", 400 },
+        };
+        Fixture f;
+
+        setup_all(&f);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                static const char before[] = "POST /one HTTP/1.1\r\nHost: a\r\n";
+                _cleanup_(strbuf_done) StrBuf request = {};
+                Client c;
+
+                strbuf_puts(&request, before);
+                strbuf_puts(&request, cases[i].headers);
+                strbuf_puts(&request, NEXT);
+                REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+                CHECK_INT(client_send(&c, request.data, request.size), 0);
+                Answer first = client_read(&c, false, 5000);
+                if (first.status != cases[i].status)
+                        TEST_FAIL("%u, not %u, after '%s'", first.status, cases[i].status, cases[i].headers);
+                Answer second = client_read(&c, false, 5000);
+                if (second.status != (cases[i].status == 405 ? 200 : 0) || c.closed != (cases[i].status != 405))
+                        TEST_FAIL("then %u, and %s, after '%s'", second.status, c.closed ? "closed" : "open", cases[i].headers);
+                answer_done(&first);
+                answer_done(&second);
+                client_close(&c);
+        }
+        teardown(&f);
+#undef NEXT
+}
+
 TEST(headers_of_answers) {
         Fixture f;
         Answer a;
