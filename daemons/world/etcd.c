@@ -413,6 +413,10 @@ static void call_refused(EtcdCall *c, json_object *j, long status) {
                 code == GRPC_INVALID_ARGUMENT ? (strstr(problem, "too large") ? -E2BIG : strstr(problem, "user name is empty") ? -EACCES :
                                                  -EINVAL) : -EIO;
         reply.not_found = code == GRPC_NOT_FOUND;
+        _cleanup_free_ char *text = NULL;
+        if (code == GRPC_PERMISSION_DENIED && e->user && asprintf(&text, "no role of user '%s' allows it: %s", e->user, problem) < 0)
+                text = NULL;
+        reply.problem = text ?: problem;
         call_end(c, &reply);
         if (works)
                 endpoint_works(e);

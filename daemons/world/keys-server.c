@@ -93,6 +93,8 @@ static void on_reachable(KeysWatch *watch, const KeysNews *news, void *userdata)
         Write *w = userdata;
         int r;
 
+        if (news->none && news->error == -EHOSTDOWN)
+                return;
         w->watch = keys_watch_free(watch);
         r = begin(w);
         if (r < 0)

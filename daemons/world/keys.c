@@ -276,9 +276,9 @@ static int one_news(const KeysWatch *w, const StoreNews *news, Value *ret) {
 static void on_news(StoreWatch *store_watch, const StoreNews *news, void *userdata) {
         _cleanup_(value_done) Value v = {};
         KeysWatch *w = userdata;
-        KeysNews told = { .back = !news->snapshot && news->n == 0 };
+        KeysNews told = { .back = !news->snapshot && news->n == 0 && news->error >= 0, .none = news->error < 0, .error = news->error };
 
-        if (!told.back) {
+        if (!told.back && !told.none) {
                 if (!w->parts && !news->snapshot && news->items[news->n - 1].modified == w->own)
                         return;
                 told.error = w->parts ? map_news(w, news, &v) : one_news(w, news, &v);

@@ -48,7 +48,8 @@ KeysCall *keys_call_cancel(KeysCall *c);        /* silent; whether a write takes
 
 typedef struct KeysNews {
         bool back;              /* nothing changed, but the store, which could not be reached, can be again */
-        int error;              /* what is there cannot be read: another version wrote it */
+        bool none;              /* nothing was read yet, and error says why: as StoreNews.error */
+        int error;              /* what is there cannot be read: another version wrote it, say */
         Value value;            /* borrowed; nil: there is none. Of a map, host → value */
 } KeysNews;
 

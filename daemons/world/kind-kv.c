@@ -94,6 +94,7 @@ static void on_news(KeysWatch *w, const KeysNews *news, void *userdata) {
         Kv *kv = userdata;
         Resource *r = &kv->resource;
 
+        /* Where nothing can be read yet, an attempt finds out why; what comes later is a change. */
         if (!kv->armed) {
                 kv->armed = true;
                 resource_armed(r);
@@ -140,13 +141,17 @@ static void fail(Kv *kv, int error, const char *problem, const char *what) {
 }
 
 /* A store that cannot be reached is waited for, as any service is. */
-static void unreachable(Kv *kv, const char *problem) {
+static int wait_for_store(Kv *kv, const char *problem) {
         _cleanup_free_ char *reason = NULL;
 
         if (asprintf(&reason, "the store cannot be reached: %s", problem ?: "it does not answer") < 0)
                 reason = NULL;
         kv->waiting = true;
-        end(kv, resource_waiting(&kv->resource, reason ?: "the store cannot be reached"), &(Diag) {});
+        return resource_waiting(&kv->resource, reason ?: "the store cannot be reached");
+}
+
+static void unreachable(Kv *kv, const char *problem) {
+        end(kv, wait_for_store(kv, problem), &(Diag) {});
 }
 
 /* Whether what is there may stay although it is not what is wanted. */
@@ -227,6 +232,8 @@ static int kv_check_apply(Resource *r, bool apply, Diag *reterr) {
                 resource_log(r, LOG_INFO, kv->value ? "received a value for key '%s'" : "received no value for key '%s'", kv->key);
         kv->apply = apply;
         kv->waiting = false;
+        if (keys_problem(m->keys))
+                return wait_for_store(kv, keys_problem(m->keys));
         e = keys_get(m->keys, kv->key, kv_host(kv), on_read, kv, &kv->call);
         if (e < 0)
                 return resource_error(r, reterr, e, "cannot read key '%s': %m", kv->key);

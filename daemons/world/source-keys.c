@@ -26,7 +26,7 @@ static void on_news(KeysWatch *w, const KeysNews *news, void *userdata) {
         Value v;
         int r;
 
-        if (news->back)
+        if (news->back || (news->none && news->error == -EHOSTDOWN))
                 return;
         if (news->error < 0) {
                 source_failf(&k->source, false, news->error, "channel read failed on `%s`: %m", k->key);

@@ -44,10 +44,13 @@ static void watch_look(EtcdWatch *w);
 static void on_snapshot(const StoreReply *reply, void *userdata) {
         EtcdWatch *w = userdata;
         w->snapshot = NULL;
-        if (reply->error == -EHOSTDOWN || reply->error == -ECANCELED)
-                return;         /* until it is back */
+        if (reply->error == -ECANCELED)
+                return;
         if (reply->error < 0) {
-                log_error(reply->error, "cannot read what is below '%s': %s", w->key, reply->problem ?: strerrordesc_np(-reply->error));
+                if (reply->error != -EHOSTDOWN)
+                        log_error(reply->error, "cannot read what is below '%s': %s", w->key,
+                                  reply->problem ?: strerrordesc_np(-reply->error));
+                w->callback(&w->watch, &(StoreNews) { .error = reply->error }, w->userdata);
                 return;
         }
         w->next = reply->revision + 1;

@@ -108,11 +108,12 @@ typedef struct StoreNews {
         const StoreItem *items; /* borrowed; none, and no snapshot: the store, which could not be reached, can be again */
         size_t n;
         int64_t revision;
+        int error;              /* why there is no first snapshot yet; -EHOSTDOWN: it comes when the store is back. Else 0 */
 } StoreNews;
 
-/* First a snapshot, then each change after it, in the order of revisions, none lost and none twice. What cannot be told that way
- * (the store has forgotten what it was since a lost connection) is another snapshot. A watch never breaks: it waits, and goes
- * on. Called from the loop. The callback may free its watch. */
+/* First a snapshot, before which there may be errors, then each change after it, in the order of revisions, none lost and none twice.
+ * What cannot be told that way (the store has forgotten what it was since a lost connection) is another snapshot. A watch never breaks:
+ * it waits, and goes on. Called from the loop. The callback may free its watch. */
 typedef void (*store_watch_callback_t)(StoreWatch *w, const StoreNews *news, void *userdata);
 
 int store_watch(Store *s, StoreRange range, store_watch_callback_t callback, void *userdata, StoreWatch **ret);
