@@ -3,14 +3,11 @@
 /* `mgmtctl rollback`: an earlier deploy once more. It becomes the newest one, so that nothing is lost by it either. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include <systemd/sd-bus.h>
 
-#include "common/bundle.h"
 #include "common/sd/bus.h"
-#include "common/sd/deploy-bus.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/deploy-list.h"
 #include "daemons/mgmtctl/output.h"
@@ -23,14 +20,16 @@ static const Option rollback_options[] = {
         {}
 };
 
-/* The one before that in force, which is the newest one if none is. */
+/* The one before that in force, which is the newest one if none is; while some hosts try another, the newest of all hosts. */
 static int find_previous(sd_bus *bus, uint64_t *ret) {
         _cleanup_(deploy_list_done) DeployList l = {};
+        bool tried;
 
         if (deploy_list_read(&l, bus) < 0)
                 return -EIO;
+        tried = l.n > 0 && *l.rows[0].hosts;
         for (size_t i = 0; i < l.n; i++)
-                if (l.in_force == 0 || l.rows[i].id < l.in_force) {
+                if (!*l.rows[i].hosts && (tried || l.in_force == 0 || l.rows[i].id < l.in_force)) {
                         *ret = l.rows[i].id;
                         return 0;
                 }
@@ -49,26 +48,6 @@ static int parse_id(const char *text, uint64_t *ret) {
         return -EINVAL;
 }
 
-static int read_deploy(Program *p, sd_bus *bus, uint64_t id, Value *ret_bundle) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(diag_done) Diag d = {};
-        int fd, r;
-
-        r = sd_bus_call_method(bus, "org.mgmt.world1", "/org/mgmt/world1", "org.mgmt.world1.Manager", "GetDeploy", &error, &reply, "t", id);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "h", &fd);
-        if (r >= 0) {
-                p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-                r = p->fd < 0 ? -errno : bundle_unseal(fd, ret_bundle, &d);
-        }
-        if (r >= 0)
-                r = deploy_options_read(reply, &p->options, &d);
-        if (r < 0)
-                output_error("cannot read deploy %llu: %s", (unsigned long long) id, error.message ?: d.message ?: strerrordesc_np(-r));
-        return r;
-}
-
 static int run_rollback(char *arguments[], int n) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(program_done) Program p = { .fd = -EBADF };
@@ -77,9 +56,9 @@ static int run_rollback(char *arguments[], int n) {
 
         if (n > 0 && parse_id(arguments[0], &id) < 0)
                 return EXIT_ERROR;
-        if (ctl_open_bus(&bus) < 0 || (n == 0 && find_previous(bus, &id) < 0) || read_deploy(&p, bus, id, &bundle) < 0)
+        if (ctl_open_bus(&bus) < 0 || (n == 0 && find_previous(bus, &id) < 0) || program_fetch(&p, bus, id, &bundle) < 0)
                 return EXIT_ERROR;
-        if (arg_sign && program_sign(&p, bundle, arg_sign) < 0)
+        if (program_set_hosts(&p, "") < 0 || (arg_sign && program_sign(&p, bundle, arg_sign) < 0))
                 return EXIT_ERROR;
         return program_deploy(&p, bus);
 }
@@ -88,7 +67,8 @@ const Command command_rollback = {
         .name = "rollback",
         .arguments = "[DEPLOY]",
         .doc = "Put an earlier deploy in force again",
-        .help = "DEPLOY is a number that 'mgmtctl deploys' shows; without it, it is the one before that in force.\n",
+        .help = "DEPLOY is a number that 'mgmtctl deploys' shows; without it, it is the one before that in force. In a cluster all hosts\n"
+                "take it; while only some have the newest deploy (deploy --canary), it is the newest that all have.\n",
         .options = rollback_options,
         .max_arguments = 1,
         .run = run_rollback,

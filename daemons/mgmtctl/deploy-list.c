@@ -19,8 +19,8 @@ static int read_rows(DeployList *l, sd_bus_message *m) {
                 const char *source, *hosts;
                 int is_signed;
 
-                r = sd_bus_message_read(m, "(ttttsbs)", &row.id, &row.time_usec, &row.n_files, &row.size_bytes, &source,
-                                        &is_signed, &hosts);
+                r = sd_bus_message_read(m, "(ttttsbs)", &row.id, &row.time_usec, &row.n_files, &row.size_bytes, &source, &is_signed,
+                                        &hosts);
                 if (r <= 0)
                         break;
                 grown = reallocarray(l->rows, l->n + 1, sizeof(*l->rows));

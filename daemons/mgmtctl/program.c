@@ -2,6 +2,7 @@
 
 /* What happens to a program before any daemon hears of it. */
 
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <sys/utsname.h>
@@ -198,6 +199,44 @@ void program_print_error(const Program *p, const char *text) {
         }
         if (d.message)
                 program_print_diag(&p->input, &d);
+}
+
+int program_set_hosts(Program *p, const char *hosts) {
+        char *copy;
+
+        if (streq(p->options.hosts, hosts))
+                return 0;
+        copy = strdup(hosts);
+        char *unsigned_ = strdup("");
+        if (!copy || !unsigned_) {
+                free(copy);
+                free(unsigned_);
+                return -ENOMEM;
+        }
+        field_take_text(&p->options.hosts, copy);
+        field_take_text(&p->options.signature, unsigned_);
+        p->options.sequence = 0;
+        return 0;
+}
+
+int program_fetch(Program *p, sd_bus *bus, uint64_t id, Value *ret_bundle) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(diag_done) Diag d = {};
+        int fd, r;
+
+        r = sd_bus_call_method(bus, "org.mgmt.world1", "/org/mgmt/world1", "org.mgmt.world1.Manager", "GetDeploy", &error, &reply, "t", id);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "h", &fd);
+        if (r >= 0) {
+                p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+                r = p->fd < 0 ? -errno : bundle_unseal(fd, ret_bundle, &d);
+        }
+        if (r >= 0)
+                r = deploy_options_read(reply, &p->options, &d);
+        if (r < 0)
+                output_error("cannot read deploy %llu: %s", (unsigned long long) id, error.message ?: d.message ?: strerrordesc_np(-r));
+        return r;
 }
 
 int program_call(const Program *p, sd_bus *bus, const char *method, sd_bus_message **ret) {

@@ -33,6 +33,8 @@ typedef struct Program {
 /* Errors have been printed, with their places, by all of these. options are kept. */
 int program_load(Program *ret, const char *input, const ProgramOptions *options);
 int program_sign(Program *p, Value bundle, const char *key);
+int program_fetch(Program *ret, sd_bus *bus, uint64_t deploy, Value *ret_bundle);        /* one that mgmt-world has; no input */
+int program_set_hosts(Program *p, const char *hosts);   /* whom it is meant for, "": all; a signature for others goes */
 int program_deploy(const Program *p, sd_bus *bus);      /* EXIT_SUCCESS, and says so, or EXIT_ERROR */
 void program_done(Program *p);
 

@@ -3,8 +3,8 @@
 
 /* The deploys that hosts share, in their store. Each has a number, in the order in which they were made, and is never changed: a host
  * runs the one with the highest number that is meant for it. Files are stored in parts, since requests to etcd have a limit; an entry
- * of the list counts once all parts are there. Old ones are removed: of those beyond the last CLUSTER_DEPLOYS_KEPT, all but the newest
- * that is meant for everybody. */
+ * of the list counts once all parts are there. Old ones are removed: the last CLUSTER_DEPLOYS_KEPT of those that are meant for all
+ * stay, and as many of those that are meant for some. */
 
 #include <stdint.h>
 

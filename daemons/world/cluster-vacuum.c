@@ -11,8 +11,7 @@ typedef struct Vacuum {
         ClusterWork work;       /* first */
         ClusterEntry *entries;  /* newest first */
         size_t n, next;
-        size_t n_complete;      /* of those before next */
-        bool everybodys;        /* one that is meant for all is among them */
+        size_t n_all, n_some;   /* complete ones before next: meant for all, for some */
 } Vacuum;
 
 static void vacuum_end(ClusterWork *w, int error) {
@@ -26,12 +25,11 @@ static void vacuum_end(ClusterWork *w, int error) {
 
 /* One that is not complete may still be written, as long as nothing newer is there. */
 static bool is_old(Vacuum *v, const ClusterEntry *e) {
-        bool newest_of_all = e->complete && !v->everybodys && cluster_entry_is_for(e, NULL);
+        size_t *n = cluster_entry_is_for(e, NULL) ? &v->n_all : &v->n_some;
 
         if (!e->complete)
-                return v->n_complete > 0;
-        v->everybodys = v->everybodys || newest_of_all;
-        return v->n_complete++ >= CLUSTER_DEPLOYS_KEPT && !newest_of_all;
+                return v->n_all + v->n_some > 0;
+        return (*n)++ >= CLUSTER_DEPLOYS_KEPT;
 }
 
 static void vacuum_next(Vacuum *v);

@@ -370,4 +370,202 @@ exec "flag" {
             wait_state(cluster, name, 2, "converged")
 
 
-main(reaches_all, signed, failures_are_told)
+def failing_on(*names):
+    """Part of a program: a resource that fails on these."""
+    hosts = ", ".join(f'"{n}"' for n in names)
+    return f"""
+if $hostname in [{hosts}] {{
+        exec "bad" {{
+                cmd => "/bin/false",
+        }}
+}}
+"""
+
+
+def list_of(host):
+    return [(d["deploy"], d["hosts"]) for d in host.deploys()]
+
+
+def staged(scratch):
+    """The canaries take it first; what fails there goes back and nobody else has seen it; what does well is released to all"""
+    with Cluster(scratch, members=3) as cluster:
+        h1, h2, h3 = cluster.hosts
+        cluster.start()
+        h3.ok("deploy", site(scratch, "old"))
+        wait_who(scratch, "old")
+
+        # From a host that is none of them.
+        said = h3.fails("deploy", "--canary", "2", site(scratch, "broken", failing_on("h2")))
+        check("deploy 2 is on its way to h1,h2" in said, said)
+        check("h2 failed: " in said and "exec[bad]: cmd '/bin/false' failed with status 1" in said, said)
+        check("h1,h2: back to deploy 1, as deploy 3" in said, said)
+        wait_who(scratch, "old")
+        for name in "h1", "h2":
+            wait_state(cluster, name, 3, "converged")
+        check("broken" not in h3.log("lang") and "deploy 2" not in h3.log("lang"), "a host that is no canary has seen it")
+        check_equal(list_of(h1), [(3, "h1,h2"), (2, "h1,h2"), (1, "")], "the list")
+
+        said = h1.ok("deploy", "--canary", "2", site(scratch, "new"))
+        check("h1 converged" in said and "h2 converged" in said and "released to all hosts as deploy 5" in said, said)
+        wait_who(scratch, "new")
+        for name in NAMES:
+            wait_state(cluster, name, 5, "converged")
+        check("generation 4:" not in h3.log("engine"), "the others saw more than the old one and the new one")
+
+        said = h2.fails("deploy", "--canary", "3", "--max-failing", "1", site(scratch, "worse", failing_on("h2", "h3")))
+        check("h1,h2,h3: back to deploy 5, as deploy 7" in said, said)
+        wait_who(scratch, "new")
+        said = h2.ok("deploy", "--canary", "3", "--max-failing", "1", site(scratch, "bearable", failing_on("h2")))
+        check("h2 failed: " in said and "released to all hosts as deploy 9" in said, said)
+        wait_who(scratch, "bearable")
+
+        # What does not even begin there, and what never ends.
+        said = h2.fails("deploy", "--canary", "h3", site(scratch, "odd", 'if $hostname == "h3" {\n\tfile "relative" {}\n}\n'))
+        check("h3 refused: " in said and "odd.mcl:" in said and "h3: back to deploy 9, as deploy 11" in said, said)
+        wait_state(cluster, "h3", 11, "converged")
+        slow = site(scratch, "slow", 'exec "slow" {\n\tcmd => "/bin/sleep 300",\n}\n')
+        said = h2.fails("deploy", "--canary", "h3", "--wait", "2", slow)
+        check("h3 has not converged after 2 s" in said and "h3: back to deploy 9, as deploy 13" in said, said)
+        wait_who(scratch, "bearable")
+        said = h2.fails("deploy", "--canary", "4", site(scratch, "many"))
+        check("the cluster has 3 hosts, not 4" in said, said)
+        check("the cluster has no host 'h4'" in h2.fails("deploy", "--canary", "h1,h4", site(scratch, "many")), "an unknown host is taken")
+
+        h1.ok("rollback", "1")
+        wait_who(scratch, "old")
+        rows = {r["host"]: (r["deploy"], r["state"]) for r in map(json.loads, h2.ok("--json", "deploys", "--hosts").splitlines())}
+        wait_state(cluster, "h3", 14, "converged")
+        check_equal(set(rows), set(NAMES), "the hosts that are shown")
+        check(re.search(r"^h3 +14 +converged", h2.ok("deploys", "--hosts"), re.M), "the table of hosts")
+
+
+def first_of_all(scratch):
+    """Where there is nothing to go back to, the canaries keep it; a host that shares nothing has no canaries"""
+    with Cluster(scratch) as cluster:
+        h1, _, _ = cluster.hosts
+        cluster.start()
+        said = h1.fails("deploy", "--canary", "1", site(scratch, "broken", failing_on("h1")))
+        check("there is no earlier deploy to go back to" in said and "deploy 1 stays in force on h1" in said, said)
+        check_equal((who(scratch, "h2"), who(scratch, "h3")), ("", ""), "what others run")
+        h1.ok("deploy", site(scratch, "good"))
+        wait_who(scratch, "good")
+
+        cluster.store = "sqlite:"
+        h1.stop()
+        h1.start()
+        wait_until(h1.is_ready, "h1 is there")
+        check("this host shares nothing with others" in h1.fails("deploy", "--canary", "1", site(scratch, "good")), "canaries on one host")
+
+
+class RollOut:
+    """mgmtctl in the middle of one: some hosts have it, and do not converge before $SCRATCH/go is there."""
+
+    def __init__(self, scratch, host, text, *arguments):
+        self.scratch, self.host = scratch, host
+        program = site(scratch, text, """
+exec "wait for %s" {
+        cmd => "/usr/bin/test -e $SCRATCH/go",
+        shell => "/bin/sh",
+        Meta:retry => -1,
+        Meta:delay => 50,
+}
+""" % text)
+        self.process = host.command("deploy", *arguments, program)
+
+    def go(self):
+        write(self.scratch.at("go"), "")
+
+    def end(self, code):
+        out, err = self.process.communicate(timeout=40)
+        check_equal(self.process.returncode, code, f"its status; it said {out}{err}")
+        return out + err
+
+
+def dies_in_the_middle(scratch):
+    """When mgmtctl dies nothing spreads by itself, and a rollback ends it; when mgmt-world does, it goes on; who is overtaken stops"""
+    with Cluster(scratch) as cluster:
+        h1, h2, h3 = cluster.hosts
+        cluster.start()
+        h3.ok("deploy", site(scratch, "old"))
+        wait_who(scratch, "old")
+
+        run = RollOut(scratch, h3, "dead", "--canary", "2")
+        wait_who(scratch, "dead", ("h1", "h2"))
+        run.process.kill()
+        run.process.wait()
+        run.go()
+        for name in "h1", "h2":
+            wait_state(cluster, name, 2, "converged")
+        check_equal((list_of(h3), who(scratch, "h3")), ([(2, "h1,h2"), (1, "")], "old"), "the list, and what h3 runs")
+        check(re.search(r"2 .* h1,h2 .*dead", h3.ok("deploys")), "the table does not say who has it")
+        h3.ok("rollback")
+        wait_who(scratch, "old")
+        check_equal(list_of(h1)[0], (3, ""), "the newest")
+
+        os.unlink(scratch.at("go"))
+        run = RollOut(scratch, h3, "asked", "--canary", "1")
+        wait_who(scratch, "asked", ("h1",))
+        run.process.send_signal(signal.SIGTERM)
+        check("deploy 4 stays in force on h1" in run.end(1), "who is asked to end does not say what is left")
+
+        # mgmt-world of the one who deploys, and of a canary.
+        run = RollOut(scratch, h3, "new", "--canary", "2")
+        wait_who(scratch, "new", ("h1", "h2"))
+        for host in h3, h1:
+            host.kill("world")
+        run.go()
+        for host in h1, h3:
+            host.start_daemon("world")
+        check("released to all hosts as deploy 6" in run.end(0), "it is not released")
+        wait_who(scratch, "new")
+
+        os.unlink(scratch.at("go"))
+        run = RollOut(scratch, h3, "slow", "--canary", "2")
+        wait_who(scratch, "slow", ("h1", "h2"))
+        h1.ok("deploy", site(scratch, "quick"))
+        check("deploy 8 took its place on h" in run.end(1), "it does not say that it was overtaken")
+        wait_who(scratch, "quick")
+
+
+def signed_stages(scratch):
+    """Each stage is signed by itself: the names of the canaries cannot be taken off, and they can go back"""
+    if not shutil.which("ssh-keygen"):
+        raise Skipped("no ssh-keygen")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", scratch.at("admin")], check=True)
+    admin = scratch.at("admin")
+    with Cluster(scratch) as cluster:
+        h1, h2, h3 = cluster.hosts
+        for host in cluster.hosts:
+            shutil.copy(admin + ".pub", host.at("trusted-keys"))
+        cluster.start()
+        h1.ok("deploy", "--sign", admin, site(scratch, "old"))
+        wait_who(scratch, "old")
+        said = h3.fails("deploy", "--sign", admin, "--canary", "2", site(scratch, "broken", failing_on("h2")))
+        check("h1,h2: back to deploy 1, as deploy 3" in said, said)
+        wait_who(scratch, "old")
+        wait_state(cluster, "h1", 3, "converged")
+        h3.ok("deploy", "--sign", admin, "--canary", "2", site(scratch, "new"))
+        wait_who(scratch, "new")
+        check(all(d["signed"] for d in h3.deploys()), "a stage is not signed")
+
+        said = h3.fails("deploy", "--canary", "1", site(scratch, "unsigned"))
+        check("h1 refused: " in said and "it is not signed" in said and "h1: back to deploy 5" in said, said)
+        wait_state(cluster, "h1", 7, "refused")
+
+        # The canaries have it; somebody who may write the store, and has no key, gives it to all.
+        run = RollOut(scratch, h3, "trial", "--sign", admin, "--canary", "h1")
+        wait_who(scratch, "trial", ("h1",))
+        run.process.kill()
+        run.process.wait()
+        entry, part = cluster.keys("deploys/list/")["deploys/list/%020d" % 8], cluster.keys("deploys/parts/")["deploys/parts/%020d/0000" % 8]
+        check('"hosts":"h1"' in entry, entry)
+        code = lambda s: base64.b64encode(s.encode()).decode()
+        cluster.post("kv/put", {"key": code("/mgmt/1/deploys/list/%020d" % 8), "value": code(entry.replace('"hosts":"h1"', '"hosts":""'))})
+        for host in h2, h3:
+            host.wait_log("lang", "something was changed")
+            check_equal(who(scratch, host.name), "new", f"what {host.name} runs")
+        h3.ok("rollback", "--sign", admin, "5")
+        wait_who(scratch, "new")
+
+
+main(reaches_all, signed, failures_are_told, staged, first_of_all, dies_in_the_middle, signed_stages)

@@ -418,29 +418,33 @@ STORES(a_host_follows_what_is_meant_for_it) {
 }
 
 STORES(old_deploys_are_removed_with_their_files) {
+        enum { KEPT = CLUSTER_DEPLOYS_KEPT };
         _cleanup_(seen_done) Seen list = {}, parts = {};
         _cleanup_(answer_done) Answer a = {};
         CLUSTER(p, c, b);
 
         CHECK_INT(ADD(&p, c, .source = "all", .size = 600 * 1000), 1);
         CHECK_INT(ADD(&p, c, .source = "old", .hosts = "h1", .size = 600 * 1000), 2);
-        for (int64_t i = 3; i <= 13; i++)
+        for (int64_t i = 3; i <= KEPT + 3; i++)
                 CHECK_INT(ADD(&p, c, .source = "some", .hosts = "h1", .size = 1), i);
         do {
                 LOOK(&p, CLUSTER_LIST, &list);
-        } while (list.n > CLUSTER_DEPLOYS_KEPT + 1);
+        } while (list.n > KEPT + 1);
         LOOK(&p, CLUSTER_PARTS, &parts);
-        CHECK_INT(list.n, CLUSTER_DEPLOYS_KEPT + 1);
-        CHECK_INT(parts.n, CLUSTER_DEPLOYS_KEPT + 2);           /* the newest of all has two */
+        CHECK_INT(list.n, KEPT + 1);
+        CHECK_INT(parts.n, KEPT + 2);           /* the newest of all has two */
         LIST(&p, c, &a);
         CHECK(strstr(a.sources, "\n4 some h1\n1 all \n"));
 
-        CHECK_INT(ADD(&p, c, .source = "all", .size = 1), 14);
+        for (int64_t i = KEPT + 4; i <= 2 * KEPT + 3; i++)
+                CHECK_INT(ADD(&p, c, .source = "all", .size = 1), i);
         do {
-                LOOK(&p, CLUSTER_LIST, &list);
-        } while (list.n > CLUSTER_DEPLOYS_KEPT);
+                LOOK(&p, CLUSTER_LIST "00000000000000000001", &list);
+        } while (list.n > 0);
+        LOOK(&p, CLUSTER_LIST, &list);
         LOOK(&p, CLUSTER_PARTS, &parts);
-        CHECK_INT(parts.n, CLUSTER_DEPLOYS_KEPT);
+        CHECK_INT(list.n, 2 * KEPT);
+        CHECK_INT(parts.n, 2 * KEPT);
         END(c);
 }
 
