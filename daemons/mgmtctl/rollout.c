@@ -419,7 +419,8 @@ static int prepare(Rollout *r) {
         if (k >= 0)
                 k = sd_event_add_signal(r->event, NULL, SIGTERM, on_signal, r);
         if (k >= 0)
-                k = sd_event_add_time_relative(r->event, &r->timer, CLOCK_MONOTONIC, (uint64_t) r->options->wait_sec * 1000000, 0, on_time, r);
+                k = sd_event_add_time_relative(r->event, &r->timer, CLOCK_MONOTONIC, (uint64_t) r->options->wait_sec * 1000000, 0,
+                                               on_time, r);
         if (k >= 0)
                 k = read_list(r);
         r->stage = choose;
