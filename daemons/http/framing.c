@@ -29,7 +29,8 @@ static bool is_text(const char *s, size_t size) {
         return true;
 }
 
-static enum MHD_Result look_at(void *userdata, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value, size_t size) {
+static enum MHD_Result look_at(void *userdata, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value,
+                               size_t size) {
         Framing *f = userdata;
 
         if (!is_token(name, name_size) || !is_text(value ?: "", value ? size : 0)) {
