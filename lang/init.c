@@ -243,12 +243,35 @@ static int init_item(Program *p, Stmt *s, const Item *item) {
         return 0;
 }
 
+enum { ITEMS_COMPARED_MAX = 16 };       /* so many are compared with each other; more go into a map */
+
+static bool has_unique_name(const Item *item) {
+        return item->kind != ITEM_COLLECT && item->kind != ITEM_EDGE && item->name;
+}
+
+/* Whether the i-th is given before as well: 1 or 0. */
+static int is_given_before(Program *p, const Stmt *s, uint32_t i, Map **seen) {
+        Item *const *items = s->resource.items.items;
+        bool meta = items[i]->kind == ITEM_META;
+
+        if (s->resource.items.n > ITEMS_COMPARED_MAX) {
+                const char *key = arena_printf(p->arena, "%s%s", meta ? "meta:" : "", items[i]->name);
+
+                if (!key || (!*seen && !(*seen = map_new())))
+                        return -ENOMEM;
+                int r = map_put(*seen, key, items[i]);
+                return r < 0 ? r : r == 0;
+        }
+        for (uint32_t k = 0; k < i; k++)
+                if (has_unique_name(items[k]) && (items[k]->kind == ITEM_META) == meta && streq(items[k]->name, items[i]->name))
+                        return 1;
+        return 0;
+}
+
 static int init_resource(Program *p, Stmt *s) {
-        _cleanup_(map_freep) Map *seen = map_new();
+        _cleanup_(map_freep) Map *seen = NULL;
         int r, k;
 
-        if (!seen)
-                return program_oom(p);
         r = init_expr(p, s->resource.name);
         for (uint32_t i = 0; i < s->resource.items.n; i++) {
                 Item *item = s->resource.items.items[i];
@@ -263,16 +286,14 @@ static int init_resource(Program *p, Stmt *s) {
                 k = init_expr(p, item->half ? item->half->name : item->value);
                 r = r < 0 ? r : k;
 
-                if (item->kind == ITEM_EDGE || !item->name)
+                if (!has_unique_name(item))
                         continue;
-                bool meta = item->kind == ITEM_META;
-                const char *key = arena_printf(p->arena, "%s%s", meta ? "meta:" : "", item->name);
-                k = key ? map_put(seen, key, item) : -ENOMEM;
+                k = is_given_before(p, s, i, &seen);
                 if (k < 0)
                         return program_oom(p);
-                if (k == 0) {
-                        r = program_fail(p, s->pos, meta ? "resource has duplicate meta entry of: %s"
-                                                         : "resource has duplicate field of: %s", item->name);
+                if (k > 0) {
+                        r = program_fail(p, s->pos, item->kind == ITEM_META ? "resource has duplicate meta entry of: %s"
+                                                                            : "resource has duplicate field of: %s", item->name);
                         program_note(p, item->pos, "note: here it is given again");
                 }
         }

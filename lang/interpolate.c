@@ -92,8 +92,13 @@ static int split(Program *p, const Expr *e, StrBuf *b, Exprs *ret) {
                         if (r < 0)
                                 return r == -ENOMEM ? program_oom(p) : r;
                         i += n + 3;
-                } else
-                        strbuf_putc(b, text[i++]);
+                } else {
+                        size_t n = 1;
+                        while (i + n < size && text[i + n] != '\\' && text[i + n] != '$')
+                                n++;
+                        strbuf_add(b, text + i, n);
+                        i += n;
+                }
         }
         if (b->failed || add_literal(p, ret, b, e->pos) < 0)
                 return program_oom(p);

@@ -126,35 +126,32 @@ static void lex_number(Lexer *l, Token *t) {
 
 /* The token is what stands between the quotes; it may span lines. A backslash takes the character after it along. */
 static void lex_string(Lexer *l, Token *t) {
-        size_t n = 1;
+        const char *begin = l->text + l->at, *end = l->text + l->size, *at = begin + 1;
+        uint32_t line = l->line, column = l->column + 1, bytes = t->pos.column + 1;
+        bool escaped = false;
 
-        while (l->at + n < l->size && l->text[l->at + n] != '"')
-                n += l->text[l->at + n] == '\\' && l->at + n + 1 < l->size ? 2 : 1;
-        if (l->at + n >= l->size || n > UINT32_MAX - 2) {
-                take_error(l, t, "unrecognized", 1);
-                return;
-        }
-        n++;
-        t->kind = STRING;
-        t->text = l->text + l->at + 1;
-        t->size = (uint32_t) (n - 2);
-        t->pos.end_line = t->pos.line;
-        uint32_t bytes = t->pos.column;
-        for (size_t i = 0; i < n; i++) {
-                unsigned char c = (unsigned char) l->text[l->at + i];
-                if (c == '\n') {
-                        l->line++;
-                        l->column = 1;
-                        bytes = 1;
+        for (; at < end && (escaped || *at != '"'); at++) {
+                escaped = !escaped && *at == '\\';
+                if (*at == '\n') {
+                        line++;
+                        column = bytes = 1;
                         continue;
                 }
                 bytes++;
-                if ((c & 0xc0) != 0x80)
-                        l->column++;
+                column += ((unsigned char) *at & 0xc0) != 0x80;
         }
-        t->pos.end_line = l->line;
-        t->pos.end_column = bytes;
-        l->at += n;
+        if (at >= end || (size_t) (at - begin) > UINT32_MAX - 2) {
+                take_error(l, t, "unrecognized", 1);
+                return;
+        }
+        t->kind = STRING;
+        t->text = begin + 1;
+        t->size = (uint32_t) (at - begin - 1);
+        t->pos.end_line = line;
+        t->pos.end_column = bytes + 1;
+        l->line = line;
+        l->column = column + 1;
+        l->at += (size_t) (at + 1 - begin);
 }
 
 static void lex_word(Lexer *l, Token *t) {
@@ -167,23 +164,28 @@ static void lex_word(Lexer *l, Token *t) {
                 n--;
         take(l, t, capital ? CAPITALIZED_IDENTIFIER : IDENTIFIER, n);
         for (size_t i = 0; !capital && i < ELEMENTSOF(keywords); i++)
-                if (strlen(keywords[i].text) == n && memcmp(keywords[i].text, t->text, n) == 0) {
+                if (keywords[i].text[0] == t->text[0] && strlen(keywords[i].text) == n && memcmp(keywords[i].text, t->text, n) == 0) {
                         t->kind = keywords[i].kind;
                         t->integer = t->text[0] == 't';         /* of BOOL */
                         return;
                 }
 }
 
+static void skip_blanks(Lexer *l) {
+        size_t at = l->at;
+
+        while (at < l->size && (l->text[at] == ' ' || l->text[at] == '\t'))
+                at++;
+        l->column += (uint32_t) (at - l->at);
+        l->at = at;
+}
+
 int lexer_next(Lexer *l, Token *t) {
         int c;
 
-        while ((c = peek(l, 0)) == ' ' || c == '\t' || c == '#') {
-                if (c != '#') {
-                        l->at++;
-                        l->column++;
-                } else if (skip_comment(l) < 0)
+        for (skip_blanks(l); (c = peek(l, 0)) == '#'; skip_blanks(l))
+                if (skip_comment(l) < 0)
                         return -ENOMEM;
-        }
 
         *t = (Token) { .pos = { l->file, l->line, l->column, l->line, l->column + 1 }, .text = l->text + l->at };
         if (c < 0) {
@@ -202,7 +204,7 @@ int lexer_next(Lexer *l, Token *t) {
                 lex_word(l, t);
         else {
                 size_t i = 0;
-                while (i < ELEMENTSOF(operators) && (l->size - l->at < operators[i].size ||
+                while (i < ELEMENTSOF(operators) && (operators[i].text[0] != c || l->size - l->at < operators[i].size ||
                                                      memcmp(l->text + l->at, operators[i].text, operators[i].size) != 0))
                         i++;
                 if (i < ELEMENTSOF(operators))

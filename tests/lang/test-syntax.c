@@ -40,6 +40,8 @@ TEST(the_longest_token_wins) {
                 { "x?:y", { IDENTIFIER, ELVIS, IDENTIFIER, NEWLINE } },
                 { "\"a\\\"b\"", { STRING, NEWLINE } },
                 { "\"a # b\"", { STRING, NEWLINE } },
+                { "\"a\\\\\" \"b\"", { STRING, STRING, NEWLINE } },
+                { "  # a\n\t # b\nc", { NEWLINE, NEWLINE, IDENTIFIER, NEWLINE } },
                 { "true", { BOOL, NEWLINE } },
                 { "==>", { EQ, GT, NEWLINE } },
                 { "", { 0 } },
@@ -61,6 +63,7 @@ TEST(what_is_no_token_is_told) {
                 { "foo_", "unrecognized", 1, 4, 1 },
                 { "\"open", "unrecognized", 1, 1, 1 },
                 { "\"open\\\"", "unrecognized", 1, 1, 1 },
+                { "a \"open\n\\", "unrecognized", 1, 3, 1 },
                 { "a\r\n", "unrecognized carriage return", 1, 2, 1 },
                 { "ä", "unrecognized", 1, 1, 2 },
                 { "9223372036854775808", "integer: overflow", 1, 1, 19 },
@@ -105,6 +108,11 @@ TEST(columns_count_characters_and_ends_count_bytes) {
         CHECK_INT(t[0].pos.end_column, 4);
         CHECK_INT(t[1].pos.line, 2);
         CHECK_INT(t[1].pos.column, 5);
+        CHECK_INT(lex("\"\\\n\\\"ä\" x", t, 4), 3);
+        CHECK_INT(t[0].size, 6);
+        CHECK_INT(t[0].pos.end_line, 2);
+        CHECK_INT(t[0].pos.end_column, 6);
+        CHECK_INT(t[1].pos.column, 6);
 }
 
 static int parse(Arena *a, const char *text, Ast *ret, Diag *reterr) {
