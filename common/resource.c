@@ -136,7 +136,11 @@ void resource_log(Resource *r, int priority, const char *format, ...) {
 }
 
 int resource_uids_add(ResourceUids *uids, const char *domain, const char *key, bool after) {
-        char *copy = strdup(key);
+        return resource_uids_add_n(uids, domain, key, strlen(key), after);
+}
+
+int resource_uids_add_n(ResourceUids *uids, const char *domain, const char *key, size_t size, bool after) {
+        char *copy = strndup(key, size);
 
         if (!copy || GROW(uids->items, uids->n, uids->capacity) < 0) {
                 free(copy);
@@ -146,9 +150,14 @@ int resource_uids_add(ResourceUids *uids, const char *domain, const char *key, b
         return 0;
 }
 
+void resource_uids_clear(ResourceUids *uids) {
+        while (uids->n > 0)
+                free(uids->items[--uids->n].key);
+        uids->go_on = false;
+}
+
 void resource_uids_done(ResourceUids *uids) {
-        for (size_t i = 0; i < uids->n; i++)
-                free(uids->items[i].key);
+        resource_uids_clear(uids);
         free(uids->items);
         *uids = (ResourceUids) {};
 }

@@ -64,6 +64,8 @@ typedef struct ResourceUids {
 } ResourceUids;
 
 int resource_uids_add(ResourceUids *uids, const char *domain, const char *key, bool after);
+int resource_uids_add_n(ResourceUids *uids, const char *domain, const char *key, size_t size, bool after);
+void resource_uids_clear(ResourceUids *uids);   /* keeps its memory for the next ones */
 void resource_uids_done(ResourceUids *uids);
 
 /* First member of every kind's struct. The host fills it; a kind reads it. */

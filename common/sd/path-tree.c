@@ -413,6 +413,8 @@ PathNode *path_node_free(PathWatcher *p, PathNode *n) {
         PathNode *parent = n->parent;
         PathNodeKey key;
 
+        if (p->recent == n)
+                p->recent = NULL;
         path_node_unqueue(p, n);
         path_node_drop_alias(p, n);
         path_node_detach(p, n);

@@ -100,6 +100,9 @@ struct PathWatcher {
         Map *dirs;                      /* by wd */
         Map *nodes;                     /* by parent and name */
         PathNode *root;
+        PathNode *recent;               /* the directory that a path was looked up in last, or NULL */
+        size_t recent_size;
+        char recent_path[PATH_MAX];     /* its clean path, of that size */
         PathNode *links;                /* whose alias is to be looked at */
         PathNode *circular;             /* whose alias has to wait until some other is dropped */
         PathWatch *dropped;             /* aliases that are to be freed */

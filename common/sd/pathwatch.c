@@ -79,11 +79,30 @@ static void watch_free(PathWatch *w) {
         free(w);
 }
 
+static size_t parent_size(const char *clean) {
+        const char *slash = strrchr(clean, '/');
+
+        return slash ? (size_t) (slash - clean) : 0;
+}
+
+/* Most paths lie where the one before does. *ret_rest is what follows. */
+static PathNode *begin_at(PathWatcher *p, const char *clean, const char **ret_rest) {
+        size_t size = parent_size(clean);
+
+        if (!p->recent || p->recent_size != size || memcmp(p->recent_path, clean, size) != 0) {
+                *ret_rest = clean;
+                return p->root;
+        }
+        *ret_rest = clean + size;
+        return p->recent;
+}
+
 /* The Node at the end of a clean path; all but itself are resolved. */
 static int make_nodes(PathWatcher *p, const char *clean, PathNode **ret) {
-        PathNode *n = p->root;
+        const char *name;
+        PathNode *n = begin_at(p, clean, &name);
 
-        for (const char *name = clean; *name;) {
+        while (*name) {
                 size_t size = strcspn(++name, "/");
                 PathNode *child = path_node_find(p, n, name, size);
                 if (!child) {
@@ -97,6 +116,11 @@ static int make_nodes(PathWatcher *p, const char *clean, PathNode **ret) {
                 }
                 n = child;
                 name += size;
+        }
+        if (n->parent) {
+                p->recent = n->parent;
+                p->recent_size = parent_size(clean);
+                memcpy(p->recent_path, clean, p->recent_size);
         }
         *ret = n;
         return 0;

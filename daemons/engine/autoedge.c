@@ -31,6 +31,7 @@ struct UidIndex {
         bool enabled;           /* as of the last swap */
         bool stale;             /* it was built for a swap that was rejected */
         size_t n_registered;    /* since the index was last built from nothing */
+        bool outdated;          /* since then some vertex has got another number, or is gone: there may be something to sweep out */
 };
 
 static void uid_entry_free(void *p) {
@@ -113,6 +114,8 @@ static void sweep(const Manager *m, UidRefs *refs, Vertex *(*find)(const Manager
         UidRef *items = refs_items(refs);
         size_t kept = 0;
 
+        if (!m->uids->outdated)
+                return;
         for (size_t i = 0; i < refs->n; i++)
                 if (find(m, items[i]) || may_come_back(m, items[i]))
                         items[kept++] = items[i];
@@ -154,6 +157,7 @@ static void keep_serials(const Vertex *v, SwapEntry *e) {
         e->has_serials = true;
         e->offer_serial = v->offer_serial;
         e->want_serial = v->want_serial;
+        v->manager->uids->outdated = v->manager->uids->outdated || v->offer_serial != 0 || v->want_serial != 0 || e->removed;
 }
 
 static bool takes_part(const Swap *s, const Resource *r) {
@@ -281,6 +285,7 @@ static int add_edge(Swap *s, Vertex *v, SwapEntry *e, const Vertex *match, bool 
 
 static int find_edges(Swap *s, Vertex *v, SwapEntry *e, Diag *reterr) {
         const Resource *resource = swap_resource(v);
+        _cleanup_(resource_uids_done) ResourceUids uids = {};
         bool matched = false;
         int r;
 
@@ -292,7 +297,7 @@ static int find_edges(Swap *s, Vertex *v, SwapEntry *e, Diag *reterr) {
                 return r;
 
         for (unsigned batch = 0; !matched || !resource->type->first_match_ends; batch++) {
-                _cleanup_(resource_uids_done) ResourceUids uids = {};
+                resource_uids_clear(&uids);
                 r = edge_wants(resource, batch, &uids);
                 if (r < 0)
                         return resource_error(resource, reterr, r, "%s[%s]: autoedge: %m", resource->type->kind, resource->name);
@@ -335,6 +340,7 @@ int autoedge_update(Swap *s, Diag *reterr) {
                 map_free_with(u->entries, uid_entry_free);
                 u->entries = empty;
                 u->n_registered = 0;
+                u->outdated = false;
                 u->enabled = s->options->autoedge;
                 u->stale = false;
                 s->reindexed = true;
@@ -369,6 +375,7 @@ int autoedge_update(Swap *s, Diag *reterr) {
 
 void autoedge_restore(Swap *s) {
         s->manager->uids->stale = s->manager->uids->stale || s->reindexed;
+        s->manager->uids->outdated = true;
         for (size_t i = 0; i < s->n_entries; i++) {
                 const SwapEntry *e = s->entries[i];
                 if (!e->has_serials || e->added)

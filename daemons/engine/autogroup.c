@@ -217,6 +217,20 @@ static int load_block(Apart *a, size_t at) {
         return 0;
 }
 
+/* Who would not take a twin of itself takes nobody. */
+static bool may_lead(const Vertex *v) {
+        const Resource *r = swap_resource(v);
+
+        return wants_group(v) && resource_groups(r, r);
+}
+
+static bool has_leader(const Vertices *list) {
+        for (size_t i = 0; i < list->n; i++)
+                if (may_lead(list->items[i]))
+                        return true;
+        return false;
+}
+
 /* Leads a group of all behind it in the list that fit. */
 static int lead(Apart *apart, size_t at) {
         const Vertices *list = apart->list;
@@ -226,8 +240,7 @@ static int lead(Apart *apart, size_t at) {
         bool marked = false;
         int r;
 
-        /* Who would not take a twin of itself takes nobody. */
-        if (leader->plan_parent || !wants_group(leader) || !resource_groups(parent, parent))
+        if (leader->plan_parent || !may_lead(leader))
                 return 0;
         r = load_block(apart, at);
         if (r < 0)
@@ -298,8 +311,10 @@ static int plan_kind(Manager *m, const KindSet *k, Vertices *all) {
                         return r;
         }
         Vertices list = { .items = all->items + first, .n = all->n - first };
-        qsort(list.items, list.n, sizeof(*list.items), compare_names);
-        if (resource_type_groups(k->type)) {
+        bool equals = resource_type_groups(k->type) && has_leader(&list);
+        if (equals || k->type->parent_field)
+                qsort(list.items, list.n, sizeof(*list.items), compare_names);
+        if (equals) {
                 r = plan_equals(m, &list);
                 if (r < 0)
                         return r;

@@ -78,7 +78,8 @@ typedef struct Swap {
         uint64_t *edge_hashes;
         Moved *moved;
         size_t n_moved, capacity_moved;
-        Vertex *last_from, *last_to;    /* ends of the edge that was looked at last */
+        const EdgeSpec *last_edge;      /* the one that was looked at last, NULL: none, and its ends */
+        Vertex *last_from, *last_to;
         const struct KindSet *last_kind;        /* of one of them */
         SwapEntry **entries;
         size_t n_entries, capacity_entries;

@@ -119,18 +119,21 @@ static int forget_receives(Swap *s, Vertex *v) {
         return 0;
 }
 
-/* Neighbours in the set often have an end in common, and nearly always a kind. */
-static Vertex *find_end(Swap *s, Vertex *last, const char *kind, const char *name) {
-        if (last && streq(vertex_name(last), name) && streq(vertex_kind(last), kind))
-                return last;
+static Vertex *find_end(Swap *s, const char *kind, const char *name) {
         if (!s->last_kind || !streq(s->last_kind->type->kind, kind))
                 s->last_kind = map_get(s->manager->kinds, kind);
         return s->last_kind ? map_get(s->last_kind->by_name, name) : NULL;
 }
 
 static int edge_ends(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **ret_to, Diag *reterr) {
-        Vertex *from = find_end(s, s->last_from, spec->from_kind, spec->from_name);
-        Vertex *to = find_end(s, s->last_to, spec->to_kind, spec->to_name);
+        const EdgeSpec *last = s->last_edge;
+
+        /* Neighbours in the set often have an end in common, and nearly always a kind. They are compared with each other: what they
+         * say is at hand, the vertices are all over the memory. */
+        Vertex *from = last && streq(last->from_name, spec->from_name) && streq(last->from_kind, spec->from_kind)
+                               ? s->last_from : find_end(s, spec->from_kind, spec->from_name);
+        Vertex *to = last && streq(last->to_name, spec->to_name) && streq(last->to_kind, spec->to_kind)
+                             ? s->last_to : find_end(s, spec->to_kind, spec->to_name);
 
         if (!from || !swap_is_declared(from))
                 return diag_set(reterr, spec->pos, -ENOENT, "edge from unknown resource %s[%s]", spec->from_kind, spec->from_name);
@@ -140,6 +143,7 @@ static int edge_ends(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **
                 return diag_set(reterr, spec->pos, -ELOOP, "%s[%s] cannot come before itself", spec->to_kind, spec->to_name);
         if (!spec->send_key != !spec->receive_field)
                 return diag_set(reterr, spec->pos, -EINVAL, "a transfer needs both a key and a field");
+        s->last_edge = spec;
         *ret_from = s->last_from = from;
         *ret_to = s->last_to = to;
         return 0;

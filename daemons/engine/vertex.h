@@ -86,6 +86,7 @@ struct Vertex {
         uint32_t serial;        /* of this vertex: ids are used again, serials are not */
         uint64_t spec_hash;     /* of what its resource was declared as (graph-swap.c) */
         uint64_t named_in;      /* number of the last swap whose set spoke of it */
+        struct SwapEntry *swap; /* while a change of the graph is being built */
 
         VertexState state;
         VertexState told;       /* the last one that was an event; a new vertex need not say that it is ok */
@@ -155,7 +156,6 @@ struct Vertex {
         uint32_t offer_serial, want_serial;     /* what the index has under other numbers is out of date */
 
         /* While a change of the graph is being built. */
-        struct SwapEntry *swap;
         Vertex *plan_parent, *plan_children, *plan_sibling;
         bool plan_hit;          /* the group of this root changes */
         uint8_t plan_marks;

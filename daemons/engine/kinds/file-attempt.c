@@ -79,7 +79,7 @@ static FileAttempt *attempt_free(FileAttempt *a) {
 }
 
 static FileAttempt *attempt_new(File *f, bool apply) {
-        FileAttempt *a = calloc(1, sizeof(FileAttempt));
+        FileAttempt *a = malloc(sizeof(FileAttempt));
 
         if (a)
                 *a = (FileAttempt) {

@@ -4,13 +4,19 @@
 #include "daemons/engine/kinds/file-path.h"
 
 size_t path_dirname_length(const char *path) {
-        size_t n = strlen(path);
+        return path_dirname_length_n(path, strlen(path));
+}
 
+size_t path_dirname_length_n(const char *path, size_t size) {
+        size_t n = size;
+
+        if (size == 1 && path[0] == '/')
+                return 0;
         while (n > 1 && path[n - 1] == '/')
                 n--;
         while (n > 0 && path[n - 1] != '/')
                 n--;
-        return streq(path, "/") ? 0 : n;
+        return n;
 }
 
 /* The next part that counts, going backwards from *end: parts that a ".." takes back are passed over. Its length, or 0. */

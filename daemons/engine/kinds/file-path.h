@@ -8,6 +8,7 @@
 
 /* The length of the directory part, with its slash; a slash at the end belongs to the last part. "/" has no directory part. */
 size_t path_dirname_length(const char *path);
+size_t path_dirname_length_n(const char *path, size_t size);
 
 static inline bool path_is_directory(const char *path) {
         size_t n = __builtin_strlen(path);

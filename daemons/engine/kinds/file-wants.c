@@ -4,13 +4,11 @@
 #include "daemons/engine/kinds/file-wants.h"
 
 int file_path_wants_above(const char *path, unsigned batch, ResourceUids *ret) {
-        _cleanup_free_ char *above = strdup(path);
+        size_t n = strlen(path);
 
-        if (!above)
-                return -ENOMEM;
-        for (unsigned i = 0; i <= batch && *above; i++)
-                above[path_dirname_length(above)] = '\0';
-        return *above ? resource_uids_add(ret, "file", above, false) : 0;
+        for (unsigned i = 0; i <= batch && n > 0; i++)
+                n = path_dirname_length_n(path, n);
+        return n > 0 ? resource_uids_add_n(ret, "file", path, n, false) : 0;
 }
 
 int file_path_wants(const char *path, unsigned batch, ResourceUids *ret) {

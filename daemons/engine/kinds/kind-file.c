@@ -160,9 +160,11 @@ static int file_validate(const Resource *r, Diag *reterr) {
 
 static int file_prepare(Resource *r, Diag *reterr) {
         File *f = (File *) r;
+        char *made;
+        const char *target = file_target(f, &made);
 
         free(f->target);
-        f->target = make_target(f);
+        f->target = made || !target ? made : strdup(target);
         return f->target ? 0 : -ENOMEM;
 }
 

@@ -451,6 +451,24 @@ TEST(recursive_watches_may_overlap) {
 
 /* ---- cost ---- */
 
+TEST(a_directory_that_nobody_watched_any_more_is_found_anew) {
+        Place p;
+        Probe probe = {};
+
+        REQUIRE(place_init(&p));
+        do_steps("mkdir a/b; mkdir c");
+        CHECK_INT(path_watch_new(&probe.watch, p.watcher, full(&p, "a/b/f"), 0, on_change, &probe), 0);
+        path_watch_free(probe.watch);
+        do_steps("rmtree a; mkdir a/b");
+        drain(&p);
+        CHECK_INT(path_watch_new(&probe.watch, p.watcher, full(&p, "a/b/g"), 0, on_change, &probe), 0);
+        do_steps("write a/b/g");
+        drain(&p);
+        CHECK(take_count(&probe) > 0);
+        path_watch_free(probe.watch);
+        place_done(&p);
+}
+
 TEST(files_of_one_directory_share_one_kernel_watch) {
         enum { N = 1000 };
         Place p;
