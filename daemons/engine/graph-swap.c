@@ -317,6 +317,11 @@ static int mark_removed(Swap *s, Vertex *v) {
         return 0;
 }
 
+/* It is in the graph, though not in the program. */
+static bool is_undoing(const Vertex *v) {
+        return v->reversal && reversals_find(v->manager->reversals, vertex_kind(v), vertex_name(v));
+}
+
 static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
         Manager *m = s->manager;
         int r;
@@ -337,9 +342,10 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
         }
         for (size_t i = 0; i < set->n_removed; i++) {
                 Vertex *v = manager_find(m, set->removed[i].kind, set->removed[i].name);
-                if (!v || v->named_in == s->number)
+                bool named = v && v->named_in == s->number;
+                if (!v || named || is_undoing(v))
                         return diag_set(reterr, (Pos) {}, -ENOENT, "cannot remove %s[%s]: %s", set->removed[i].kind,
-                                        set->removed[i].name, v ? "it is in the same change set" : "there is no such resource");
+                                        set->removed[i].name, named ? "it is in the same change set" : "there is no such resource");
                 r = mark_removed(s, v);
                 if (r < 0)
                         return r;
@@ -350,7 +356,7 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
                 Vertex *v = manager_vertex(m, id);
                 if (!v || v->named_in == s->number)
                         continue;
-                if (v->reversal && reversals_find(m->reversals, vertex_kind(v), vertex_name(v)))
+                if (is_undoing(v))
                         continue;       /* it is not done yet */
                 r = mark_removed(s, v);
                 if (r < 0)

@@ -61,11 +61,14 @@ typedef struct Actor {
         int64_t field;          /* received */
         bool received;          /* and no attempt has ended well since */
         bool passed_over;       /* attempts of its group may have received something and not come as far as itself */
+        bool kept;              /* how it was is in a file, for its reversal */
+        bool asked;             /* it was, and there was nothing to undo yet */
 } Actor;
 
 typedef struct ModelProbe {
         Probe probe;
         bool known;             /* was checked before: not a new object under an old name */
+        bool right;             /* an attempt has ended well */
 } ModelProbe;
 
 static Actor actors[LETTERS];
@@ -78,6 +81,8 @@ static struct {
         char path[96];          /* of the journal */
         char *disk;             /* what the journal held then */
         size_t size;
+        char reversals[96];     /* the directory of their files */
+        char *undo[LETTERS];    /* what they held then; NULL: there was none */
 } crash;
 
 static bool told;               /* say what happens */
@@ -88,7 +93,7 @@ static bool told;               /* say what happens */
                         printf("# " __VA_ARGS__); \
         } while (0)
 
-static unsigned n_attempts, n_notified, n_repaired, n_crashes;
+static unsigned n_attempts, n_notified, n_repaired, n_crashes, n_undone;
 
 static unsigned letter(const Vertex *v) {
         return (unsigned) (vertex_name(v)[0] - 'a');
@@ -109,6 +114,43 @@ static bool edge_counts(unsigned x, unsigned y) {
 
 /* ---- being killed ---- */
 
+static void reversal_path(unsigned x, char *ret, size_t size) {
+        char *kind, *kind_name, id[64];
+
+        split_id(model_ids[x], &kind, &kind_name);
+        (void) snprintf(id, sizeof(id), "%s[%s]", kind, kind_name);
+        _cleanup_free_ char *name = resource_file_name(id);
+        (void) snprintf(ret, size, "%s/%s", crash.reversals, name);
+        free(kind);
+        free(kind_name);
+}
+
+static void remember_reversals(void) {
+        for (unsigned x = 0; x < LETTERS; x++) {
+                char path[256];
+                size_t size;
+
+                free(TAKE_PTR(crash.undo[x]));
+                reversal_path(x, path, sizeof(path));
+                (void) read_file_at(AT_FDCWD, path, 1 << 20, &crash.undo[x], &size);
+        }
+}
+
+/* As they were at that moment. */
+static void restore_reversals(void) {
+        for (unsigned x = 0; x < LETTERS; x++) {
+                char path[256];
+
+                reversal_path(x, path, sizeof(path));
+                if (crash.undo[x])
+                        CHECK_INT(write_file_atomic_at(AT_FDCWD, path, crash.undo[x], strlen(crash.undo[x]), 0600, false), 0);
+                else
+                        (void) unlink(path);
+                actors[x].kept = crash.undo[x];
+                actors[x].asked = false;
+        }
+}
+
 static void crash_point(void) {
         if (crash.happened || crash.in == 0 || --crash.in > 0)
                 return;
@@ -117,6 +159,7 @@ static void crash_point(void) {
         free(TAKE_PTR(crash.disk));
         crash.size = 0;
         (void) read_file_at(AT_FDCWD, crash.path, 1 << 26, &crash.disk, &crash.size);
+        remember_reversals();
 }
 
 int __real_write_all(int fd, const void *data, size_t size);
@@ -272,8 +315,9 @@ static void doubt(ModelEdge *e) {
         e->again = MIN(e->again, (Due) DUE_MAY);
 }
 
-/* It did something: whoever wants to know must be told, whatever comes now. */
+/* It did something: whoever wants to know must be told, whatever comes now. How it was must be known, if it is to be undone. */
 static void model_repaired(const Vertex *v) {
+        EXPECT(!v->resource->meta.reverse || actor(v)->kept || actor(v)->asked);
         actor(v)->did = true;
         actor(v)->wrong = false;
         n_repaired++;
@@ -285,6 +329,10 @@ static void model_succeeded(const Vertex *root, bool apply) {
 
         actor(root)->running = false;
         actor(root)->clean = !actor(root)->dirty;
+        for (size_t i = 0; i < vertex_n_members(root); i++)
+                ((ModelProbe *) vertex_member((Vertex *) root, i)->resource)->right = true;
+        if (root->reversal && apply)
+                actor(root)->kept = false;
         if (!apply)
                 return;
         for (size_t i = 0; i < vertex_n_members(root); i++) {
@@ -377,6 +425,8 @@ static void model_put(const char *word) {
         a->here = true;
         a->hidden = memmem(word, strcspn(word, " "), "hidden", 6);
         a->noop = memmem(word, strcspn(word, " "), "noop", 4);
+        if (!memmem(word, strcspn(word, " "), "reverse", 7))    /* nobody wants it undone any more */
+                a->kept = false;
 }
 
 static void model_edge(const char *word, bool cut) {
@@ -456,8 +506,10 @@ static void expect_edges(const Manager *m) {
                         split_id(model_ids[x], &kind, &name);
                         split_id(model_ids[y], &to_kind, &to_name);
                         const Vertex *v = manager_find(m, kind, name), *w = manager_find(m, to_kind, to_name);
-                        if (!v != !actors[x].here)
+                        if (!v != !(actors[x].here || actors[x].kept))
                                 TEST_FAIL("%s is %s", model_ids[x], v ? "here" : "not here");
+                        if (v && v->reversal == actors[x].here)
+                                TEST_FAIL("%s %s its reversal", model_ids[x], v->reversal ? "is" : "is not");
                         if (v && w)
                                 (void) graph_find_edge(m->graph, v->id, w->id, &data);
                         if ((data & (EDGE_DECLARED | EDGE_TRANSFER | EDGE_NOTIFY)) != want)
@@ -475,6 +527,18 @@ static void expect_edges(const Manager *m) {
                         free(to_kind);
                         free(to_name);
                 }
+}
+
+/* How they were is on the disk of those who would be undone, and of nobody else. */
+static void expect_reversals(void) {
+        for (unsigned x = 0; x < LETTERS; x++) {
+                char path[256];
+
+                reversal_path(x, path, sizeof(path));
+                bool is_there = access(path, F_OK) == 0;
+                if (is_there != actors[x].kept)
+                        TEST_FAIL("the reversal of %s is %s", model_ids[x], is_there ? "kept" : "not kept");
+        }
 }
 
 /* ---- the kind ---- */
@@ -497,6 +561,36 @@ static void send_value(Vertex *v, ModelProbe *p) {
         (void) resource_send(v->resource, "n", VALUE_INT(a->value));
 }
 
+/* There is something to undo once there is something to repair. */
+static int model_reverse(const Resource *r, Resource **ret, Diag *reterr) {
+        const Vertex *v = r->vertex;
+        Actor *a = actor(v);
+        _cleanup_(value_done) Value param = VALUE_NIL;
+        int k;
+
+        crash_point();
+        if (crash.happened)
+                return 0;
+        EXPECT(!a->kept && a->here && !r->meta.noop && !r->meta.hidden);
+        a->asked = true;
+        if (!a->wrong && !probe_has(r, "always"))
+                return 0;
+        k = resource_copy(ret, r);
+        if (k >= 0)
+                k = value_strz(&param, "undo");
+        if (k >= 0)
+                k = resource_set(*ret, "param", param, reterr);
+        a->kept = k >= 0;
+        return k;
+}
+
+/* Only what has left the program is undone, and but once. */
+static int undo(const Vertex *v) {
+        EXPECT(v->reversal && !actor(v)->here && actor(v)->kept);
+        n_undone++;
+        return CHECK_CHANGED;
+}
+
 /* "pending" goes on and has done its work already, "slow" will do it in the end. */
 static int act(Resource *r, bool apply, Diag *reterr) {
         const Vertex *v = r->vertex;
@@ -507,6 +601,8 @@ static int act(Resource *r, bool apply, Diag *reterr) {
                 a->failures--;
                 return resource_error(r, reterr, -EIO, "told to fail");
         }
+        if (probe_has(r, "undo"))
+                return undo(v);
         if (probe_has(r, "need") && !a->available)
                 return resource_waiting(r, "told to wait");
         a->wrong = a->wrong || probe_has(r, "always");
@@ -599,7 +695,7 @@ static void model_unwatch(Resource *r) {
         { \
                 .kind = (kind_), .doc = "An actor.", .size = sizeof(ModelProbe), .flags = (flags_) | RESOURCE_RECEIVES, \
                 .fields = probe_fields, .sends = probe_sends, .validate = probe_validate, .watch = model_watch, \
-                .unwatch = model_unwatch, .check_apply = model_check_apply, .cancel = model_cancel, ##__VA_ARGS__ \
+                .unwatch = model_unwatch, .check_apply = model_check_apply, .cancel = model_cancel, .reverse = model_reverse, ##__VA_ARGS__ \
         }
 
 static const ResourceType model_probe_type = MODEL_TYPE("probe", RESOURCE_REFRESHABLE, .groups = probe_groups);

@@ -9,6 +9,7 @@
 
 #include <time.h>
 
+#include "daemons/engine/graph-hold.h"
 #include "tests/daemons/engine/engine-model.h"
 #include "tests/daemons/engine/engine-order.h"
 
@@ -33,6 +34,7 @@ static void add_random_put(StrBuf *b, unsigned i) {
         static const char *const traps[] = { "+late", "+service", "+need", "+nowatch", "+full", ",noop", ",hidden", ",limit=1000,burst=5", ",timeout=1" };
         static const char *const metas[] = {
                 "sema=x", "sema=x,sema=y:2", "retry=2", "retry=-1", "retry=-1", "delay=1,retry=5", "reset", "rewatch", "retryreset", "poll=-1",
+                "reverse", "reverse", "reverse,retry=-1", "realize", "realize",
         };
 
         strbuf_printf(b, "%s:%s", model_ids[i], pick(2) > 0 ? acts[pick(ELEMENTSOF(acts))] : "");
@@ -89,25 +91,110 @@ static void doubt_what_went(const ModelEdge before[LETTERS][LETTERS]) {
                 }
 }
 
-static bool take_over(Engine *e, bool full, const char *line) {
+static void follow(Engine *e, bool full, const char *line) {
         ModelEdge before[LETTERS][LETTERS];
-        int r;
 
-        settle_model();
-        memcpy(before, model_edges, sizeof(before));
-        r = swap(e, full, line);
-        TELL("swap%s: %s: %s\n", full ? " to" : "", line, r < 0 ? e->diag.message : "taken over");
-        if (r < 0) {
-                n_rejected++;
-                return false;
-        }
         n_taken++;
         settle_model();
+        memcpy(before, model_edges, sizeof(before));
         model_swap(line, full);
         if (crash.happened)
                 doubt_what_went(before);
         else
                 model_follow(e->m);
+}
+
+/* ---- changes that wait for Meta:realize ---- */
+
+enum { HELD_MAX = 256 };
+
+static GraphHold *hold;
+static struct {
+        uint64_t generation;
+        bool full;
+        char *line;
+} held[HELD_MAX];
+static unsigned n_held, n_waited;
+
+static void forget_held(void) {
+        while (n_held > 0)
+                free(held[--n_held].line);
+}
+
+/* What waits is taken over in the order in which it came. */
+static void on_released(GraphHold *h, uint64_t generation, int r, const Diag *diag, void *userdata) {
+        if (n_held == 0 || held[0].generation != generation) {
+                TEST_FAIL("generation %" PRIu64 " was released out of turn", generation);
+                return;
+        }
+        TELL("swap%s: %s: %s at last\n", held[0].full ? " to" : "", held[0].line, r < 0 ? diag->message : "taken over");
+        _cleanup_free_ char *line = held[0].line;
+        bool full = held[0].full;
+        memmove(held, held + 1, --n_held * sizeof(held[0]));
+        if (r >= 0)
+                follow(userdata, full, line);
+        else
+                n_rejected++;
+}
+
+static bool waits_to_be_right(const Vertex *v) {
+        return v && v->resource->meta.realize && !v->resource->meta.hidden && !((const ModelProbe *) v->resource)->right;
+}
+
+/* Whether somebody holds changes; and those who are at work, as bits. */
+static bool find_holders(const Manager *m, uint32_t *ret_working) {
+        bool any = false;
+
+        *ret_working = 0;
+        for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
+                const Vertex *v = manager_vertex(m, id);
+                if (!waits_to_be_right(v))
+                        continue;
+                any = true;
+                if (actor(vertex_root((Vertex *) v))->running)
+                        *ret_working |= UINT32_C(1) << letter(v);
+        }
+        return any;
+}
+
+/* Who was at work, to be right for the first time, still is what it was. */
+static void expect_spared(Engine *e, uint32_t working) {
+        for (unsigned x = 0; x < LETTERS; x++) {
+                const Vertex *v = working >> x & 1 ? find_vertex(e, model_ids[x]) : NULL;
+                if (working >> x & 1 && !waits_to_be_right(v))
+                        TEST_FAIL("%s was taken away before it was right", model_ids[x]);
+        }
+}
+
+static bool take_over(Engine *e, bool full, const char *line) {
+        ChangeSet set_ = { .generation = ++e->generation, .full = full };
+        uint32_t working;
+        int r;
+
+        settle_model();
+        bool may_wait = find_holders(e->m, &working) || n_held > 0;
+        parse(line, &set_);
+        diag_done(&e->diag);
+        r = graph_hold_submit(hold, &set_, &e->options, &e->diag);
+        change_set_done(&set_);
+        TELL("swap%s: %s: %s\n", full ? " to" : "", line, r < 0 ? e->diag.message : r > 0 ? "waits" : "taken over");
+        if (r < 0) {
+                n_rejected++;
+                return false;
+        }
+        if (full)
+                forget_held();
+        if (r == 0) {
+                follow(e, full, line);
+                if (!crash.happened)
+                        expect_spared(e, working);
+                return true;
+        }
+        n_waited++;
+        CHECK(may_wait && n_held < HELD_MAX);
+        held[n_held].generation = e->generation;
+        held[n_held].full = full;
+        held[n_held++].line = strdup(line);
         return true;
 }
 
@@ -219,14 +306,22 @@ static void random_step(Engine *e) {
 
 static const ResourceType *const *const types = model_types;
 
+static int set_up(Engine *e) {
+        e->m->rest_usec = 300;
+        return graph_hold_new(&hold, e->m, on_released, e);
+}
+
 /* A new engine in the same directory; mgmt-lang sends it the whole graph, which may have changed meanwhile. */
 static bool restart(Engine *e) {
         TELL("killed, with a journal of %zu bytes\n", crash.size);
+        hold = graph_hold_free(hold);
+        forget_held();
         engine_stop(e);
         CHECK_INT(write_file_atomic_at(AT_FDCWD, crash.path, crash.disk ? crash.disk : "", crash.size, 0600, false), 0);
         crash.happened = false;
+        restore_reversals();
         model_restart();
-        if (engine_begin_in(e, types, &no_options) < 0)
+        if (engine_begin_in(e, types, &no_options) < 0 || set_up(e) < 0)
                 return false;
         for (unsigned i = 0; i < 20; i++)
                 if (random_swap(e, true))
@@ -241,6 +336,27 @@ static void look(Engine *e) {
         settle_model();
         check_order(e);
         expect_edges(e->m);
+        expect_reversals();
+}
+
+/* Until nothing waits any more, and what has been undone has left. */
+static void help_out(Engine *e, bool to_the_end) {
+        for (unsigned i = 0; i < 1000 && (n_held > 0 || (to_the_end && graph_n_vertices(e->m->graph) > 0)); i++) {
+                for (VertexId id = 0; id < graph_id_limit(e->m->graph); id++) {
+                        Vertex *v = manager_vertex(e->m, id);
+                        if (v && v->hooked && !v->armed && vertex_root(v)->watching && !vertex_root(v)->watch_waits) {
+                                actor(v)->armed = true;
+                                resource_armed(v->resource);
+                        }
+                        if (v && v->pending)
+                                model_finish(v->pending, false);
+                        else if (v && vertex_root(v)->state == VERTEX_FAILED)
+                                happen(v);
+                }
+                run_for(e, 1000);
+                look(e);
+        }
+        CHECK_INT(n_held, 0);
 }
 
 /* Whatever was, a graph without traps comes to rest. */
@@ -250,6 +366,7 @@ static void come_to_rest(Engine *e) {
                 actors[x].failures = 0;
         CHECK(take_over(e, true, ""));
         look(e);
+        help_out(e, true);
         CHECK_INT(graph_n_vertices(e->m->graph) + graph_n_edges(e->m->graph), 0);
         CHECK(take_over(e, true, "a b:group=1 c:group=1 d j plain.e box.f box_item.g a>b c=>d d=>plain.e box_item.g>a d=>j a~>j"));
         look(e);
@@ -274,8 +391,13 @@ static int begin_row(Engine *e, uint64_t seed) {
         memset(actors, 0, sizeof(actors));
         memset(model_edges, 0, sizeof(model_edges));
         free(crash.disk);
+        for (unsigned x = 0; x < LETTERS; x++)
+                free(crash.undo[x]);
         memset(&crash, 0, sizeof(crash));
         (void) snprintf(crash.path, sizeof(crash.path), "%s/notify-journal", e->dir);
+        (void) snprintf(crash.reversals, sizeof(crash.reversals), "%s/reversals", e->dir);
+        if (r >= 0)
+                r = set_up(e);
         random_state = UINT64_C(0x9e3779b97f4a7c15) * (seed * 2 + 1);
         e->options.autogroup = pick(3) > 0;
         return r;
@@ -299,6 +421,8 @@ static void row(uint64_t seed) {
         }
         if (test_failures == 0)
                 come_to_rest(&e);
+        hold = graph_hold_free(hold);
+        forget_held();
         if (test_failures > 0)
                 TEST_FAIL("in step %u of the row with MGMT_SEED=%" PRIu64, step, seed);
 }
@@ -317,10 +441,11 @@ TEST(random_rows) {
         printf("# new rows: seeds %" PRIu64 " to %" PRIu64 "\n", first, first + n - 1);
         for (uint64_t i = 0; i < n && test_failures == 0; i++)
                 row(first + i);
-        printf("# %u swaps taken over, %u rejected, %u attempts, %u repairs, %u notified, %u kills\n", n_taken, n_rejected, n_attempts,
-               n_repaired, n_notified, n_crashes);
+        printf("# %u swaps taken over, %u rejected, %u waited, %u attempts, %u repairs, %u undone, %u notified, %u kills\n", n_taken,
+               n_rejected, n_waited, n_attempts, n_repaired, n_undone, n_notified, n_crashes);
         /* Else the rows would not say much. */
-        CHECK(n_taken > n_rejected && n_rejected > 100 && n_notified > 200 && n_repaired > 1000 && n_crashes > 200);
+        CHECK(n_taken > n_rejected && n_rejected > 100 && n_waited > 20 && n_notified > 200 && n_repaired > 1000 && n_undone > 100 &&
+              n_crashes > 200);
 }
 
 TEST_MAIN()

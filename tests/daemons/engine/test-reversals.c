@@ -114,6 +114,26 @@ TEST(it_survives_the_engine) {
         CHECK_TRACE("b");
 }
 
+/* What undoes is in the graph, and not in the program: a change cannot take it away. */
+TEST(it_is_nothing_that_could_be_removed) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:always,reverse,retry=-1,delay=20"), 0);
+        run(&e);
+        set(world.failures, "a", 1);
+        CHECK_INT(swap(&e, false, "-a"), 0);
+        run(&e);
+        CHECK_TRACE("a+ a!");
+        CHECK_INT(swap(&e, false, "-a"), -ENOENT);
+        CHECK_STR(e.diag.message, "cannot remove probe[a]: there is no such resource");
+        CHECK_INT(n_files(&e), 1);
+        run_for(&e, 60000);
+        run(&e);
+        CHECK_TRACE("a-");
+        CHECK_INT(n_files(&e), 0);
+        CHECK(!find_vertex(&e, "a"));
+}
+
 TEST(the_oldest_counts) {
         ENGINE(e);
 
