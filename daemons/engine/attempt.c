@@ -234,8 +234,10 @@ static void attempt_succeeded(Scheduler *s, Vertex *v) {
                         drift_applied(v);
                 }
                 journal_end(v);
-                if (v->reversal)
+                if (v->reversal) {
                         reversals_done(v->manager->reversals, v);
+                        v->dirty = false;       /* what it did itself, say: it is about to leave */
+                }
         } else {
                 if (changed && v->reversal)
                         drift_add_reversal(v);

@@ -14,6 +14,7 @@
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/reversals.h"
 #include "daemons/engine/scheduler.h"
 #include "daemons/engine/semaphore.h"
 
@@ -283,8 +284,13 @@ void scheduler_requeue(Scheduler *s, Vertex *v) {
         scheduler_wake(s, v);
 }
 
+/* A reversal that has succeeded is about to leave the graph. */
+static bool is_undone(const Vertex *v) {
+        return v->reversal && !reversals_find(v->manager->reversals, vertex_kind(v), vertex_name(v));
+}
+
 void scheduler_dirty(Scheduler *s, Vertex *v) {
-        if (!v->counted)
+        if (!v->counted || is_undone(v))
                 return;
         if (v->state == VERTEX_FAILED) {
                 hear_news(s, v);

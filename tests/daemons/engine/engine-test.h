@@ -235,8 +235,9 @@ static const ResourceType probe_type = PROBE_TYPE("probe", RESOURCE_REFRESHABLE,
 static const ResourceType plain_type = PROBE_TYPE("plain", 0, .minds = probe_minds);
 static const ResourceType box_type = PROBE_TYPE("box", 0);
 static const ResourceType item_type = PROBE_TYPE("box:item", 0, .parent_field = "group", .groups_by = "group pair");
+static const ResourceType part_type = PROBE_TYPE("box:item:part", 0, .parent_field = "group");
 
-static const ResourceType *const probe_types[] = { &probe_type, &plain_type, &box_type, &item_type, NULL };
+static const ResourceType *const probe_types[] = { &probe_type, &plain_type, &box_type, &item_type, &part_type, NULL };
 
 /* ---- the engine ---- */
 

@@ -167,6 +167,8 @@ TEST(t10_fans_with_a_semaphore_of_two) {
                 { "1 2 3 4 5 6 7 8", "exec.1>exec.2 exec.1>exec.3 exec.1>exec.4 exec.1>exec.5 exec.1>exec.6 exec.1>exec.7 exec.1>exec.8",
                   {}, 2, 5 },
                 { "1 2 3 4 5 6 7 8", "exec.1>exec.8 exec.2>exec.8 exec.3>exec.8 exec.4>exec.8 exec.5>exec.8 exec.6>exec.8 exec.7>exec.8",
+                  {}, 2, 5 },
+                { "1 2 3 4 5 6 7 8", "exec.1>exec.2 exec.1>exec.3 exec.1>exec.4 exec.1>exec.5 exec.1>exec.6 exec.1>exec.7 exec.1>exec.8",
                   { "x:2" }, 2, 5 },
         };
 
@@ -247,6 +249,10 @@ TEST(t15_groups) {
                 { "a:group=1,noautogroup b:group=1", "a b", "" },
                 { "box.p box_item.q:group=p box_item.r:group=p box.s", "box.p box_item.q box_item.r box.s", "q<p r<p" },
                 { "box.p box_item.q:group=no", "box.p box_item.q", "" },
+                { "box.p box_item.q:group=p box_item.r:group=p box_item_part.s:group=q box_item_part.t:group=r", "box.p box_item.q "
+                  "box_item.r box_item_part.s box_item_part.t", "q<p r<p s<q t<r" },                    /* three levels */
+                { "box.p box_item.q:group=p box_item_part.s:group=q a:group=1 b:group=1 a>box.p box_item_part.s>b", "box_item.q "
+                  "box_item_part.s a b", "q<p s<q" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)

@@ -134,6 +134,23 @@ TEST(it_is_nothing_that_could_be_removed) {
         CHECK(!find_vertex(&e, "a"));
 }
 
+/* Most often it sees what it did itself; that is no reason to do it again. */
+TEST(it_is_undone_once) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:always,reverse b"), 0);
+        run(&e);
+        CHECK_TRACE("a+ b");
+        CHECK_INT(swap(&e, false, "-a"), 0);
+        while (world.trace.size == 0)
+                REQUIRE(sd_event_run(e.event, UINT64_MAX) >= 0);
+        REQUIRE(find_vertex(&e, "a"));
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("a-");
+        CHECK(!find_vertex(&e, "a"));
+}
+
 TEST(the_oldest_counts) {
         ENGINE(e);
 
