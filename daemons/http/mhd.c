@@ -275,6 +275,7 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
                 HttpConnection *c = *context;
 
                 linger(c);
+                request_free(c->request);       /* one that the library has refused itself, and does not tell of */
                 TAILQ_REMOVE(&l->connections[c->phase], c, entries);
                 slow_forget(c);
                 l->n_connections--;

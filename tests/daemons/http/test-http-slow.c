@@ -241,6 +241,22 @@ TEST(heads_of_all_sizes_are_answered) {
         teardown(&f);
 }
 
+/* Of more than 150 the library has no memory for an answer either: it hangs up, after it has told us of the line. */
+TEST(too_many_arguments_leave_nothing_behind) {
+        Fixture f;
+
+        setup(&f);
+        for (size_t n = 100; n < 250; n += 10) {
+                _cleanup_(strbuf_done) StrBuf request = {};
+
+                repeat(&request, "GET /?", 1);
+                repeat(&request, "&", n);
+                repeat(&request, " HTTP/1.1\r\nHost: a\r\n\r\n", 1);
+                check_head(&f, &request, n < 124 ? 404 : n < 160 ? 431 : 0, "arguments", n);
+        }
+        teardown(&f);
+}
+
 /* It is asked for under another path, which may be longer than what was said. */
 TEST(the_way_to_the_right_path_may_be_too_long) {
         static const struct {
