@@ -24,6 +24,7 @@ typedef enum Wanted {
         WANTED_REQUEST,                 /* the next one, whenever it comes */
         WANTED_HEADERS,
         WANTED_BODY,
+        WANTED_TAKEN,                   /* that it takes its answer, of which there is more to send */
 } Wanted;
 
 typedef struct HttpConnection {
@@ -56,6 +57,7 @@ struct HttpListener {
         struct LingerList lingering;
         unsigned n_lingering;
         unsigned n_connections, n_connections_peak, connections_max;
+        unsigned n_shut;                /* of them, in PHASE_SHUT */
         unsigned n_hung_up;
         unsigned n_active;              /* requests that were complete, but are not answered yet */
         uint64_t body_bytes;            /* of all bodies that are kept */

@@ -58,6 +58,7 @@ bool connection_has_unread(const HttpConnection *c) {
 /* Below the library, which sees the end of the connection and cleans up. */
 static void connection_shut(HttpConnection *c) {
         (void) shutdown(c->fd, SHUT_RDWR);
+        c->listener->n_shut += c->phase != PHASE_SHUT;
         connection_enter(c, PHASE_SHUT);
         slow_forget(c);
 }
@@ -280,6 +281,7 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
                 slow_forget(c);
                 l->n_connections--;
                 l->n_hung_up -= c->hung_up;
+                l->n_shut -= c->phase == PHASE_SHUT;
                 sd_event_source_disable_unref(c->hang_up);
                 free(c);
                 *context = NULL;

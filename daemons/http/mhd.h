@@ -35,7 +35,8 @@ enum {
         HTTP_STREAM_MAX = 256 * 1024,           /* bytes that were written to a stream and are not sent yet */
         HTTP_SILENCE_SECONDS = 120,             /* a connection on which nothing moves for so long is closed */
         HTTP_PATIENCE_SECONDS = 20,             /* within it, a request that was begun has all of its headers, */
-        HTTP_BODY_RATE = 512,                   /* and so many bytes a second of its body have come */
+        HTTP_RATE = 512,                        /* and so many bytes a second of its body have come; likewise of an answer are taken,
+                                                 * where three quarters of the places are in use */
 };
 
 /* Who serves a listener. Changing it leaves socket and connections alone. */

@@ -55,6 +55,7 @@ void http_request_hold(HttpRequest *q, HttpHolds *holds) {
         if (q->next)
                 q->next->previous = q;
         holds->first = q;
+        slow_forget(q->connection);
         MHD_suspend_connection(q->mhd);
 }
 
@@ -303,9 +304,9 @@ enum MHD_Result request_answer(HttpRequest *q) {
                 q->active = true;
                 l->n_active++;
                 connection_enter(q->connection, PHASE_WRITING);
-                slow_forget(q->connection);
         }
 
+        slow_want(q->connection, WANTED_TAKEN);
         ask(q);
         if (q->holds)
                 return MHD_YES;

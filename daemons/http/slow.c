@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Clients from whom we still want something, and who do not get on: whoever has a place must use it. The library closes
+/* Clients from whom we want something, and who do not get on: whoever has a place must use it. The library closes
  * connections on which nothing at all moves; here those end that move by a byte now and then.
  *
  * All are in one list and looked at again and again, each after the same time, so the order of the list is that of time. What a
@@ -15,15 +15,15 @@
 
 static const uint64_t NOBODY_ASKED = UINT64_MAX;        /* the kernel; for most connections nobody ever does */
 
-static uint64_t n_received(const HttpConnection *c) {
+static uint64_t progress(const HttpConnection *c) {
         struct tcp_info info = {};
         socklen_t size = sizeof(info);
 
-        return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ? 0 : info.tcpi_bytes_received;
-}
-
-static uint64_t progress(const HttpConnection *c) {
-        return c->wanted == WANTED_BODY ? c->request->body_size : n_received(c);
+        if (c->wanted == WANTED_BODY)
+                return c->request->body_size;
+        if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+                return 0;
+        return c->wanted == WANTED_TAKEN ? info.tcpi_bytes_acked : info.tcpi_bytes_received;
 }
 
 void slow_forget(HttpConnection *c) {
@@ -41,7 +41,7 @@ static void want(HttpConnection *c, Wanted wanted) {
 
 void slow_want(HttpConnection *c, Wanted wanted) {
         want(c, wanted);
-        c->wanted_progress = wanted == WANTED_REQUEST ? NOBODY_ASKED : 0;
+        c->wanted_progress = wanted == WANTED_REQUEST || wanted == WANTED_TAKEN ? NOBODY_ASKED : 0;
 }
 
 static uint64_t patience_usec(const HttpListener *l) {
@@ -59,8 +59,12 @@ uint64_t slow_next(const HttpListener *l) {
         return c ? look_usec(l, c) : UINT64_MAX;
 }
 
+static bool is_crowded(const HttpListener *l) {
+        return l->n_connections - l->n_shut >= l->connections_max / 4 * 3;
+}
+
 static bool gets_on(const HttpConnection *c, uint64_t n) {
-        uint64_t least = patience_usec(c->listener) * HTTP_BODY_RATE / 1000000;
+        uint64_t least = patience_usec(c->listener) * HTTP_RATE / 1000000;
 
         if (connection_has_unread(c))   /* it is us who are slow */
                 return true;
@@ -69,14 +73,18 @@ static bool gets_on(const HttpConnection *c, uint64_t n) {
                 return true;
         case WANTED_BODY:
                 return n - c->wanted_progress >= least;
+        case WANTED_TAKEN:              /* it may take its time as long as nobody else wants the place */
+                return c->wanted_progress == NOBODY_ASKED || n - c->wanted_progress >= least || !is_crowded(c->listener);
         default:
                 return false;
         }
 }
 
 HttpConnection *slow_find(HttpListener *l, uint64_t now) {
-        HttpConnection *c;
+        HttpConnection *c = TAILQ_FIRST(&l->wanted);
 
+        if (c && now >= look_usec(l, c) + patience_usec(l) / 2)
+                l->served_usec = now;           /* it was us who did not run */
         while ((c = TAILQ_FIRST(&l->wanted)) && now >= look_usec(l, c)) {
                 uint64_t n = progress(c);
 

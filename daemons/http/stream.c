@@ -57,6 +57,7 @@ static void stream_resume(HttpStream *s) {
                 return;
         s->suspended = false;
         connection_enter(s->request->connection, PHASE_WRITING);
+        slow_want(s->request->connection, WANTED_TAKEN);
         request_resume(s->request);
 }
 
@@ -144,6 +145,7 @@ static ssize_t stream_read(void *userdata, uint64_t position, char *buffer, size
         }
         s->suspended = true;
         connection_enter(q->connection, PHASE_STREAMING);
+        slow_forget(q->connection);
         MHD_suspend_connection(q->mhd);
         return 0;
 }

@@ -3,6 +3,9 @@
 /* Clients that take their time, or say too much, before they have asked for anything. The listener here has a fraction of a second of
  * patience. */
 
+#include <sys/resource.h>
+#include <sys/socket.h>
+
 #include "daemons/http/address.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/mhd.h"
@@ -11,7 +14,9 @@
 
 enum {
         PATIENCE_MS = 200,
-        ENOUGH = PATIENCE_MS * HTTP_BODY_RATE / 1000,   /* bytes of a body that must come meanwhile */
+        PLACES = 20,
+        LARGE = 8 * 1024 * 1024,                        /* bytes; more than the kernel keeps for a connection */
+        MUCH_PATIENCE_MS = 600,                         /* for clients that are to get on also where the machine has much to do */
         TIMES = 8,                                      /* much longer than anybody's patience */
 };
 
@@ -26,11 +31,23 @@ typedef struct Fixture {
         HttpHolds holds;
 } Fixture;
 
+static void reply_large(HttpRequest *q) {
+        static char data[LARGE];
+        HttpReply *reply = http_reply_new(200);
+
+        memset(data, 'a', sizeof(data));
+        CHECK_INT(value_str(&reply->data, data, sizeof(data)), 0);
+        CHECK_INT(http_reply_piece(reply, NULL, 0, sizeof(data)), 0);
+        http_request_reply(q, reply);
+}
+
 static void serve(HttpRequest *q, void *userdata) {
         Fixture *f = userdata;
 
         if (streq(http_request_path(q), "/held") && !http_request_is_woken(q))
                 http_request_hold(q, &f->holds);
+        else if (streq(http_request_path(q), "/large"))
+                reply_large(q);
         else
                 http_request_reply_status(q, 404);
 }
@@ -39,17 +56,28 @@ static uint64_t body_max(HttpRequest *q, void *userdata) {
         return 64 * 1024;
 }
 
-static void setup(Fixture *f) {
+static void setup_with(Fixture *f, unsigned patience_ms) {
+        struct rlimit limit, few;
         struct sockaddr_storage where;
         socklen_t size;
 
         *f = (Fixture) {};
-        f->serving = (HttpServing) { .request = serve, .body_max = body_max, .userdata = f, .patience_usec = PATIENCE_MS * 1000 };
+        f->serving = (HttpServing) { .request = serve, .body_max = body_max, .userdata = f, .patience_usec = patience_ms * UINT64_C(1000) };
         if (sd_event_new(&f->event) < 0 || http_manager_init(&f->manager, f->event) < 0 ||
-            testhost_init(&f->host, f->event, &f->manager, NULL) < 0 || address_resolve(test_address(), &where, &size) < 0 ||
-            http_listener_new(&f->listener, f->event, (struct sockaddr *) &where, size, false) < 0)
+            testhost_init(&f->host, f->event, &f->manager, NULL) < 0 || address_resolve(test_address(), &where, &size) < 0)
                 abort();
+
+        (void) getrlimit(RLIMIT_NOFILE, &limit);        /* of which it takes five eighths */
+        few = (struct rlimit) { PLACES / 5 * 8, limit.rlim_max };
+        (void) setrlimit(RLIMIT_NOFILE, &few);
+        if (http_listener_new(&f->listener, f->event, (struct sockaddr *) &where, size, false) < 0)
+                abort();
+        (void) setrlimit(RLIMIT_NOFILE, &limit);
         http_listener_serve(f->listener, &f->serving);
+}
+
+static void setup(Fixture *f) {
+        setup_with(f, PATIENCE_MS);
 }
 
 static void teardown(Fixture *f) {
@@ -130,16 +158,16 @@ TEST(a_byte_now_and_then_does_not_help) {
 }
 
 TEST(who_gets_on_may_be_slow) {
-        static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n";
-        static char body[2000];
+        static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n";
+        static char body[20000];
         Fixture f;
         Client c;
 
-        setup(&f);
+        setup_with(&f, MUCH_PATIENCE_MS);
         memset(body, 'a', sizeof(body));
         REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
         CHECK_INT(client_send(&c, head, strlen(head)), 0);
-        CHECK(drip(&f, &c, body, sizeof(body), ENOUGH / 5));
+        CHECK(drip(&f, &c, body, sizeof(body), MUCH_PATIENCE_MS * HTTP_RATE / 1000));
         check_answered(&c, 404);
         client_close(&c);
         teardown(&f);
@@ -184,6 +212,38 @@ TEST(nobody_is_slow_while_nobody_serves) {
         client_close(&open);
         client_close(&fresh);
         teardown(&f);
+}
+
+/* They ask for much, and take a little of it now and then. With places for others that is their affair. */
+static void check_readers(unsigned n, unsigned n_stay) {
+        static Client clients[PLACES];
+        Fixture f;
+        char byte;
+
+        setup_with(&f, MUCH_PATIENCE_MS);
+        CHECK_INT(http_listener_connections_max(f.listener), PLACES);
+        for (unsigned i = 0; i < n; i++) {
+                REQUIRE(client_open(&clients[i], &f.host, test_address()) >= 0);
+                clients[i].source = sd_event_source_disable_unref(clients[i].source);   /* read is below */
+                CHECK_INT(client_send(&clients[i], REQUEST("/large"), strlen(REQUEST("/large"))), 0);
+        }
+        for (unsigned k = 0; k < 4 * 20; k++) {
+                char buffer[16 * 1024];
+
+                testhost_run(&f.host, MUCH_PATIENCE_MS / 20);
+                for (unsigned i = 0; i < n; i++)        /* the first one is quick enough */
+                        (void) !recv(clients[i].fd, buffer, i == 0 ? sizeof(buffer) : 1, MSG_DONTWAIT);
+        }
+        CHECK_INT(http_listener_n_connections(f.listener), n_stay);
+        CHECK_INT(recv(clients[0].fd, &byte, 1, 0), 1);
+        for (unsigned i = 0; i < n; i++)
+                client_close(&clients[i]);
+        teardown(&f);
+}
+
+TEST(slow_readers_go_where_others_want_the_place) {
+        check_readers(PLACES / 2, PLACES / 2);
+        check_readers(PLACES - 1, PLACES / 4 * 3 - 1);
 }
 
 /* ---- too much ---- */
