@@ -21,6 +21,7 @@ typedef struct HttpChildOps {
         void (*serve)(HttpChild *c, HttpRequest *q);
 
         uint64_t body_max;              /* bytes of a body that serve() wants to see; 0: none */
+        bool knows_hosts;               /* serve() looks itself whether a browser on this machine came by a name that is meant */
 } HttpChildOps;
 
 struct HttpChild {

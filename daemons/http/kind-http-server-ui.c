@@ -469,7 +469,7 @@ static void ui_serve(HttpChild *c, HttpRequest *q) {
 /* ---- life ---- */
 
 static int http_server_ui_init(Resource *r) {
-        static const HttpChildOps ops = { .accepts = ui_accepts, .serve = ui_serve, .body_max = BODY_MAX };
+        static const HttpChildOps ops = { .accepts = ui_accepts, .serve = ui_serve, .body_max = BODY_MAX, .knows_hosts = true };
 
         ((HttpServerUi *) r)->child.ops = &ops;
         return 0;

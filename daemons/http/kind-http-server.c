@@ -30,6 +30,7 @@ typedef struct HttpServer {
         char *root;
         char *certificate, *key;
         char *user, *password, *token;
+        char **hosts;
 
         bool listens;
         HttpTls *tls;
@@ -61,6 +62,9 @@ static const FieldSpec http_server_fields[] = {
         FIELD(HttpServer, password, FIELD_STR, FIELD_SECRET, "Password that clients must give with the name."),
         FIELD(HttpServer, token, FIELD_STR, FIELD_SECRET,
               "Token by which clients are let in (Authorization: Bearer …), beside those that know the password."),
+        FIELD(HttpServer, hosts, FIELD_STRV, 0,
+              "Names under which browsers on this machine may change something, besides localhost and the host's own: that of a proxy "
+              "which passes the name on, say."),
         {}
 };
 
@@ -104,26 +108,30 @@ static HttpAccess access_of(const HttpServer *s) {
         return (HttpAccess) { .user = s->user, .password = s->password, .token = s->token };
 }
 
+static bool is_forbidden(const HttpServer *s, const HttpRequest *q, const HttpChild *c) {
+        return http_request_is_cross_site(q) || (http_request_is_misled(q, s->hosts) && !(c && c->ops->knows_hosts));
+}
+
 /* What clients whose requests will be refused send is not kept. */
 static uint64_t http_server_body_max(HttpRequest *q, void *userdata) {
         const HttpServer *s = userdata;
         HttpAccess access = access_of(s);
-        const HttpChild *c = http_access_allows(&access, q) && !http_request_is_cross_site(q) ? child_for(s, q) : NULL;
+        const HttpChild *c = http_access_allows(&access, q) ? child_for(s, q) : NULL;
 
-        return c ? c->ops->body_max : 0;
+        return c && !is_forbidden(s, q, c) ? c->ops->body_max : 0;
 }
 
 static void http_server_request(HttpRequest *q, void *userdata) {
         HttpServer *s = userdata;
         HttpAccess access = access_of(s);
-        HttpChild *c;
+        HttpChild *c = child_for(s, q);
 
         log_request(s, q);
         if (!http_access_allows(&access, q))
                 http_access_refuse(&access, q);
-        else if (http_request_is_cross_site(q))
+        else if (is_forbidden(s, q, c))
                 http_request_reply_status(q, 403);
-        else if ((c = child_for(s, q)) && c->ops->body_max > 0 && http_request_lost_body(q))
+        else if (c && c->ops->body_max > 0 && http_request_lost_body(q))
                 http_request_reply_again(q);    /* the child is younger than the request */
         else if (c)
                 c->ops->serve(c, q);

@@ -117,7 +117,8 @@ static void setup(Fixture *f) {
             testhost_init(&f->host, f->event, &f->manager, NULL) < 0)
                 abort();
         (void) snprintf(address, sizeof(address), "\"%s\"", test_address());
-        f->server = testhost_resource(&f->host, resource_type_find(http_kinds, "http:server"), "web", "address", address, NULL);
+        f->server = testhost_resource(&f->host, resource_type_find(http_kinds, "http:server"), "web", "address", address, "hosts", "[\"a\"]",
+                                      NULL);
         f->echo = (Echo *) testhost_resource(&f->host, &echo_type, "echo", NULL);
         if (resource_add_child(f->server, &f->echo->child.resource) < 0)
                 abort();
@@ -370,8 +371,15 @@ TEST(pages_of_other_sites_change_nothing) {
         static const struct {
                 const char *method, *headers;
                 unsigned status;
+                const char *host;       /* NULL: "a", which is one of the hosts */
         } cases[] = {
                 { "POST", "", 200 },
+                { "POST", "", 200, "b" },
+                { "POST", "Origin: http://b\r\n", 403, "b" },
+                { "POST", "Sec-Fetch-Site: same-origin\r\nOrigin: http://b\r\n", 403, "b" },
+                { "POST", "Origin: http://localhost:80\r\n", 200, "localhost:80" },
+                { "POST", "Origin: http://127.0.0.1\r\n", 200, "127.0.0.1" },
+                { "GET", "Origin: http://b\r\n", 200, "b" },
                 { "POST", "Origin: http://a\r\n", 200 },
                 { "POST", "Origin: http://A\r\n", 200 },
                 { "POST", "Origin: http://b\r\n", 403 },
@@ -390,8 +398,8 @@ TEST(pages_of_other_sites_change_nothing) {
 
         setup(&f);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                Answer a = ask(&f.host, test_address(), "%s /echo HTTP/1.1\r\nHost: a\r\n%sContent-Length: 0\r\n\r\n", cases[i].method,
-                               cases[i].headers);
+                Answer a = ask(&f.host, test_address(), "%s /echo HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 0\r\n\r\n", cases[i].method,
+                               cases[i].host ?: "a", cases[i].headers);
 
                 if (a.status != cases[i].status)
                         TEST_FAIL("%u, not %u, of %s with %s", a.status, cases[i].status, cases[i].method, cases[i].headers);
