@@ -8,6 +8,7 @@
 
 #include "common/diag.h"
 #include "common/strbuf.h"
+#include "common/utf8.h"
 
 static char *format_message(int error, const char *format, va_list ap) {
         char *text = NULL;
@@ -216,10 +217,26 @@ static void put_picture(StrBuf *b, Pos pos, const char *source, size_t size, boo
         strbuf_printf(b, "%s^ ... to here%s\n", on, off);
 }
 
+/* Messages speak of values, and these come from anywhere. */
+static void put_clean(StrBuf *b, const char *text) {
+        while (*text) {
+                unsigned size = utf8_control_size(text);
+
+                if (size == 0 || *text == '\n' || *text == '\t')
+                        strbuf_putc(b, *text++);
+                else
+                        for (; size > 0; size--, text++)
+                                strbuf_printf(b, "\\x%02x", (unsigned char) *text);
+        }
+}
+
 char *diag_render(const Diag *d, const char *source, size_t source_size, bool colour) {
+        _cleanup_(strbuf_done) StrBuf text = {};
         StrBuf b = {};
 
-        put_text(&b, d);
+        put_text(&text, d);
+        b.failed = text.failed;
+        put_clean(&b, text.data ?: "");
         strbuf_putc(&b, '\n');
         if (source)
                 put_picture(&b, d->pos, source, source_size, colour);
@@ -228,7 +245,8 @@ char *diag_render(const Diag *d, const char *source, size_t source_size, bool co
 
                 if (n->pos.line > 0)
                         strbuf_printf(&b, "%s:%u:%u: ", n->pos.file ?: "<unknown>", n->pos.line, n->pos.column);
-                strbuf_printf(&b, "%s\n", n->text);
+                put_clean(&b, n->text);
+                strbuf_putc(&b, '\n');
                 if (source && n->pos.line > 0 && streq_ptr(n->pos.file, d->pos.file))
                         put_picture(&b, n->pos, source, source_size, colour);
         }

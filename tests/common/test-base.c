@@ -80,6 +80,13 @@ TEST(diag_render_pictures) {
         diag_set(&d, (Pos) { "m", 1, 1, 1, 2 }, -EINVAL, "x");
         _cleanup_free_ char *text = diag_render(&d, "a", 1, true);
         CHECK_STR(text, "m:1:1: x\n\na\n\x1b[1;31m^\x1b[0m\n");
+
+        /* Values in messages may come from anywhere; what they would tell a terminal is shown. */
+        _cleanup_(diag_done) Diag e = {};
+        diag_set(&e, (Pos) {}, -EINVAL, "a\x1b[2J\tb\nc\xc2\x9b");
+        (void) diag_note(&e, (Pos) {}, "note: \a");
+        _cleanup_free_ char *clean = diag_render(&e, NULL, 0, false);
+        CHECK_STR(clean, "a\\x1b[2J\tb\nc\\xc2\\x9b\nnote: \\x07\n");
 }
 
 TEST(diags_are_limited) {
