@@ -54,6 +54,7 @@ static int set_options(ssh_session s, const SshTarget *t, Diag *reterr) {
         const char *home = getenv("HOME");
         _cleanup_free_ char *directory = NULL, *proxy = NULL;
         bool no = false;
+        int yes = 1;
 
         if (home && home[0] == '/' && asprintf(&directory, "%s/.ssh", home) < 0) {
                 directory = NULL;
@@ -71,6 +72,7 @@ static int set_options(ssh_session s, const SshTarget *t, Diag *reterr) {
         SET(SSH_OPTIONS_ADD_IDENTITY, t->identity);
         SET(SSH_OPTIONS_KNOWNHOSTS, t->known_hosts);
         SET(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, t->known_hosts);
+        SET(SSH_OPTIONS_STRICTHOSTKEYCHECK, &yes);      /* without it an unknown host would count as a known one */
         SET(SSH_OPTIONS_PROCESS_CONFIG, &no);
         return 0;
 }
