@@ -200,6 +200,11 @@ static void add_string(StrBuf *b, const char *key, const char *value) {
         strbuf_add(b, "", 1);
 }
 
+/* Who it is for what it gets of us: never who it says it is. */
+static const char *identity(const RemoteHost *h) {
+        return h->target->name ?: h->target->host;
+}
+
 /* $MGMT_STORE_USER with %h for the name of the host. */
 static void add_user(StrBuf *b, const RemoteHost *h) {
         const char *pattern = h->job->store_user, *at;
@@ -207,7 +212,7 @@ static void add_user(StrBuf *b, const RemoteHost *h) {
         strbuf_puts(b, "MGMT_STORE_USER=");
         for (; (at = strstr(pattern, "%h")); pattern = at + 2) {
                 strbuf_add(b, pattern, (size_t) (at - pattern));
-                strbuf_puts(b, h->target->name ?: h->hostname);
+                strbuf_puts(b, identity(h));
         }
         add_string(b, pattern, "");
 }
@@ -292,7 +297,7 @@ static int add_credential(RemoteHost *h, const char *name) {
         size_t size;
         int r;
 
-        if (asprintf(&path, "%s/%s/%s", directory, h->target->name ?: h->hostname, name) < 0) {
+        if (asprintf(&path, "%s/%s/%s", directory, identity(h), name) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }

@@ -29,6 +29,8 @@ static const char remote_script[] =
         "echo \"" REMOTE_SAYS "$(uname -s)/$(uname -m) $(uname -n) $d\"; "
         "t=; command -v timeout >/dev/null && t=\"timeout 600\"; "
         "$t tar -xomf - || fail \"cannot unpack the programs there\"; "
-        "m=$(for f in mgmtctl mgmt-*; do LD_TRACE_LOADED_OBJECTS=1 \"./$f\" 2>&1; done | grep \"not found\" | sort -u); "
-        "test -z \"$m\" || fail \"libraries are missing there: $m\"; "
+        /* Asks the loader, without running them. */
+        "m=$({ export LC_ALL=C LD_TRACE_LOADED_OBJECTS=1; for f in ./mgmtctl ./mgmt-*; do \"$f\" 2>&1; done; } | "
+        "while read -r l; do case $l in *\"not found\"* | *\"error while\"*) echo \"$l\";; esac; done | sort -u); "
+        "test -z \"$m\" || fail \"what is needed is missing there: $m\"; "
         "./mgmt-remote \"$d\"; exit $?'";

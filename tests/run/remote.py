@@ -20,7 +20,7 @@ if os.environ.get("MGMT_TEST_NAMESPACE") != "1" and os.geteuid() == 0:
     os.execvp("unshare", ["unshare", "--net", "--", sys.executable, *sys.argv])
 
 sys.dont_write_bytecode = True
-from harness import Failed, Run, Skipped, check, check_equal, kill, main, read, wait_until, write
+from harness import MGMTCTL, Failed, Run, Skipped, check, check_equal, kill, main, read, wait_until, write
 
 NETWORK = "10.78.0"
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ.get("PATH", ""))
@@ -282,6 +282,51 @@ def keys(scratch):
         host.check_clean(0.1)
 
 
+def configured(scratch):
+    """What ssh's configuration says of a host counts, as do keys of ssh-agent; a way through another host is refused"""
+    with Network(scratch, 1) as network:
+        host = network.hosts[0]
+        ssh = os.path.join(scratch.home, ".ssh")
+        program = scratch.program(FILE)
+        write(os.path.join(ssh, "config"), f"""
+Host there
+        HostName {host.address}
+        User root
+        StrictHostKeyChecking no
+Host behind
+        HostName {host.address}
+        ProxyJump root@192.0.2.1
+""")
+        with network.run("there", program, *OPTIONS) as run:
+            check_equal(run.wait_end(), 0, "exit status with an alias")
+        check(all(e.get("host") == "there" for e in run.events), "it is called something else")
+        with network.run("behind", program, *OPTIONS) as run:
+            check_equal(run.wait_end(), 1, "exit status of a host behind another")
+        check("not supported" in run.errors()[0], f"it says {run.errors()}")
+
+        # whatever the configuration says of unknown hosts
+        known = read(network.known_hosts)
+        write(network.known_hosts, "")
+        with network.run("there", program, *OPTIONS) as run:
+            check_equal(run.wait_end(), 1, "exit status of an unknown host")
+        check_equal(read(network.known_hosts), "", "known_hosts")
+        write(network.known_hosts, known)
+
+        agent = scratch.at("agent.sock")
+        process = subprocess.Popen(["ssh-agent", "-D", "-a", agent], stdout=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: os.path.exists(agent), "ssh-agent is there")
+            key = os.path.join(ssh, "id_ed25519")
+            subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": agent}, stderr=subprocess.DEVNULL, check=True)
+            os.unlink(key)
+            for name, environment, code in (("without", {}, 1), ("with", {"SSH_AUTH_SOCK": agent}, 0)):
+                with network.run("there", program, *OPTIONS, **environment) as run:
+                    check_equal(run.wait_end(), code, f"exit status {name} an agent")
+        finally:
+            process.kill()
+            process.wait()
+
+
 def killed(scratch):
     """Whatever is killed, and whenever: nothing stays there"""
     with Network(scratch, 1) as network:
@@ -353,6 +398,15 @@ def told(scratch):
             event = run.wait_event("the error", type="error", host=host.address)
             check_equal((event.get("file"), event.get("line")), ("below/late.mcl", 4), "its place")
             check_equal(run.wait_end(), 1, "exit status of a program that fails when it starts")
+
+        # a library that cannot be loaded
+        linked = subprocess.run(["ldd", os.path.join(os.path.dirname(MGMTCTL), "mgmt-http")], stdout=subprocess.PIPE, text=True, check=True).stdout
+        library = os.path.realpath(next(line.split()[2] for line in linked.splitlines() if "libmicrohttpd" in line))
+        subprocess.run([*host.enter, "mount", "--bind", "/dev/null", library], check=True)
+        with network.run(target, scratch.program(FILE), *OPTIONS) as run:
+            check_equal(run.wait_end(), 1, "exit status without a library")
+        check(any("missing there" in e and "libmicrohttpd" in e for e in run.errors()), f"it says {run.errors()}")
+        host.check_clean(0.1)
 
     for problem, environment in (("tar is not installed there", f"PATH={scratch.at('bin')}"), ("no place there", "HOME=/nowhere")):
         other = type(scratch)()
@@ -466,4 +520,30 @@ file "$SCRATCH/${hostname}.shared" {
             host.check_clean(0.1)
 
 
-main(one, several, interrupted, keys, killed, cut_off, told, tunnel)
+def credentials(scratch):
+    """Each host gets its own credentials, by the name that it has here and not by the one that it claims, for itself alone"""
+    with Network(scratch, 2) as network, Etcd(scratch) as etcd:
+        first, second = network.hosts
+        directory = scratch.at("credentials")
+        for name, text in (("web1", "of web1"), ("h1", "of h1"), ("h2", "of h2"), (".", "of all")):
+            os.makedirs(os.path.join(directory, name), exist_ok=True)
+            write(os.path.join(directory, name, "etcd.password"), text)
+        with network.run(f"web1=root@{first.address},root@{second.address}", scratch.program(FILE), "--converger-timeout=0",
+                         MGMT_STORE=f"etcd:{etcd.url}", MGMT_STORE_USER="host-%h", CREDENTIALS_DIRECTORY=directory) as run:
+            wait_until(lambda: all(os.path.exists(scratch.at(f"{n}.out")) for n in ("web1", "h2")), "both run")
+            for host, text, user in ((first, "of web1", "host-web1"), (second, "of all", f"host-{second.address}")):
+                (name,) = os.listdir(host.tmp)
+                path = os.path.join(host.tmp, name, "credentials", "etcd.password")
+                check_equal(read(path), text, f"the password that {host.name} got")
+                check_equal(os.stat(path).st_mode & 0o777, 0o600, "its mode")
+                (pid,) = (p for p, n in host.processes().items() if n == "mgmtctl")
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    environment = f.read().decode().split("\0")
+                check(f"MGMT_STORE_USER={user}" in environment, f"who {host.name} is for etcd: {[e for e in environment if 'MGMT' in e]}")
+                check(not any(text in e for e in environment), "the password is in the environment")
+            run.end(signal.SIGINT, 5)
+        for host in network.hosts:
+            host.check_clean(0.1)
+
+
+main(one, several, interrupted, keys, configured, killed, cut_off, told, tunnel, credentials)

@@ -7,6 +7,7 @@
 
 #include "common/io.h"
 #include "daemons/mgmtctl/remote-archive.h"
+#include "daemons/mgmtctl/remote-script.h"
 #include "daemons/mgmtctl/remote-target.h"
 #include "daemons/mgmtctl/remote-tunnel.h"
 #include "tests/test.h"
@@ -99,6 +100,17 @@ TEST(the_tunnel_leads_to_the_endpoints_alone) {
                 if (remote_endpoints_parse(&w, wrong[i], NULL) >= 0)
                         TEST_FAIL("'%s' is taken", wrong[i]);
         }
+}
+
+/* Whatever the login shell is, it must see one word and nothing to expand: csh does not take newlines and '!', fish takes '\\' for more. */
+TEST(any_login_shell_takes_the_script) {
+        const char *open = strchr(remote_script, '\''), *close = open ? strchr(open + 1, '\'') : NULL;
+
+        REQUIRE(close);
+        CHECK_INT(close[1], '\0');
+        CHECK(!strpbrk(remote_script, "\n!"));
+        CHECK(!strstr(remote_script, "\\\\"));
+        CHECK(strlen(remote_script) < 4096);
 }
 
 TEST(tar_understands_the_archive) {
