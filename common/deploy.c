@@ -66,12 +66,12 @@ bool deploy_options_run_alike(const DeployOptions *a, const DeployOptions *b) {
         return true;
 }
 
-bool deploy_is_for(const DeployOptions *o, const char *hostname) {
+bool deploy_hosts_have(const char *hosts, const char *hostname) {
         size_t n = strlen(hostname);
 
-        if (!*o->hosts)
+        if (!*hosts)
                 return true;
-        for (const char *at = o->hosts; *at;) {
+        for (const char *at = hosts; *at;) {
                 size_t length = strcspn(at, ",");
 
                 if (length == n && n > 0 && strncmp(at, hostname, n) == 0)

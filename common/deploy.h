@@ -36,7 +36,8 @@ typedef enum DeployState {
 const char *deploy_state_name(DeployState s);
 DeployState deploy_state_from_name(const char *name);   /* DEPLOY_UNKNOWN for whatever is none */
 
-bool deploy_is_for(const DeployOptions *o, const char *hostname);
+/* hosts: as in DeployOptions. */
+bool deploy_hosts_have(const char *hosts, const char *hostname);
 
 int deploy_options_set(DeployOptions *o, const char *name, Value v, Diag *reterr);      /* -EINVAL: no such option */
 int deploy_options_to_value(const DeployOptions *o, Value *ret);        /* a struct */

@@ -102,7 +102,9 @@ bool engine_link_is_busy(const EngineLink *l) {
 }
 
 int engine_link_rename(EngineLink *l) {
-        return channel_is_connected(l->channel) ? send_set(l, manager_offered(l->manager), &(ChangeSet) {}) : 0;
+        const Deployed *p = manager_offered(l->manager);
+
+        return p && channel_is_connected(l->channel) ? send_set(l, p, &(ChangeSet) {}) : 0;
 }
 
 static void offer_again(EngineLink *l) {

@@ -143,7 +143,7 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
 
         if (m->change.done && !m->change.program)
                 r = diag_set(reterr, (Pos) {}, -EBUSY, "another program is just being kept");
-        else if (!deploy_is_for(options, m->hostname))
+        else if (!deploy_hosts_have(options->hosts, m->hostname))
                 r = diag_set(reterr, (Pos) {}, -EPERM, "it is meant for other hosts (%s)", options->hosts);
         else
                 r = deploy_guard_check(&m->guard, bundle, options, reterr);
@@ -356,7 +356,7 @@ static bool renew(Manager *m, Deploy *d) {
         if (!p || !value_equal(p->bundle, d->bundle) || !deploy_options_run_alike(&p->options, &d->options))
                 return false;
         if (!deploy_options_equal(&p->options, &d->options)) {
-                if (!deploy_is_for(&d->options, m->hostname) || deploy_guard_check(&m->guard, d->bundle, &d->options, &diag) < 0)
+                if (!deploy_hosts_have(d->options.hosts, m->hostname) || deploy_guard_check(&m->guard, d->bundle, &d->options, &diag) < 0)
                         return false;           /* the long way finds the same, and tells */
                 deploy_options_done(&p->options);
                 p->options = d->options;
@@ -390,14 +390,30 @@ static void run_later(Manager *m) {
                 refuse(m, later.id, &d);
 }
 
+/* There is none: mgmt-world has another store than the one that the program in force was kept in, and begins to count. */
+static void forget_number(Manager *m) {
+        m->refused.deploy = 0;
+        deploy_report_done(&m->report);
+        if (!m->current || m->current->deploy == 0)
+                return;
+        m->current->deploy = 0;
+        if (!m->change.done)            /* else the engine hears of another one anyway */
+                (void) engine_link_rename(m->engine);
+        manager_emit_changed(m);
+}
+
 void manager_deployed(Manager *m, uint64_t deploy, Value bundle, Value options) {
         _cleanup_(diag_done) Diag d = {};
         DeployOptions parsed = {};
 
+        if (deploy == 0)
+                forget_number(m);
         if (deploy == 0 || (m->current && deploy < m->current->deploy) || deploy < m->later.id)
                 return;
         if (bundle.kind != TYPE_MAP || deploy_options_from_value(&parsed, options, &d) < 0) {
-                log_error(-EBADMSG, "deploy %llu is broken, ignoring: %s", (unsigned long long) deploy, d.message ?: "no files");
+                diag_set(&d, (Pos) {}, -EBADMSG, "it has no files");
+                diag_prefix(&d, "deploy %llu is broken", (unsigned long long) deploy);
+                refuse(m, deploy, &d);
                 return;
         }
         deploy_done(m);

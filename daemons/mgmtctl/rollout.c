@@ -370,8 +370,9 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata) {
                 return 0;
         }
         if (r->stage) {
-                output_error("mgmt-world does not come back");
-                return leave(r);
+                output_error("mgmt-world does not come back; what it has made of the last request, 'mgmtctl deploys' will show");
+                finish(r, EXIT_ERROR);
+                return 0;
         }
         tell_late(r);
         r->late = true;

@@ -220,8 +220,9 @@ static void on_newest(uint64_t id, void *userdata) {
         DeployServer *s = userdata;
 
         if (id < s->kept)
-                log_warning(0, "the newest deploy that the cluster has for this host is %llu, older than the one in force here (%llu); "
-                            "the next one counts", (unsigned long long) id, (unsigned long long) s->kept);
+                log_warning(0, "the newest deploy that the cluster has for this host is %llu, older than the one in force here (%llu): "
+                            "is it another cluster? One that is made on this host has a higher number",
+                            (unsigned long long) id, (unsigned long long) s->kept);
         s->newest = id;
         pursue(s);
 }

@@ -483,6 +483,18 @@ TEST(what_becomes_of_a_deploy_is_told) {
         accept_graph(&w.engine);
         CHECK(run_until(&w, &w.world.n_states, 2));
         CHECK_STR(w.world.state, "6 converged ");
+
+        /* A mgmt-world that counts anew. */
+        send_deploy(&w, 0, NULL, false);
+        CHECK(run_until(&w, &w.engine.n_commit, 4));
+        CHECK_INT(w.engine.deploy, 0);
+        accept_graph(&w.engine);
+        send_deploy(&w, 2, "two", false);
+        CHECK(run_until(&w, &w.engine.n_commit, 5));
+        CHECK_INT(w.engine.deploy, 2);
+        accept_graph(&w.engine);
+        CHECK(run_until(&w, &w.world.n_states, 3));
+        CHECK_STR(w.world.state, "2 accepted ");
         world_end(&w);
 }
 
@@ -494,9 +506,9 @@ TEST(what_is_meant_for_other_hosts_is_refused) {
         DeployOptions o = {};
 
         CHECK(deploy_options_from_value(&o, VALUE_NIL, NULL) == 0);
-        CHECK(deploy_is_for(&o, "testhost") && deploy_is_for(&o, ""));
+        CHECK(deploy_hosts_have(o.hosts, "testhost") && deploy_hosts_have(o.hosts, ""));
         CHECK(value_strz(&hosts, "test,testhost2,thetesthost") == 0 && deploy_options_set(&o, "hosts", hosts, NULL) == 0);
-        CHECK(!deploy_is_for(&o, "testhost") && deploy_is_for(&o, "test") && deploy_is_for(&o, "thetesthost") && !deploy_is_for(&o, ""));
+        CHECK(!deploy_hosts_have(o.hosts, "testhost") && deploy_hosts_have(o.hosts, "test") && deploy_hosts_have(o.hosts, "thetesthost") && !deploy_hosts_have(o.hosts, ""));
         CHECK_INT(manager_change(w.manager, make_bundle("one"), &o, 0, false, on_done, &w, &d), -EPERM);
         CHECK_STR(d.message, "it is meant for other hosts (test,testhost2,thetesthost)");
         world_end(&w);
@@ -683,14 +695,28 @@ TEST(a_deploy_that_cannot_start_after_a_boot_goes_on_trying) {
                 abort();
         deploy_options_done(&o);
         CHECK_INT(channel_send(w.world.channel, w.world.last, &m), 0);
-        message_done(&m);
-        CHECK(run_until(&w, &w.engine.n_commit, 0));
+        CHECK(run_until(&w, &w.world.n_states, 1));
+        CHECK_STR(w.world.state, "7 failed /main.mcl:6:13: can't divide by zero");
+        CHECK_INT(w.engine.n_commit, 0);
         CHECK(w.manager->current && w.manager->current->error);
+
+        /* Under another number it is the same, and still has no graph. */
+        m.deploy.deploy = 8;
+        CHECK_INT(channel_send(w.world.channel, w.world.last, &m), 0);
+        message_done(&m);
+        CHECK(run_until(&w, &w.world.n_states, 2));
+        CHECK(startswith(w.world.state, "8 failed /main.mcl:6:13:"));
+        CHECK_INT(w.engine.n_commit, 0);
+
         say(1);
         REQUIRE(run_until(&w, &w.engine.n_commit, 1));
         CHECK(w.engine.full);
-        CHECK_INT(w.engine.deploy, 7);
+        CHECK_INT(w.engine.deploy, 8);
         CHECK(!w.manager->current->error);
+        accept_graph(&w.engine);
+        tell_state(&w, true, 0, NULL);
+        CHECK(run_until(&w, &w.world.n_states, 3));
+        CHECK_STR(w.world.state, "8 converged ");
         world_end(&w);
 }
 
