@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "common/map.h"
 #include "tests/daemons/world/stores-test.h"
@@ -291,6 +292,68 @@ STORES(what_is_written_under_a_lease_goes_with_it) {
         CHECK_READ(&p, "lease/", true, "lease/stays=2");
         CHECK_INT(held.n_lost, 0);
         store_watch_free(w);
+}
+
+/* ---- what is gone ---- */
+
+/* Values that are written anew, removed, and gone with their leases; all of them are gone at the end. */
+static void turn_over(Place *p) {
+        char *big = malloc(64 * 1024 + 1), key[32];
+        Held held = {};
+        StoreLease *l;
+
+        if (!big)
+                abort();
+        memset(big, 'x', 64 * 1024);
+        big[64 * 1024] = 0;
+        CHECK_INT(store_lease_new(p->store, 30, on_lease, &held, &l), 0);
+        CHECK(RUN_UNTIL(p, held.n_held == 1));
+        for (unsigned i = 0; i < 100; i++) {
+                snprintf(key, sizeof(key), "room/%u", i % 4);
+                CHECK_INT(put(p, key, big, i % 2 ? l : NULL).error, 0);
+        }
+        CHECK_INT(put(p, "room/0", NULL, NULL).error, 0);
+        CHECK_INT(put(p, "room/2", NULL, NULL).error, 0);
+        store_lease_free(l, true);
+        while (read_range(p, "room/", true).n > 0)
+                ;
+        free(big);
+}
+
+STORES(what_is_gone_is_not_there) {
+        PLACE(p, b);
+
+        turn_over(&p);
+        CHECK_READ(&p, "room/", true, "");
+}
+
+static uint64_t room(const Place *p) {
+        static const char *const suffixes[] = { "", "-wal" };
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                char path[128];
+                struct stat st;
+
+                snprintf(path, sizeof(path), "%s%s", p->path, suffixes[i]);
+                if (stat(path, &st) >= 0)
+                        sum += (uint64_t) st.st_size;
+        }
+        return sum;
+}
+
+/* Of etcd its own compaction sees to that. SQLite's log grows to its limit first. */
+TEST(what_is_gone_takes_no_room) {
+        PLACE(p, SQLITE);
+        uint64_t before = 0;
+
+        for (unsigned i = 0; i < 8; i++) {
+                turn_over(&p);
+                if (i == 3)
+                        before = room(&p);
+        }
+        CHECK(before > 0);
+        CHECK_INT(room(&p), before);
 }
 
 /* Whoever held them is gone without a word. */
