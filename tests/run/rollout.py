@@ -136,6 +136,11 @@ class Host:
     def deploys(self):
         return [json.loads(line) for line in self.ok("--json", "deploys").splitlines()]
 
+    def property(self, resource, name):
+        return subprocess.run(["busctl", "--address=unix:path=" + self.at("bus.sock"), "get-property", "org.mgmt.engine1",
+                               "/org/mgmt/engine1/resource/" + resource, "org.mgmt.engine1.Resource", name],
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
     def log(self, daemon):
         return read(self.at(daemon + ".log")) or ""
 
@@ -149,11 +154,11 @@ class Host:
 class Cluster:
     def __init__(self, scratch, members=1):
         self.scratch, self.members = scratch, members
-        self.etcds, self.hosts = [], []
+        self.etcds, self.hosts = {}, []
 
     def __enter__(self):
-        if not shutil.which("etcd") or not shutil.which("dbus-daemon"):
-            raise Skipped("etcd or dbus-daemon is not installed")
+        if not all(map(shutil.which, ("etcd", "dbus-daemon", "busctl"))):
+            raise Skipped("etcd, dbus-daemon or busctl is not installed")
         ports = free_ports(2 * self.members)
         self.clients = [f"http://127.0.0.1:{p}" for p in ports[:self.members]]
         self.peers = [f"http://127.0.0.1:{p}" for p in ports[self.members:]]
@@ -173,17 +178,21 @@ class Cluster:
             if kind:
                 for name in "world", "lang", "engine":
                     print("# " + f"{host.name} {name}:\n{host.log(name)[-1500:]}".replace("\n", "\n#   "))
-        for etcd in self.etcds:
-            etcd.kill()
-            etcd.wait()
+        for i in list(self.etcds):
+            self.kill_etcd(i)
+
+    def kill_etcd(self, i):
+        etcd = self.etcds.pop(i)
+        etcd.kill()
+        etcd.wait()
 
     def start_etcd(self, i):
         members = ",".join(f"n{k}={peer}" for k, peer in enumerate(self.peers))
-        self.etcds.append(subprocess.Popen(
+        self.etcds[i] = subprocess.Popen(
             ["etcd", "--name", f"n{i}", "--data-dir", self.scratch.at(f"etcd{i}"), "--log-level", "error", "--heartbeat-interval", "50",
              "--election-timeout", "500", "--unsafe-no-fsync", "--listen-client-urls", self.clients[i], "--advertise-client-urls",
              self.clients[i], "--listen-peer-urls", self.peers[i], "--initial-advertise-peer-urls", self.peers[i], "--initial-cluster",
-             members], env=self.scratch.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+             members], env=self.scratch.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def post(self, path, body):
         request = urllib.request.Request(f"{self.clients[0]}/v3/{path}", json.dumps(body).encode())
@@ -269,9 +278,7 @@ def reaches_all(scratch):
         wait_who(scratch, "second")
         wait_state(cluster, "h2", 4, "converged")
         h2.stop()
-        for etcd in cluster.etcds:
-            etcd.kill()
-            etcd.wait()
+        cluster.kill_etcd(0)
         os.unlink(scratch.at("h2-who"))
         h2.start()
         wait_who(scratch, "second", ("h2",))
@@ -527,6 +534,36 @@ def dies_in_the_middle(scratch):
         wait_who(scratch, "quick")
 
 
+def store_dies_in_the_middle(scratch):
+    """Members of the store die during a roll-out, then all of them: it goes on when they are back"""
+    with Cluster(scratch, members=3) as cluster:
+        h1, h2, h3 = cluster.hosts
+        cluster.start()
+        h3.ok("deploy", site(scratch, "old"))
+        wait_who(scratch, "old")
+        run = RollOut(scratch, h3, "new", "--canary", "2")
+        wait_who(scratch, "new", ("h1", "h2"))
+        cluster.kill_etcd(0)
+        run.go()
+        check("released to all hosts as deploy 3" in run.end(0), "it is not released")
+        wait_who(scratch, "new")
+        cluster.start_etcd(0)
+
+        os.unlink(scratch.at("go"))
+        run = RollOut(scratch, h3, "newer", "--canary", "2")
+        wait_who(scratch, "newer", ("h1", "h2"))
+        for i in range(3):
+            cluster.kill_etcd(i)
+        run.go()                                # they converge while nobody hears of it
+        for host in h1, h2:
+            wait_until(lambda: "s \"ok\"" in host.property("exec/wait_20for_20newer", "State"), f"{host.name} has converged")
+        check(run.process.poll() is None, "it does not wait")
+        for i in range(3):
+            cluster.start_etcd(i)
+        check("released to all hosts as deploy 5" in run.end(0), "it is not released")
+        wait_who(scratch, "newer")
+
+
 def signed_stages(scratch):
     """Each stage is signed by itself: the names of the canaries cannot be taken off, and they can go back"""
     if not shutil.which("ssh-keygen"):
@@ -568,4 +605,4 @@ def signed_stages(scratch):
         wait_who(scratch, "new")
 
 
-main(reaches_all, signed, failures_are_told, staged, first_of_all, dies_in_the_middle, signed_stages)
+main(reaches_all, signed, failures_are_told, staged, first_of_all, dies_in_the_middle, store_dies_in_the_middle, signed_stages)
