@@ -335,12 +335,12 @@ def signed(scratch):
         put(entry % 6, everything[entry % 4].encode())
         wait_state(cluster, "h1", 6, "refused")
         h1.wait_log("lang", "something was changed")
+        wait_who(scratch, "bitter", ("h2", "h3"))       # they trust everybody
         put(part % 7, b"what is this")
         put(entry % 7, everything[entry % 4].encode())
         h1.wait_log("world", "cannot read deploy 7 of the cluster")
         wait_state(cluster, "h1", 7, "refused")
         check_equal(who(scratch, "h1"), "better", "what the host runs")
-        check_equal(who(scratch, "h2"), "bitter", "what a host runs that trusts everybody")
 
         h1.ok("deploy", "--sign", admin, site(scratch, "best"))
         wait_who(scratch, "best")
