@@ -3,51 +3,13 @@
 /* Memory that runs out, at every place where it can: while a page is set up, while it is shown, while it takes a value. A request may
  * then fail; the server may not, no value becomes another one, and the next request is served. */
 
-#include <stdio.h>
-
-#include "common/io.h"
-#include "daemons/http/http-manager.h"
-#include "daemons/http/kinds.h"
-#include "tests/common/alloc.h"
-#include "tests/daemons/http/client.h"
-#include "tests/test.h"
-
-typedef struct Fixture {
-        sd_event *event;
-        HttpManager manager;
-        TestHost host;
-        char folder[64];
-        Resource *server;
-} Fixture;
-
-static void setup(Fixture *f) {
-        *f = (Fixture) { .folder = "/tmp/test-ui-memory-XXXXXX" };
-        if (!mkdtemp(f->folder) || setenv("MGMT_BUS_ADDRESS", "unix:path=/nonexistent", 1) < 0 || sd_event_new(&f->event) < 0 ||
-            http_manager_init(&f->manager, f->event) < 0 || testhost_init(&f->host, f->event, &f->manager, f->folder) < 0)
-                abort();
-}
-
-static void teardown(Fixture *f) {
-        testhost_free(f->server);
-        testhost_done(&f->host);
-        http_manager_done(&f->manager);
-        sd_event_unref(f->event);
-        (void) remove_tree(f->folder);
-}
+#include "tests/daemons/http/memory-test.h"
 
 static Resource *make(Fixture *f, const char *kind, const char *name, const char *field, const char *text) {
         return testhost_resource(&f->host, resource_type_find(http_kinds, kind), name, field, text, NULL);
 }
 
-/* Puts the child where it belongs, or ends it. */
-static bool add(Resource *parent, Resource *child) {
-        if (parent && child && resource_add_child(parent, child) >= 0)
-                return true;
-        resource_free(child);
-        return false;
-}
-
-/* A server with a page of inputs; NULL if memory ran out on the way. */
+/* A server with a page of inputs. */
 static Resource *make_server(Fixture *f) {
         char address[80];
 
@@ -67,65 +29,18 @@ static Resource *make_server(Fixture *f) {
 }
 
 TEST(setting_up) {
-        bool failed = true;
         Fixture f;
-        uint64_t n;
 
         setup(&f);
-        for (n = 1; failed && n < 10000; n++) {
-                alloc_fail_at(n);
-                f.server = make_server(&f);
-                int r = f.server ? testhost_watch(&f.host, f.server) : -ENOMEM;
-                if (r >= 0)
-                        r = testhost_check(&f.host, f.server, true);
-                failed = alloc_failed();
-                if (!failed)
-                        CHECK(r >= 0);
-                testhost_free(f.server);
-                f.server = NULL;
-                testhost_run(&f.host, 1);
-        }
-        printf("# %llu places\n", (unsigned long long) n - 1);
-        CHECK(!failed && n > 20);
+        set_up_without_memory(&f, make_server);
         teardown(&f);
-}
-
-/* status 0: the answer does not end */
-static void serve_with_failures(Fixture *f, const char *request, unsigned status) {
-        bool failed = true;
-        uint64_t n;
-
-        for (n = 1; failed && n < 2000; n++) {
-                Client c;
-
-                if (client_open(&c, &f->host, test_address()) < 0)
-                        abort();
-                testhost_run(&f->host, 1);
-                alloc_fail_at(n);
-                (void) client_send(&c, request, strlen(request));
-                Answer a = client_read(&c, false, status == 0 ? 20 : 200);
-                failed = alloc_failed();
-                if (!failed && a.status != status)
-                        TEST_FAIL("status is %u, not %u, of %s", a.status, status, request);
-                answer_done(&a);
-                client_close(&c);
-
-                a = ask(&f->host, test_address(), "GET /ui/ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
-                CHECK_INT(a.status, 200);
-                answer_done(&a);
-        }
-        printf("# %llu places\n", (unsigned long long) n - 1);
-        CHECK(!failed);
 }
 
 #define HEAD " HTTP/1.1\r\nHost: localhost\r\n"
 #define FORM "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: "
 
 TEST(serving) {
-        static const struct {
-                const char *request;
-                unsigned status;
-        } cases[] = {
+        static const RequestCase cases[] = {
                 { "GET /ui/index.html" HEAD "\r\n", 200 },
                 { "GET /ui/list/" HEAD "\r\n", 200 },
                 { "GET /ui/ui.css" HEAD "\r\n", 200 },
@@ -140,11 +55,8 @@ TEST(serving) {
         Fixture f;
 
         setup(&f);
-        f.server = make_server(&f);
-        REQUIRE(f.server);
-        CHECK_INT(testhost_watch(&f.host, f.server), 0);
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-                serve_with_failures(&f, cases[i].request, cases[i].status);
+        start(&f, make_server);
+        serve_without_memory(&f, cases, ELEMENTSOF(cases), "GET /ui/ping" HEAD "\r\n");
         Answer a = ask(&f.host, test_address(), "GET /ui/list/n" HEAD "\r\n");
         CHECK(a.body && startswith(a.body, "{\"value\":\"3\","));
         answer_done(&a);
@@ -159,9 +71,7 @@ TEST(telling) {
         uint64_t n;
 
         setup(&f);
-        f.server = make_server(&f);
-        REQUIRE(f.server);
-        CHECK_INT(testhost_watch(&f.host, f.server), 0);
+        start(&f, make_server);
         for (n = 1; failed && n < 2000; n++) {
                 char request[sizeof(save) + 20];
                 Client page, other;
