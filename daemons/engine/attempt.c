@@ -261,6 +261,10 @@ static void cut_off(Vertex *v) {
 static void attempt_end(Scheduler *s, Vertex *v, int result, Diag *diag) {
         metrics_attempt_ends(v);
         attempt_idle(s, v);
+        if (result >= 0 && v->export_error) {
+                result = v->export_error->error;
+                diag_move(diag, v->export_error);
+        }
         if (result >= 0) {
                 attempt_succeeded(s, v);
                 return;
@@ -342,21 +346,29 @@ static void attempt_step(Scheduler *s, Vertex *v) {
         attempt_end(s, v, 0, &diag);
 }
 
+/* On failure the diag says something, whatever happened. */
 static int publish(Vertex *v, bool only_twins, Diag *reterr) {
         int r = 0;
 
         v->unpublished = false;
+        vertex_set_export_error(v, NULL);
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0; i++)
                 r = exports_publish(v->manager->exports, vertex_member(v, i), only_twins, reterr);
-        return r;
+        return r < 0 ? diag_set(reterr, v->resource->pos, r, "cannot export it: %m") : 0;
 }
 
-/* The place for a failure is an attempt. */
+/* What runs here has nothing to do with it, and goes on; but the vertex has failed. */
 void attempt_publish(Scheduler *s, Vertex *v) {
         _cleanup_(diag_done) Diag diag = {};
 
-        if (publish(v, v->resource->meta.noop, &diag) < 0)
-                scheduler_dirty(s, v);
+        if (publish(v, v->resource->meta.noop, &diag) >= 0)
+                return;
+        if (v->state == VERTEX_RUNNING)
+                vertex_set_export_error(v, &diag);
+        else if (v->state == VERTEX_FAILED)
+                vertex_set_error(v, &diag);
+        else
+                scheduler_failed(s, v, &v->retries, &diag);
 }
 
 void attempt_start(Scheduler *s, Vertex *v) {
@@ -379,8 +391,8 @@ void attempt_start(Scheduler *s, Vertex *v) {
         }
         for (size_t i = 0; i < vertex_n_members(v) && r >= 0 && !noop && !v->resource->meta.hidden; i++)
                 r = reversals_keep(v->manager->reversals, vertex_member(v, i), &diag);
-        if (r >= 0)
-                r = publish(v, noop || hidden, &diag);
+        if (r >= 0 && publish(v, noop || hidden, &diag) < 0)
+                vertex_set_export_error(v, &diag);
         if (r >= 0)
                 r = start_timeout(s, v);
         if (r < 0) {

@@ -115,8 +115,11 @@ static bool is_settled(const Vertex *v) {
 
 /* Returns whether an attempt was started. */
 static bool look_at(Scheduler *s, Vertex *v) {
-        if (v->unpublished && is_settled(v) && !scheduler_block(s, v))
-                attempt_publish(s, v);
+        if (v->unpublished && is_settled(v)) {
+                if (!scheduler_block(s, v))
+                        attempt_publish(s, v);
+                return false;
+        }
         if (v->state != VERTEX_WAITING)
                 return false;
         if (!v->watching) {

@@ -66,6 +66,7 @@ Vertex *vertex_free(Vertex *v) {
         free(v->differences);
         free(v->last_change);
         diag_done(&v->error);
+        vertex_set_export_error(v, NULL);
         vertex_set_twins(v, NULL, 0);
         resource_free(v->resource);
         free(v);
@@ -78,6 +79,14 @@ void vertex_set_twins(Vertex *v, Resource **twins, size_t n) {
         free(v->twins);
         v->twins = twins;
         v->n_twins = n;
+}
+
+void vertex_set_export_error(Vertex *v, Diag *diag) {
+        if (v->export_error)
+                diag_done(v->export_error);
+        free(TAKE_PTR(v->export_error));
+        if (diag && (v->export_error = calloc(1, sizeof(Diag))))
+                diag_move(v->export_error, diag);
 }
 
 void vertex_set_error(Vertex *v, Diag *diag) {

@@ -122,6 +122,7 @@ struct Vertex {
         size_t step;            /* which member */
         Vertex *pending;        /* the member whose check_apply has yet to finish */
         bool changed;           /* some member was wrong */
+        Diag *export_error;     /* owned; what it is to export could not be published: it fails in the end. NULL: all is well */
 
         /* Waiting: in one list at a time. */
         VertexList *list;
@@ -212,6 +213,8 @@ static inline Vertex *vertex_member(Vertex *v, size_t i) {
 }
 
 void vertex_set_twins(Vertex *v, Resource **twins, size_t n);   /* takes the array and what is in it */
+
+void vertex_set_export_error(Vertex *v, Diag *diag);    /* takes the content; NULL: none */
 
 /* Keeps the content of diag as v's error, fit to be shown. */
 void vertex_set_error(Vertex *v, Diag *diag);

@@ -230,6 +230,18 @@ TEST(what_cannot_be_exported_fails) {
         CHECK_TRACE("");
         CHECK_STR(state_of(e, "x"), "failed");
         CHECK_STR(find_vertex(e, "x")->error.message, "cannot export it to 'h/1', which is no name of a host");
+        touch(e, "x");
+        run(e);
+        CHECK_TRACE("x");               /* it is seen to all the same */
+        CHECK_STR(state_of(e, "x"), "failed");
+        CHECK_INT(swap(e, false, "x:pending,pair=here x:hidden,pair=a,export=h1"), 0);
+        run(e);
+        CHECK_TRACE("x?");
+        CHECK_INT(swap(e, false, "x:pending,pair=here x:hidden,pair=b,export=h/1"), 0);
+        finish(e, "x", CHECK_CHANGED);
+        run(e);
+        CHECK_TRACE("");
+        CHECK_STR(state_of(e, "x"), "failed");
         CHECK_INT(swap(e, false, "x:pair=there"), 0);
         run(e);
         CHECK_TRACE("x");
