@@ -140,7 +140,8 @@ struct ResourceType {
 
         /* Arms what tells about changes from outside and calls resource_armed(), now or later, once. From then on
          * resource_changed() for every possible change; merging is the host's business. A failure, here or later by
-         * resource_watch_failed(), is retried under Meta:retry; unwatch is called before. NULL: nothing to watch.
+         * resource_watch_failed(), is retried under Meta:retry; unwatch is called before. But with -ENOSPC or -EMFILE there is no
+         * watch to be had, and the host looks at it from time to time, until there is. NULL: nothing to watch.
          *
          * A service that is not there is no failure: return resource_waiting(), or later resource_watch_failed() with -EAGAIN.
          * The watch is tried again (unwatch first) as soon as the predecessors are right, whenever resource_changed() is called,

@@ -188,10 +188,10 @@ void arming_armed(Scheduler *s, Vertex *member) {
                 scheduler_wake(s, v);
 }
 
-/* The kernel's limits: of watches (fs.inotify.max_user_watches), or of instances (fs.inotify.max_user_instances). To give up would
- * leave the resource alone for good. */
-static bool is_limit(int error) {
-        return error == -ENOSPC || error == -EMFILE;
+/* There is no watch to be had: because of the kernel's limits, of watches (fs.inotify.max_user_watches) or of instances
+ * (fs.inotify.max_user_instances), or after one has broken. To give up would leave the resource alone for good. */
+static bool is_blind(const Vertex *v, int error) {
+        return error == -ENOSPC || error == -EMFILE || v->blind;
 }
 
 static void fall_back_to_polling(Scheduler *s, Vertex *v, const Diag *diag) {
@@ -242,7 +242,7 @@ void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag) {
         vertex_unlist(v);
         semaphores_pass_on(v, &s->ready);       /* it may have been woken because one was free */
         scheduler_kick(s);
-        if (is_limit(error) && !v->polled) {
+        if (is_blind(v, error) && !v->polled) {
                 fall_back_to_polling(s, v, diag);
                 return;
         }

@@ -140,8 +140,9 @@ void local_host_path_changed(PathWatch *w, int error, void *userdata) {
                 resource_changed(r);
                 return;
         }
+        /* A server of files that does not answer, say: it may be back, and until then there is no watch to be had. */
         (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
-        resource_watch_failed(r, error, &diag);
+        resource_watch_failed(r, -ENOSPC, &diag);
 }
 
 int local_host_bus(const Resource *r, HostBusType type, HostBus **ret) {

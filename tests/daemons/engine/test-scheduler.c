@@ -2,6 +2,7 @@
 
 /* What runs when: order, failures, retries, notifications, semaphores, metaparameters. */
 
+#include "daemons/engine/local-host.h"
 #include "daemons/engine/semaphore.h"
 #include "tests/daemons/engine/engine-test.h"
 
@@ -101,6 +102,38 @@ TEST(news_for_those_who_have_given_up) {
                 CHECK_STR(state_of(&e, "a"), "failed");
                 CHECK_INT(e.m->scheduler.n_unsettled, 0);
         }
+}
+
+/* A watch that breaks may be had again, whatever the reason. */
+TEST(a_broken_watch_of_a_path) {
+        ENGINE(e);
+
+        e.m->fallback_poll_usec = 3600000000;
+        CHECK_INT(swap(&e, true, "a:quiet b a>b"), 0);
+        run(&e);
+        CHECK_TRACE("watch:a a b");
+        local_host_path_changed(NULL, -ESTALE, find_vertex(&e, "a")->resource);
+        run(&e);
+        CHECK_TRACE("unwatch:a a");     /* looked at without one */
+        CHECK_STR(state_of(&e, "a"), "ok");
+        e.m->fallback_poll_usec = 1000;
+        CHECK_INT(swap(&e, false, "a:nowatch"), 0);
+        run(&e);
+        CHECK_STR(state_of(&e, "a"), "failed");         /* it never had one */
+        strbuf_done(&world.trace);
+
+        CHECK_INT(swap(&e, false, "a:quiet"), 0);
+        run(&e);
+        CHECK_TRACE("watch:a a");
+        local_host_path_changed(NULL, -ESTALE, find_vertex(&e, "a")->resource);
+        run(&e);
+        CHECK_TRACE("unwatch:a a");
+        for (int i = 0; i < 1000 && world.trace.size == 0; i++)
+                run_for(&e, 1000);
+        run(&e);
+        CHECK_TRACE("watch:a a");       /* watched again, and what was missed is seen */
+        run_for(&e, 5000);
+        CHECK_TRACE("");
 }
 
 TEST(who_gives_up_again_and_again_rests) {
