@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The library says which sockets it waits for, and until when; we wait, and tell it. Whatever it has to say about a transfer is
- * fetched after each of these calls, outside of its own callbacks, so that owners may do as they like. */
+ * fetched after each of these calls, outside of its own callbacks, so that owners may do as they like.
+ *
+ * A socket whose connection fails it closes before it says so, and the next one may have its number by then. So we wait for a copy:
+ * what is ours is there until we are done with it. */
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <systemd/sd-event.h>
@@ -12,6 +17,12 @@
 #include "common/http/curl-loop.h"
 
 LIST_HEAD(JobList, CurlJob);
+
+typedef struct Socket {
+        CurlLoop *loop;
+        curl_socket_t fd;       /* the library's */
+        sd_event_source *io;    /* has a copy */
+} Socket;
 
 struct CurlLoop {
         sd_event *event;
@@ -72,7 +83,7 @@ static void act(CurlLoop *l, curl_socket_t fd, int action) {
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        CurlLoop *l = userdata;
+        const Socket *s = userdata;
         int action = 0;
 
         if (events & (EPOLLIN | EPOLLHUP))
@@ -81,7 +92,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
                 action |= CURL_CSELECT_OUT;
         if (events & EPOLLERR)
                 action |= CURL_CSELECT_ERR;
-        act(l, fd, action);
+        act(s->loop, s->fd, action);
         return 0;
 }
 
@@ -90,20 +101,52 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
+static Socket *socket_free(Socket *s) {
+        if (s)
+                sd_event_source_disable_unref(s->io);
+        free(s);
+        return NULL;
+}
+
+static Socket *socket_new(CurlLoop *l, curl_socket_t fd, uint32_t events) {
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        Socket *s = copy < 0 ? NULL : calloc(1, sizeof(*s));
+
+        if (!s || sd_event_add_io(l->event, &s->io, copy, events, on_io, s) < 0) {
+                if (copy >= 0)
+                        (void) close(copy);
+                return socket_free(s);
+        }
+        (void) sd_event_source_set_io_fd_own(s->io, true);
+        s->loop = l;
+        s->fd = fd;
+        return s;
+}
+
+/* Whether the number still means the socket that it did. */
+static bool is_still(const Socket *s) {
+        struct stat theirs, ours;
+
+        return fstat(s->fd, &theirs) == 0 && fstat(sd_event_source_get_io_fd(s->io), &ours) == 0 && theirs.st_ino == ours.st_ino;
+}
+
 static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socket_data) {
         CurlLoop *l = userdata;
-        sd_event_source *source = socket_data;
+        Socket *s = socket_data;
         uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
 
-        if (what == CURL_POLL_REMOVE) {
-                sd_event_source_disable_unref(source);
-                return 0;
+        if (what == CURL_POLL_REMOVE || (s && !is_still(s))) {
+                s = socket_free(s);
+                (void) curl_multi_assign(l->multi, fd, NULL);
         }
-        if (source)
-                return sd_event_source_set_io_events(source, events) < 0 ? -1 : 0;
-        if (sd_event_add_io(l->event, &source, fd, events, on_io, l) < 0)
+        if (what == CURL_POLL_REMOVE)
+                return 0;
+        if (s)
+                return sd_event_source_set_io_events(s->io, events) < 0 ? -1 : 0;
+        s = socket_new(l, fd, events);
+        if (!s)
                 return -1;
-        (void) curl_multi_assign(l->multi, fd, source);
+        (void) curl_multi_assign(l->multi, fd, s);
         return 0;
 }
 
