@@ -34,9 +34,13 @@ static int free_port(int *ret_fd) {
         return ntohs(a.sin_port);
 }
 
+static int advertised_port(const Cluster *c, unsigned i) {
+        return c->options.peer_proxies[i] ?: c->peer_ports[i];
+}
+
 static _noreturn_ void run_etcd(const Cluster *c, unsigned i) {
         const char *scheme = c->options.certificate ? "https" : "http";
-        char name[16], data[96], log[96], client[64], peer[64], all[256] = "";
+        char name[16], data[96], log[96], client[64], peer[64], advertised[64], all[256] = "";
         int n = 0;
 
         snprintf(name, sizeof(name), "n%u", i);
@@ -44,12 +48,13 @@ static _noreturn_ void run_etcd(const Cluster *c, unsigned i) {
         snprintf(log, sizeof(log), "%s/%s.log", c->directory, name);
         snprintf(client, sizeof(client), "%s://127.0.0.1:%d", scheme, c->client_ports[i]);
         snprintf(peer, sizeof(peer), "http://127.0.0.1:%d", c->peer_ports[i]);
+        snprintf(advertised, sizeof(advertised), "http://127.0.0.1:%d", advertised_port(c, i));
         for (unsigned k = 0; k < c->n; k++)
-                n += snprintf(all + n, sizeof(all) - (size_t) n, "%sn%u=http://127.0.0.1:%d", k > 0 ? "," : "", k, c->peer_ports[k]);
+                n += snprintf(all + n, sizeof(all) - (size_t) n, "%sn%u=http://127.0.0.1:%d", k > 0 ? "," : "", k, advertised_port(c, k));
 
         const char *argv[40] = { "etcd", "--name", name, "--data-dir", data, "--log-level", "error", "--heartbeat-interval", "50",
                                  "--election-timeout", "500", "--unsafe-no-fsync", "--listen-client-urls", client,
-                                 "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                                 "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", advertised,
                                  "--initial-cluster", all, "--initial-cluster-state", "new" };
         size_t k = 24;
         if (c->options.certificate) {

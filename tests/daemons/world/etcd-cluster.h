@@ -10,6 +10,7 @@ enum { CLUSTER_MAX = 3 };
 
 typedef struct ClusterOptions {
         const char *ca, *certificate, *key;     /* paths: clients come by TLS and need certificates. NULL: plain */
+        int peer_proxies[CLUSTER_MAX];          /* ports at which members reach each other; 0: directly */
 } ClusterOptions;
 
 typedef struct Cluster {

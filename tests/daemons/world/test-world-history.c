@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Five hosts on a cluster of three, for some seconds (MGMT_SECONDS; 1800 for a night): they write keys, export, and put themselves forward,
- * at random, while hosts and members are killed and members stand still. What each host was told is kept, and judged:
+ * at random, while hosts and members are killed, members stand still, and what goes over the network is held back: between a host and
+ * a member, or all of them, or between two members, in one direction or both. What each host was told is kept, and judged:
  *
  * - No acknowledged write of a key is lost: what is read was written, and not overwritten before that by a write that began after it
  *   had been acknowledged.
@@ -18,10 +19,11 @@
 #include "daemons/world/exporter.h"
 #include "daemons/world/keys.h"
 #include "daemons/world/schedule.h"
+#include "tests/daemons/world/proxy.h"
 #include "tests/daemons/world/stores-test.h"
 #include "tests/random.h"
 
-enum { HOSTS = 5, KEYS = 4, EXPORTS = 6, MAX_CHOSEN = 2, WRITES_MAX = 100000 };
+enum { HOSTS = 5, MEMBERS = 3, KEYS = 4, EXPORTS = 6, MAX_CHOSEN = 2, WRITES_MAX = 1000000 };
 
 typedef struct History History;
 
@@ -30,6 +32,9 @@ typedef struct Host {
         unsigned index;
         char name[8];
         bool up;
+        Proxy *links[MEMBERS];
+        bool held[MEMBERS];             /* such a link */
+        char endpoints[256];
         Store *store;
         Keys *keys;
         Exporter *exporter;
@@ -61,44 +66,40 @@ struct History {
         Host hosts[HOSTS];
         Write *writes;
         size_t n_writes;
-        unsigned n_reads, n_chosen, n_host_deaths, n_member_deaths, n_stops;
-        bool stopped[CLUSTER_MAX];
+        uint64_t acknowledged[KEYS];    /* when one of its writes was first; 0: none was */
+        unsigned n_reads, n_chosen, n_host_deaths, n_member_deaths, n_stops, n_held, n_parted;
+        bool stopped[MEMBERS];
+        Proxy *peers[MEMBERS];
+        bool parted[MEMBERS][MEMBERS];  /* what the first says does not come to the second */
 };
 
 /* ---- keys ---- */
 
 /* Whether value may be what a key held at some moment between began and ended. */
 static bool may_be(const History *h, unsigned key, unsigned value, uint64_t began, uint64_t ended) {
-        const Write *mine = NULL;
+        const Write *mine = value > 0 && value <= h->n_writes ? &h->writes[value - 1] : NULL;
 
-        for (size_t i = 0; i < h->n_writes; i++)
-                if (h->writes[i].key == key && h->writes[i].value == value)
-                        mine = &h->writes[i];
-        if (value == 0) {       /* not there: nothing was acknowledged before */
-                for (size_t i = 0; i < h->n_writes; i++)
-                        if (h->writes[i].key == key && h->writes[i].outcome == ACKNOWLEDGED && h->writes[i].ended < began)
-                                return false;
-                return true;
-        }
-        if (!mine || mine->outcome == REFUSED || mine->began > ended)
+        if (value == 0)         /* not there: nothing was acknowledged before */
+                return h->acknowledged[key] == 0 || h->acknowledged[key] >= began;
+        if (!mine || mine->key != key || mine->outcome == REFUSED || mine->began > ended)
                 return false;
         if (mine->outcome != ACKNOWLEDGED)
                 return true;    /* it may have happened at any moment since */
-        for (size_t i = 0; i < h->n_writes; i++) {
-                const Write *w = &h->writes[i];
-
-                if (w->key == key && w->outcome == ACKNOWLEDGED && w->began > mine->ended && w->ended < began)
+        for (const Write *w = &h->writes[h->n_writes - 1]; w > mine && w->began > mine->ended; w--)
+                if (w->key == key && w->outcome == ACKNOWLEDGED && w->ended < began)
                         return false;
-        }
         return true;
 }
 
 static void on_written(const KeysReply *reply, void *userdata) {
         Write *w = userdata;
+        History *h = w->host->history;
 
         w->host->n_busy--;
         w->ended = now_usec();
         w->outcome = reply->error >= 0 ? ACKNOWLEDGED : reply->error == -EHOSTDOWN ? REFUSED : UNKNOWN;
+        if (w->outcome == ACKNOWLEDGED && h->acknowledged[w->key] == 0)
+                h->acknowledged[w->key] = w->ended;
 }
 
 static void write_key(History *h, Host *host) {
@@ -249,7 +250,7 @@ static void look_at_schedule(History *h, Host *host) {
 static void host_up(Host *host) {
         host->up = true;
         host->n_busy = 0;
-        CHECK_INT(store_open_etcd(&host->store, host->history->place->event, host->history->cluster->endpoints, NULL), 0);
+        CHECK_INT(store_open_etcd(&host->store, host->history->place->event, host->endpoints, NULL), 0);
         CHECK_INT(keys_open_shared(&host->keys, host->store), 0);
         CHECK_INT(exporter_new(&host->exporter, host->history->place->event, host->store), 0);
         CHECK_INT(collectors_new(&host->collectors, host->store), 0);
@@ -308,6 +309,66 @@ static void harm_member(History *h) {
         }
 }
 
+/* ---- the network ---- */
+
+static void hold(Host *host, unsigned member, bool questions, bool answers) {
+        proxy_hold(host->links[member], 0, questions, answers);
+        host->held[member] = questions || answers;
+        host->history->n_held += host->held[member];
+}
+
+/* Streams and questions go either way: who has connected is the source at the other's proxy. */
+static void part(History *h, unsigned from, unsigned to, bool parted) {
+        h->parted[from][to] = parted;
+        h->n_parted += parted;
+        proxy_hold(h->peers[to], from, h->parted[from][to], h->parted[to][from]);
+        proxy_hold(h->peers[from], to, h->parted[to][from], h->parted[from][to]);
+}
+
+static void heal_links(Host *host) {
+        for (unsigned i = 0; i < MEMBERS; i++)
+                if (host->held[i])
+                        hold(host, i, false, false);
+}
+
+static void heal_peers(History *h) {
+        for (unsigned from = 0; from < MEMBERS; from++)
+                for (unsigned to = 0; to < MEMBERS; to++)
+                        if (h->parted[from][to])
+                                part(h, from, to, false);
+}
+
+/* No more than two members at a time, in most cases. */
+static void part_members(History *h) {
+        unsigned from = random_pick(&h->random, MEMBERS), to = (from + 1 + random_pick(&h->random, MEMBERS - 1)) % MEMBERS;
+        unsigned way = random_pick(&h->random, 3);
+
+        if (random_percent(&h->random, 90))
+                heal_peers(h);
+        if (way == 2)
+                part(h, to, from, true);
+        part(h, from, to, true);
+}
+
+static void harm_network(History *h, Host *host) {
+        unsigned what = random_pick(&h->random, 10), member = random_pick(&h->random, MEMBERS), way = random_pick(&h->random, 3);
+
+        if (what < 4)
+                hold(host, member, way != 1, way != 2);
+        else if (what == 4)
+                for (unsigned i = 0; i < MEMBERS; i++)
+                        hold(host, i, true, true);
+        else if (what == 5)
+                proxy_cut(host->links[member], 0);
+        else if (what == 6)
+                part_members(h);
+        else {
+                heal_links(host);
+                if (what == 7)
+                        heal_peers(h);
+        }
+}
+
 /* Whatever is under a lease has all its time again after an election. */
 static void kill_members(History *h) {
         for (unsigned i = 0; i < h->cluster->n; i++) {
@@ -325,9 +386,12 @@ static void heal(History *h) {
                         cluster_start(h->cluster, i);
                 h->stopped[i] = false;
         }
-        for (unsigned i = 0; i < HOSTS; i++)
+        heal_peers(h);
+        for (unsigned i = 0; i < HOSTS; i++) {
+                heal_links(&h->hosts[i]);
                 if (!h->hosts[i].up)
                         host_up(&h->hosts[i]);
+        }
 }
 
 static void step(History *h) {
@@ -336,10 +400,12 @@ static void step(History *h) {
 
         if (what < 5)
                 harm_member(h);
+        else if (what < 10)
+                harm_network(h, host);
         else if (!host->up) {
-                if (what < 60)
+                if (what < 65)
                         host_up(host);
-        } else if (what < 7) {
+        } else if (what < 12) {
                 host_down(host);
                 h->n_host_deaths++;
         } else if (what < 400)
@@ -394,6 +460,34 @@ static bool all_answered(const History *h) {
         return true;
 }
 
+/* ---- the beginning ---- */
+
+static void network_init(History *h) {
+        ClusterOptions o = {};
+
+        for (unsigned i = 0; i < MEMBERS; i++) {
+                h->peers[i] = proxy_new(h->place->event, true);
+                o.peer_proxies[i] = proxy_port(h->peers[i]);
+        }
+        cluster_init(h->cluster, MEMBERS, &o);
+        for (unsigned i = 0; i < MEMBERS; i++) {
+                proxy_set_target(h->peers[i], h->cluster->peer_ports[i]);
+                for (unsigned k = 0; k < MEMBERS; k++)
+                        proxy_add_peer(h->peers[i], o.peer_proxies[k]);
+        }
+}
+
+static void links_init(Host *host) {
+        int n = 0;
+
+        for (unsigned i = 0; i < MEMBERS; i++) {
+                host->links[i] = proxy_new(host->history->place->event, false);
+                proxy_set_target(host->links[i], host->history->cluster->client_ports[i]);
+                n += snprintf(host->endpoints + n, sizeof(host->endpoints) - (size_t) n, "%shttp://127.0.0.1:%d", i > 0 ? "," : "",
+                              proxy_port(host->links[i]));
+        }
+}
+
 static uint64_t number_of(const char *variable, uint64_t otherwise) {
         const char *text = getenv(variable);
 
@@ -409,15 +503,16 @@ TEST(random_histories) {
         if (!cluster_available())
                 TEST_SKIP("etcd is not installed");
         printf("# seed %llu, %llu seconds\n", (unsigned long long) seed, (unsigned long long) seconds);
-        cluster_init(&c, 3, NULL);
         CHECK(sd_event_new(&p.event) >= 0);
         h = calloc(1, sizeof(*h));
         *h = (History) { .place = &p, .cluster = &c, .random = random_from(seed), .writes = calloc(WRITES_MAX, sizeof(Write)) };
+        network_init(h);
         for (unsigned i = 0; i < HOSTS; i++) {
                 Host *host = &h->hosts[i];
 
                 *host = (Host) { .history = h, .index = i, .candidate = i % 2 == 0 };
                 snprintf(host->name, sizeof(host->name), "h%u", i + 1);
+                links_init(host);
                 host_up(host);
         }
         for (uint64_t end = now_usec() + seconds * 1000000; now_usec() < end;) {
@@ -444,11 +539,17 @@ TEST(random_histories) {
         if (!RUN_UNTIL(&p, all_agree(h)))
                 for (unsigned i = 0; i < HOSTS; i++)
                         TEST_FAIL("%s (%s) is told of %s", h->hosts[i].name, h->hosts[i].candidate ? "candidate" : "none", h->hosts[i].chosen);
-        printf("# %zu writes, %u reads, %u looks at a decision; %u hosts and %u members died, %u stood still\n", h->n_writes, h->n_reads,
-               h->n_chosen, h->n_host_deaths, h->n_member_deaths, h->n_stops);
+        printf("# %zu writes, %u reads, %u looks at a decision; %u hosts and %u members died, %u stood still; %u links between hosts and "
+               "members, %u between members were held\n", h->n_writes, h->n_reads, h->n_chosen, h->n_host_deaths, h->n_member_deaths,
+               h->n_stops, h->n_held, h->n_parted);
         CHECK(h->n_reads > 0);
-        for (unsigned i = 0; i < HOSTS; i++)
+        for (unsigned i = 0; i < HOSTS; i++) {
                 host_down(&h->hosts[i]);
+                for (unsigned k = 0; k < MEMBERS; k++)
+                        proxy_free(h->hosts[i].links[k]);
+        }
+        for (unsigned i = 0; i < MEMBERS; i++)
+                proxy_free(h->peers[i]);
         sd_event_unref(p.event);
         free(h->writes);
         free(h);
