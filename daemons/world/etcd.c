@@ -385,15 +385,28 @@ static void call_again(EtcdCall *c, bool sent, const char *problem) {
         call_send(c);
 }
 
+/* The gateway has reasons of its own, which are text. */
+static void plain_reason(const TransferResult *result, char *ret, size_t size) {
+        size_t n = MIN(strcspn(result->data, "\r\n"), size - 1);
+
+        for (size_t i = 0; i < n; i++)
+                ret[i] = result->data[i] < ' ' || result->data[i] > '~' ? '?' : result->data[i];
+        ret[n] = 0;
+        if (n == 0)
+                (void) snprintf(ret, size, "it gave no answer of etcd's");
+}
+
 /* What it said in place of an answer. */
-static void call_refused(EtcdCall *c, json_object *j, long status) {
+static void call_refused(EtcdCall *c, json_object *j, const TransferResult *result) {
         Etcd *e = c->etcd;
         json_object *message = etcd_get(j, "message") ?: etcd_get(j, "error");
-        const char *problem = message ? json_object_get_string(message) : "it gave no answer of etcd's";
+        char plain[160];
+        const char *problem = message ? json_object_get_string(message) : plain;
         EtcdReply reply = { .problem = problem };
         int64_t code = etcd_get_number(j, "code");
 
-        if (!j || code == GRPC_UNAVAILABLE || code == GRPC_DEADLINE_EXCEEDED || (code == 0 && status >= 500)) {
+        plain_reason(result, plain, sizeof(plain));
+        if (!j || code == GRPC_UNAVAILABLE || code == GRPC_DEADLINE_EXCEEDED || (code == 0 && result->status >= 500)) {
                 call_again(c, true, problem);
                 return;
         }
@@ -437,7 +450,7 @@ static void on_answer(Transfer *t, const TransferResult *result, void *userdata)
                 call_end(c, &(EtcdReply) { .json = j });
                 endpoint_works(e);      /* afterwards: whoever hears of it may end calls */
         } else
-                call_refused(c, j, result->status);
+                call_refused(c, j, result);
         json_object_put(j);
 }
 
