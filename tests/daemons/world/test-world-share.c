@@ -10,6 +10,7 @@
 #include "daemons/world/collector.h"
 #include "daemons/world/exporter.h"
 #include "daemons/world/schedule.h"
+#include "tests/daemons/world/late-store.h"
 #include "tests/daemons/world/stores-test.h"
 
 typedef struct Host {
@@ -496,6 +497,116 @@ STORES(votes_that_are_opened_again_stay) {
         CHECK_INT(seen.n, n);
         vote_close(v, false);
         CHECK_CHOSEN(&p, seen, "");
+        schedule_watch_free(seen.watch);
+}
+
+/* ---- answers that come late, or not ---- */
+
+/* A decision whose answer was lost happens after one that was made later, and is heard of before that is answered. */
+TEST(a_late_decision_does_not_stay) {
+        PLACE(p, SQLITE);
+        _cleanup_(store_freep) Store *lost = late_store_new(p.event, p.store);
+        _cleanup_(store_freep) Store *slow = late_store_new(p.event, lost);
+        Place behind_both = { .event = p.event, .store = slow };
+        _cleanup_(host_done) Host leader, other;
+        Vote *v1, *v2;
+        Chosen seen = {};
+
+        host_init(&leader, &behind_both, "l1");
+        host_init(&other, &p, "l2");
+        CHECK_INT(schedule_watch(leader.schedules, "l1", "late", on_chosen, &seen, &seen.watch), 0);
+        v1 = candidate(&leader, "late");
+        CHECK(cast(&leader, v1, 2, "rr", true));
+        CHECK_CHOSEN(&p, seen, "l1");
+        late_store_next(lost, "schedule/chosen/", LATE_LOST);
+        v2 = candidate(&other, "late");
+        CHECK(cast(&other, v2, 2, "rr", true));
+        CHECK_CHOSEN(&p, seen, "l1,l2");        /* it was written again */
+        CHECK(late_store_waits(lost));
+
+        late_store_next(slow, "schedule/chosen/", LATE_ANSWER);
+        CHECK(withdraw(&other, v2));
+        CHECK_CHOSEN(&p, seen, "l1");
+        CHECK(late_store_waits(slow));
+        late_store_deliver(lost);
+        CHECK_CHOSEN(&p, seen, "l1,l2");
+        late_store_deliver(slow);
+        CHECK_CHOSEN(&p, seen, "l1");
+        vote_close(v1, true);
+        vote_close(v2, true);
+        schedule_watch_free(seen.watch);
+}
+
+TEST(votes_whose_answer_is_lost_are_looked_at) {
+        PLACE(p, SQLITE);
+        _cleanup_(store_freep) Store *lost = late_store_new(p.event, p.store);
+        Place behind_it = { .event = p.event, .store = lost };
+        _cleanup_(host_done) Host h;
+        Chosen seen = {};
+        Vote *v;
+
+        host_init(&h, &behind_it, "lost");
+        CHECK_INT(schedule_watch(h.schedules, "lost", "lost", on_chosen, &seen, &seen.watch), 0);
+        v = candidate(&h, "lost");
+        late_store_next(lost, "schedule/votes/", LATE_LOST);
+        CHECK(cast(&h, v, 1, "rr", true));
+        CHECK_CHOSEN(&p, seen, "lost");
+        late_store_next(lost, "schedule/votes/", LATE_LOST);
+        late_store_deliver(lost);               /* the cast, which does nothing any more */
+        CHECK(!late_store_waits(lost));
+        CHECK(withdraw(&h, v));
+        CHECK_CHOSEN(&p, seen, "");
+        vote_close(v, true);
+        schedule_watch_free(seen.watch);
+}
+
+static void on_own_lease(StoreLease *l, bool held, void *userdata) {
+        *(bool *) userdata = held;
+}
+
+/* All of them have been granted anew when one is that was asked for later. */
+static void lose_leases(Place *p, Store *late) {
+        bool held = false;
+        StoreLease *l;
+
+        late_store_lose_leases(late);
+        CHECK_INT(store_lease_new(p->store, 30, on_own_lease, &held, &l), 0);
+        CHECK(RUN_UNTIL(p, held));
+        store_lease_free(l, true);
+}
+
+/* The store says so of a commit that was under way, when there is another lease already. */
+TEST(a_lease_that_is_lost_under_way) {
+        PLACE(p, SQLITE);
+        _cleanup_(store_freep) Store *late = late_store_new(p.event, p.store);
+        Place behind_it = { .event = p.event, .store = late };
+        _cleanup_(host_done) Host h;
+        Collected c = {};
+        Chosen seen = {};
+        Vote *v;
+
+        host_init(&h, &behind_it, "stale");
+        collect(&h, "file", &c);
+        export(&h, "file", "a", "stale", "1");
+        CHECK_COLLECTED(&p, c, "a@stale=1");
+        late_store_next(late, "exports/", LATE_STALE);
+        export(&h, "file", "b", "stale", "1");
+        CHECK(late_store_waits(late));
+        lose_leases(&p, late);
+        late_store_deliver(late);
+        CHECK_COLLECTED(&p, c, "a@stale=1 b@stale=1");
+        collector_close(c.collecting);
+
+        late_store_next(late, "schedule/leader", LATE_STALE);
+        CHECK_INT(schedule_watch(h.schedules, "stale", "stale", on_chosen, &seen, &seen.watch), 0);
+        v = candidate(&h, "stale");
+        CHECK(cast(&h, v, 1, "rr", true));
+        CHECK(RUN_UNTIL(&p, late_store_waits(late)));
+        lose_leases(&p, late);
+        late_store_deliver(late);
+        CHECK(cast(&h, v, 1, "rr", true));
+        CHECK_CHOSEN(&p, seen, "stale");
+        vote_close(v, true);
         schedule_watch_free(seen.watch);
 }
 
