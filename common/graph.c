@@ -408,8 +408,8 @@ static void begin_walk(const Graph *g) {
         }
 }
 
-/* Breadth first, from the successors of from on. With came_from, notes the step before for every vertex reached. */
-static bool walk(const Graph *g, VertexId from, VertexId to, VertexId *came_from) {
+/* Breadth first, from the successors of from on. */
+bool graph_reaches(const Graph *g, VertexId from, VertexId to) {
         VertexId *queue = g->scratch->queue;
         size_t head = 0, tail = 0;
 
@@ -423,8 +423,6 @@ static bool walk(const Graph *g, VertexId from, VertexId to, VertexId *came_from
                         VertexId peer = out->items[i].peer;
                         if (!mark(g, peer))
                                 continue;
-                        if (came_from)
-                                came_from[peer] = v;
                         if (peer == to)
                                 return true;
                         queue[tail++] = peer;
@@ -432,30 +430,4 @@ static bool walk(const Graph *g, VertexId from, VertexId to, VertexId *came_from
                 if (head == tail)
                         return false;
         }
-}
-
-bool graph_reaches(const Graph *g, VertexId from, VertexId to) {
-        return walk(g, from, to, NULL);
-}
-
-int graph_shortest_path(const Graph *g, VertexId from, VertexId to, VertexId **ret, size_t *ret_n) {
-        _cleanup_free_ VertexId *came_from = calloc((size_t) g->limit + 1, sizeof(VertexId));
-        size_t n = 1;
-
-        if (!came_from)
-                return -ENOMEM;
-        if (!walk(g, from, to, came_from))
-                return -ENOENT;
-
-        for (VertexId v = came_from[to]; v != from; v = came_from[v])
-                n++;
-        VertexId *path = calloc(n + 1, sizeof(VertexId));
-        if (!path)
-                return -ENOMEM;
-        path[0] = from;
-        for (VertexId v = to, i = (VertexId) n; i > 0; v = came_from[v], i--)
-                path[i] = v;
-        *ret = path;
-        *ret_n = n + 1;
-        return 0;
 }

@@ -53,4 +53,3 @@ int graph_find_cycle(const Graph *g, VertexId **ret, size_t *ret_n);
 
 bool graph_reaches(const Graph *g, VertexId from, VertexId to);         /* by at least one edge. O(V + E) */
 /* By at least one edge as well: from and to are its first and last vertex, even where they are the same. */
-int graph_shortest_path(const Graph *g, VertexId from, VertexId to, VertexId **ret, size_t *ret_n);     /* -ENOENT if none */

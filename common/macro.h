@@ -17,7 +17,6 @@
 #define _cleanup_(f) __attribute__((__cleanup__(f)))
 #define _printf_(format, first) __attribute__((__format__(__printf__, format, first)))
 #define _malloc_ __attribute__((__malloc__))
-#define _pure_ __attribute__((__pure__))
 #define _unused_ __attribute__((__unused__))
 #define _noreturn_ __attribute__((__noreturn__))
 

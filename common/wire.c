@@ -142,22 +142,6 @@ void wire_put_text(WireWriter *w, const char *s) {
         put_bytes(w, s, size, WIRE_NAME_MAX);
 }
 
-void wire_put_strv(WireWriter *w, char *const *v) {
-        size_t n = 0;
-
-        if (!v) {
-                wire_put_u32(w, NONE);
-                return;
-        }
-        while (v[n])
-                n++;
-        if (n > VALUE_ITEMS_MAX)
-                fail_writing(w, -E2BIG);
-        wire_put_u32(w, (uint32_t) n);
-        for (size_t i = 0; i < n && w->error == 0; i++)
-                wire_put_str(w, v[i]);
-}
-
 static void put_value(WireWriter *w, Value v, unsigned depth) {
         uint64_t bits;
 
@@ -433,31 +417,6 @@ static uint32_t get_count(WireReader *r, size_t min_size, uint32_t limit) {
         if (n > left(r) / min_size)
                 fail_reading(r, -EBADMSG);
         return r->error == 0 ? n : 0;
-}
-
-char **wire_get_strv(WireReader *r) {
-        WireReader peek = *r;
-
-        if (wire_get_u32(&peek) == NONE) {
-                *r = peek;
-                return NULL;
-        }
-        uint32_t n = get_count(r, sizeof(uint32_t), VALUE_ITEMS_MAX);
-        if (r->error != 0)
-                return NULL;
-        char **v = calloc((size_t) n + 1, sizeof(char *));      /* two bytes for each that is there */
-        if (!v) {
-                fail_reading(r, -ENOMEM);
-                return NULL;
-        }
-        for (uint32_t i = 0; i < n; i++) {
-                v[i] = wire_get_str(r);
-                if (!v[i]) {
-                        fail_reading(r, -EBADMSG);
-                        return strv_free(v);
-                }
-        }
-        return v;
 }
 
 static void get_value(WireReader *r, Value *ret, unsigned depth);

@@ -53,7 +53,6 @@ void wire_put_i32(WireWriter *w, int32_t x);
 void wire_put_i64(WireWriter *w, int64_t x);
 void wire_put_str(WireWriter *w, const char *s);        /* NULL is kept apart from "" */
 void wire_put_text(WireWriter *w, const char *s);       /* for people: cut if it is too long, rather than refused */
-void wire_put_strv(WireWriter *w, char *const *v);
 void wire_put_value(WireWriter *w, Value v);            /* functions cannot travel: -EINVAL */
 void wire_put_pos(WireWriter *w, Pos pos);
 void wire_put_diag(WireWriter *w, const Diag *d);       /* too long messages and too many notes are cut */
@@ -79,7 +78,6 @@ uint64_t wire_get_u64(WireReader *r);
 int32_t wire_get_i32(WireReader *r);
 int64_t wire_get_i64(WireReader *r);
 char *wire_get_str(WireReader *r);                      /* owned by the caller; NULL if NULL was sent */
-char **wire_get_strv(WireReader *r);
 void wire_get_value(WireReader *r, Value *ret);
 void wire_get_pos(WireReader *r, Pos *ret);             /* ret->file is owned by the caller */
 void wire_get_diag(WireReader *r, Diag *ret);

@@ -29,10 +29,6 @@ static const struct { const char *text; uint8_t size; int kind; } operators[] = 
         { "/", 1, DIVIDE }, { "<", 1, LT }, { ">", 1, GT }, { ".", 1, DOT }, { "$", 1, DOLLAR },
 };
 
-const char *lexer_keyword(size_t i) {
-        return i < ELEMENTSOF(keywords) ? keywords[i].text : NULL;
-}
-
 static bool is_digit(int c) {
         return c >= '0' && c <= '9';
 }

@@ -28,5 +28,3 @@ typedef struct Lexer {
 
 /* 0, or -ENOMEM. At the end of the text the kind is 0, after a NEWLINE (which is made up if the text does not end in one). */
 int lexer_next(Lexer *l, Token *ret);
-
-const char *lexer_keyword(size_t i);    /* all of them; NULL at the end */

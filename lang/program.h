@@ -155,7 +155,6 @@ Level *level_new(Program *p, Level *parent);
 /* The stages. 0, or negative errno with errors recorded. */
 int init_block(Program *p, Block *b);
 int interpolate_block(Program *p, Block *b);
-int interpolate_text(Program *p, Expr *e);              /* one string */
 int scope_program(Program *p);
 int unify_program(Program *p);
 

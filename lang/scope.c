@@ -15,7 +15,6 @@
 enum { CALL_DEPTH_MAX = 500 };
 
 static int resolve_expr(Program *p, Expr *e, Scope *s, Level *level);
-static int open_block(Program *p, Block *b, Scope *outer, Level *level, Module *m);
 static int resolve_block(Program *p, Block *b, Level *level, Module *m);
 
 /* ---- finding names ---- */

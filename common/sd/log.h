@@ -23,7 +23,6 @@ int log_set_target(const char *name);   /* one of these, or "auto": what log_ope
 int log_full(int level, int error, const char *format, ...) _printf_(3, 4);
 #define log_error(error, ...) log_full(LOG_ERR, (error), __VA_ARGS__)
 #define log_warning(error, ...) log_full(LOG_WARNING, (error), __VA_ARGS__)
-#define log_notice(...) ((void) log_full(LOG_NOTICE, 0, __VA_ARGS__))
 #define log_info(...) ((void) log_full(LOG_INFO, 0, __VA_ARGS__))
 #define log_debug(...) ((void) (log_level() >= LOG_DEBUG && log_full(LOG_DEBUG, 0, __VA_ARGS__)))
 

@@ -14,8 +14,6 @@
 #include "daemons/engine/reversals.h"
 #include "daemons/engine/semaphore.h"
 
-static void attempt_step(Scheduler *s, Vertex *v);
-
 static JournalVertex journal_vertex(const Vertex *v) {
         return (JournalVertex) { vertex_kind(v), vertex_name(v) };
 }

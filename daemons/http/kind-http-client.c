@@ -513,8 +513,6 @@ static void attempt_fetch(HttpClient *c, bool since) {
         }
 }
 
-static void on_digest(int result, void *userdata);
-
 static int digest_step(void *userdata) {
         char digest[SHA256_TEXT_SIZE];
         HttpClient *c = userdata;

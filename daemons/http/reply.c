@@ -96,13 +96,6 @@ int http_reply_header(HttpReply *p, const char *name, const char *format, ...) {
         return 0;
 }
 
-const char *http_reply_header_get(const HttpReply *p, const char *name) {
-        for (size_t i = 0; i < p->n_headers; i++)
-                if (streq(p->headers[i].name, name))
-                        return p->headers[i].value;
-        return NULL;
-}
-
 int http_reply_piece(HttpReply *p, char *text, uint64_t offset, uint64_t size) {
         if (GROW(p->pieces, p->n_pieces, p->pieces_capacity) < 0) {
                 free(text);

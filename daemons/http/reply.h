@@ -47,7 +47,6 @@ DEFINE_CLEANUP(HttpReply *, http_reply_free)
 int http_reply_new_status(HttpReply **ret, unsigned status);
 
 int http_reply_header(HttpReply *p, const char *name, const char *format, ...) _printf_(3, 4);
-const char *http_reply_header_get(const HttpReply *p, const char *name);        /* NULL if absent */
 
 /* Appends to the body; text is taken over, also on failure, and may be NULL. */
 int http_reply_piece(HttpReply *p, char *text, uint64_t offset, uint64_t size);

@@ -267,7 +267,3 @@ TftpService *tftp_service_free(TftpService *s) {
         free(s);
         return NULL;
 }
-
-unsigned tftp_service_n_transfers(const TftpService *s) {
-        return s->n_running;
-}

@@ -21,5 +21,3 @@ int tftp_service_new(TftpService **ret, sd_event *event, const char *address, co
 int tftp_service_start(TftpService *s); /* nothing happens if it has started */
 TftpService *tftp_service_free(TftpService *s);         /* ends all transfers */
 DEFINE_CLEANUP(TftpService *, tftp_service_free)
-
-unsigned tftp_service_n_transfers(const TftpService *s);

@@ -203,8 +203,6 @@ static int write_bus_config(Supervisor *s, Diag *reterr) {
 
 /* ---- starting ---- */
 
-static void service_listen(Service *v);
-
 static int service_open_log(const Service *v, int flags) {
         char name[32];
 

@@ -37,8 +37,6 @@ struct EtcdWatch {
         TAILQ_ENTRY(EtcdWatch) link;
 };
 
-static void watch_look(EtcdWatch *w);
-
 /* ---- snapshots ---- */
 
 static void on_snapshot(const StoreReply *reply, void *userdata) {

@@ -371,8 +371,6 @@ static void sqlite_cancel(StoreCall *call) {
 
 /* ---- watches ---- */
 
-static void watch_look(SqliteWatch *w);
-
 static void on_snapshot(const StoreReply *reply, void *userdata) {
         SqliteWatch *w = userdata;
         SqliteStore *s = sqlite_store(w->watch.store);

@@ -176,10 +176,6 @@ void store_commit_copy_done(StoreCommitCopy *c) {
         *c = (StoreCommitCopy) {};
 }
 
-bool store_range_has(StoreRange range, const char *key) {
-        return range.below ? startswith(key, range.key) != NULL : streq(key, range.key);
-}
-
 char *store_range_end(const char *key) {
         char *end = strdup(key);
 

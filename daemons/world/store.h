@@ -181,7 +181,5 @@ typedef struct StoreCommitCopy {
 int store_commit_copy(StoreCommitCopy *ret, const StoreCommit *c);
 void store_commit_copy_done(StoreCommitCopy *c);
 
-bool store_range_has(StoreRange range, const char *key);
-
 /* The first key after all those that begin with this one; NULL if out of memory, "" if there is none. */
 char *store_range_end(const char *key);

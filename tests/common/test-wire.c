@@ -402,34 +402,10 @@ TEST(readers_stay_failed) {
 
         CHECK_INT(wire_get_u64(&r), 0);
         CHECK_INT(r.error, -EBADMSG);
-        CHECK(!wire_get_bool(&r) && wire_get_u32(&r) == 0 && wire_get_i32(&r) == 0 && !wire_get_str(&r) && !wire_get_strv(&r));
+        CHECK(!wire_get_bool(&r) && wire_get_u32(&r) == 0 && wire_get_i32(&r) == 0 && !wire_get_str(&r));
         wire_get_pos(&r, &pos);
         CHECK(!pos.file && pos.line == 0);
         CHECK_INT(wire_finish(&r), -EBADMSG);
-}
-
-TEST(string_lists) {
-        char *const lists[][3] = { {}, { (char *) "a" }, { (char *) "", (char *) "b" } };
-        Body b = {};
-
-        wire_begin(&b.w, 1);
-        wire_put_strv(&b.w, NULL);
-        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
-                wire_put_strv(&b.w, lists[i]);
-        CHECK_INT(wire_end(&b.w), 0);
-        turn_round(&b);
-        CHECK(!wire_get_strv(&b.r));
-        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
-                char **v = wire_get_strv(&b.r);
-                CHECK(v && strv_equal(v, lists[i]));
-                strv_free(v);
-        }
-        CHECK_INT(wire_finish(&b.r), 0);
-        body_done(&b);
-
-        WireReader r = { .data = (const uint8_t *) "\x01\x00\x00\x00\xff\xff\xff\xff", .size = 8 };      /* a NULL element */
-        CHECK(!wire_get_strv(&r));
-        CHECK_INT(r.error, -EBADMSG);
 }
 
 /* ---- memory ---- */
@@ -468,13 +444,6 @@ TEST(memory_is_proportional_to_the_bytes) {
         CHECK_INT(wire_finish(&r), 0);
         CHECK(alloc_peak() - before < 64 * (size_t) SIZE);
         value_done(&v);
-
-        /* Sixteen million strings in four bytes. */
-        r = (WireReader) { .data = (const uint8_t *) "\x00\x00\x00\x01", .size = 4 };
-        alloc_reset_peak();
-        CHECK(!wire_get_strv(&r));
-        CHECK_INT(r.error, -EBADMSG);
-        CHECK(alloc_peak() - before < 4096);
 
         /* Fields of a resource that are promised and do not come. */
         static const uint8_t promise[] = { 1, 0, 0, 0, 'k', 1, 0, 0, 0, 'n', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
