@@ -36,4 +36,7 @@ int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned f
 PathWatch *path_watch_free(PathWatch *w);
 DEFINE_CLEANUP(PathWatch *, path_watch_free)
 
+/* How often to look at a path that cannot be watched, until it can. */
+enum { PATH_WATCH_FALLBACK_USEC = 30 * 1000 * 1000 };
+
 unsigned path_watcher_n_watches(const PathWatcher *p);          /* kernel watches in use */

@@ -9,8 +9,6 @@
 #include "common/sd/path-tree.h"
 #include "common/sd/steady-watch.h"
 
-enum { POLL_USEC = 30 * 1000 * 1000 };
-
 struct SteadyWatch {
         PathWatcher *watcher;
         char *path;
@@ -110,7 +108,7 @@ int steady_watch_new(SteadyWatch **ret, PathWatcher *p, const char *path, uint64
 
         if (!w)
                 return -ENOMEM;
-        *w = (SteadyWatch) { .watcher = p, .path = strdup(path), .poll_usec = poll_usec ?: POLL_USEC, .callback = callback,
+        *w = (SteadyWatch) { .watcher = p, .path = strdup(path), .poll_usec = poll_usec ?: PATH_WATCH_FALLBACK_USEC, .callback = callback,
                              .userdata = userdata };
         r = w->path ? path_watch_new(&w->watch, p, path, 0, on_change, w) : -ENOMEM;
         if (r < 0 && r != -EINVAL && r != -ENAMETOOLONG && r != -ENOMEM)

@@ -20,7 +20,7 @@
 #include "daemons/engine/resource-bus.h"
 #include "daemons/engine/reversals.h"
 
-enum { FALLBACK_POLL_USEC = 30 * 1000 * 1000, REST_USEC = 1000 * 1000 };
+enum { REST_USEC = 1000 * 1000 };
 
 static void on_converged(Converger *c, bool converged, void *userdata) {
         Manager *m = userdata;
@@ -100,7 +100,7 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
         r = converger_init(&m->converger, event, options->converger_timeout, options->status_file, on_converged, m);
         if (r < 0)
                 return r;
-        m->fallback_poll_usec = FALLBACK_POLL_USEC;
+        m->fallback_poll_usec = PATH_WATCH_FALLBACK_USEC;
         m->rest_usec = REST_USEC;
         r = path_watcher_new(&m->paths, event);
         if (r < 0)
