@@ -111,6 +111,25 @@ PathWatcher *local_host_paths(const Resource *r) {
         return m->paths;
 }
 
+static void path_changed(PathWatch *w, int error, void *userdata) {
+        Resource *r = userdata;
+        _cleanup_(diag_done) Diag diag = {};
+
+        if (error >= 0) {
+                resource_changed(r);
+                return;
+        }
+        /* A server of files that does not answer, say: it may be back, and until then there is no watch to be had. */
+        (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
+        resource_watch_failed(r, -ENOSPC, &diag);
+}
+
+int local_host_watch(Resource *r, const char *path, unsigned flags, PathWatch **ret, Diag *reterr) {
+        int k = path_watch_new(ret, local_host_paths(r), path, flags, path_changed, r);
+
+        return k < 0 ? resource_error(r, reterr, k, "cannot watch '%s': %m", path) : 0;
+}
+
 Names *local_host_names(const Resource *r) {
         const Manager *m = r->host->manager;
 
@@ -130,19 +149,6 @@ int local_host_each_other(const Resource *r, int (*callback)(const Resource *oth
                         return e;
         }
         return 0;
-}
-
-void local_host_path_changed(PathWatch *w, int error, void *userdata) {
-        Resource *r = userdata;
-        _cleanup_(diag_done) Diag diag = {};
-
-        if (error >= 0) {
-                resource_changed(r);
-                return;
-        }
-        /* A server of files that does not answer, say: it may be back, and until then there is no watch to be had. */
-        (void) resource_error(r, &diag, error, "cannot watch any longer: %m");
-        resource_watch_failed(r, -ENOSPC, &diag);
 }
 
 int local_host_bus(const Resource *r, HostBusType type, HostBus **ret) {

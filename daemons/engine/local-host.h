@@ -13,7 +13,11 @@ typedef struct PathWatcher PathWatcher;
 
 void local_host_init(ResourceHost *host, Manager *m);
 
-/* For the engine's own kinds: the one inotify watcher of this daemon. */
+/* For the engine's own kinds: watches a path by the one inotify watcher of this daemon. What happens there is a change of r, and so
+ * said; if the watch breaks, that of r has failed. flags as of path_watch_new(). An error is at r's place, with the path. */
+int local_host_watch(Resource *r, const char *path, unsigned flags, PathWatch **ret, Diag *reterr);
+
+/* That watcher, for those who want to be called themselves. */
 PathWatcher *local_host_paths(const Resource *r);
 
 /* And the one place where they look for users and groups; account.h is made of it. */
@@ -21,9 +25,6 @@ Names *local_host_names(const Resource *r);
 
 /* Calls back for every resource of the same kind in the graph but r itself, until one returns negative errno. */
 int local_host_each_other(const Resource *r, int (*callback)(const Resource *other, void *userdata), void *userdata);
-
-/* What their watches on paths call; userdata is the Resource. */
-void local_host_path_changed(PathWatch *w, int error, void *userdata);
 
 /* A bus of this host, see host-bus.h, which is what calls this. */
 int local_host_bus(const Resource *r, HostBusType type, HostBus **ret);

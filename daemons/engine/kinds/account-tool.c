@@ -165,10 +165,10 @@ static int watch_lock(AccountTool *t, bool *ret_locked, Diag *reterr) {
         }
         *ret_locked = is_locked(path);
         if (*ret_locked && !t->lock_watch) {
-                r = path_watch_new(&t->lock_watch, local_host_paths(t->resource), path, 0, local_host_path_changed, t->resource);
+                r = local_host_watch(t->resource, path, 0, &t->lock_watch, reterr);
                 *ret_locked = is_locked(path);
         }
-        return r < 0 ? resource_error(t->resource, reterr, r, "cannot watch '%s': %m", path) : 0;
+        return r;
 }
 
 int account_tool_run(AccountTool *t, Resource *r, char *const *argv, Diag *reterr) {

@@ -87,7 +87,7 @@ int account_await(Resource *r, int error, PathWatch *watches[ACCOUNT_WATCHES], D
                 if (watches[i] || asprintf(&path, "%s/%s", local_host_etc(r), lists[i]) < 0)
                         continue;
                 /* Without it, the engine tries again now and then. */
-                (void) path_watch_new(&watches[i], local_host_paths(r), path, 0, local_host_path_changed, r);
+                (void) local_host_watch(r, path, 0, &watches[i], NULL);
         }
         reason = TAKE_PTR(why->message);
         diag_done(why);

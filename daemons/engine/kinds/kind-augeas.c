@@ -207,10 +207,10 @@ static int augeas_init(Resource *r) {
 
 static int augeas_watch(Resource *r, Diag *reterr) {
         Augeas *a = (Augeas *) r;
-        int k = path_watch_new(&a->watch, local_host_paths(r), a->file, 0, local_host_path_changed, r);
+        int k = local_host_watch(r, a->file, 0, &a->watch, reterr);
 
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot watch '%s': %m", a->file);
+                return k;
         resource_armed(r);
         return 0;
 }

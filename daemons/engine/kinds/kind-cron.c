@@ -163,7 +163,7 @@ static int cron_watch(Resource *r, Diag *reterr) {
 
         k = directory ? cron_open(c) : -ENOMEM;
         if (k >= 0)
-                k = path_watch_new(&c->watch, local_host_paths(r), directory, PATH_WATCH_RECURSIVE, local_host_path_changed, r);
+                k = local_host_watch(r, directory, PATH_WATCH_RECURSIVE, &c->watch, reterr);
         if (k >= 0)
                 k = systemd_unit_watch(&c->timer);
         return k < 0 ? resource_error(r, reterr, k, "cannot watch '%s': %m", c->path) : 0;

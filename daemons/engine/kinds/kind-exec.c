@@ -668,12 +668,10 @@ static void on_watch_account(Account *a, int error, Diag *diag, void *userdata) 
 }
 
 static int add_watch(Exec *e, const char *path, Diag *reterr) {
-        int r = path_watch_new(&e->watches[e->n_watches], local_host_paths(&e->resource), path,
-                               endswith(path, "/") ? PATH_WATCH_RECURSIVE : 0, local_host_path_changed, e);
-        if (r < 0)
-                return resource_error(&e->resource, reterr, r, "cannot watch '%s': %m", path);
-        e->n_watches++;
-        return 0;
+        int r = local_host_watch(&e->resource, path, endswith(path, "/") ? PATH_WATCH_RECURSIVE : 0, &e->watches[e->n_watches], reterr);
+
+        e->n_watches += r >= 0;
+        return r;
 }
 
 static int exec_watch(Resource *r, Diag *reterr) {

@@ -179,12 +179,10 @@ static void file_unwatch(Resource *r) {
 }
 
 static int add_watch(File *f, const char *path, bool recurse, Diag *reterr) {
-        int r = path_watch_new(&f->watches[f->n_watches], local_host_paths(&f->resource), path, recurse ? PATH_WATCH_RECURSIVE : 0,
-                               local_host_path_changed, f);
-        if (r < 0)
-                return resource_error(&f->resource, reterr, r, "cannot watch '%s': %m", path);
-        f->n_watches++;
-        return 0;
+        int r = local_host_watch(&f->resource, path, recurse ? PATH_WATCH_RECURSIVE : 0, &f->watches[f->n_watches], reterr);
+
+        f->n_watches += r >= 0;
+        return r;
 }
 
 static int file_watch(Resource *r, Diag *reterr) {

@@ -293,9 +293,9 @@ static int fwattr_watch(Resource *r, Diag *reterr) {
                 path = NULL;
                 return -ENOMEM;
         }
-        k = path_watch_new(&f->watch, local_host_paths(r), path, 0, local_host_path_changed, r);
+        k = local_host_watch(r, path, 0, &f->watch, reterr);
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot watch '%s': %m", path);
+                return k;
         resource_armed(r);
         return 0;
 }

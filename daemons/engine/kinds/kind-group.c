@@ -44,9 +44,9 @@ static int group_watch(Resource *r, Diag *reterr) {
                 path = NULL;
                 return -ENOMEM;
         }
-        k = path_watch_new(&g->watch, local_host_paths(r), path, 0, local_host_path_changed, r);
+        k = local_host_watch(r, path, 0, &g->watch, reterr);
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot watch '%s': %m", path);
+                return k;
         resource_armed(r);
         return 0;
 }

@@ -166,8 +166,8 @@ static void unwatch_files(Gsettings *g, size_t from) {
         g->watched = NULL;
 }
 
-static int watch_path(Gsettings *g, size_t i, char *path) {
-        int r = path ? path_watch_new(&g->watches[i], local_host_paths(&g->resource), path, 0, local_host_path_changed, g) : -ENOMEM;
+static int watch_path(Gsettings *g, size_t i, char *path, Diag *reterr) {
+        int r = path ? local_host_watch(&g->resource, path, 0, &g->watches[i], reterr) : -ENOMEM;
 
         free(path);
         return r;
@@ -192,11 +192,11 @@ static int watch_files(Gsettings *g, Diag *reterr) {
         if (!g->watches[0] || streq_ptr(g->watched, g->home))
                 return 0;
         unwatch_files(g, 1);
-        r = watch_path(g, 1, bus_path(g));
+        r = watch_path(g, 1, bus_path(g), reterr);
         if (r >= 0)
-                r = watch_path(g, 2, joined(g->home, "/.config/dconf/user"));
+                r = watch_path(g, 2, joined(g->home, "/.config/dconf/user"), reterr);
         if (r >= 0)
-                r = watch_path(g, 3, joined(g->home, "/.config/glib-2.0/settings/keyfile"));
+                r = watch_path(g, 3, joined(g->home, "/.config/glib-2.0/settings/keyfile"), reterr);
         if (r >= 0 && !(g->watched = strdup(g->home)))
                 r = -ENOMEM;
         return r < 0 ? resource_error(&g->resource, reterr, r, "cannot watch the settings below '%s': %m", g->home) : 0;
@@ -204,7 +204,7 @@ static int watch_files(Gsettings *g, Diag *reterr) {
 
 static int gsettings_watch(Resource *r, Diag *reterr) {
         Gsettings *g = (Gsettings *) r;
-        int k = watch_path(g, 0, joined(local_host_etc(r), "/passwd"));
+        int k = watch_path(g, 0, joined(local_host_etc(r), "/passwd"), reterr);
 
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot watch the users: %m");

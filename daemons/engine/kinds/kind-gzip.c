@@ -154,14 +154,13 @@ static void gzip_unwatch(Resource *r) {
 
 static int gzip_watch(Resource *r, Diag *reterr) {
         Gzip *g = (Gzip *) r;
-        const char *path = g->path;
         int k;
 
-        k = path_watch_new(&g->path_watch, local_host_paths(r), path, 0, local_host_path_changed, r);
+        k = local_host_watch(r, g->path, 0, &g->path_watch, reterr);
         if (k >= 0 && g->input)
-                k = path_watch_new(&g->input_watch, local_host_paths(r), path = g->input, 0, local_host_path_changed, r);
+                k = local_host_watch(r, g->input, 0, &g->input_watch, reterr);
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot watch '%s': %m", path);
+                return k;
         resource_armed(r);
         return 0;
 }

@@ -108,7 +108,7 @@ static int hostname_watch(Resource *r, Diag *reterr) {
         if (k >= 0)
                 k = watch_kernel(h);
         if (k >= 0)
-                k = path_watch_new(&h->watch, local_host_paths(r), "/etc/hostname", 0, local_host_path_changed, r);
+                k = local_host_watch(r, "/etc/hostname", 0, &h->watch, reterr);
         if (k >= 0)
                 k = bus_client_watch(&h->bus);
         return k < 0 ? resource_error(r, reterr, k, "cannot watch the names of the host: %m") : 0;

@@ -196,10 +196,10 @@ static int json_edit_prepare(Resource *r, Diag *reterr) {
 
 static int json_edit_watch(Resource *r, Diag *reterr) {
         JsonEdits *j = (JsonEdits *) r;
-        int k = path_watch_new(&j->watch, local_host_paths(r), j->path, 0, local_host_path_changed, r);
+        int k = local_host_watch(r, j->path, 0, &j->watch, reterr);
 
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot watch '%s': %m", j->path);
+                return k;
         resource_armed(r);
         return 0;
 }

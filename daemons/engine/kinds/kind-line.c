@@ -197,10 +197,10 @@ static void line_cancel(Resource *r) {
 /* ---- watch ---- */
 
 static int watch_path(Line *l, const char *path, Diag *reterr) {
-        int r = path_watch_new(&l->watch, local_host_paths(&l->resource), path, 0, local_host_path_changed, l);
+        int r = local_host_watch(&l->resource, path, 0, &l->watch, reterr);
 
         if (r < 0)
-                return resource_error(&l->resource, reterr, r, "cannot watch '%s': %m", path);
+                return r;
         resource_armed(&l->resource);
         return 0;
 }

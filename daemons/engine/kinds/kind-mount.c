@@ -176,9 +176,9 @@ static int mount_watch(Resource *r, Diag *reterr) {
 
         k = mount_open(m);
         if (k >= 0)
-                k = path_watch_new(&m->fstab_watch, local_host_paths(r), FSTAB, 0, local_host_path_changed, r);
+                k = local_host_watch(r, FSTAB, 0, &m->fstab_watch, reterr);
         if (k >= 0 && device && startswith(device, "/dev/"))
-                k = path_watch_new(&m->device_watch, local_host_paths(r), device, 0, local_host_path_changed, r);
+                k = local_host_watch(r, device, 0, &m->device_watch, reterr);
         if (k >= 0)
                 k = watch_mounts(m);
         if (k >= 0)

@@ -137,7 +137,7 @@ static int net_watch(Resource *r, Diag *reterr) {
         if (k >= 0)
                 (void) TAKE_FD(fd);
         if (k >= 0 && *n->state)
-                k = path_watch_new(&n->watch, local_host_paths(r), n->path, 0, local_host_path_changed, r);
+                k = local_host_watch(r, n->path, 0, &n->watch, reterr);
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot watch interface '%s': %m", r->name);
         resource_armed(r);

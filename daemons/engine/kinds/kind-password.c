@@ -163,7 +163,7 @@ static int password_watch(Resource *r, Diag *reterr) {
 
         k = store_path(p, &path);
         if (k >= 0)
-                k = path_watch_new(&p->watch, local_host_paths(r), path, 0, local_host_path_changed, p);
+                k = local_host_watch(r, path, 0, &p->watch, reterr);
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot watch what is kept: %m");
         resource_armed(r);

@@ -433,7 +433,7 @@ static int pkg_watch(Resource *r, Diag *reterr) {
         }
         k = packagekit_open(&p->packagekit, r);
         if (k >= 0)
-                k = path_watch_new(&p->status_watch, local_host_paths(r), DPKG_STATUS, 0, local_host_path_changed, r);
+                k = local_host_watch(r, DPKG_STATUS, 0, &p->status_watch, reterr);
         if (k >= 0)
                 k = packagekit_watch(&p->packagekit);
         return k < 0 ? resource_error(r, reterr, k, "cannot watch packages: %m") : 0;

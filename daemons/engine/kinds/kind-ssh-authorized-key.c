@@ -269,7 +269,6 @@ static int find_owner(AuthorizedKey *k, NameEntry *ret, Diag *reterr) {
 
 static int watch_file(AuthorizedKey *k, const NameEntry *owner, Diag *reterr) {
         _cleanup_free_ char *path = NULL;
-        int e;
 
         if (*k->file)
                 path = strdup(k->file);
@@ -284,8 +283,7 @@ static int watch_file(AuthorizedKey *k, const NameEntry *owner, Diag *reterr) {
         k->path = TAKE_PTR(path);
         if (!k->users_watch)            /* not watched at all */
                 return 0;
-        e = path_watch_new(&k->file_watch, local_host_paths(&k->resource), k->path, 0, local_host_path_changed, k);
-        return e < 0 ? resource_error(&k->resource, reterr, e, "cannot watch '%s': %m", k->path) : 0;
+        return local_host_watch(&k->resource, k->path, 0, &k->file_watch, reterr);
 }
 
 /* Of a user who is yet to come, the file is watched when it is known. */
@@ -299,9 +297,9 @@ static int ssh_authorized_key_watch(Resource *r, Diag *reterr) {
                 users = NULL;
                 return -ENOMEM;
         }
-        e = path_watch_new(&k->users_watch, local_host_paths(r), users, 0, local_host_path_changed, r);
+        e = local_host_watch(r, users, 0, &k->users_watch, reterr);
         if (e < 0)
-                return resource_error(r, reterr, e, "cannot watch '%s': %m", users);
+                return e;
         if (*k->file || find_owner(k, &owner, NULL) >= 0)
                 e = watch_file(k, &owner, reterr);
         if (e >= 0)

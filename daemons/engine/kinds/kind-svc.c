@@ -57,26 +57,25 @@ static int svc_open(Svc *s) {
 
 /* ---- watch ---- */
 
-static int add_watch(Svc *s, const char *path, unsigned flags) {
-        int r = path_watch_new(&s->watches[s->n_watches], local_host_paths(&s->resource), path, flags, local_host_path_changed, s);
+static int add_watch(Svc *s, const char *path, unsigned flags, Diag *reterr) {
+        int r = local_host_watch(&s->resource, path, flags, &s->watches[s->n_watches], reterr);
 
-        if (r >= 0)
-                s->n_watches++;
+        s->n_watches += r >= 0;
         return r;
 }
 
-static int watch_file(Svc *s, const char *directory) {
+static int watch_file(Svc *s, const char *directory, Diag *reterr) {
         _cleanup_free_ char *path = NULL;
 
         if (asprintf(&path, "%s/%s", directory, s->unit.name) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
-        return add_watch(s, path, 0);
+        return add_watch(s, path, 0, reterr);
 }
 
 /* systemd tells of files only when somebody has told it. */
-static int watch_files(Svc *s) {
+static int watch_files(Svc *s, Diag *reterr) {
         const char *const *directories = systemd_unit_directories(s->session);
         _cleanup_free_ char *own = NULL;
         int r = 0;
@@ -85,15 +84,15 @@ static int watch_files(Svc *s) {
         if (!s->watches)
                 return -ENOMEM;
         for (size_t i = 0; directories[i] && r >= 0; i++)
-                r = watch_file(s, directories[i]);
+                r = watch_file(s, directories[i], reterr);
         if (r >= 0 && s->session) {
                 r = systemd_user_directory(&own);
                 if (r >= 0)
-                        r = watch_file(s, own);
+                        r = watch_file(s, own, reterr);
         }
         /* Links in it are what makes a unit enabled. */
         if (r >= 0 && *s->startup)
-                r = add_watch(s, own ? own : directories[0], PATH_WATCH_RECURSIVE);
+                r = add_watch(s, own ? own : directories[0], PATH_WATCH_RECURSIVE, reterr);
         return r;
 }
 
@@ -103,7 +102,7 @@ static int svc_watch(Resource *r, Diag *reterr) {
 
         k = svc_open(s);
         if (k >= 0)
-                k = watch_files(s);
+                k = watch_files(s, reterr);
         if (k >= 0)
                 k = systemd_unit_watch(&s->unit);
         return k < 0 ? resource_error(r, reterr, k, "cannot watch '%s.service': %m", r->name) : 0;

@@ -72,8 +72,8 @@ static int sysctl_validate(const Resource *r, Diag *reterr) {
         return 0;
 }
 
-static int watch_path(Resource *r, char *path, PathWatch **ret) {
-        int k = path ? path_watch_new(ret, local_host_paths(r), path, 0, local_host_path_changed, r) : -ENOMEM;
+static int watch_path(Resource *r, char *path, PathWatch **ret, Diag *reterr) {
+        int k = path ? local_host_watch(r, path, 0, ret, reterr) : -ENOMEM;
 
         free(path);
         return k;
@@ -84,11 +84,11 @@ static int sysctl_watch(Resource *r, Diag *reterr) {
         int k = 0;
 
         if (s->runtime)
-                k = watch_path(r, runtime_path(s), &s->runtime_watch);
+                k = watch_path(r, runtime_path(s), &s->runtime_watch, reterr);
         if (k >= 0 && s->persist)
-                k = watch_path(r, persist_path(s), &s->persist_watch);
+                k = watch_path(r, persist_path(s), &s->persist_watch, reterr);
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot watch '%s': %m", r->name);
+                return k;
         resource_armed(r);
         return 0;
 }

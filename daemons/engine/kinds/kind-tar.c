@@ -380,12 +380,10 @@ static void tar_unwatch(Resource *r) {
 }
 
 static int add_watch(Tar *t, const char *path, bool recurse, Diag *reterr) {
-        int r = path_watch_new(&t->watches[t->n_watches], local_host_paths(&t->resource), path, recurse ? PATH_WATCH_RECURSIVE : 0,
-                               local_host_path_changed, t);
-        if (r < 0)
-                return resource_error(&t->resource, reterr, r, "cannot watch '%s': %m", path);
-        t->n_watches++;
-        return 0;
+        int r = local_host_watch(&t->resource, path, recurse ? PATH_WATCH_RECURSIVE : 0, &t->watches[t->n_watches], reterr);
+
+        t->n_watches += r >= 0;
+        return r;
 }
 
 static int tar_watch(Resource *r, Diag *reterr) {

@@ -266,7 +266,7 @@ static int test_watch(Resource *r, Diag *reterr) {
 
         for (size_t i = 0; i < ELEMENTSOF(t->watches) && *t->stage; i++) {
                 _cleanup_free_ char *path = stage_path(r, t->stage, suffixes[i]);
-                int k = path ? path_watch_new(&t->watches[i], local_host_paths(r), path, 0, local_host_path_changed, r) : -ENOMEM;
+                int k = path ? local_host_watch(r, path, 0, &t->watches[i], reterr) : -ENOMEM;
                 if (k < 0)
                         return resource_error(r, reterr, k, "cannot watch the stage: %m");
         }

@@ -82,14 +82,12 @@ static int user_validate(const Resource *r, Diag *reterr) {
 
 static int watch_file(Resource *r, const char *name, PathWatch **ret, Diag *reterr) {
         _cleanup_free_ char *path = NULL;
-        int k;
 
         if (asprintf(&path, "%s/%s", local_host_etc(r), name) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
-        k = path_watch_new(ret, local_host_paths(r), path, 0, local_host_path_changed, r);
-        return k < 0 ? resource_error(r, reterr, k, "cannot watch '%s': %m", path) : 0;
+        return local_host_watch(r, path, 0, ret, reterr);
 }
 
 static int user_watch(Resource *r, Diag *reterr) {

@@ -475,8 +475,7 @@ static int set_up(VirtBuilder *v, Diag *reterr) {
 
         if (!package) {
                 if (!v->program_watch)
-                        (void) path_watch_new(&v->program_watch, local_host_paths(&v->resource), "/usr/bin/virt-builder", 0,
-                                              local_host_path_changed, &v->resource);
+                        (void) local_host_watch(&v->resource, "/usr/bin/virt-builder", 0, &v->program_watch, NULL);
                 return resource_waiting(&v->resource, "there is no virt-builder yet (guestfs-tools)");
         }
         r = new_setup(v, package);
@@ -524,10 +523,10 @@ static int virt_builder_init(Resource *r) {
 
 static int virt_builder_watch(Resource *r, Diag *reterr) {
         VirtBuilder *v = (VirtBuilder *) r;
-        int k = path_watch_new(&v->watch, local_host_paths(r), v->output, 0, local_host_path_changed, r);
+        int k = local_host_watch(r, v->output, 0, &v->watch, reterr);
 
         if (k < 0)
-                return resource_error(r, reterr, k, "cannot watch '%s': %m", v->output);
+                return k;
         resource_armed(r);
         return 0;
 }
