@@ -111,7 +111,7 @@ PathWatcher *local_host_paths(const Resource *r) {
         return m->paths;
 }
 
-static void path_changed(PathWatch *w, int error, void *userdata) {
+void local_host_path_changed(PathWatch *w, int error, void *userdata) {
         Resource *r = userdata;
         _cleanup_(diag_done) Diag diag = {};
 
@@ -125,7 +125,7 @@ static void path_changed(PathWatch *w, int error, void *userdata) {
 }
 
 int local_host_watch(Resource *r, const char *path, unsigned flags, PathWatch **ret, Diag *reterr) {
-        int k = path_watch_new(ret, local_host_paths(r), path, flags, path_changed, r);
+        int k = path_watch_new(ret, local_host_paths(r), path, flags, local_host_path_changed, r);
 
         return k < 0 ? resource_error(r, reterr, k, "cannot watch '%s': %m", path) : 0;
 }

@@ -16,6 +16,7 @@ void local_host_init(ResourceHost *host, Manager *m);
 /* For the engine's own kinds: watches a path by the one inotify watcher of this daemon. What happens there is a change of r, and so
  * said; if the watch breaks, that of r has failed. flags as of path_watch_new(). An error is at r's place, with the path. */
 int local_host_watch(Resource *r, const char *path, unsigned flags, PathWatch **ret, Diag *reterr);
+void local_host_path_changed(PathWatch *w, int error, void *userdata);          /* what it calls; userdata is r */
 
 /* That watcher, for those who want to be called themselves. */
 PathWatcher *local_host_paths(const Resource *r);

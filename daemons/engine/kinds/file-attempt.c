@@ -61,7 +61,7 @@ static void found_done(Found *x) {
         *x = (Found) { .fd = -EBADF, .where = SAFE_PATH_INIT };
 }
 
-static FileAttempt *attempt_free(FileAttempt *a) {
+static FileAttempt *file_attempt_free(FileAttempt *a) {
         if (!a)
                 return NULL;
 
@@ -78,7 +78,7 @@ static FileAttempt *attempt_free(FileAttempt *a) {
         return NULL;
 }
 
-static FileAttempt *attempt_new(File *f, bool apply) {
+static FileAttempt *file_attempt_new(File *f, bool apply) {
         FileAttempt *a = malloc(sizeof(FileAttempt));
 
         if (a)
@@ -702,7 +702,7 @@ static void say_progress(const FileAttempt *a) {
                              a->copy.differs ? "wrote" : "compared", a->copy.at, a->content.size);
 }
 
-static int attempt_step(void *userdata) {
+static int file_attempt_step(void *userdata) {
         FileAttempt *a = userdata;
 
         if (progress_is_due(&a->progress))
@@ -711,14 +711,14 @@ static int attempt_step(void *userdata) {
 }
 
 /* The result for the host; the attempt is over. */
-static int attempt_end(FileAttempt *a, int result, Diag *reterr) {
+static int file_attempt_end(FileAttempt *a, int result, Diag *reterr) {
         File *f = a->file;
 
         if (result == 0)
                 result = a->changed ? CHECK_CHANGED : CHECK_OK;
         else if (reterr)
                 diag_move(reterr, &a->diag);
-        f->attempt = attempt_free(a);
+        f->attempt = file_attempt_free(a);
         return result;
 }
 
@@ -727,13 +727,13 @@ static void on_end(int result, void *userdata) {
         Resource *r = &a->file->resource;
         _cleanup_(diag_done) Diag diag = {};
 
-        result = attempt_end(a, result, &diag);
+        result = file_attempt_end(a, result, &diag);
         resource_finish(r, result, &diag);
 }
 
-static int attempt_run(FileAttempt *a) {
+static int file_attempt_run(FileAttempt *a) {
         a->next = step_look;
-        return slices_start(&a->slices, a->file->resource.host->event, attempt_step, on_end, a);
+        return slices_start(&a->slices, a->file->resource.host->event, file_attempt_step, on_end, a);
 }
 
 static void on_account(Account *account, int error, Diag *diag, void *userdata) {
@@ -743,7 +743,7 @@ static void on_account(Account *account, int error, Diag *diag, void *userdata) 
         if (r < 0)
                 diag_move(&a->diag, diag);
         else
-                r = attempt_run(a);
+                r = file_attempt_run(a);
         if (r <= 0)
                 on_end(r, a);
 }
@@ -758,19 +758,19 @@ int file_check_apply(Resource *r, bool apply, Diag *reterr) {
                 if (k < 0)
                         return k;
         }
-        a = f->attempt = attempt_new(f, apply);
+        a = f->attempt = file_attempt_new(f, apply);
         if (!a)
                 return -ENOMEM;
         k = account_find(&a->account, r, f->owner, f->group, on_account, a, &a->diag);
         if (k == 0)
                 return CHECK_PENDING;
         if (k > 0)
-                k = attempt_run(a);
-        return k > 0 ? CHECK_PENDING : attempt_end(a, k, reterr);
+                k = file_attempt_run(a);
+        return k > 0 ? CHECK_PENDING : file_attempt_end(a, k, reterr);
 }
 
 void file_cancel(Resource *r) {
         File *f = (File *) r;
 
-        f->attempt = attempt_free(f->attempt);
+        f->attempt = file_attempt_free(f->attempt);
 }
