@@ -496,9 +496,80 @@ static int suggest_module(Program *p, const char *name) {
         return -EINVAL;
 }
 
+static int import_system(Program *p, Module *importer, Stmt *s, Scope **ret) {
+        int r = open_system(p, importer, s->import.name, ret);
+
+        if (r != -ENOENT)
+                return r;
+        program_fail(p, s->pos, "system import of `%s` failed: could not find any non-empty scope named: %s", s->import.name,
+                     s->import.name);
+        return suggest_module(p, s->import.name);
+}
+
+static int download(Program *p, const Stmt *s, const char *url, const char *input) {
+        _cleanup_(diag_done) Diag error = {};
+
+        if (p->host.download && p->host.download(p->host.userdata, url, input, &error) < 0)
+                return program_fail(p, s->pos, "remote import of `%s` failed: could not download: %s", s->import.name,
+                                    error.message ?: "?");
+        return 0;
+}
+
+/* Where the module is, with all its files. */
+static int find_input(Program *p, const Module *importer, const Stmt *s, const ImportName *name, const char **ret) {
+        const Metadata *metadata = importer->metadata;
+        const char *input;
+
+        if (name->kind == IMPORT_LOCAL) {
+                input = arena_printf(p->arena, "%s%s%s", metadata->base, directory_of(p->arena, metadata->main) ?: "", s->import.name);
+                if (!input)
+                        return program_oom(p);
+        } else {
+                input = find_remote(p, metadata, name->path);
+                if (!input)
+                        return program_fail(p, s->pos, "remote import of `%s` failed: module path error: can't find a module path",
+                                            s->import.name);
+                int r = download(p, s, name->url, input);
+                if (r < 0)
+                        return r;
+        }
+        *ret = input;
+        return 0;
+}
+
+static int check_importers(Program *p, const Module *importer, const Stmt *s, const char *input) {
+        unsigned depth = 0;
+
+        for (const Module *up = importer; up; up = up->parent) {
+                if (++depth > IMPORT_DEPTH_MAX)
+                        return program_fail(p, (Pos) {}, "modules import each other more than %d levels deep", IMPORT_DEPTH_MAX);
+                if (up->name && streq(up->name, input))
+                        return program_fail(p, (Pos) {}, "recursive import of: `%s`: not a dag", s->import.name);
+        }
+        return 0;
+}
+
+static int open_input(Program *p, Module *importer, const Stmt *s, const char *input, Scope *outer, Module **ret) {
+        size_t inside;
+        int r;
+
+        r = check_importers(p, importer, s, input);
+        if (r >= 0)
+                r = module_load(p, input, importer, input, ret);
+        if (r >= 0)
+                r = check_module(p, *ret);
+        if (r < 0)
+                return r;
+        inside = p->errors->n;
+        r = scope_module(p, *ret, outer);
+        if (r < 0)
+                program_prefix(p, inside, "could not set scope from import");
+        return r;
+}
+
 int import_open(Program *p, Module *importer, Stmt *s, Scope *outer, Scope **ret) {
         ImportName name = {};
-        const char *reason, *input;
+        const char *reason, *input = NULL;
         size_t before = p->errors->n;
         Module *m = NULL;
         int r;
@@ -508,47 +579,12 @@ int import_open(Program *p, Module *importer, Stmt *s, Scope *outer, Scope **ret
                 return program_oom(p);
         if (r < 0)
                 return program_fail(p, s->pos, "import `%s` is not valid: %s", s->import.name, reason ?: "?");
-        if (name.kind == IMPORT_SYSTEM) {
-                r = open_system(p, importer, s->import.name, ret);
-                if (r != -ENOENT)
-                        return r;
-                program_fail(p, s->pos, "system import of `%s` failed: could not find any non-empty scope named: %s",
-                             s->import.name, s->import.name);
-                return suggest_module(p, s->import.name);
-        }
-
-        if (name.kind == IMPORT_LOCAL)
-                input = arena_printf(p->arena, "%s%s%s", importer->metadata->base,
-                                     directory_of(p->arena, importer->metadata->main) ?: "", s->import.name);
-        else {
-                input = find_remote(p, importer->metadata, name.path);
-                if (!input)
-                        return program_fail(p, s->pos, "remote import of `%s` failed: module path error: "
-                                            "can't find a module path", s->import.name);
-                _cleanup_(diag_done) Diag error = {};
-                if (p->host.download && p->host.download(p->host.userdata, name.url, input, &error) < 0)
-                        return program_fail(p, s->pos, "remote import of `%s` failed: could not download: %s", s->import.name,
-                                            error.message ?: "?");
-        }
-        if (!input)
-                return program_oom(p);
-
-        unsigned depth = 0;
-        for (const Module *up = importer; up && r >= 0; up = up->parent)
-                if (++depth > IMPORT_DEPTH_MAX)
-                        r = program_fail(p, (Pos) {}, "modules import each other more than %d levels deep", IMPORT_DEPTH_MAX);
-                else if (up->name && streq(up->name, input))
-                        r = program_fail(p, (Pos) {}, "recursive import of: `%s`: not a dag", s->import.name);
-        if (r >= 0)
-                r = module_load(p, input, importer, input, &m);
-        if (r >= 0)
-                r = check_module(p, m);
-        if (r >= 0) {
-                size_t inside = p->errors->n;
-                r = scope_module(p, m, outer);
-                if (r < 0)
-                        program_prefix(p, inside, "could not set scope from import");
-        }
+        if (name.kind == IMPORT_SYSTEM)
+                return import_system(p, importer, s, ret);
+        r = find_input(p, importer, s, &name, &input);
+        if (r < 0)
+                return r;
+        r = open_input(p, importer, s, input, outer, &m);
         if (r < 0) {
                 program_prefix(p, before, "%s import of `%s` failed", name.kind == IMPORT_LOCAL ? "local" : "remote",
                                s->import.name);

@@ -108,71 +108,89 @@ static int make_directory(int dir, const char *name, mode_t mode) {
         return fd < 0 ? -errno : fd;
 }
 
-/* make: the mode of directories that are to be made, or NULL. */
-static int walk(const char *path, bool follow, const mode_t *make, SafePath *ret) {
-        _cleanup_close_ int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_free_ char *spliced = NULL;
+typedef struct Walk {
+        int dir;                        /* where we are; owned */
+        const char *rest;               /* what comes after part */
+        char *spliced;                  /* what rest points into since the first link; owned */
         char part[NAME_MAX + 1];
-        unsigned n_links = 0;
-        int r;
+        unsigned n_links;
+} Walk;
 
+static void walk_done(Walk *w) {
+        closep(&w->dir);
+        free(w->spliced);
+}
+
+static int walk_to(Walk *w, int dir) {
         if (dir < 0)
                 return -errno;
-        r = next_part_or_dot(&path, part);
+        closep(&w->dir);
+        w->dir = dir;
+        return 0;
+}
+
+static int walk_to_root(Walk *w) {
+        return walk_to(w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+/* What the part is; *ret_fd is negative if it is not there, which only the last one need not be. make as of walk(). */
+static int walk_look(Walk *w, bool last, const mode_t *make, int *ret_fd, struct stat *ret) {
+        _cleanup_close_ int fd = openat(w->dir, w->part, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0 && errno == ENOENT && !last && make) {
+                fd = make_directory(w->dir, w->part, *make);
+                if (fd < 0)
+                        return fd;
+        }
+        if (fd < 0 && (errno != ENOENT || !last))
+                return -errno;
+        if (fd >= 0 && fstat(fd, ret) < 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* What the link (O_PATH) points to comes first, and then what is left. */
+static int walk_link(Walk *w, int link) {
+        char *joined;
+        int r;
+
+        if (++w->n_links > LINKS_MAX)
+                return -ELOOP;
+        r = splice_link(link, w->rest, &joined);
         if (r < 0)
                 return r;
+        free(w->spliced);
+        w->rest = w->spliced = joined;
+        return *joined == '/' ? walk_to_root(w) : 0;
+}
 
-        for (;;) {
-                const char *rest = path + strspn(path, "/");
-                bool last = *rest == '\0';
+/* make: the mode of directories that are to be made, or NULL. */
+static int walk(const char *path, bool follow, const mode_t *make, SafePath *ret) {
+        _cleanup_(walk_done) Walk w = { .dir = -EBADF, .rest = path };
+        int r = walk_to_root(&w);
+
+        while (r >= 0 && (r = next_part_or_dot(&w.rest, w.part)) >= 0) {
+                _cleanup_close_ int fd = -EBADF;
                 struct stat st;
 
-                _cleanup_close_ int fd = openat(dir, part, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-                if (fd < 0 && errno == ENOENT && !last && make) {
-                        fd = make_directory(dir, part, *make);
-                        if (fd < 0)
-                                return fd;
-                }
-                if (fd < 0 && (errno != ENOENT || !last))
-                        return -errno;
-                if (fd >= 0 && fstat(fd, &st) < 0)
-                        return -errno;
-                if (fd >= 0 && S_ISLNK(st.st_mode) && (!last || follow)) {
-                        char *joined;
-
-                        if (++n_links > LINKS_MAX)
-                                return -ELOOP;
-                        r = splice_link(fd, rest, &joined);
-                        if (r < 0)
-                                return r;
-                        free(spliced);
-                        path = spliced = joined;
-                        if (*path == '/') {
-                                (void) close(dir);
-                                dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-                                if (dir < 0)
-                                        return -errno;
-                        }
-                        r = next_part_or_dot(&path, part);
-                        if (r < 0)
-                                return r;
-                        continue;
-                }
-                if (last) {
-                        ret->base = strdup(part);
-                        if (!ret->base)
-                                return -ENOMEM;
-                        ret->dir_fd = TAKE_FD(dir);
-                        return 0;
-                }
-                if (!S_ISDIR(st.st_mode))
-                        return -ENOTDIR;
-                (void) close(dir);
-                dir = TAKE_FD(fd);
-                r = next_part_or_dot(&path, part);
+                w.rest += strspn(w.rest, "/");
+                bool last = *w.rest == '\0';
+                r = walk_look(&w, last, make, &fd, &st);
                 if (r < 0)
                         return r;
+                if (fd >= 0 && S_ISLNK(st.st_mode) && (!last || follow))
+                        r = walk_link(&w, fd);
+                else if (last) {
+                        ret->base = strdup(w.part);
+                        if (!ret->base)
+                                return -ENOMEM;
+                        ret->dir_fd = TAKE_FD(w.dir);
+                        return 0;
+                } else
+                        r = S_ISDIR(st.st_mode) ? walk_to(&w, TAKE_FD(fd)) : -ENOTDIR;
         }
+        return r;
 }
 
 int safe_path_find(const char *path, bool follow, SafePath *ret) {
