@@ -256,6 +256,13 @@ static void on_done(HttpFetch *f, int error, const char *message, void *userdata
                 transfer_ready(t);
 }
 
+static void on_left(HttpHolds *holds) {
+        Transfer *t = container_of(holds, Transfer, holds);
+
+        if (!t->ready)                  /* else it is collected */
+                transfer_free(t);
+}
+
 static void on_gone(HttpStream *s, void *userdata) {
         transfer_free(userdata);
 }
@@ -298,7 +305,7 @@ static int transfer_new(HttpServerProxy *p, char *url, char *file, bool head_onl
                 free(file);
                 return -ENOMEM;
         }
-        *t = (Transfer) { .proxy = p, .url = url, .file = file, .head_only = head_only };
+        *t = (Transfer) { .proxy = p, .url = url, .file = file, .head_only = head_only, .holds.gone = on_left };
         TAILQ_INSERT_TAIL(&p->transfers, t, entries);
         p->n_transfers++;
 
@@ -462,8 +469,8 @@ static void proxy_serve(HttpChild *c, HttpRequest *q) {
                 http_request_reply_status(q, 503);
         else if (transfer_new(p, TAKE_PTR(url), TAKE_PTR(file), head_only, &t) < 0)
                 http_request_reply_status(q, 500);
-        else
-                http_request_hold(q, &t->holds);
+        else if (!http_request_hold(q, &t->holds))
+                transfer_free(t);
 }
 
 /* ---- hooks ---- */

@@ -198,8 +198,12 @@ static int on_hang_up(sd_event_source *source, int fd, uint32_t events, void *us
         c->hung_up = true;
         c->listener->n_hung_up++;
         if (q && q->holds) {
+                HttpHolds *holds = q->holds;
+
                 q->gone = true;
                 request_release(q);
+                if (holds->gone)
+                        holds->gone(holds);
         } else if (q && q->stream)
                 stream_hang_up(q->stream);
         else

@@ -54,9 +54,12 @@ typedef struct HttpServing {
 } HttpServing;
 
 /* A list of requests that one resource holds back. */
-typedef struct HttpHolds {
+typedef struct HttpHolds HttpHolds;
+struct HttpHolds {
         HttpRequest *first;
-} HttpHolds;
+        void (*gone)(HttpHolds *holds); /* a client of one of them has left, which is not in the list any more; NULL: nobody wants to
+                                         * know. From the loop, never from http_request_hold() */
+};
 
 /* Listens, at once. Until somebody serves, requests wait. With tls, servings have one. */
 int http_listener_new(HttpListener **ret, sd_event *event, const struct sockaddr *address, socklen_t size, bool tls);
@@ -92,7 +95,7 @@ void http_request_reply_again(HttpRequest *q);          /* 503, with a Retry-Aft
 /* 405, with the methods that would do, such as "GET, HEAD". */
 void http_request_reply_allow(HttpRequest *q, const char *methods);
 
-void http_request_hold(HttpRequest *q, HttpHolds *holds);
+bool http_request_hold(HttpRequest *q, HttpHolds *holds);       /* false: its client has left already */
 void http_holds_wake(HttpHolds *holds);         /* all of them come to the handler again */
 void http_holds_end(HttpHolds *holds);          /* all of them are answered with 503 and a Retry-After: 1 */
 

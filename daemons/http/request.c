@@ -44,10 +44,10 @@ void request_release(HttpRequest *q) {
         request_resume(q);
 }
 
-void http_request_hold(HttpRequest *q, HttpHolds *holds) {
+bool http_request_hold(HttpRequest *q, HttpHolds *holds) {
         if (q->connection->hung_up) {
                 q->gone = true;
-                return;
+                return false;
         }
 
         q->holds = holds;
@@ -57,6 +57,7 @@ void http_request_hold(HttpRequest *q, HttpHolds *holds) {
         holds->first = q;
         slow_forget(q->connection);
         MHD_suspend_connection(q->mhd);
+        return true;
 }
 
 void http_holds_wake(HttpHolds *holds) {

@@ -211,6 +211,25 @@ def serves_many_at_once(s):
     s.check_clean()
 
 
+def leaves_with_its_client(s):
+    """Whoever does not want to wait any longer for the other server takes its request there along."""
+    with Stage(s) as t:
+        waiting = []
+        for n in range(280):            # more than may be under way at a time
+            client = socket.create_connection(("127.0.0.1", t.port), SECONDS)
+            client.sendall(f"GET /distro/7/{n} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            waiting.append(t.server.take("upstream"))
+            client.close()
+        client = t.ask()
+        q = t.server.take("upstream, for one that stays")
+        q.answer(200, b"served")
+        check_equal(client.end(), (200, b"served"), "answer")
+        for q in waiting:
+            q.hang_up()
+        t.run.end()
+    s.check_clean()
+
+
 def keeps_no_more_than_allowed(s):
     """Files that were asked for longest ago make room for others; one that is too large is passed on, and not kept."""
     with Stage(s, more='cache => "$SCRATCH/cache/", cache_files => 8, cache_size => 1000,') as t:
@@ -254,4 +273,4 @@ def works_without_either(s):
 
 
 main(fetches_once, says_what_is_not_there, asks_for_heads, keeps_whole_files_only, goes_on_where_it_broke_off, serves_many_at_once,
-     keeps_no_more_than_allowed, works_without_either)
+     leaves_with_its_client, keeps_no_more_than_allowed, works_without_either)
