@@ -158,8 +158,8 @@ TEST(a_byte_now_and_then_does_not_help) {
 }
 
 TEST(who_gets_on_may_be_slow) {
-        static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n";
-        static char body[20000];
+        static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n";
+        static char body[30000];
         Fixture f;
         Client c;
 
@@ -227,7 +227,7 @@ static void check_readers(unsigned n, unsigned n_stay) {
                 clients[i].source = sd_event_source_disable_unref(clients[i].source);   /* read is below */
                 CHECK_INT(client_send(&clients[i], REQUEST("/large"), strlen(REQUEST("/large"))), 0);
         }
-        for (unsigned k = 0; k < 4 * 20; k++) {
+        for (unsigned k = 0; k < 3 * 20; k++) {
                 char buffer[16 * 1024];
 
                 testhost_run(&f.host, MUCH_PATIENCE_MS / 20);
