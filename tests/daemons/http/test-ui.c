@@ -416,6 +416,40 @@ TEST(what_is_refused) {
         teardown(&f);
 }
 
+/* A browser here that came by a name which is not ours was led here by somebody; a proxy beside us passes one on that we know. */
+TEST(names_under_which_it_is_known) {
+        static const struct {
+                const char *method, *host, *headers;
+                unsigned status;
+        } cases[] = {
+                { "GET", "localhost", "", 200 },
+                { "GET", "ui.example.org", "", 200 },
+                { "GET", "evil.example", "", 403 },
+                { "POST", "localhost:80", "Origin: http://localhost:80\r\n", 400 },    /* it says not what to set */
+                { "POST", "ui.example.org", "Origin: https://ui.example.org\r\n", 400 },
+                { "POST", "ui.example.org", "Origin: https://evil.example\r\n", 403 },
+                { "POST", "evil.example", "Origin: http://evil.example\r\nSec-Fetch-Site: same-origin\r\n", 403 },
+                { "POST", "evil.example", "", 403 },
+        };
+        char address[80];
+        Fixture f;
+
+        setup(&f);
+        (void) snprintf(address, sizeof(address), "\"%s\"", test_address());
+        f.server = make(&f, "http:server", "s", NULL, "address", address);
+        f.ui = make(&f, "http:server:ui", "/ui/", f.server, "hosts", "[\"ui.example.org\"]");
+        start(&f);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const char *path = streq(cases[i].method, "GET") ? "index.html" : "save/";
+                Answer a = ask(&f.host, test_address(), "%s /ui/%s HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 0\r\n\r\n", cases[i].method, path,
+                               cases[i].host, cases[i].headers);
+                if (a.status != cases[i].status)
+                        TEST_FAIL("%u, not %u, for %s at %s with %s", a.status, cases[i].status, cases[i].method, cases[i].host, cases[i].headers);
+                answer_done(&a);
+        }
+        teardown(&f);
+}
+
 TEST(an_id_is_of_one_input) {
         Fixture f;
 
