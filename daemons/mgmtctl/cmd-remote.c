@@ -19,10 +19,12 @@
 #include "daemons/mgmtctl/program.h"
 #include "daemons/mgmtctl/remote-archive.h"
 #include "daemons/mgmtctl/remote-host.h"
+#include "daemons/mgmtctl/remote-libraries.h"
 
 enum {
         PROGRAM_MAX = 256 * 1024 * 1024,        /* bytes of one of ours */
         ARGUMENTS_MAX = 24,
+        PROGRAMS_MAX = 8,
 };
 
 static ProgramOptions arg_program = { .deploy = { .autoedge = true, .autogroup = true } };
@@ -57,6 +59,9 @@ typedef struct Remote {
         RemoteTargets targets;
         RemoteHost **hosts;     /* one for each target, NULL before it began and after it ended */
         size_t n_begun, n_settled, n_ended, n_well;
+        char *programs[PROGRAMS_MAX + 1];       /* paths */
+        size_t n_programs;
+        bool ready;             /* what all of them get is known */
         char *arguments[ARGUMENTS_MAX + 1];
         size_t n_arguments;
         sd_event_source *more;
@@ -75,7 +80,7 @@ static void look(Remote *m) {
 static int on_more(sd_event_source *source, void *userdata) {
         Remote *m = userdata;
 
-        while (m->n_signals == 0 && m->n_begun < m->targets.n && m->n_begun - m->n_settled < (size_t) arg_parallel) {
+        while (m->ready && m->n_signals == 0 && m->n_begun < m->targets.n && m->n_begun - m->n_settled < (size_t) arg_parallel) {
                 size_t i = m->n_begun++;
                 int r = remote_host_new(&m->hosts[i], &m->job, &m->targets.items[i]);
 
@@ -103,6 +108,13 @@ static void on_ended(RemoteHost *h, bool well, void *userdata) {
         look(m);
 }
 
+static void on_libraries(void *userdata) {
+        Remote *m = userdata;
+
+        m->ready = true;
+        look(m);
+}
+
 /* Asked twice, nobody waits any more. */
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
         Remote *m = userdata;
@@ -120,32 +132,40 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 /* ---- what all of them get ---- */
 
-static int add_program(Remote *m, const char *member, const char *path, mode_t mode) {
+static int add_to_archive(Remote *m, const char *member, const char *path, mode_t mode) {
         _cleanup_free_ char *content = NULL;
         size_t size;
-        int r = path ? read_file_at(AT_FDCWD, path, PROGRAM_MAX, &content, &size) : -ENOMEM;
+        int r = read_file_at(AT_FDCWD, path, PROGRAM_MAX, &content, &size);
 
         if (r < 0) {
-                output_error("cannot read '%s': %s", path ?: member, strerrordesc_np(-r));
+                output_error("cannot read '%s': %s", path, strerrordesc_np(-r));
                 return r;
         }
         archive_add(&m->job.archive, member, mode, content, size);
         return 0;
 }
 
+/* Takes path. */
+static int add_program(Remote *m, const char *member, char *path) {
+        if (!path)
+                return -ENOMEM;
+        m->programs[m->n_programs++] = path;
+        return add_to_archive(m, member, path, 0700);
+}
+
 static int add_programs(Remote *m) {
         static const char *const daemons[] = { "augeas", "engine", "http", "lang", "remote", "virt", "world" };
         _cleanup_free_ char *kinds = path_data("kinds.json");
-        int r = add_program(m, "mgmtctl", "/proc/self/exe", 0700);
+        int r = kinds ? add_program(m, "mgmtctl", realpath("/proc/self/exe", NULL)) : -ENOMEM;
 
+        _Static_assert(ELEMENTSOF(daemons) + 1 <= PROGRAMS_MAX, "and mgmtctl");
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(daemons); i++) {
-                _cleanup_free_ char *path = path_daemon(daemons[i]);
                 char member[64];
 
                 (void) snprintf(member, sizeof(member), "mgmt-%s", daemons[i]);
-                r = add_program(m, member, path, 0700);
+                r = add_program(m, member, path_daemon(daemons[i]));
         }
-        return r < 0 ? r : add_program(m, "kinds.json", kinds, 0600);
+        return r < 0 ? r : add_to_archive(m, "kinds.json", kinds, 0600);
 }
 
 /* Puts the files of the program into the archive, below program/. */
@@ -262,6 +282,8 @@ static int start(Remote *m) {
                 r = curl_loop_new(&m->job.loop, m->job.event);
         if (r >= 0)
                 r = sd_event_add_defer(m->job.event, &m->more, on_more, m);
+        if (r >= 0)
+                r = remote_libraries_new(&m->job.libraries, m->job.event, m->programs, on_libraries, m);
         return r;
 }
 
@@ -271,6 +293,9 @@ static void remote_done(Remote *m) {
         free(m->hosts);
         sd_event_source_disable_unref(m->more);
         curl_loop_free(m->job.loop);
+        remote_libraries_free(m->job.libraries);
+        for (size_t i = 0; i < m->n_programs; i++)
+                free(m->programs[i]);
         for (size_t i = 0; i < m->n_arguments; i++)
                 free(m->arguments[i]);
         remote_endpoints_done(&m->job.endpoints);
@@ -316,8 +341,8 @@ const Command command_remote = {
         .arguments = "HOST[,HOST…] INPUT",
         .doc = "Run a program on other hosts, over SSH, and leave nothing there",
         .help = "HOST is [NAME=][USER@]HOST[:PORT]; @FILE has one a line. INPUT is what 'mgmtctl run' takes.\n\n"
-                "Hosts are known by known_hosts only, and log in is by key. Nothing needs to be installed there but the libraries that mgmt\n"
-                "uses. A cluster that is named by $MGMT_STORE is reached through this connection.\n",
+                "Hosts are known by known_hosts only, and log in is by key. Nothing of mgmt needs to be installed there. A cluster that is\n"
+                "named by $MGMT_STORE is reached through this connection.\n",
         .options = remote_options,
         .min_arguments = 2,
         .max_arguments = 2,

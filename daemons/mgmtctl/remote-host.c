@@ -2,7 +2,6 @@
 
 /* See remote-host.h. What happens in callbacks of the connection only marks the end; a defer source takes everything down. */
 
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/utsname.h>
@@ -11,20 +10,17 @@
 #include <systemd/sd-event.h>
 
 #include "common/http/connect.h"
-#include "common/io.h"
 #include "common/ssh/ssh-command.h"
 #include "daemons/mgmtctl/output.h"
-#include "daemons/mgmtctl/remote-archive.h"
 #include "daemons/mgmtctl/remote-host.h"
 #include "daemons/mgmtctl/remote-output.h"
 #include "daemons/mgmtctl/remote-script.h"
+#include "daemons/mgmtctl/remote-upload.h"
 
 enum {
         SAID_MAX = 64 * 1024,           /* before the script speaks: whatever a login shell says */
         ERRORS_MAX = 4096,
         LINE_MAX_ = 4 * 1024 * 1024,
-        CHUNK = 64 * 1024,
-        CREDENTIAL_MAX = 1024 * 1024,
 };
 
 #define CONNECT_USEC (UINT64_C(15) * 1000 * 1000)
@@ -35,8 +31,9 @@ enum {
 
 typedef enum HostState {
         HOST_CONNECTING,
-        HOST_SSH,               /* up to the line that the script says */
-        HOST_UPLOAD,            /* up to the first frame */
+        HOST_SSH,               /* up to the first line that the script says */
+        HOST_UPLOAD,            /* up to its last one */
+        HOST_STARTING,          /* up to the first frame */
         HOST_RUNNING,
         HOST_GOODBYE,           /* the program has ended */
         HOST_OVER,
@@ -58,8 +55,7 @@ struct RemoteHost {
         StrBuf said;            /* before the script speaks */
         StrBuf errors;          /* on stderr */
         StrBuf line;            /* of the program's output, so far */
-        StrBuf tail;            /* what follows the archive that all have in common */
-        size_t sent;            /* of both */
+        RemoteUpload upload;
         char *problem;          /* NULL: none */
         unsigned status;        /* of mgmtctl */
 };
@@ -250,7 +246,7 @@ static void on_frame(const Frame *f, void *userdata) {
 
         if (h->state == HOST_OVER)
                 return;
-        if (f->type == FRAME_HELLO && h->state == HOST_UPLOAD) {
+        if (f->type == FRAME_HELLO && h->state == HOST_STARTING) {
                 if (f->size != strlen(MGMT_VERSION) || memcmp(f->payload, MGMT_VERSION, f->size) != 0)
                         failf(h, "it is another version of mgmt: %.*s", (int) MIN(f->size, (size_t) 100), f->payload);
                 else
@@ -290,71 +286,20 @@ static const MuxOps mux_ops = { .send = send_bytes, .frame = on_frame, .open = o
 
 /* ---- getting there ---- */
 
-/* Those of the host itself are preferred. */
-static int add_credential(RemoteHost *h, const char *name) {
-        _cleanup_free_ char *path = NULL, *content = NULL, *member = NULL;
-        const char *directory = h->job->credentials;
-        size_t size;
-        int r;
-
-        if (asprintf(&path, "%s/%s/%s", directory, identity(h), name) < 0) {
-                path = NULL;
-                return -ENOMEM;
-        }
-        if (asprintf(&member, "credentials/%s", name) < 0) {
-                member = NULL;
-                return -ENOMEM;
-        }
-        r = read_file_at(AT_FDCWD, path, CREDENTIAL_MAX, &content, &size);
-        if (r == -ENOENT || r == -ENOTDIR) {
-                free(TAKE_PTR(path));
-                if (asprintf(&path, "%s/%s", directory, name) < 0) {
-                        path = NULL;
-                        return -ENOMEM;
-                }
-                r = read_file_at(AT_FDCWD, path, CREDENTIAL_MAX, &content, &size);
-        }
-        if (r == -ENOENT)
-                return 0;
-        if (r < 0) {
-                failf(h, "cannot read '%s': %s", path, strerrordesc_np(-r));
-                return r;
-        }
-        archive_add(&h->tail, member, 0600, content, size);
-        explicit_bzero(content, size);
-        return 0;
-}
-
-static int make_tail(RemoteHost *h) {
-        static const char *const names[] = { "etcd.ca", "etcd.cert", "etcd.key", "etcd.password" };
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && h->job->credentials && h->job->endpoints.n > 0 && i < ELEMENTSOF(names); i++)
-                r = add_credential(h, names[i]);
-        archive_end(&h->tail, h->job->archive.size);
-        return r < 0 ? r : h->tail.failed ? -ENOMEM : 0;
-}
-
 static void upload(RemoteHost *h) {
-        const StrBuf *parts[] = { &h->job->archive, &h->tail };
-        size_t before = 0;
+        const char *data;
+        size_t size;
 
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-                if (h->sent < before + parts[i]->size) {
-                        size_t at = h->sent - before, n = MIN(parts[i]->size - at, (size_t) CHUNK);
-
-                        if (ssh_command_write(h->ssh, parts[i]->data + at, n) < 0)
-                                finish(h, "out of memory");
-                        h->sent += n;
-                        return;
-                }
-                before += parts[i]->size;
-        }
+        if (remote_upload_next(&h->upload, &data, &size) && ssh_command_write(h->ssh, data, size) < 0)
+                finish(h, "out of memory");
 }
 
-static void on_script_line(RemoteHost *h, const char *said) {
-        struct utsname here = {};
+/* "SYSTEM/MACHINE HOSTNAME DIRECTORY". The programs go there. */
+static void on_it_is(RemoteHost *h, const char *said) {
+        const char *credentials = h->job->endpoints.n > 0 ? h->job->credentials : NULL;
+        _cleanup_(diag_done) Diag d = {};
         _cleanup_free_ char *want = NULL;
+        struct utsname here = {};
         int r;
 
         (void) uname(&here);
@@ -368,34 +313,69 @@ static void on_script_line(RemoteHost *h, const char *said) {
                 failf(h, "it is a %s, and the programs here are for %s", h->system, want);
                 return;
         }
-        r = make_tail(h);
-        if (r >= 0)
-                r = mux_new(&h->mux, h->job->event, &mux_ops, h);
+        r = remote_upload_programs(&h->upload, &h->job->archive, credentials, identity(h), &d);
         if (r < 0) {
-                finish(h, strerrordesc_np(-r));
+                finish(h, d.message ?: strerrordesc_np(-r));
                 return;
         }
         h->state = HOST_UPLOAD;
         upload(h);
 }
 
-/* Login shells may say something before. */
+static void on_it_needs(RemoteHost *h, const char *names) {
+        _cleanup_(diag_done) Diag d = {};
+        int r = remote_upload_libraries(&h->upload, h->job->libraries, names, &d);
+
+        if (r < 0)
+                finish(h, d.message ?: strerrordesc_np(-r));
+        else
+                upload(h);
+}
+
+static void on_it_starts(RemoteHost *h) {
+        int r = mux_new(&h->mux, h->job->event, &mux_ops, h);
+
+        remote_upload_done(&h->upload);
+        if (r < 0)
+                finish(h, strerrordesc_np(-r));
+        else
+                h->state = HOST_STARTING;
+}
+
+static void on_line(RemoteHost *h, const char *line) {
+        const char *said = startswith(line, REMOTE_SAYS), *rest;
+
+        if (!said)              /* login shells may say something before */
+                return;
+        if (h->state == HOST_SSH && (rest = startswith(said, "is ")))
+                on_it_is(h, rest);
+        else if (h->state == HOST_UPLOAD && (rest = startswith(said, "needs ")))
+                on_it_needs(h, rest);
+        else if (h->state == HOST_UPLOAD && streq(said, "starts"))
+                on_it_starts(h);
+}
+
+/* What follows the last line is frames. */
 static void on_said(RemoteHost *h, const char *data, size_t size) {
-        char *line, *end;
+        size_t start = 0;
+        char *end;
 
         strbuf_add(&h->said, data, size);
         if (h->said.failed)
                 finish(h, "out of memory");
-        for (line = h->said.data; h->state == HOST_SSH && line && (end = strchr(line, '\n')); line = end + 1) {
-                const char *said = startswith(line, REMOTE_SAYS);
-
+        while (!h->mux && h->state != HOST_OVER && (end = memchr(h->said.data + start, '\n', h->said.size - start))) {
                 *end = '\0';
-                if (said)
-                        on_script_line(h, said);
-                *end = '\n';
+                on_line(h, h->said.data + start);
+                start = (size_t) (end + 1 - h->said.data);
         }
-        if (h->said.size > SAID_MAX)
+        if (h->state == HOST_OVER)
+                return;
+        memmove(h->said.data, h->said.data + start, h->said.size - start + 1);
+        h->said.size -= start;
+        if (!h->mux && h->said.size > SAID_MAX)
                 finish(h, "it says much, and nothing of what it should");
+        else if (h->mux && mux_input(h->mux, h->said.data, h->said.size) < 0)
+                finish(h, "it does not speak as mgmt-remote does");
 }
 
 static void on_ssh_output(SshCommand *c, bool is_stderr, const char *data, size_t size, void *userdata) {
@@ -497,9 +477,7 @@ RemoteHost *remote_host_free(RemoteHost *h) {
         strbuf_done(&h->said);
         strbuf_done(&h->errors);
         strbuf_done(&h->line);
-        if (h->tail.data)
-                explicit_bzero(h->tail.data, h->tail.size);
-        strbuf_done(&h->tail);
+        remote_upload_done(&h->upload);
         free(h->system);
         free(h->hostname);
         free(h->problem);

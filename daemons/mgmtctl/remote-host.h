@@ -12,6 +12,7 @@
 
 typedef struct CurlLoop CurlLoop;
 typedef struct Program Program;
+typedef struct RemoteLibraries RemoteLibraries;
 typedef struct RemoteHost RemoteHost;
 typedef struct sd_event sd_event;
 
@@ -22,6 +23,7 @@ typedef struct RemoteJob {
         const Program *program;
         const char *identity, *known_hosts;     /* paths, or NULL */
         StrBuf archive;         /* of the programs and the program, without its end */
+        RemoteLibraries *libraries;
         RemoteEndpoints endpoints;
         const char *store, *store_user, *credentials;   /* of the environment; NULL: none */
         char **arguments;       /* of mgmtctl, NULL-terminated */

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* What the other host's shell is given to do: a private directory, the archive that comes in unpacked there, mgmt-remote started, and all
- * of it removed at the end, however that comes. Says one line on stdout before it reads the archive:
+/* What the other host's shell is given to do: a private directory, archives that come in unpacked there, mgmt-remote started, and all of
+ * it removed at the end, however that comes. It says, on lines of their own:
  *
- *      mgmt-remote SYSTEM/MACHINE HOSTNAME DIRECTORY
+ *      mgmt-remote is SYSTEM/MACHINE HOSTNAME DIRECTORY
+ *      mgmt-remote needs LIBRARY…              what the loader has not found; perhaps several times, what these need themselves
+ *      mgmt-remote starts                      frames from now on
+ *
+ * After each of the first two it reads a line with a number, and an archive of so many bytes.
  *
  * The login shell may be any: it sees one word in single quotes, without newlines and exclamation marks in it. */
 
@@ -14,6 +18,7 @@ static const char remote_script[] =
         "exec /bin/sh -c '"
         "umask 077; d=; "
         "fail() { echo \"$*\" >&2; exit 1; }; "
+        "say() { echo \"" REMOTE_SAYS "$*\"; }; "
         "trap \"exit 1\" HUP INT PIPE TERM; "
         "trap \"cd /; test -z \\\"\\$d\\\" || rm -rf -- \\\"\\$d\\\"\" EXIT; "
         "command -v tar >/dev/null || fail \"tar is not installed there\"; "
@@ -26,11 +31,19 @@ static const char remote_script[] =
         "done; "
         "test -n \"$d\" || fail \"there is no place there in which programs may be put and run, tried ${TMPDIR:-/tmp}, /var/tmp and $HOME\"; "
         "cd \"$d\" || exit 1; "
-        "echo \"" REMOTE_SAYS "$(uname -s)/$(uname -m) $(uname -n) $d\"; "
+        /* Nobody who is cut off here is waited for. */
         "t=; command -v timeout >/dev/null && t=\"timeout 600\"; "
-        "$t tar -xomf - || fail \"cannot unpack the programs there\"; "
-        /* Asks the loader, without running them. */
-        "m=$({ export LC_ALL=C LD_TRACE_LOADED_OBJECTS=1; for f in ./mgmtctl ./mgmt-*; do \"$f\" 2>&1; done; } | "
-        "while read -r l; do case $l in *\"not found\"* | *\"error while\"*) echo \"$l\";; esac; done | sort -u); "
+        "get() { read -r n && $t head -c \"$n\" | tar -xomf - || fail \"cannot unpack the programs there\"; }; "
+        /* Asks the loader, without running anything. */
+        "check() { { export LC_ALL=C LD_TRACE_LOADED_OBJECTS=1 LD_LIBRARY_PATH=\"$d/lib\"; "
+        "for f in ./mgmtctl ./mgmt-*; do \"$f\" 2>&1; done; } | "
+        "while read -r l; do case $l in *\"not found\"* | *\"error while\"*) echo \"$l\";; esac; done | sort -u; }; "
+        "say \"is $(uname -s)/$(uname -m) $(uname -n) $d\"; get; "
+        "for i in 1 2 3 4 5 6 7 8; do "
+        "m=$(check); n=$(echo \"$m\" | while read -r l w r; do test \"$w\" = \"=>\" && echo \"$l\"; done); "
+        "test -n \"$n\" || break; "
+        "say needs $n; get; "
+        "done; "
         "test -z \"$m\" || fail \"what is needed is missing there: $m\"; "
-        "./mgmt-remote \"$d\"; exit $?'";
+        "if test -d lib; then LD_LIBRARY_PATH=\"$d/lib\"; export LD_LIBRARY_PATH; fi; "
+        "say starts; ./mgmt-remote \"$d\"; exit $?'";

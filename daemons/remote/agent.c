@@ -37,7 +37,6 @@ typedef struct Agent {
         sd_event_source *input, *output, *silence, *limit;
         StrBuf out;
         size_t out_at;
-        bool input_skips;       /* nothing but the padding of an archive came yet */
         uint64_t heard_usec;
         Child *child;
         bool held;              /* the child's output is not read */
@@ -298,7 +297,6 @@ static int on_input(sd_event_source *source, int fd, uint32_t events, void *user
         Agent *a = userdata;
         char data[READ_SIZE];
         ssize_t n = read(fd, data, sizeof(data));
-        size_t skip = 0;
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
@@ -307,10 +305,7 @@ static int on_input(sd_event_source *source, int fd, uint32_t events, void *user
                 return 0;
         }
         (void) sd_event_now(a->event, CLOCK_MONOTONIC, &a->heard_usec);
-        while (a->input_skips && skip < (size_t) n && data[skip] == '\0')
-                skip++;
-        a->input_skips = a->input_skips && skip == (size_t) n;
-        if (mux_input(a->mux, data + skip, (size_t) n - skip) < 0)
+        if (mux_input(a->mux, data, (size_t) n) < 0)
                 abandon(a);
         return 0;
 }
@@ -389,7 +384,7 @@ static void agent_done(Agent *a) {
 }
 
 int agent_run(const AgentSpec *spec) {
-        _cleanup_(agent_done) Agent a = { .spec = spec, .input_skips = true };
+        _cleanup_(agent_done) Agent a = { .spec = spec };
         _cleanup_(diag_done) Diag d = {};
         int r = agent_start(&a, &d);
 
