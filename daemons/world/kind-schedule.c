@@ -22,7 +22,7 @@ typedef struct ScheduleResource {
         bool withdraw;
 
         ScheduleWatch *watch;
-        bool armed;
+        bool heard;             /* who is chosen, since the watch began */
         Vote *vote;
 } ScheduleResource;
 
@@ -81,12 +81,9 @@ static bool schedule_equal(const Resource *a, const Resource *b, const char **re
 static void on_chosen(const char *chosen, void *userdata) {
         ScheduleResource *s = userdata;
 
-        if (s->armed)
+        if (s->heard)
                 resource_changed(&s->resource);
-        else {
-                s->armed = true;
-                resource_armed(&s->resource);
-        }
+        s->heard = true;
 }
 
 static int schedule_watch_hook(Resource *r, Diag *reterr) {
@@ -94,9 +91,13 @@ static int schedule_watch_hook(Resource *r, Diag *reterr) {
         WorldManager *m = r->host->manager;
         int e;
 
-        s->armed = false;
+        s->heard = false;
         e = schedule_watch(m->schedules, r->host->hostname, s->namespace, on_chosen, s, &s->watch);
-        return e < 0 ? resource_error(r, reterr, e, "cannot watch the schedule '%s': %m", s->namespace) : 0;
+        if (e < 0)
+                return resource_error(r, reterr, e, "cannot watch the schedule '%s': %m", s->namespace);
+        /* An attempt need not know who is chosen, and finds out whether the store can be reached. */
+        resource_armed(r);
+        return 0;
 }
 
 static void schedule_unwatch(Resource *r) {
