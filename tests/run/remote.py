@@ -464,6 +464,100 @@ def bare(scratch):
         host.check_clean(1)
 
 
+class ByHand:
+    """mgmt-remote without SSH: we are who has started it."""
+
+    HELLO, START, STOP, PING, OUTPUT, ERRORS, EXIT, FAILED, OPEN = range(1, 10)
+
+    def __init__(self, scratch, name):
+        self.mark = scratch.mark                # of the environment, which is not passed on
+        self.path = os.path.join(scratch.tmp, "mgmt-remote-" + name)
+        os.makedirs(os.path.join(self.path, "program"), 0o700)
+        os.chmod(self.path, 0o700)
+        own = os.path.dirname(MGMTCTL)
+        os.symlink(MGMTCTL, os.path.join(self.path, "mgmtctl"))
+        write(os.path.join(self.path, "program/metadata.yaml"), "main: main.mcl\n")
+        write(os.path.join(self.path, "program/main.mcl"), FILE.replace("$SCRATCH", scratch.path))
+        self.process = subprocess.Popen([os.path.join(own, "mgmt-remote"), self.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=scratch.environment())
+
+    def say(self, kind, payload=b"", stream=0):
+        self.process.stdin.write(struct.pack("<BBHI", kind, 0, stream, len(payload)) + payload)
+        self.process.stdin.flush()
+
+    def hear(self):
+        head = self.process.stdout.read(8)
+        check(len(head) == 8, "it has ended")
+        kind, _, _, size = struct.unpack("<BBHI", head)
+        return kind, self.process.stdout.read(size)
+
+    def wait_for(self, kind, text=b""):
+        while True:
+            got, payload = self.hear()
+            if got == kind and text in payload:
+                return payload
+
+    def start(self, *more):
+        words = (self.mark, "", "run", "./metadata.yaml", "--json", "--tmp-prefix", "--hostname=h1", *more)
+        self.say(self.START, b"".join(w.encode() + b"\0" for w in words))
+
+
+def by_hand(scratch):
+    """What runs there, without SSH: does as it is told, answers, and goes when nobody is there or what it hears makes no sense"""
+    def gone(agent, code=0):
+        check_equal(agent.process.wait(20), code, "exit status of mgmt-remote")
+        scratch.check_clean()
+
+    agent = ByHand(scratch, "aaaaaaaaaa")
+    check_equal(agent.hear()[0], agent.HELLO, "the first word")
+    agent.say(agent.PING)
+    check_equal(agent.hear(), (agent.PING, b""), "the answer")
+    agent.start(*OPTIONS)
+    agent.wait_for(agent.OUTPUT, b'"converged"')
+    check_equal(agent.wait_for(agent.EXIT), b"\0", "exit status")
+    gone(agent)
+    check_equal(read(scratch.at("h1.out")), "I am h1\n", "what was written")
+
+    def end_of_input(a):
+        a.process.stdin.close()
+
+    def nonsense(a):
+        a.say(77)
+
+    def another_start(a):
+        a.start()
+        a.wait_for(a.FAILED)
+
+    def asked(a):
+        a.say(a.STOP)
+        a.wait_for(a.EXIT)
+
+    def asked_twice(a):
+        a.say(a.STOP)
+        a.say(a.STOP)
+
+    def told_to(a):
+        a.process.send_signal(signal.SIGTERM)
+
+    for n, way in enumerate((end_of_input, nonsense, another_start, asked, asked_twice, told_to)):
+        agent = ByHand(scratch, f"{n:010}")
+        agent.wait_for(agent.HELLO)
+        agent.start("--converger-timeout=0")
+        agent.wait_for(agent.OUTPUT, b'"converged"')
+        check({"mgmt-remote", "mgmtctl", "mgmt-engine", "mgmt-lang"} <= set(scratch.processes().values()), f"it runs {scratch.processes()}")
+        way(agent)
+        gone(agent)
+
+    # what it would remove must be its own
+    for name, mode in (("mgmt-remote-bbbbbbbbbb", 0o755), ("else", 0o700)):
+        path = os.path.join(scratch.tmp, name)
+        os.mkdir(path)
+        os.chmod(path, mode)
+        done = subprocess.run([os.path.join(os.path.dirname(MGMTCTL), "mgmt-remote"), path], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        check_equal(done.returncode, 2, f"exit status for a directory {name} with mode {mode:o}")
+        os.rmdir(path)
+
+
 class Etcd:
     """On our loopback: nobody else can reach it."""
 
@@ -586,4 +680,4 @@ def credentials(scratch):
             host.check_clean(1)
 
 
-main(one, several, interrupted, keys, configured, killed, cut_off, told, bare, tunnel, credentials)
+main(by_hand, one, several, interrupted, keys, configured, killed, cut_off, told, bare, tunnel, credentials)

@@ -35,7 +35,7 @@ class Etcd:
         if not shutil.which("etcd") or not shutil.which("etcdctl"):
             raise Skipped("etcd or etcdctl is not installed")
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        self.process = subprocess.Popen(["etcd", "--data-dir", self.scratch.at("etcd"), "--log-level", "error", "--unsafe-no-fsync",
+        self.process = subprocess.Popen(["etcd", "--data-dir", self.scratch.at("etcd"), "--log-level", "error", "--unsafe-no-fsync", "--bcrypt-cost", "4",
                                          "--listen-client-urls", URL, "--advertise-client-urls", URL, "--listen-peer-urls",
                                          "http://127.0.0.1:2380"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
