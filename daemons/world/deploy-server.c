@@ -43,6 +43,7 @@ struct DeployServer {
         HostPublisher *publisher;
         sd_event_source *retry;
         uint64_t newest;        /* of the list */
+        unsigned n_adding;      /* of mgmt-lang: the newest may be its own, which it has */
         bool fetching;
         uint64_t fetched;       /* which one, last */
         Deploy given;           /* what the watchers were given last; its files only until it is kept */
@@ -204,7 +205,7 @@ static void on_fetched(int error, const Deploy *deploys, size_t n, void *userdat
 static void pursue(DeployServer *s) {
         int r;
 
-        if (s->fetching || s->newest <= s->given.id || s->n_watchers == 0)
+        if (s->fetching || s->n_adding > 0 || s->newest <= s->given.id || s->n_watchers == 0)
                 return;
         r = cluster_deploys_get(s->cluster, s->newest, on_fetched, s);
         if (r >= 0) {
@@ -322,9 +323,12 @@ static void on_added(int error, const Deploy *deploys, size_t n, void *userdata)
 
         if (error == -ECANCELED)
                 return;
+        if (s->cluster)
+                s->n_adding--;
         if (error < 0) {
                 log_error(error, "cannot store a deploy: %s", deploy_server_problem(s, error));
                 answer_failure(s, q->peer, q->request, error, &diag);
+                pursue(s);
                 return;
         }
         reply(s, q->peer, &(Message) { .type = MESSAGE_DEPLOY_ADDED, .deploy_added = { .request = q->request, .deploy = deploys[0].id } });
@@ -333,6 +337,7 @@ static void on_added(int error, const Deploy *deploys, size_t n, void *userdata)
                 set_given(s, &deploys[0]);
         give(s, &deploys[0]);
         s->added(deploys[0].id, s->userdata);
+        pursue(s);
 }
 
 static void deploy_add(DeployServer *s, PeerId peer, Message *m) {
@@ -347,6 +352,8 @@ static void deploy_add(DeployServer *s, PeerId peer, Message *m) {
                                       on_added, q, &diag);
         else
                 r = deploys_add(s->own, m->deploy_add.bundle, m->deploy_add.options, on_added, q, &diag);
+        if (r >= 0 && s->cluster)
+                s->n_adding++;
         if (r < 0) {
                 free(q);
                 answer_failure(s, peer, m->deploy_add.request, r, &diag);
