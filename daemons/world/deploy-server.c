@@ -243,8 +243,6 @@ static void join(DeployServer *s) {
         r = host_publisher_new(&s->publisher, s->event, s->store, s->hostname);
         if (r < 0)
                 log_error(r, "cannot tell the cluster about host '%s': %m", s->hostname);
-        else if (s->given.id > 0)
-                host_publisher_set(s->publisher, s->given.id, DEPLOY_UNKNOWN, NULL);
 }
 
 /* What this host starts with, whether or not the cluster can be reached. */
@@ -452,9 +450,20 @@ static int hosts_watch(DeployServer *s, PeerId peer) {
 /* ---- messages ---- */
 
 void deploy_server_hello(DeployServer *s, const Message *m) {
-        if (!s->cluster || s->hostname || !streq_ptr(m->hello.role, "lang") || !m->hello.hostname || !*m->hello.hostname)
+        char *name;
+
+        if (!s->cluster || !streq_ptr(m->hello.role, "lang") || !m->hello.hostname || !*m->hello.hostname ||
+            streq_ptr(s->hostname, m->hello.hostname))
                 return;
-        s->hostname = strdup(m->hello.hostname);        /* out of memory: with the next one */
+        name = strdup(m->hello.hostname);
+        if (!name)
+                return;         /* with the next one */
+        free(s->hostname);
+        s->hostname = name;
+        /* Should it have another name now, what is meant for it may be something else: join() begins anew. */
+        s->follower = cluster_follower_free(s->follower);
+        s->publisher = host_publisher_free(s->publisher);
+        s->newest = 0;
 }
 
 bool deploy_server_message(DeployServer *s, Channel *c, PeerId peer, Message *m) {

@@ -438,12 +438,18 @@ def staged(scratch):
         check("the cluster has 3 hosts, not 4" in said, said)
         check("the cluster has no host 'h4'" in h2.fails("deploy", "--canary", "h1,h4", site(scratch, "many")), "an unknown host is taken")
 
+        # For machines.
+        said = [json.loads(line) for line in h2.fails("--json", "deploy", "--canary", "h2", site(scratch, "last", failing_on("h2"))).splitlines()]
+        check_equal([(o.get("host"), o.get("state")) for o in said if o["type"] == "host"][-1], ("h2", "failed"), "the last state")
+        check("exec[bad]: " in [o for o in said if o["type"] == "host"][-1]["text"], said)
+        check_equal(said[-1], {"type": "stopped", "deploy": 15, "canary": 14}, "the last line")
+
         h1.ok("rollback", "1")
         wait_who(scratch, "old")
         rows = {r["host"]: (r["deploy"], r["state"]) for r in map(json.loads, h2.ok("--json", "deploys", "--hosts").splitlines())}
-        wait_state(cluster, "h3", 14, "converged")
+        wait_state(cluster, "h3", 16, "converged")
         check_equal(set(rows), set(NAMES), "the hosts that are shown")
-        check(re.search(r"^h3 +14 +converged", h2.ok("deploys", "--hosts"), re.M), "the table of hosts")
+        check(re.search(r"^h3 +16 +converged", h2.ok("deploys", "--hosts"), re.M), "the table of hosts")
 
 
 def first_of_all(scratch):
