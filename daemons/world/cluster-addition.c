@@ -47,9 +47,8 @@ static int write_next(Addition *a);
 static void on_written(const StoreReply *reply, void *userdata) {
         Addition *a = userdata;
         bool claims = a->claimed == 0;
-        int r = reply->error;
+        int r = cluster_work_answered(&a->work, reply);
 
-        a->work.call = NULL;
         if (r == -EINPROGRESS || (r >= 0 && !reply->holds && claims)) {
                 look(a);        /* whether it happened; who has the number */
                 return;
@@ -140,9 +139,8 @@ static void on_listed(const StoreReply *reply, void *userdata) {
         Addition *a = userdata;
         ClusterEntry *entries = NULL;
         size_t n = 0;
-        int r = reply->error;
+        int r = cluster_work_answered(&a->work, reply);
 
-        a->work.call = NULL;
         if (r >= 0)
                 r = cluster_entries_decode(reply->items, reply->n, &entries, &n);
         if (r >= 0)

@@ -20,6 +20,22 @@ void cluster_work_end(ClusterWork *w, int error) {
         w->end(w, error);
 }
 
+int cluster_work_answered(ClusterWork *w, const StoreReply *reply) {
+        ClusterDeploys *c = w->deploys;
+
+        w->call = NULL;
+        if (reply->error < 0) {
+                free(c->problem);
+                c->problem = reply->problem ? strdup(reply->problem) : NULL;
+                c->error = reply->error;
+        }
+        return reply->error;
+}
+
+const char *cluster_deploys_problem(const ClusterDeploys *c, int error) {
+        return c->error == error ? c->problem : NULL;
+}
+
 int cluster_work_list(ClusterWork *w, store_callback_t callback) {
         return store_read(w->deploys->store, (StoreRange) { .key = CLUSTER_LIST, .below = true }, callback, w, &w->call);
 }
@@ -57,9 +73,8 @@ static void listing_end(ClusterWork *w, int error) {
 
 static void on_listed(const StoreReply *reply, void *userdata) {
         Listing *l = userdata;
-        int r = reply->error;
+        int r = cluster_work_answered(&l->work, reply);
 
-        l->work.call = NULL;
         if (r >= 0)
                 r = cluster_entries_decode(reply->items, reply->n, &l->entries, &l->n);
         cluster_work_end(&l->work, r);
@@ -120,9 +135,8 @@ static int fetch_next(Fetch *f);
 
 static void on_part(const StoreReply *reply, void *userdata) {
         Fetch *f = userdata;
-        int r = reply->error;
+        int r = cluster_work_answered(&f->work, reply);
 
-        f->work.call = NULL;
         if (r >= 0 && reply->n == 0) {          /* it was removed while we read */
                 cluster_entry_done(&f->entry);
                 cluster_work_end(&f->work, 0);
@@ -151,9 +165,8 @@ static int fetch_next(Fetch *f) {
 
 static void on_entry(const StoreReply *reply, void *userdata) {
         Fetch *f = userdata;
-        int r = reply->error;
+        int r = cluster_work_answered(&f->work, reply);
 
-        f->work.call = NULL;
         if (r >= 0 && reply->n > 0)
                 r = cluster_entry_decode(&reply->items[0], &f->entry);
         if (r >= 0 && !f->entry.complete)
@@ -273,6 +286,7 @@ ClusterDeploys *cluster_deploys_free(ClusterDeploys *c) {
                 return NULL;
         while ((w = TAILQ_FIRST(&c->works)))
                 cluster_work_end(w, -ECANCELED);
+        free(c->problem);
         free(c);
         return NULL;
 }

@@ -28,6 +28,9 @@ int cluster_deploys_new(ClusterDeploys **ret, Store *s);
 ClusterDeploys *cluster_deploys_free(ClusterDeploys *c);        /* what is under way ends with -ECANCELED */
 DEFINE_CLEANUP(ClusterDeploys *, cluster_deploys_free)
 
+/* What the store said about the error that the last callback has told; NULL: nothing more. Borrowed, until the next one. */
+const char *cluster_deploys_problem(const ClusterDeploys *c, int error);
+
 typedef struct ClusterAddition {
         Value bundle;           /* map{str: str} */
         Value options;          /* struct */

@@ -36,10 +36,10 @@ static void vacuum_next(Vacuum *v);
 
 static void on_removed(const StoreReply *reply, void *userdata) {
         Vacuum *v = userdata;
+        int r = cluster_work_answered(&v->work, reply);
 
-        v->work.call = NULL;
-        if (reply->error < 0 && reply->error != -EINPROGRESS)
-                cluster_work_end(&v->work, reply->error);
+        if (r < 0 && r != -EINPROGRESS)
+                cluster_work_end(&v->work, r);
         else
                 vacuum_next(v);         /* if it has changed meanwhile, it is somebody's */
 }
@@ -84,9 +84,8 @@ static void vacuum_next(Vacuum *v) {
 
 static void on_listed(const StoreReply *reply, void *userdata) {
         Vacuum *v = userdata;
-        int r = reply->error;
+        int r = cluster_work_answered(&v->work, reply);
 
-        v->work.call = NULL;
         if (r >= 0)
                 r = cluster_entries_decode(reply->items, reply->n, &v->entries, &v->n);
         if (r < 0)

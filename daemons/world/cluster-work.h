@@ -22,11 +22,15 @@ struct ClusterDeploys {
         Store *store;
         const Type *bundle_type;
         TAILQ_HEAD(, ClusterWork) works;
+        int error;              /* the last one of the store, and what it said about it, or NULL */
+        char *problem;
 };
 
 void cluster_work_begin(ClusterWork *w, ClusterDeploys *c, void (*end)(ClusterWork *w, int error));
 void cluster_work_end(ClusterWork *w, int error);
 
+/* The question of the moment has this answer. Its error is returned, and what is said about it remembered. */
+int cluster_work_answered(ClusterWork *w, const StoreReply *reply);
 int cluster_work_list(ClusterWork *w, store_callback_t callback);      /* asks for all entries; userdata is the work */
 
 Deploy cluster_entry_deploy(const ClusterEntry *e);     /* borrows what is in it; without the bundle */

@@ -301,7 +301,7 @@ static void deploy_watch(DeployServer *s, PeerId peer) {
 /* ---- adding ---- */
 
 const char *deploy_server_problem(const DeployServer *s, int error) {
-        const char *problem = s->store && error == -EHOSTDOWN ? store_problem(s->store) : NULL;
+        const char *problem = s->cluster ? cluster_deploys_problem(s->cluster, error) : NULL;
 
         if (error == -ESTALE)
                 return "another deploy was made meanwhile";
