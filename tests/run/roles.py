@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 from harness import Run, Skipped, check, check_equal, main, read, wait_until, write
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/world.md")
+DEPLOYS = os.path.join(os.path.dirname(DOCUMENT), "deploys.md")
 URL = "http://127.0.0.1:2379"
 PASSWORD = "the password of "
 
@@ -172,4 +173,21 @@ def later(scratch):
             run.end(signal.SIGINT)
 
 
-main(own, foreign, later)
+def deploying(scratch):
+    """Who may not write the list of deploys cannot deploy to the others, and hears why; with the rights of docs/deploys.md it can"""
+    with Etcd(scratch) as etcd, start(scratch, "web1", 'print "here" {}\n') as run:
+        run.wait_converged()
+        program = scratch.program('print "there" {}\n', "deployed.mcl")
+        done = scratch.ctl("deploy", program, MGMT_BUS_ADDRESS=run.bus())
+        check_equal(done.returncode, 1, "exit status of a deploy that is not allowed")
+        check("cannot store the deploy: no role of user 'web1' allows it" in done.stderr, f"it says {done.stderr!r}")
+        for line in read(DEPLOYS).splitlines():
+            if line.startswith("    etcdctl ") and "host-admin" in line:
+                etcd.ctl(*line.replace("host-admin", "host-web1").split()[1:])
+        done = scratch.ctl("deploy", program, MGMT_BUS_ADDRESS=run.bus())
+        check_equal((done.returncode, done.stderr), (0, ""), "exit status and errors of one that is")
+        check("/mgmt/1/deploys/list/00000000000000000001" in etcd.ctl("get", "--prefix", "--keys-only", "/mgmt/1/deploys/list/"), "it is not there")
+        run.end(signal.SIGINT)
+
+
+main(own, foreign, later, deploying)
