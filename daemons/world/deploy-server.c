@@ -16,6 +16,7 @@
 enum { WATCHERS_MAX = 16, HOSTS_WATCHERS_MAX = 16 };
 
 #define RETRY_USEC UINT64_C(5000000)
+#define REFUSED_USEC UINT64_C(60000000)         /* after an error that will not go by itself */
 
 /* Somebody who wants to know what has become of deploys on all hosts. */
 typedef struct HostsWatcher {
@@ -161,8 +162,8 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static void pursue_later(DeployServer *s) {
-        (void) sd_event_source_set_time_relative(s->retry, RETRY_USEC);
+static void pursue_later(DeployServer *s, int error) {
+        (void) sd_event_source_set_time_relative(s->retry, error == -EHOSTDOWN ? RETRY_USEC : REFUSED_USEC);
         (void) sd_event_source_set_enabled(s->retry, SD_EVENT_ONESHOT);
 }
 
@@ -190,7 +191,7 @@ static void on_fetched(int error, const Deploy *deploys, size_t n, void *userdat
                 if (error != -EHOSTDOWN)
                         log_error(error, "cannot read deploy %llu of the cluster: %s", (unsigned long long) s->fetched,
                                   deploy_server_problem(s, error));
-                pursue_later(s);
+                pursue_later(s, error);
                 return;
         }
         if (n > 0 && deploys[0].id > s->given.id) {
@@ -213,7 +214,7 @@ static void pursue(DeployServer *s) {
                 s->fetched = s->newest;
         } else {
                 log_error(r, "cannot read deploy %llu of the cluster: %m", (unsigned long long) s->newest);
-                pursue_later(s);
+                pursue_later(s, r);
         }
 }
 

@@ -15,6 +15,7 @@
 #define HOSTS "deploys/hosts/"
 #define HOST_PACE_USEC UINT64_C(10000000)
 #define RETRY_USEC UINT64_C(3000000)
+#define REFUSED_USEC UINT64_C(60000000)         /* what will not change by itself, such as rights */
 
 enum { LEASE_SEC = 60, TEXT_MAX = 1000 };
 
@@ -43,6 +44,7 @@ struct HostPublisher {
         bool dirty;             /* it is not in the store yet */
         bool ended;             /* what was written last is how its deploy ended */
         uint64_t written;       /* the deploy that was written last */
+        int error;              /* of the last write, if somebody was told of it */
 };
 
 static void publish(HostPublisher *p);
@@ -62,16 +64,22 @@ static void on_written(const StoreReply *reply, void *userdata) {
 
         p->call = NULL;
         if (reply->error >= 0) {
+                p->error = 0;
                 if (p->ended && p->now.deploy == p->written)
                         wait_a_while(p, HOST_PACE_USEC);
                 publish(p);
                 return;
         }
         p->dirty = true;
-        if (reply->error != -EHOSTDOWN && reply->error != -EINPROGRESS && reply->error != -ESTALE)
+        if (reply->error == -EHOSTDOWN || reply->error == -EINPROGRESS || reply->error == -ESTALE) {
+                wait_a_while(p, RETRY_USEC);
+                return;
+        }
+        if (reply->error != p->error)
                 log_warning(reply->error, "cannot tell the cluster what has become of the deploy: %s",
                             reply->problem ?: strerrordesc_np(-reply->error));
-        wait_a_while(p, RETRY_USEC);
+        p->error = reply->error;
+        wait_a_while(p, REFUSED_USEC);
 }
 
 static bool has_ended(const HostState *s) {
