@@ -4,12 +4,15 @@
 of all."""
 
 import base64
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -540,6 +543,41 @@ def dies_in_the_middle(scratch):
         wait_who(scratch, "quick")
 
 
+def kept(scratch):
+    """Whenever mgmt-world is killed, what is in force on its host is kept in the end, and starts without the cluster"""
+    seed = int(os.environ.get("MGMT_SEED", time.time_ns() % 1000000))
+    print(f"# seed {seed}")
+    chance = random.Random(seed)
+    with Cluster(scratch) as cluster:
+        h1, h2, _ = cluster.hosts
+        cluster.start()
+        for n in range(1, 11):
+            deploying = h1.command("deploy", site(scratch, f"v{n}"))
+            time.sleep(chance.uniform(0, 0.15))         # wherever it is by then
+            host = chance.choice((h1, h2))
+            host.kill("world")
+            host.start_daemon("world")
+            said = deploying.communicate(timeout=40)
+            check_equal((deploying.returncode, said[1]), (0, ""), "exit status of deploy, and what it says")
+            wait_who(scratch, f"v{n}")
+
+        def in_database():
+            with contextlib.closing(sqlite3.connect(h2.at("state-world/world.sqlite"), timeout=10)) as db:
+                return db.execute("SELECT id FROM cluster_deploy").fetchall()
+
+        # One whose answer was lost was added once more.
+        wait_until(h1.is_ready, "mgmt-world is back on the bus")
+        newest = h1.deploys()[0]["deploy"]
+        check(10 <= newest <= 20, f"there are {newest} deploys")
+        wait_until(lambda: in_database() == [(newest,)], f"h2 keeps deploy {newest}, not {in_database()}")
+        wait_state(cluster, "h2", newest, "converged")
+        h2.stop()
+        cluster.kill_etcd(0)
+        os.unlink(scratch.at("h2-who"))
+        h2.start()
+        wait_who(scratch, "v10", ("h2",))
+
+
 def store_dies_in_the_middle(scratch):
     """Members of the store die during a roll-out, then all of them: it goes on when they are back"""
     with Cluster(scratch, members=3) as cluster:
@@ -611,4 +649,4 @@ def signed_stages(scratch):
         wait_who(scratch, "new")
 
 
-main(reaches_all, signed, failures_are_told, staged, first_of_all, dies_in_the_middle, store_dies_in_the_middle, signed_stages)
+main(reaches_all, signed, failures_are_told, staged, first_of_all, dies_in_the_middle, kept, store_dies_in_the_middle, signed_stages)
