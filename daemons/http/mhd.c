@@ -482,6 +482,10 @@ bool http_listener_has_tls(const HttpListener *l) {
         return l->has_tls;
 }
 
+unsigned http_listener_connections_max(const HttpListener *l) {
+        return l->connections_max;
+}
+
 unsigned http_listener_n_connections(const HttpListener *l) {
         return l->n_connections;
 }

@@ -75,6 +75,7 @@ void http_listener_drain(HttpListener *l, uint64_t timeout_usec, void (*drained)
 
 bool http_listener_has_tls(const HttpListener *l);
 unsigned http_listener_n_connections(const HttpListener *l);
+unsigned http_listener_connections_max(const HttpListener *l);
 
 /* ---- for handlers ---- */
 
