@@ -70,7 +70,7 @@ const Type *field_mcl_type(const FieldSpec *f) {
 
 const FieldSpec *field_find(const FieldSpec *fields, const char *name) {
         for (const FieldSpec *f = fields; f && f->name; f++)
-                if (streq(f->name, name))
+                if (f->name[0] == name[0] && streq(f->name, name))
                         return f;
         return NULL;
 }

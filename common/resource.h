@@ -55,6 +55,7 @@ typedef struct ResourceUid {
         const char *domain;     /* static */
         char *key;              /* owned */
         bool after;             /* wanted ones: the match comes after me; normally it comes before */
+        bool fallback;          /* wanted ones: only if the one before it was asked for and had no match */
 } ResourceUid;
 
 typedef struct ResourceUids {
@@ -168,7 +169,8 @@ struct ResourceType {
         bool (*minds)(const Resource *r, const Resource *other);
 
         /* Autoedge: what this resource is, and what it wants; wanted batches are numbered from 0 and asked for in turn,
-         * until one is empty, or, if first_match_ends, until one had a match (unless it says go_on). */
+         * until one is empty, or, if first_match_ends, until one had a match (unless it says go_on). Those that only count where
+         * the one before is not there can stand in one batch as well (fallback). */
         int (*uids)(const Resource *r, ResourceUids *ret);
         int (*wants)(const Resource *r, unsigned batch, ResourceUids *ret);
         bool first_match_ends;

@@ -26,7 +26,15 @@ typedef struct UidEntry {
         UidRefs offers, wants;
 } UidEntry;
 
+/* Many ask for the same few directories, one after another. */
+typedef struct RecentEntry {
+        UidEntry *entry;        /* NULL: none */
+        size_t size;
+        char key[128];          /* as in the map */
+} RecentEntry;
+
 struct UidIndex {
+        RecentEntry recent[32];  /* by size of the key */
         Map *entries;           /* "domain" NUL "key" → UidEntry */
         bool enabled;           /* as of the last swap */
         bool stale;             /* it was built for a swap that was rejected */
@@ -59,6 +67,20 @@ UidIndex *uid_index_free(UidIndex *u) {
 
 /* ---- the index ---- */
 
+static UidEntry *find_entry(UidIndex *u, const char *key, size_t size) {
+        RecentEntry *recent = &u->recent[size % ELEMENTSOF(u->recent)];
+
+        if (recent->entry && recent->size == size && memcmp(recent->key, key, size) == 0)
+                return recent->entry;
+        UidEntry *e = map_get_n(u->entries, key, size);
+        if (e && size <= sizeof(recent->key)) {
+                recent->entry = e;
+                recent->size = size;
+                memcpy(recent->key, key, size);
+        }
+        return e;
+}
+
 static int get_entry(UidIndex *u, const ResourceUid *uid, bool create, UidEntry **ret) {
         size_t a = strlen(uid->domain) + 1, b = strlen(uid->key);
         char small[256];
@@ -74,7 +96,7 @@ static int get_entry(UidIndex *u, const ResourceUid *uid, bool create, UidEntry 
         memcpy(key, uid->domain, a);
         memcpy(key + a, uid->key, b);
 
-        *ret = map_get_n(u->entries, key, a + b);
+        *ret = find_entry(u, key, a + b);
         if (*ret || !create)
                 return 0;
         UidEntry *e = calloc(1, sizeof(*e));
@@ -303,14 +325,17 @@ static int find_edges(Swap *s, Vertex *v, SwapEntry *e, Diag *reterr) {
                         return resource_error(resource, reterr, r, "%s[%s]: autoedge: %m", resource->type->kind, resource->name);
                 if (uids.n == 0)
                         return 0;
+                const Vertex *match = NULL;
                 for (size_t i = 0; i < uids.n; i++) {
                         UidEntry *entry;
+                        if (uids.items[i].fallback && match)
+                                continue;
                         r = get_entry(s->manager->uids, &uids.items[i], true, &entry);
                         if (r >= 0)
                                 r = add_ref(s->manager, &entry->wants, (UidRef) { v->id, v->want_serial }, wanting);
                         if (r < 0)
                                 return r;
-                        const Vertex *match = find_match(s, entry, v);
+                        match = find_match(s, entry, v);
                         if (!match)
                                 continue;
                         matched = matched || !uids.go_on;
@@ -338,6 +363,7 @@ int autoedge_update(Swap *s, Diag *reterr) {
                 if (!empty)
                         return -ENOMEM;
                 map_free_with(u->entries, uid_entry_free);
+                memset(u->recent, 0, sizeof(u->recent));
                 u->entries = empty;
                 u->n_registered = 0;
                 u->outdated = false;

@@ -14,9 +14,8 @@ size_t path_dirname_length_n(const char *path, size_t size) {
                 return 0;
         while (n > 1 && path[n - 1] == '/')
                 n--;
-        while (n > 0 && path[n - 1] != '/')
-                n--;
-        return n;
+        const char *slash = memrchr(path, '/', n);
+        return slash ? (size_t) (slash + 1 - path) : 0;
 }
 
 /* The next part that counts, going backwards from *end: parts that a ".." takes back are passed over. Its length, or 0. */

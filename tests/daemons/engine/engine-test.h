@@ -188,6 +188,20 @@ static int probe_reverse(const Resource *r, Resource **ret, Diag *reterr) {
         return 0;
 }
 
+/* "/f/a/b" wants "/f/a" or else "/f", all said at once. */
+static int probe_wants_or_else(const Resource *r, unsigned batch, ResourceUids *ret) {
+        int k = 0;
+
+        for (size_t n = strlen(r->name); batch == 0 && n > 2 && k >= 0;) {
+                while (r->name[--n] != '/')
+                        ;
+                k = resource_uids_add_n(ret, "path", r->name, n, false);
+                if (k >= 0)
+                        ret->items[ret->n - 1].fallback = ret->n > 1;
+        }
+        return k;
+}
+
 /* "/a/b" wants "/a", then "/". */
 static int probe_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
         _cleanup_free_ char *path = strdup(r->name);
@@ -195,6 +209,8 @@ static int probe_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
                 return -ENOMEM;
         if (path[0] != '/')
                 return 0;
+        if (startswith(path, "/f/"))
+                return probe_wants_or_else(r, batch, ret);
         for (unsigned i = 0; i <= batch; i++) {
                 char *slash = strrchr(path, '/');
                 if (!slash || !slash[1])

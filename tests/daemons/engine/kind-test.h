@@ -262,8 +262,8 @@ static int bench_apply(bool apply) {
 /* What the last attempt has said. */
 #define CHECK_DIFFERENCES(want) CHECK_STR(bench.differences.data ?: "", want)
 
-/* What it wants to come before it, as "domain:key": a blank between those of one batch, a bar between batches, and "+" behind one whose
- * match does not end the asking. */
+/* What it wants to come before it, as "domain:key": a blank between those of one batch, a bar before what is asked for only if there
+ * was no match, and "+" behind a batch whose match does not end the asking. */
 static void check_wants(const char *want) {
         _cleanup_(strbuf_done) StrBuf b = {};
 
@@ -273,7 +273,7 @@ static void check_wants(const char *want) {
                 if (uids.n == 0)
                         break;
                 for (size_t i = 0; i < uids.n; i++)
-                        strbuf_printf(&b, "%s%s:%s", i > 0 ? " " : batch > 0 ? " | " : "", uids.items[i].domain, uids.items[i].key);
+                        strbuf_printf(&b, "%s%s:%s", (i == 0 && batch > 0) || uids.items[i].fallback ? " | " : i > 0 ? " " : "", uids.items[i].domain, uids.items[i].key);
                 strbuf_puts(&b, uids.go_on && bench.r->type->first_match_ends ? "+" : "");
         }
         CHECK_STR(b.data ?: "", want);

@@ -597,6 +597,22 @@ TEST(derived_edges_follow_the_graph) {
         CHECK_INT(graph_n_edges(e.m->graph), 2);
 }
 
+TEST(what_is_wanted_or_else_is_the_first_there_is) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "/f /f/a/b/c"), 0);
+        CHECK(has_edge(&e, "/f", "/f/a/b/c"));
+        CHECK_INT(swap(&e, false, "/f/a/b"), 0);
+        CHECK(has_edge(&e, "/f/a/b", "/f/a/b/c") && has_edge(&e, "/f", "/f/a/b"));
+        CHECK_INT(graph_n_edges(e.m->graph), 2);
+        CHECK_INT(swap(&e, false, "/f/a"), 0);          /* of no concern to who has a nearer one */
+        CHECK(has_edge(&e, "/f/a", "/f/a/b") && has_edge(&e, "/f", "/f/a") && has_edge(&e, "/f/a/b", "/f/a/b/c"));
+        CHECK_INT(graph_n_edges(e.m->graph), 3);
+        CHECK_INT(swap(&e, false, "-/f/a/b"), 0);
+        CHECK(has_edge(&e, "/f/a", "/f/a/b/c"));
+        CHECK_INT(graph_n_edges(e.m->graph), 2);
+}
+
 /* ---- autogroup ---- */
 
 /* "a+b x": the groups, each with its members in their order (the root last), by the name of the root. */
