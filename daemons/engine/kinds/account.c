@@ -75,23 +75,39 @@ int account_find(Account *a, const Resource *r, const char *user, const char *gr
         return k > 0 ? find_group(a, reterr) : 0;
 }
 
+/* The watch that the kind wants may be possible now. */
+static void on_list(PathWatch *w, int error, void *userdata) {
+        Resource *r = userdata;
+
+        if (error < 0) {
+                local_host_path_changed(w, error, r);
+                return;
+        }
+        resource_watch_failed(r, resource_waiting(r, "looking for its account again"), NULL);
+        resource_changed(r);
+}
+
 int account_await(Resource *r, int error, PathWatch *watches[ACCOUNT_WATCHES], Diag *why) {
         static const char *const lists[ACCOUNT_WATCHES] = { "passwd", "group" };
-        _cleanup_free_ char *reason = NULL;
+        int k = 0;
 
         if (error != -ESRCH)
                 return error;
-        for (size_t i = 0; i < ACCOUNT_WATCHES; i++) {
+        diag_done(why);
+        for (size_t i = 0; i < ACCOUNT_WATCHES && k >= 0; i++) {
                 _cleanup_free_ char *path = NULL;
 
-                if (watches[i] || asprintf(&path, "%s/%s", local_host_etc(r), lists[i]) < 0)
+                if (watches[i])
                         continue;
-                /* Without it, the engine tries again now and then. */
-                (void) local_host_watch(r, path, 0, &watches[i], NULL);
+                if (asprintf(&path, "%s/%s", local_host_etc(r), lists[i]) < 0) {
+                        path = NULL;
+                        return -ENOMEM;
+                }
+                k = path_watch_new(&watches[i], local_host_paths(r), path, 0, on_list, r);
+                if (k < 0)
+                        return resource_error(r, why, k, "cannot watch '%s': %m", path);
         }
-        reason = TAKE_PTR(why->message);
-        diag_done(why);
-        return resource_waiting(r, reason ? reason : "there is no such account");
+        return 0;
 }
 
 void account_done(Account *a) {

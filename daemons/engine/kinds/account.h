@@ -31,7 +31,8 @@ int account_find(Account *a, const Resource *r, const char *user, const char *gr
                  Diag *reterr);
 void account_done(Account *a);
 
-/* For a watch that needs an account: what to end it with after this error. That there is none is no reason to give up, since another
- * resource may make it; the watches, of the lists of users and groups, tell of that. They are the caller's to free, by unwatch. */
+/* For a watch that needs an account, and ended with this error: that there is none (-ESRCH) is for the attempt to say, once everything
+ * before it has been done. Meanwhile the lists of users and groups are what is watched, and a change of them has the kind's watch begin
+ * anew. The watches are the caller's to free, by unwatch. 0: the resource is watched; or the error. */
 enum { ACCOUNT_WATCHES = 2 };
 int account_await(Resource *r, int error, PathWatch *watches[ACCOUNT_WATCHES], Diag *why);

@@ -197,12 +197,7 @@ static void line_cancel(Resource *r) {
 /* ---- watch ---- */
 
 static int watch_path(Line *l, const char *path, Diag *reterr) {
-        int r = local_host_watch(&l->resource, path, 0, &l->watch, reterr);
-
-        if (r < 0)
-                return r;
-        resource_armed(&l->resource);
-        return 0;
+        return local_host_watch(&l->resource, path, 0, &l->watch, reterr);
 }
 
 static void on_watch_owner(NameQuery *q, int result, NameEntry *owner, void *userdata) {
@@ -211,18 +206,27 @@ static void on_watch_owner(NameQuery *q, int result, NameEntry *owner, void *use
         _cleanup_free_ char *path = result < 0 ? NULL : path_in_home(l, owner);
 
         l->watch_query = name_query_free(q);
-        result = result < 0 ? account_await(&l->resource, no_home(l, result, &diag), l->account_watches, &diag)
-                            : !path ? -ENOMEM : watch_path(l, path, &diag);
+        if (result < 0)
+                result = account_await(&l->resource, no_home(l, result, &diag), l->account_watches, &diag);
+        else
+                result = path ? watch_path(l, path, &diag) : -ENOMEM;
         if (result < 0)
                 resource_watch_failed(&l->resource, result, &diag);
+        else
+                resource_armed(&l->resource);
 }
 
 static int line_watch(Resource *r, Diag *reterr) {
         Line *l = (Line *) r;
         _cleanup_free_ char *path = NULL;
-
         int k = find_path(l, &l->watch_query, on_watch_owner, &path, reterr);
-        return k > 0 ? watch_path(l, path, reterr) : k < 0 ? account_await(r, k, l->account_watches, reterr) : 0;
+
+        if (k == 0)
+                return 0;
+        k = k > 0 ? watch_path(l, path, reterr) : account_await(r, k, l->account_watches, reterr);
+        if (k >= 0)
+                resource_armed(r);
+        return k;
 }
 
 static void line_unwatch(Resource *r) {
