@@ -2,6 +2,8 @@
 
 /* libcurl in the loop, against a server of a few lines behind a unix socket in the same loop. */
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -196,6 +198,55 @@ TEST(what_is_removed_is_silent) {
         finish(&f, &a);
         finish(&f, &b);
         teardown(&f);
+}
+
+static curl_socket_t open_and_copy(void *userdata, curlsocktype purpose, struct curl_sockaddr *a) {
+        int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+
+        *(int *) userdata = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return fd;
+}
+
+/* Nobody is let in any more: whoever connects now waits. */
+static int full_listener(int *ret_port, int waiting[], size_t n) {
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t size = sizeof(a);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        NEED(fd >= 0 && bind(fd, (struct sockaddr *) &a, sizeof(a)) == 0 && listen(fd, 0) == 0 &&
+             getsockname(fd, (struct sockaddr *) &a, &size) == 0);
+        for (size_t i = 0; i < n; i++) {
+                waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+                (void) connect(waiting[i], (struct sockaddr *) &a, sizeof(a));
+        }
+        *ret_port = ntohs(a.sin_port);
+        return fd;
+}
+
+/* As a process does that is about to be born. What happens to it afterwards is nobody's business. */
+TEST(a_socket_that_somebody_else_has_as_well) {
+        int waiting[3], port, copy = -1, listener = full_listener(&port, waiting, ELEMENTSOF(waiting));
+        _cleanup_(teardown) Fixture f;
+        Request q = { .job = { .easy = curl_easy_init(), .done = on_done } };
+        char url[64];
+
+        setup(&f, ANSWER);
+        (void) snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
+        (void) curl_easy_setopt(q.job.easy, CURLOPT_URL, url);
+        (void) curl_easy_setopt(q.job.easy, CURLOPT_OPENSOCKETFUNCTION, open_and_copy);
+        (void) curl_easy_setopt(q.job.easy, CURLOPT_OPENSOCKETDATA, &copy);
+        CHECK_INT(curl_loop_add(f.loop, &q.job), 0);
+        for (unsigned i = 0; i < 100 && copy < 0; i++)
+                CHECK(sd_event_run(f.event, 100000) >= 0);
+        CHECK(copy >= 0 && !q.done);
+        finish(&f, &q);                 /* while it connects */
+        (void) shutdown(copy, SHUT_RDWR);
+        for (unsigned i = 0; i < 3; i++)
+                CHECK(sd_event_run(f.event, 0) >= 0);
+        (void) close(copy);
+        (void) close(listener);
+        for (size_t i = 0; i < ELEMENTSOF(waiting); i++)
+                (void) close(waiting[i]);
 }
 
 TEST_MAIN()
