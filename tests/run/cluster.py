@@ -250,6 +250,62 @@ file "$SCRATCH/${hostname}-count" {
         cluster.end_all()
 
 
+def exports_cut_off(scratch):
+    """What a host exports that is cut off goes after its time and comes back with it, but for what it has taken back meanwhile"""
+    exporter = """
+import "os"
+file "$SCRATCH/stays" {
+        state => "exists",
+        Meta:hidden => true,
+        Meta:export => ["*"],
+}
+if os.readfile("$SCRATCH/in") == "both" {
+        file "$SCRATCH/goes" {
+                state => "exists",
+                Meta:hidden => true,
+                Meta:export => ["*"],
+        }
+}
+"""
+    collector = """
+import "fmt"
+import "world/collect"
+file "$SCRATCH/${hostname}-count" {
+        state => "exists",
+        content => fmt.printf("%d", len(collect.res("file"))),
+}
+"""
+    with Cluster(scratch) as cluster:
+        h1, h2, h3 = cluster.hosts
+        put(scratch.at("in"), "both")
+        h1.start(scratch.program(exporter, "exporter.mcl"))
+        for host in (h2, h3):
+            host.start(scratch.program(collector, "collector.mcl"))
+
+        def wait_for_count(count, what, seconds):
+            wait_until(lambda: all(read(scratch.at(f"{h.name}-count")) == count for h in (h2, h3)), what, seconds)
+
+        wait_for_count("2", "both are collected", 20)
+        h1.link("down")
+        put(scratch.at("in"), "one")
+        wait_for_count("0", "they run out", 60)
+        h1.link("up")
+        wait_for_count("1", "one of them is back", 40)
+        check(not any(e["type"] == "state" and e.get("state") == "failed" for e in h1.run.events), "something failed on h1")
+
+        # It dies cut off, with something that it should have taken back: the next life does so as soon as it can.
+        put(scratch.at("in"), "both")
+        wait_for_count("2", "both are collected again", 20)
+        h1.link("down")
+        h1.kill()
+        put(scratch.at("in"), "one")
+        h1.link("up")
+        h1.start(scratch.program(exporter, "exporter.mcl"))
+        took = wait_until(lambda: read(scratch.at("h2-count")) == "1", "what it exports no more is gone", 40)
+        check(took < 20, f"it ran out, after {took:.0f} s, instead of being taken back")
+        cluster.end_all()
+
+
 def chosen(scratch, host):
     """As the host has heard, or None."""
     text = read(scratch.at(f"{host.name}-chosen"))
@@ -378,4 +434,4 @@ file "$SCRATCH/${hostname}-out" {
         cluster.end_all()
 
 
-main(any_order, exports, schedules, troubles)
+main(any_order, exports, exports_cut_off, schedules, troubles)
