@@ -30,6 +30,7 @@ struct Vote {
         StoreLease *lease;
         uint32_t ttl_sec;       /* of the lease */
         int64_t lease_id;       /* under which the vote was written last; 0: not under any, or not yet */
+        int64_t asked_lease_id; /* under which it is being written */
         bool lost;              /* it was held, and is not any more: others may have been chosen */
         bool unreached;         /* the store could not be reached when it was cast last */
         sd_event_source *closing;
@@ -37,7 +38,7 @@ struct Vote {
         /* The cast under way. */
         StoreCall *call;
         char *text;             /* what shall be there; NULL: nothing shall */
-        bool persist, apply;
+        bool persist, apply, changed;
         sd_event_source *waits; /* for the lease; NULL: it does not */
         vote_done_t done;
         void *userdata;
@@ -48,6 +49,7 @@ struct ScheduleWatch {
         StoreWatch *watch;
         char *hostname, *namespace;
         char *chosen;           /* NULL: not known yet */
+        int64_t revision;       /* that it was told of */
         schedule_callback_t callback;
         void *userdata;
         TAILQ_ENTRY(ScheduleWatch) link;
@@ -69,6 +71,12 @@ static bool namespace_is_valid(const char *s) {
 /* In a decision names are parted by commas. */
 static bool hostname_is_valid(const char *s) {
         return s[0] && !strpbrk(s, "/,") && !streq(s, "*");
+}
+
+static char *chosen_key(const char *namespace) {
+        char *key;
+
+        return asprintf(&key, "schedule/chosen/%s", namespace) < 0 ? NULL : key;
 }
 
 static int need_leader(Schedules *s, const char *hostname) {
@@ -126,22 +134,30 @@ static void store_answers(ScheduleWatch *w) {
         v->callback(v->callback_userdata);
 }
 
-static void on_chosen(StoreWatch *sw, const StoreNews *news, void *userdata) {
-        ScheduleWatch *w = userdata;
-        const StoreItem *last = news->n > 0 ? &news->items[news->n - 1] : NULL;
+/* False if something later is known already. */
+static bool take_decision(ScheduleWatch *w, const StoreItem *item, int64_t revision) {
         char *chosen;
 
-        store_answers(w);
-        if (!last && !news->snapshot)
-                return;
-        chosen = last && last->data ? strndup(last->data, last->size) : strdup("");
+        if (revision < w->revision)
+                return false;
+        chosen = item && item->data ? strndup(item->data, item->size) : strdup("");
         if (!chosen) {
                 log_error(-ENOMEM, "cannot keep who is scheduled: %m");
-                return;
+                return false;
         }
         free(w->chosen);
         w->chosen = chosen;
-        schedule_tell(w);
+        w->revision = revision;
+        return true;
+}
+
+static void on_chosen(StoreWatch *sw, const StoreNews *news, void *userdata) {
+        ScheduleWatch *w = userdata;
+        const StoreItem *last = news->n > 0 ? &news->items[news->n - 1] : NULL;
+
+        store_answers(w);
+        if ((last || news->snapshot) && take_decision(w, last, news->revision))
+                schedule_tell(w);
 }
 
 int schedule_watch(Schedules *s, const char *hostname, const char *namespace, schedule_callback_t callback, void *userdata,
@@ -152,11 +168,8 @@ int schedule_watch(Schedules *s, const char *hostname, const char *namespace, sc
 
         if (!namespace_is_valid(namespace))
                 return -EINVAL;
-        if (asprintf(&key, "schedule/chosen/%s", namespace) < 0) {
-                key = NULL;
-                return -ENOMEM;
-        }
-        w = calloc(1, sizeof(*w));
+        key = chosen_key(namespace);
+        w = key ? calloc(1, sizeof(*w)) : NULL;
         if (!w)
                 return -ENOMEM;
         *w = (ScheduleWatch) { .schedules = s, .hostname = strdup(hostname), .namespace = strdup(namespace), .callback = callback,
@@ -301,6 +314,41 @@ static void end(Vote *v, int error, const char *problem, bool changed) {
 
 static void look(Vote *v);
 
+static bool is_kept_alive(const Vote *v) {
+        return !v->lease || (store_lease_held(v->lease) && store_lease_id(v->lease) == v->lease_id);
+}
+
+static void on_decision(const StoreReply *reply, void *userdata) {
+        Vote *v = userdata;
+
+        v->call = NULL;
+        if (reply->error < 0 || !is_kept_alive(v)) {
+                end(v, reply->error < 0 ? reply->error : -ESTALE, reply->problem, v->changed);
+                return;
+        }
+        for (ScheduleWatch *w = TAILQ_FIRST(&v->schedules->watches); w; w = TAILQ_NEXT(w, link))
+                if (streq(w->namespace, v->namespace))
+                        (void) take_decision(w, reply->n > 0 ? &reply->items[0] : NULL, reply->revision);
+        vote_lost(v, false);
+        end(v, 0, NULL, v->changed);
+}
+
+/* The vote stands. After it was lost others may have been chosen, of which nobody here has heard yet. */
+static void settle(Vote *v, bool changed) {
+        _cleanup_free_ char *key = NULL;
+        int r;
+
+        if (!v->lost || !v->text) {
+                end(v, 0, NULL, changed);
+                return;
+        }
+        v->changed = changed;
+        key = chosen_key(v->namespace);
+        r = key ? store_read(v->schedules->store, (StoreRange) { .key = key }, on_decision, v, &v->call) : -ENOMEM;
+        if (r < 0)
+                end(v, r, NULL, changed);
+}
+
 static void on_written(const StoreReply *reply, void *userdata) {
         Vote *v = userdata;
 
@@ -310,10 +358,10 @@ static void on_written(const StoreReply *reply, void *userdata) {
                 return;
         }
         if (reply->error >= 0) {
-                v->lease_id = v->text && v->lease ? v->lease->id : 0;
-                vote_lost(v, false);
-        }
-        end(v, reply->error, reply->problem, true);
+                v->lease_id = v->asked_lease_id;
+                settle(v, true);
+        } else
+                end(v, reply->error, reply->problem, true);
 }
 
 static void on_read(const StoreReply *reply, void *userdata) {
@@ -331,12 +379,17 @@ static void on_read(const StoreReply *reply, void *userdata) {
         right = v->text ? there && reply->items[0].size == w.size && memcmp(reply->items[0].data, v->text, w.size) == 0 : !there;
         if (right && v->text && v->lease && v->lease_id != v->lease->id)
                 right = false;          /* it will run out with the lease of an earlier life */
-        if (right || !v->apply) {
-                end(v, 0, NULL, !right);
+        if (right) {
+                settle(v, false);
+                return;
+        }
+        if (!v->apply) {
+                end(v, 0, NULL, true);
                 return;
         }
         if (!v->text)
                 w.lease = NULL;
+        v->asked_lease_id = store_lease_held(w.lease) ? store_lease_id(w.lease) : 0;
         /* On this condition a write whose answer was lost cannot happen after the next one. */
         as_seen.modified = there ? reply->items[0].modified : 0;
         r = store_commit(v->schedules->store, &(StoreCommit) { .conditions = &as_seen, .n_conditions = 1, .writes = &w, .n_writes = 1 },

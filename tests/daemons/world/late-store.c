@@ -31,6 +31,16 @@ typedef struct LateLease {
         LIST_ENTRY(LateLease) link;
 } LateLease;
 
+typedef struct LateWatch {
+        StoreWatch watch;               /* first */
+        StoreWatch *behind;             /* NULL: it is silent */
+        char *key;
+        bool below;
+        store_watch_callback_t callback;
+        void *userdata;
+        LIST_ENTRY(LateWatch) link;
+} LateWatch;
+
 typedef struct LateStore {
         Store store;                    /* first */
         sd_event *event;
@@ -39,6 +49,7 @@ typedef struct LateStore {
         LateHow how;
         LateCall *late;
         LIST_HEAD(, LateLease) leases;
+        LIST_HEAD(, LateWatch) watches;
 } LateStore;
 
 static void need(bool holds) {
@@ -200,14 +211,51 @@ void late_store_lose_leases(Store *store) {
         }
 }
 
+/* ---- watches ---- */
+
+static void on_news(StoreWatch *behind, const StoreNews *news, void *userdata) {
+        LateWatch *w = userdata;
+
+        w->callback(&w->watch, news, w->userdata);
+}
+
+static int listen_behind(LateWatch *w) {
+        return store_watch(late(w->watch.store)->behind, (StoreRange) { w->key, w->below }, on_news, w, &w->behind);
+}
+
+static int late_watch(Store *store, StoreRange range, store_watch_callback_t callback, void *userdata, StoreWatch **ret) {
+        LateWatch *w = calloc(1, sizeof(*w));
+
+        *w = (LateWatch) { .watch.store = store, .key = strdup(range.key), .below = range.below, .callback = callback,
+                           .userdata = userdata };
+        LIST_INSERT_HEAD(&late(store)->watches, w, link);
+        *ret = &w->watch;
+        return listen_behind(w);
+}
+
+static void late_unwatch(StoreWatch *watch) {
+        LateWatch *w = container_of(watch, LateWatch, watch);
+
+        LIST_REMOVE(w, link);
+        store_watch_free(w->behind);
+        free(w->key);
+        free(w);
+}
+
+void late_store_silence(Store *s, bool silent) {
+        LateWatch *w;
+
+        LIST_FOREACH(w, &late(s)->watches, link)
+                if (silent)
+                        w->behind = store_watch_free(w->behind);
+                else
+                        need(listen_behind(w) >= 0);
+}
+
 /* ---- the rest is passed on ---- */
 
 static int late_read(Store *s, StoreRange range, store_callback_t callback, void *userdata, StoreCall **ret) {
         return store_read(late(s)->behind, range, callback, userdata, ret);
-}
-
-static int late_watch(Store *s, StoreRange range, store_watch_callback_t callback, void *userdata, StoreWatch **ret) {
-        return store_watch(late(s)->behind, range, callback, userdata, ret);
 }
 
 static int late_lease_end(Store *s, int64_t id, store_callback_t callback, void *userdata, StoreCall **ret) {
@@ -221,10 +269,12 @@ static void late_free(Store *s) {
 
 Store *late_store_new(sd_event *event, Store *behind) {
         static const StoreOps ops = { .read = late_read, .commit = late_commit, .cancel = late_cancel, .watch = late_watch,
-                                      .lease = late_lease, .unlease = late_unlease, .lease_end = late_lease_end, .free = late_free };
+                                      .unwatch = late_unwatch, .lease = late_lease, .unlease = late_unlease,
+                                      .lease_end = late_lease_end, .free = late_free };
         LateStore *s = calloc(1, sizeof(*s));
 
         *s = (LateStore) { .store.ops = &ops, .event = event, .behind = behind };
         LIST_INIT(&s->leases);
+        LIST_INIT(&s->watches);
         return &s->store;
 }

@@ -20,4 +20,5 @@ Store *late_store_new(sd_event *event, Store *behind);
 void late_store_next(Store *s, const char *prefix, LateHow how);       /* the next commit that writes below it; one at a time */
 bool late_store_waits(Store *s);                /* there is one that is not delivered yet */
 void late_store_deliver(Store *s);
+void late_store_silence(Store *s, bool silent);  /* its watches hear nothing; afterwards they begin anew */
 void late_store_lose_leases(Store *s);  /* they are revoked, told, and asked for anew */

@@ -610,4 +610,38 @@ TEST(a_lease_that_is_lost_under_way) {
         schedule_watch_free(seen.watch);
 }
 
+/* A host has lost its vote, another was chosen, and it has not heard of that when it is a candidate again. */
+TEST(who_was_lost_looks_before_it_counts_itself) {
+        PLACE(p, SQLITE);
+        _cleanup_(store_freep) Store *late = late_store_new(p.event, p.store);
+        Place behind_it = { .event = p.event, .store = late };
+        _cleanup_(host_done) Host deaf, other;
+        Chosen seen = {}, right = {};
+        Vote *v1, *v2;
+
+        host_init(&deaf, &behind_it, "deaf");
+        host_init(&other, &p, "other");
+        CHECK_INT(schedule_watch(other.schedules, "other", "deaf", on_chosen, &right, &right.watch), 0);        /* and is leader */
+        CHECK_CHOSEN(&p, right, "");
+        CHECK_INT(schedule_watch(deaf.schedules, "deaf", "deaf", on_chosen, &seen, &seen.watch), 0);
+        v1 = candidate(&deaf, "deaf");
+        CHECK(cast(&deaf, v1, 1, "rr", true));
+        CHECK_CHOSEN(&p, seen, "deaf");
+        v2 = candidate(&other, "deaf");
+        CHECK(cast(&other, v2, 1, "rr", true));
+
+        late_store_silence(late, true);
+        lose_leases(&p, late);
+        CHECK_STR(seen.text, "");
+        CHECK_CHOSEN(&p, right, "other");
+        CHECK(cast(&deaf, v1, 1, "rr", true));
+        CHECK_STR(seen.text, "other");
+        late_store_silence(late, false);
+        vote_close(v2, false);
+        CHECK_CHOSEN(&p, seen, "deaf");
+        vote_close(v1, true);
+        schedule_watch_free(seen.watch);
+        schedule_watch_free(right.watch);
+}
+
 STORES_MAIN()
