@@ -3,7 +3,7 @@
 
 /* The syntax tree. Every node lives in the arena of its compile and keeps its place. The parser builds it as it was written
  * (with parentheses and braces, which the formatter needs); interpolate.c takes those away; scope.c points names at their
- * definitions; types.c fills in types. */
+ * definitions; solve.c fills in types. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -47,7 +47,7 @@ static void closure_free(ValueFunc *f) {
 /* ---- constants ---- */
 
 int make_const(FuncGraph *g, Value v, Pos pos, Node **ret) {
-        Node *n = node_source(g, v);
+        Node *n = node_constant(g, v);
         if (!n)
                 return -ENOMEM;
         n->constant = true;
@@ -463,7 +463,7 @@ static int too_deep(FuncGraph *g, const Expr *e, Node **ret) {
         _cleanup_(diag_done) Diag error = {};
 
         diag_set(&error, e->pos, -ELOOP, "definitions and calls are nested too deeply");
-        *ret = node_source(g, VALUE_NIL);
+        *ret = node_constant(g, VALUE_NIL);
         return *ret ? node_fail_with(g, *ret, &error, false) : -ENOMEM;
 }
 

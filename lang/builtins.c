@@ -127,6 +127,6 @@ const BuiltinConst builtin_consts[] = {
         {}
 };
 
-const char *builtin_source(const char *module) {
+const char *builtin_module_text(const char *module) {
         return streq(module, "example") ? example_source : NULL;
 }

@@ -114,7 +114,7 @@ extern const BuiltinConst builtin_consts[];     /* ends with an empty row */
 
 /* What of a module is not a function of C but a program; NULL: nothing. */
 extern const char example_source[];
-const char *builtin_source(const char *module);
+const char *builtin_module_text(const char *module);
 
 /* While call is evaluated, by its eval: the value of a function b whose flag is SOURCE; as eval. If there is none yet this fails, and
  * call is evaluated again when there is one, or another one. args are borrowed. */

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lang/declared.h"
+#include "lang/output.h"
 
 /* ---- entries ---- */
 

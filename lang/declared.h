@@ -35,7 +35,7 @@ struct ResourceEntry {
         ResourceEntry *prev, *next;     /* of all, in order of appearance */
         ResourceEntry *next_dirty;
         EdgeEntry *first_out, *first_in;
-        uint64_t place;         /* in the order; see output-order.c */
+        uint64_t place;         /* in the order; see resource-order.c */
         uint64_t round;         /* of looking for places, that came by here last */
         VertexId vertex;        /* while all is put in order */
         bool dirty;
@@ -62,13 +62,6 @@ struct EdgeEntry {
         size_t key_size;
 };
 
-struct Output {
-        Map *resources, *edges;
-        ResourceEntry *first, *last, *dirty;
-        EdgeEntry *first_edge, *last_edge, *dirty_edge;
-        uint64_t next_place, next_number, round;
-};
-
 /* What one statement declared; empty at first. */
 typedef struct Contribution {
         Declared **resources;
@@ -87,9 +80,6 @@ const SchemaField *merging_field(const Program *p, const char *kind);
 
 /* The parts with the NUL behind each, one after the other: what maps have as key. NULL if out of memory. */
 char *make_key(size_t *ret_size, const char *const *parts, size_t n);
-
-/* output-order.c: that edges which are new or changed leave an order to the whole. */
-int output_check_order(Output *o, Diag *reterr);
 
 /* twins.c. Finds those of an entry that is about to be sent; refuses what would be exported to one host in two ways. */
 int twins_find(FuncGraph *g, ResourceEntry *e, Diag *reterr);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lang/funcgraph.h"
+#include "lang/output.h"
 
 /* ---- failures ---- */
 
@@ -403,7 +404,7 @@ bool node_ready(FuncGraph *g, Node *n, uint32_t from, uint32_t end) {
 
 static const NodeType source_type = { .name = "source", .size = sizeof(Node) };
 
-Node *node_source(FuncGraph *g, Value v) {
+Node *node_constant(FuncGraph *g, Value v) {
         Node *n = node_new(g, &source_type, (Pos) {});
         if (!n) {
                 value_done(&v);

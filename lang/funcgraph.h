@@ -152,7 +152,7 @@ Failure *failure_unref(Failure *f);
 int node_freeze(FuncGraph *g, Node *n);
 
 /* A node without inputs: what its value is, it stays. */
-Node *node_source(FuncGraph *g, Value v);
+Node *node_constant(FuncGraph *g, Value v);
 
 /* node-builtin.c: a change set was made of what sources said; they may say the next. */
 void sources_taken(FuncGraph *g);
@@ -172,10 +172,3 @@ StmtNode *stmt_node_new(FuncGraph *g, const NodeType *type, const Stmt *s);
 void stmt_node_problem(FuncGraph *g, StmtNode *s, Failure *f);  /* takes the reference; NULL: none any more */
 /* Whether all inputs have values; else the problem is noted (or the node waits). */
 bool stmt_node_ready(FuncGraph *g, StmtNode *s);
-
-/* declared.c and output.c: what the statements come to. */
-int output_new(Output **ret);
-Output *output_free(Output *o);
-/* What changed since the last time that this succeeded. */
-int output_commit(FuncGraph *g, ChangeSet *ret, Diag *reterr);
-int output_snapshot(Output *o, ChangeSet *ret);

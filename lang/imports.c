@@ -453,7 +453,7 @@ static int system_source(Program *p, Module *importer, const char *name, const c
 }
 
 static int open_system(Program *p, Module *importer, const char *name, Scope **ret) {
-        const char *base = importer->metadata->base, *text = builtin_source(name);
+        const char *base = importer->metadata->base, *text = builtin_module_text(name);
         const char *key = arena_printf(p->arena, "%s\n%s", name, base);
         Scope *s = key ? map_get(p->modules, key) : NULL;
         size_t found = 0;

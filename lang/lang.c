@@ -8,48 +8,9 @@
 #include "common/strbuf.h"
 #include "lang/funcgraph.h"
 #include "lang/lang.h"
+#include "lang/output.h"
 
 enum { ARENA_MAX = 1024 * 1024 * 1024 };        /* what one program may take */
-
-/* Duplicates of a metaparameter that only show once structs of them are taken apart. */
-static int check_metas(Program *p, const Block *b) {
-        int r = 0;
-
-        for (uint32_t i = 0; i < b->n; i++) {
-                const Stmt *s = b->items[i];
-                int k = 0;
-                if (s->kind == STMT_IF) {
-                        k = check_metas(p, s->branch.then);
-                        if (s->branch.otherwise) {
-                                int other = check_metas(p, s->branch.otherwise);
-                                k = k < 0 ? k : other;
-                        }
-                } else if (s->kind == STMT_FOR || s->kind == STMT_FORKV)
-                        k = check_metas(p, s->loop.body);
-                else if (s->kind == STMT_INCLUDE && s->include.body)
-                        k = check_metas(p, s->include.body);
-                else if (s->kind == STMT_RESOURCE) {
-                        const Item *whole = NULL, *single = NULL;
-                        for (uint32_t j = 0; j < s->resource.items.n; j++) {
-                                const Item *item = s->resource.items.items[j];
-                                if (item->kind != ITEM_META)
-                                        continue;
-                                const Item *again = item->name ? whole : whole ?: single;
-                                if (again && k >= 0) {
-                                        const char *name = item->name ?: again->name ?: meta_fields[0].name;
-                                        k = program_fail(p, s->pos, "resource has duplicate meta entry of: %s", name);
-                                        program_note(p, item->pos, "note: here it is given again");
-                                }
-                                if (item->name)
-                                        single = single ?: item;
-                                else
-                                        whole = whole ?: item;
-                        }
-                }
-                r = r < 0 ? r : k;
-        }
-        return r;
-}
 
 static int run_stages(Program *p) {
         int r;

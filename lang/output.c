@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/strbuf.h"
-#include "lang/declared.h"
+#include "lang/output.h"
 
 /* ---- what makes no sense ---- */
 

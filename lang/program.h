@@ -157,8 +157,9 @@ int init_block(Program *p, Block *b);
 int interpolate_block(Program *p, Block *b);
 int scope_program(Program *p);
 int unify_program(Program *p);
+int check_metas(Program *p, const Block *b);           /* that no metaparameter is given twice */
 
-/* order.c: refuses names that are defined by way of themselves. */
+/* name-order.c: refuses names that are defined by way of themselves. */
 int order_check(Program *p, Block *b);
 
 /* scope.c */

@@ -4,7 +4,7 @@
 /* Type inference, and what its parts share. Hindley-Milner without generalisation, since what is polymorphic was copied before. A walk
  * over the program lists what must be equal, in the order that decides which of several errors is told first (infer.c the
  * expressions, infer-statements.c the statements); then the list is solved, one by one, by union-find over type variables (unify.c);
- * then each expression is given its type, and builtins may still refuse theirs (types.c). */
+ * then each expression is given its type, and builtins may still refuse theirs (solve.c). */
 
 #include "lang/program.h"
 

@@ -71,7 +71,7 @@ static int host_copy_directory(void *userdata, const char *directory, char **ret
 static const SourceType *host_source(void *userdata, const char *function) {
         const Deployed *p = userdata;
 
-        return p->world->source(function);
+        return p->host->source(function);
 }
 
 static void host_due(void *userdata) {
@@ -81,7 +81,7 @@ static void host_due(void *userdata) {
 static int on_wave(sd_event_source *source, void *userdata) {
         Deployed *p = userdata;
 
-        p->world->wave(p->world->userdata, p);
+        p->host->wave(p->host->userdata, p);
         return 0;
 }
 
@@ -89,7 +89,7 @@ void deployed_poke(Deployed *p) {
         (void) sd_event_source_set_enabled(p->wave, SD_EVENT_ONESHOT);
 }
 
-int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const DeployedHost *world, Diag *reterr) {
+int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const DeployedHost *host, Diag *reterr) {
         _cleanup_(diags_done) Diags diags = {};
         int r;
 
@@ -99,11 +99,11 @@ int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const
                 deploy_options_done(options);
                 return diag_set(reterr, (Pos) {}, -ENOMEM, "out of memory");
         }
-        *p = (Deployed) { .world = world, .bundle = bundle, .options = *options, .sources = world->sources };
+        *p = (Deployed) { .host = host, .bundle = bundle, .options = *options, .sources = host->sources };
         *options = (DeployOptions) {};
 
         /* Several sources that speak in one turn of the loop make one wave. */
-        r = sd_event_add_defer(world->sources.event, &p->wave, on_wave, p);
+        r = sd_event_add_defer(host->sources.event, &p->wave, on_wave, p);
         if (r >= 0)
                 r = sd_event_source_set_enabled(p->wave, SD_EVENT_OFF);
         if (r >= 0)
@@ -111,10 +111,10 @@ int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const
         if (r < 0)
                 return diag_set(reterr, (Pos) {}, r, "cannot prepare the program: %m");
 
-        const LangHost host = {
+        const LangHost lang_host = {
                 .userdata = p,
-                .schema = world->schema,
-                .hostname = world->sources.hostname,
+                .schema = host->schema,
+                .hostname = host->sources.hostname,
                 .module_path = "/modules/",
                 .read_file = host_read_file,
                 .copy_directory = host_copy_directory,
@@ -122,7 +122,7 @@ int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const
                 .source_host = &p->sources,
                 .due = host_due,
         };
-        r = lang_compile(&p->lang, &host, &(LangOptions) { .entry = "/metadata.yaml" }, &diags);
+        r = lang_compile(&p->lang, &lang_host, &(LangOptions) { .entry = "/metadata.yaml" }, &diags);
         if (r < 0)
                 return join_diags(&diags, r, reterr);
         *ret = TAKE_PTR(p);

@@ -28,7 +28,7 @@ typedef struct DeployedHost {
 } DeployedHost;
 
 struct Deployed {
-        const DeployedHost *world;
+        const DeployedHost *host;
         Value bundle;           /* map{str: str}, path → content */
         DeployOptions options;
         uint64_t deploy;        /* its id in mgmt-world, 0 if it is not stored there */
@@ -40,8 +40,8 @@ struct Deployed {
         bool behind;            /* a step was put off */
 };
 
-/* Takes over bundle and options, also on failure. All static stages; nothing runs yet. world must outlive it. */
-int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const DeployedHost *world, Diag *reterr);
+/* Takes over bundle and options, also on failure. All static stages; nothing runs yet. host must outlive it. */
+int deployed_compile(Deployed **ret, Value bundle, DeployOptions *options, const DeployedHost *host, Diag *reterr);
 Deployed *deployed_free(Deployed *p);
 DEFINE_CLEANUP(Deployed *, deployed_free)
 

@@ -63,7 +63,7 @@ static void change_drop(Manager *m) {
         change.done(change.userdata, -ESTALE, 0, &(Diag) { .error = -ESTALE, .message = (char *) "a newer program took its place" });
 }
 
-static void deploy_done(Manager *m) {
+static void later_done(Manager *m) {
         value_done(&m->later.bundle);
         deploy_options_done(&m->later.options);
         m->later = (Deploy) {};
@@ -78,7 +78,7 @@ Manager *manager_free(Manager *m) {
         engine_link_free(m->engine);
         world_link_free(m->world);
         remote_free(m->http);
-        deploy_done(m);
+        later_done(m);
         deploy_report_done(&m->report);
         free(m->refused.text);
         free(m->graph.text);
@@ -326,7 +326,7 @@ void manager_stored(Manager *m, uint64_t deploy, Diag *d) {
         m->current->deploy = deploy;
         (void) engine_link_rename(m->engine);   /* without a connection the next full set says it */
         if (m->later.id < deploy)
-                deploy_done(m);         /* it came before this one had its number */
+                later_done(m);         /* it came before this one had its number */
         change_finish(m, 0, NULL);
 }
 
@@ -416,7 +416,7 @@ void manager_deployed(Manager *m, uint64_t deploy, Value bundle, Value options) 
                 refuse(m, deploy, &d);
                 return;
         }
-        deploy_done(m);
+        later_done(m);
         m->later = (Deploy) { .id = deploy, .bundle = value_ref(bundle), .options = parsed };
         if (!m->change.done)
                 run_later(m);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "common/strbuf.h"
-#include "lang/declared.h"
+#include "lang/output.h"
 
 static bool is_placed(const EdgeEntry *e) {
         return e->from->place < e->to->place;

@@ -3,7 +3,7 @@
 /* Edges that come and go, one at a time and many at once, against a graph that is asked as a whole. */
 
 #include "common/graph.h"
-#include "lang/declared.h"
+#include "lang/output.h"
 #include "tests/test.h"
 
 enum { VERTICES = 40, STEPS = 20000, EDGES_MAX = 400 };
