@@ -28,7 +28,7 @@ bool graph_holds(const Vertex *v);
 /* Stops and frees every vertex; for shutdown. */
 void graph_clear(Manager *m);
 
-/* ---- between graph-swap.c, swap-edges.c, swap-memo.c, swap-reversals.c, autoedge.c and autogroup.c ---- */
+/* ---- between graph-swap.c, the other swap-*.c, autoedge.c and autogroup.c ---- */
 
 /* What is to become of one vertex. */
 typedef struct SwapEntry {
@@ -107,3 +107,7 @@ static inline Resource *swap_resource(const Vertex *v) {
 
 /* Changes of edges that can be undone. data 0 removes. */
 int swap_edge(Swap *s, VertexId a, VertexId b, uint32_t data);
+
+/* swap-commit.c: puts everything in place, stops and starts what has to be. Negative: all was done, but some stand alone for want of
+ * memory that should be in a group. */
+int swap_commit(Swap *s);
