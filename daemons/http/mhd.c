@@ -27,7 +27,7 @@ enum {
         TIMER_ACCURACY_USEC = 1000,     /* pipelined requests wait for it */
         CROWDED_USEC = 50 * 1000,       /* an idle connection may stay so long where all places are taken */
         CROWD_MIN = 512,                /* connections from which on it matters that their memory is given back */
-        READ_INCREMENT = 750,           /* of what is more than half of its memory, the library reads a third of that at a time; not more */
+        READ_INCREMENT = 512,           /* of what is more than half of its memory, the library reads a third of that at a time; not more */
         ANSWER_HEAD = 2 * 1024,         /* bytes for the head of an answer, and to read a body by */
 };
 
@@ -231,11 +231,32 @@ static enum MHD_Result handle(void *userdata, struct MHD_Connection *mhd, const 
         return request_answer(q);
 }
 
+/* The library takes the line apart before it lets us look at it, and if there is not enough memory for that, it stops without a word, or
+ * for good. So the answer to a line that is too long does not come from the library. */
+static bool refuse_line(HttpConnection *c, struct MHD_Connection *mhd, const char *target) {
+        static const char answer[] = "HTTP/1.1 414 URI Too Long\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        size_t size = strlen(target);
+
+        for (const char *p = strchr(target, '?'); p; p = strchr(p + 1, '&'))
+                size += HTTP_HEADER_COST;
+        if (size <= HTTP_HEAD_MAX)
+                return false;
+        if (!c->listener->has_tls)
+                (void) send(c->fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+        c->refused = true;
+        linger(c);
+        c->listener->n_shut += c->phase != PHASE_SHUT;
+        connection_enter(c, PHASE_SHUT);
+        slow_forget(c);
+        (void) MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+        return true;
+}
+
 static void *on_target(void *userdata, const char *target, struct MHD_Connection *mhd) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         HttpConnection *c = info ? info->socket_context : NULL;
 
-        if (!c)
+        if (!c || refuse_line(c, mhd, target))
                 return NULL;
         c->request = request_new(c, mhd, target);
         connection_enter(c, PHASE_READING);     /* the time to read counts from its first line */
