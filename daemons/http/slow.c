@@ -53,10 +53,12 @@ static uint64_t look_usec(const HttpListener *l, const HttpConnection *c) {
         return MAX(c->wanted_usec, l->served_usec) + patience_usec(l);
 }
 
+/* Thousands that came one after the other are looked at together. */
 uint64_t slow_next(const HttpListener *l) {
         const HttpConnection *c = TAILQ_FIRST(&l->wanted);
+        uint64_t grain = MAX(patience_usec(l) / 16, 1U);
 
-        return c ? look_usec(l, c) : UINT64_MAX;
+        return c ? (look_usec(l, c) / grain + 1) * grain : UINT64_MAX;
 }
 
 static bool is_crowded(const HttpListener *l) {
