@@ -59,7 +59,7 @@ void linger(HttpConnection *c) {
         HttpListener *l = c->listener;
 
         if (l->closing || c->hung_up || c->phase == PHASE_SHUT || l->n_lingering >= LINGERING_MAX ||
-            (!c->refused && !connection_has_unread(c)))
+            (!c->refused && connection_n_unread(c) == 0))
                 return;
         HttpLinger *g = calloc(1, sizeof(*g));
         if (!g)

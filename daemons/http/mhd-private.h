@@ -33,6 +33,7 @@ typedef struct HttpConnection {
         int fd;                         /* borrowed */
         sd_event_source *hang_up;
         bool hung_up;                   /* the other side sends nothing more */
+        int n_left;                     /* bytes that were unread when it had hung up and was looked at */
         bool refused;                   /* its request, before the end of it was read */
         Phase phase;
         uint64_t since_usec;            /* when it entered the phase */
@@ -64,6 +65,7 @@ struct HttpListener {
         bool has_tls;
         HttpTls *tls;                   /* the one in force; owned */
         bool paused;                    /* nobody serves, but somebody may come */
+        bool in_doubt;                  /* somebody has hung up, and not all was read */
         bool resumed;                   /* requests were woken, and the library has not looked at them yet */
         bool closing;
         bool draining;
@@ -94,7 +96,7 @@ struct HttpRequest {
 /* ---- mhd.c ---- */
 
 void connection_enter(HttpConnection *c, Phase phase);
-bool connection_has_unread(const HttpConnection *c);    /* the kernel has something that the library has not read */
+int connection_n_unread(const HttpConnection *c);       /* bytes that the kernel has, and the library has not read */
 void listener_arm(HttpListener *l);             /* the time at which to look again */
 uint64_t listener_now(const HttpListener *l);
 

@@ -26,6 +26,7 @@ enum {
         LISTEN_BACKLOG = 512,
         TIMER_ACCURACY_USEC = 1000,     /* pipelined requests wait for it */
         CROWDED_USEC = 50 * 1000,       /* an idle connection may stay so long where all places are taken */
+        DOUBT_USEC = 20 * 1000,
         CROWD_MIN = 512,                /* connections from which on it matters that their memory is given back */
         READ_INCREMENT = 512,           /* of what is more than half of its memory, the library reads a third of that at a time; not more */
         ANSWER_HEAD = 2 * 1024,         /* bytes for the head of an answer, and to read a body by */
@@ -49,10 +50,10 @@ void connection_enter(HttpConnection *c, Phase phase) {
         TAILQ_INSERT_TAIL(&l->connections[phase], c, entries);
 }
 
-bool connection_has_unread(const HttpConnection *c) {
+int connection_n_unread(const HttpConnection *c) {
         int n = 0;
 
-        return ioctl(c->fd, FIONREAD, &n) >= 0 && n > 0;
+        return ioctl(c->fd, FIONREAD, &n) >= 0 ? n : 0;
 }
 
 /* Below the library, which sees the end of the connection and cleans up. */
@@ -117,6 +118,8 @@ void listener_arm(HttpListener *l) {
                 next = MIN(next, listener_now(l) + milliseconds * 1000);
         if (superfluous)
                 next = MIN(next, superfluous->since_usec + CROWDED_USEC);
+        if (l->in_doubt)
+                next = MIN(next, listener_now(l) + DOUBT_USEC);
         next = MIN(next, slow_next(l));
         for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
                 uint64_t timeout = phase_timeout(l, phase);
@@ -133,18 +136,26 @@ void listener_arm(HttpListener *l) {
         (void) sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
 }
 
-/* Those who have hung up in the middle of a request, or between two, get nothing any more: all they sent was read. */
+/* Those who have hung up in the middle of a request, or between two, get nothing any more: all they sent was read. If something is left
+ * twice in a row although the library has nothing to do, it is stuck with that. */
 static void listener_drop_hung_up(HttpListener *l) {
         uint64_t milliseconds;
         HttpConnection *c, *next;
-        char byte;
 
+        l->in_doubt = false;
         if (l->n_hung_up == 0 || is_busy(l, &milliseconds))
                 return;
         for (c = TAILQ_FIRST(&l->connections[PHASE_READING]); c; c = next) {
+                int n = c->hung_up ? connection_n_unread(c) : 0;
+
                 next = TAILQ_NEXT(c, entries);
-                if (c->hung_up && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+                if (!c->hung_up)
+                        continue;
+                if (n == 0 || n == c->n_left)
                         connection_shut(c);
+                else
+                        l->in_doubt = true;
+                c->n_left = n;
         }
 }
 

@@ -68,7 +68,7 @@ static bool is_crowded(const HttpListener *l) {
 static bool gets_on(const HttpConnection *c, uint64_t n) {
         uint64_t least = patience_usec(c->listener) * HTTP_RATE / 1000000;
 
-        if (n != c->wanted_progress && connection_has_unread(c))        /* it is us who are slow */
+        if (n != c->wanted_progress && connection_n_unread(c) > 0)        /* it is us who are slow */
                 return true;
         switch (c->wanted) {
         case WANTED_REQUEST:            /* it need not ask for anything */

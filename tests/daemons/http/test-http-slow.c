@@ -344,6 +344,32 @@ TEST(too_many_arguments_leave_nothing_behind) {
         teardown(&f);
 }
 
+/* All we are told of such a line is what stands before the NUL. The library stops in the middle, and says nothing. */
+TEST(where_the_library_is_stuck_it_ends_as_well) {
+        Fixture f;
+        Client c;
+
+        setup(&f);
+        for (size_t n = 3000; n < 3300; n += 25)
+                for (unsigned hang_up = 0; hang_up < 2; hang_up++) {
+                        _cleanup_(strbuf_done) StrBuf request = {};
+
+                        repeat(&request, "GET /?", 1);
+                        repeat(&request, "a", 7000);
+                        strbuf_add(&request, "", 1);
+                        repeat(&request, "a", n);
+                        repeat(&request, " HTTP/1.1\r\nHost: a\r\n\r\n" REQUEST("/"), 1);
+                        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+                        (void) client_send(&c, request.data, request.size);
+                        if (hang_up)
+                                (void) shutdown(c.fd, SHUT_WR);
+                        if (!client_until_closed(&c, 10000))
+                                TEST_FAIL("%zu stays", n);
+                        client_close(&c);
+                }
+        teardown(&f);
+}
+
 /* It is asked for under another path, which may be longer than what was said. */
 TEST(the_way_to_the_right_path_may_be_too_long) {
         static const struct {
