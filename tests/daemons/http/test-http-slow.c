@@ -56,7 +56,7 @@ static uint64_t body_max(HttpRequest *q, void *userdata) {
         return 64 * 1024;
 }
 
-static void setup_with(Fixture *f, unsigned patience_ms) {
+static void setup_listener(Fixture *f, unsigned patience_ms, bool tls) {
         struct rlimit limit, few;
         struct sockaddr_storage where;
         socklen_t size;
@@ -70,10 +70,14 @@ static void setup_with(Fixture *f, unsigned patience_ms) {
         (void) getrlimit(RLIMIT_NOFILE, &limit);        /* of which it takes five eighths */
         few = (struct rlimit) { PLACES / 5 * 8, limit.rlim_max };
         (void) setrlimit(RLIMIT_NOFILE, &few);
-        if (http_listener_new(&f->listener, f->event, (struct sockaddr *) &where, size, false) < 0)
+        if (http_listener_new(&f->listener, f->event, (struct sockaddr *) &where, size, tls) < 0)
                 abort();
         (void) setrlimit(RLIMIT_NOFILE, &limit);
         http_listener_serve(f->listener, &f->serving);
+}
+
+static void setup_with(Fixture *f, unsigned patience_ms) {
+        setup_listener(f, patience_ms, false);
 }
 
 static void setup(Fixture *f) {
@@ -154,6 +158,22 @@ TEST(a_byte_now_and_then_does_not_help) {
                         CHECK(!drip(&f, &c, requests[i] + at_once, strlen(requests[i]) - at_once, 1));
                         client_close(&c);
                 }
+        teardown(&f);
+}
+
+/* A handshake is part of what comes before the headers. */
+TEST(nor_does_it_in_a_handshake) {
+        static const char hello[80] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+        Fixture f;
+        Client c;
+
+        setup_listener(&f, PATIENCE_MS, true);
+        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+        CHECK(!drip(&f, &c, hello, sizeof(hello), 1));
+        client_close(&c);
+        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+        CHECK(client_until_closed(&c, TIMES * PATIENCE_MS));
+        client_close(&c);
         teardown(&f);
 }
 
