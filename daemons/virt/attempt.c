@@ -5,13 +5,6 @@
 
 #include "daemons/virt/attempt.h"
 
-/* Where libvirt keeps the definition, the mark that it starts with the host, and what runs now. The name of the object and ".xml"
- * follow. */
-static const char *const folders[_VIRT_OBJECT_MAX][3] = {
-        [VIRT_DOMAIN] = { "/etc/libvirt/qemu", "/etc/libvirt/qemu/autostart", "/run/libvirt/qemu" },
-        [VIRT_NETWORK] = { "/etc/libvirt/qemu/networks", "/etc/libvirt/qemu/networks/autostart", "/run/libvirt/network" },
-};
-
 static void on_changed(VirtUser *u) {
         resource_changed(u->userdata);
 }
@@ -43,26 +36,58 @@ static void on_file(PathWatch *w, int error, void *userdata) {
         resource_changed(c->user.userdata);
 }
 
-/* "qemu" without a way to another host. Only the system's files are where we know. */
-static bool is_local_system(const char *uri) {
-        return startswith(uri, "qemu:///system") || startswith(uri, "qemu+unix:///system");
+enum { FILE_DEFINITION, FILE_AUTOSTART, FILE_RUNNING, N_FILES };
+
+/* Where libvirt keeps the definition, the mark that it starts with the host, and what runs now: the system's, and that of a user's
+ * session. The name of the object and ".xml" follow. */
+static const struct {
+        const char *system, *session;
+} folders[_VIRT_OBJECT_MAX][N_FILES] = {
+        [VIRT_DOMAIN] = {
+                [FILE_DEFINITION] = { "/etc/libvirt/qemu", "qemu" },
+                [FILE_AUTOSTART] = { "/etc/libvirt/qemu/autostart", "qemu/autostart" },
+                [FILE_RUNNING] = { "/run/libvirt/qemu", "qemu/run" },
+        },
+        [VIRT_NETWORK] = {
+                [FILE_DEFINITION] = { "/etc/libvirt/qemu/networks", "qemu/networks" },
+                [FILE_AUTOSTART] = { "/etc/libvirt/qemu/networks/autostart", "qemu/networks/autostart" },
+                [FILE_RUNNING] = { "/run/libvirt/network", "network/lib" },
+        },
+};
+
+static int session_path(VirtObject object, size_t file, const char *name, char **ret) {
+        bool running = file == FILE_RUNNING;
+        const char *base = getenv(running ? "XDG_RUNTIME_DIR" : "XDG_CONFIG_HOME"), *under = "";
+
+        if (!base && !running) {
+                base = getenv("HOME");
+                under = "/.config";
+        }
+        if (!base || base[0] != '/')
+                return -ENXIO;
+        return asprintf(ret, "%s%s/libvirt/%s/%s.xml", base, under, folders[object][file].session, name) < 0 ? -ENOMEM : 0;
+}
+
+/* Of QEMU on this host: of others only they know. */
+static int file_path(const char *uri, VirtObject object, size_t file, const char *name, char **ret) {
+        const char *path = startswith(uri, "qemu:///") ?: startswith(uri, "qemu+unix:///");
+
+        if (path && startswith(path, "system"))
+                return asprintf(ret, "%s/%s.xml", folders[object][file].system, name) < 0 ? -ENOMEM : 0;
+        return path && startswith(path, "session") ? session_path(object, file, name, ret) : -ENXIO;
 }
 
 void virt_client_watch_files(VirtClient *c, Resource *r, const char *uri) {
-        VirtManager *m = r->host->manager;
+        const VirtManager *m = r->host->manager;
 
-        if (!is_local_system(uri) || strchr(r->name, '/'))
+        if (strchr(r->name, '/'))
                 return;
         for (size_t i = 0; i < ELEMENTSOF(c->files); i++) {
-                _cleanup_free_ char *path = NULL;
+                char *path = NULL;
 
-                if (c->files[i])
-                        continue;
-                if (asprintf(&path, "%s/%s.xml", folders[c->user.object][i], r->name) < 0) {
-                        path = NULL;
-                        return;
-                }
-                (void) path_watch_new(&c->files[i], m->paths, path, 0, on_file, c);
+                if (!c->files[i] && file_path(uri, c->user.object, i, r->name, &path) >= 0)
+                        (void) path_watch_new(&c->files[i], m->paths, path, 0, on_file, c);
+                free(path);
         }
 }
 

@@ -33,8 +33,8 @@ typedef struct VirtClient {
  * username and password. May be called again. */
 int virt_client_open(VirtClient *c, Resource *r, VirtObject object, const char *uri, Value auth, Diag *reterr);
 
-/* To see what libvirt tells no events about: edits of a definition, autostart. Only of the local system's QEMU, and only as far as
- * its folders may be read. */
+/* To see what libvirt tells no events about: edits of a definition, autostart. Only of QEMU on this host, and only as far as its
+ * folders may be read. */
 void virt_client_watch_files(VirtClient *c, Resource *r, const char *uri);
 void virt_client_close(VirtClient *c);  /* an attempt goes on; accepts a closed one */
 

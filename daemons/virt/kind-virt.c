@@ -156,21 +156,6 @@ static char *copy_field(Value item, const char *name) {
         return strdup(v && v->kind == TYPE_STR ? value_cstr(*v) : "");
 }
 
-/* "~/x" and "~user/x". Of an unknown user it stays as it is, and libvirt will say so. */
-static char *expand_home(char *path) {
-        if (!path || path[0] != '~')
-                return path;
-
-        _cleanup_free_ char *original = path, *user = strndup(path + 1, strcspn(path + 1, "/"));
-        if (!user)
-                return NULL;
-        const struct passwd *p = user[0] ? getpwnam(user) : getpwuid(geteuid());
-        if (!p)
-                return TAKE_PTR(original);
-        char *expanded;
-        return asprintf(&expanded, "%s%s", p->pw_dir, original + 1 + strlen(user)) < 0 ? NULL : expanded;
-}
-
 static int copy_files(Value list, DomainFile **ret, size_t *ret_n) {
         size_t n = list.kind == TYPE_LIST ? list.l->n : 0;
 
@@ -179,7 +164,7 @@ static int copy_files(Value list, DomainFile **ret, size_t *ret_n) {
                 return -ENOMEM;
         for (; *ret_n < n; (*ret_n)++) {
                 DomainFile *f = *ret + *ret_n;
-                f->source = expand_home(copy_field(value_list_at(list.l, *ret_n), "source"));
+                f->source = copy_field(value_list_at(list.l, *ret_n), "source");
                 f->type = copy_field(value_list_at(list.l, *ret_n), "type");
                 if (!f->source || !f->type)
                         return -ENOMEM;
@@ -215,7 +200,7 @@ static int copy_filesystems(Value list, DomainSpec *s) {
                 DomainFilesystem *f = s->filesystems + s->n_filesystems;
 
                 f->access = copy_field(item, "access");
-                f->source = expand_home(copy_field(item, "source"));
+                f->source = copy_field(item, "source");
                 f->target = copy_field(item, "target");
                 f->read_only = read_only && read_only->kind == TYPE_BOOL && read_only->b;
                 if (!f->access || !f->source || !f->target)
@@ -254,7 +239,48 @@ static void attempt_free(VirtAttempt *a) {
         free(a);
 }
 
+/* "~/x" and "~user/x". Of an unknown user it stays as it is, and libvirt will say so. */
+static int expand_home(char **path) {
+        char *expanded, buffer[4096];
+        struct passwd entry, *p = NULL;
+
+        if ((*path)[0] != '~')
+                return 0;
+        size_t n = strcspn(*path, "/");
+        _cleanup_free_ char *user = strndup(*path + 1, n - 1);
+        if (!user)
+                return -ENOMEM;
+        if (user[0])
+                (void) getpwnam_r(user, &entry, buffer, sizeof(buffer), &p);
+        else
+                (void) getpwuid_r(geteuid(), &entry, buffer, sizeof(buffer), &p);
+        if (!p)
+                return 0;
+        if (asprintf(&expanded, "%s%s", p->pw_dir, *path + n) < 0)
+                return -ENOMEM;
+        free(*path);
+        *path = expanded;
+        return 0;
+}
+
+/* In the thread, as a directory of users may be far away. */
+static int expand_homes(DomainSpec *s) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < s->n_disks; i++)
+                r = expand_home(&s->disks[i].source);
+        for (size_t i = 0; r >= 0 && i < s->n_cdroms; i++)
+                r = expand_home(&s->cdroms[i].source);
+        for (size_t i = 0; r >= 0 && i < s->n_filesystems; i++)
+                r = expand_home(&s->filesystems[i].source);
+        return r;
+}
+
 static int attempt_run(VirtAttempt *a, virConnectPtr c, Diag *reterr) {
+        int r = expand_homes(&((DomainAttempt *) a)->task.spec);
+
+        if (r < 0)
+                return r;
         return domain_check_apply(c, &((DomainAttempt *) a)->task, reterr);
 }
 

@@ -2,7 +2,10 @@
 
 /* The connection to a libvirtd behind a socket: that it goes and comes back, hangs, refuses us or talks nonsense. */
 
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemons/virt/connection.h"
 #include "daemons/virt/kinds.h"
@@ -111,6 +114,39 @@ TEST(who_finds_it_gone_before_anybody_knows_is_told_when_it_comes_back) {
         CHECK_INT(testhost_check(&f.host, b, true), CHECK_OK);
         testhost_free(a);
         testhost_free(b);
+        teardown(&f);
+}
+
+/* That a machine starts with its host is no event of libvirt. */
+TEST(files_of_a_session_are_watched) {
+        static const char *const folders[] = { "libvirt", "libvirt/qemu", "libvirt/qemu/autostart", NULL };
+        char uri[160], path[160];
+        Fixture f;
+
+        setup(&f);
+        (void) snprintf(uri, sizeof(uri), "\"qemu+unix:///session?socket=%s\"", f.fake.path);
+        CHECK_INT(setenv("XDG_CONFIG_HOME", f.fake.folder, 1), 0);
+        for (size_t i = 0; folders[i]; i++) {
+                (void) snprintf(path, sizeof(path), "%s/%s", f.fake.folder, folders[i]);
+                CHECK_INT(mkdir(path, 0700), 0);
+        }
+        Resource *r = testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "m", "uri", uri, NULL);
+        REQUIRE(r);
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+
+        (void) snprintf(path, sizeof(path), "%s/libvirt/qemu/autostart/m.xml", f.fake.folder);
+        unsigned n = f.host.n_changed;
+        CHECK_INT(symlink("/nowhere", path), 0);
+        CHECK(testhost_until_changed(&f.host, n, 20000));
+        n = f.host.n_changed;
+        CHECK_INT(unlink(path), 0);
+        CHECK(testhost_until_changed(&f.host, n, 20000));
+        testhost_free(r);
+        for (size_t i = ELEMENTSOF(folders) - 1; i-- > 0;) {
+                (void) snprintf(path, sizeof(path), "%s/%s", f.fake.folder, folders[i]);
+                CHECK_INT(rmdir(path), 0);
+        }
+        CHECK_INT(unsetenv("XDG_CONFIG_HOME"), 0);
         teardown(&f);
 }
 
