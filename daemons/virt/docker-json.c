@@ -167,6 +167,13 @@ static bool changes_container(const char *action) {
         return false;
 }
 
+/* Of a pull docker says the repository alone, and the rest of the name in place of the image's number. */
+static const char *image_of(const char *id, const char *name) {
+        const char *rest = id ? startswith(id, name) : NULL;
+
+        return rest && (rest[0] == ':' || rest[0] == '@') ? id : name;
+}
+
 static int read_event(Json *j, DockerEvent *ret) {
         const char *type = get_text(j, "Type"), *action = get_text(j, "Action");
         Json *actor = get(j, "Actor", json_type_object);
@@ -182,7 +189,7 @@ static int read_event(Json *j, DockerEvent *ret) {
                 ret->type = DOCKER_EVENT_IMAGE;
                 if (!name || startswith(name, "sha256:"))
                         return 1;
-                ret->image = image_reference(name);
+                ret->image = image_reference(image_of(get_text(actor, "ID"), name));
                 return ret->image ? 1 : -ENOMEM;
         }
         if (!streq(type, "container") || !changes_container(ret->action))
