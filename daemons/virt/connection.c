@@ -33,7 +33,8 @@ enum {
 /* Where the system's daemons have their sockets. */
 #define SYSTEM_FOLDER "/run/libvirt"
 
-/* How long to wait where a socket is there, but nobody listens yet: that may change without a trace in the file system. */
+/* How long to wait where a socket is there, but nobody listens, or who does hangs up: that may change without a trace in the file
+ * system. */
 #define REFUSED_FIRST_USEC UINT64_C(50000)
 #define REFUSED_LAST_USEC UINT64_C(30000000)
 
@@ -51,7 +52,7 @@ struct VirtConnection {
         WorkThread *thread;
         VirtConnectionState state;
         PathWatch *watch;               /* of the folder, while it is not open */
-        sd_event_source *refused;       /* enabled while connections are refused */
+        sd_event_source *refused;       /* enabled while connections are refused or cut off */
         uint64_t refused_usec;          /* the next wait */
         sd_event_source *left;          /* enabled while there are no users */
         Activation activation;
@@ -168,12 +169,18 @@ static int answer_credentials(virConnectCredentialPtr wanted, unsigned n, void *
         return 0;
 }
 
-/* Not there yet, as opposed to not working: no socket, nobody behind it, or a hang-up while we talk. */
+/* Not there yet, as opposed to not working: no socket, nobody behind it, or a hang-up while we talk, which the library calls an internal
+ * error if it has noticed that early. */
 static bool may_come_later(const VirtConnection *c) {
+        static const int errors[] = { ENOENT, ECONNREFUSED, ECONNRESET, EPIPE, EIO };
         virErrorPtr e = virGetLastError();
 
-        return c->folder && e && e->code == VIR_ERR_SYSTEM_ERROR &&
-               (e->int1 == ENOENT || e->int1 == ECONNREFUSED || e->int1 == ECONNRESET || e->int1 == EPIPE);
+        if (!c->folder || !e)
+                return false;
+        for (size_t i = 0; e->code == VIR_ERR_SYSTEM_ERROR && i < ELEMENTSOF(errors); i++)
+                if (e->int1 == errors[i])
+                        return true;
+        return e->code == VIR_ERR_INTERNAL_ERROR && e->domain == VIR_FROM_RPC;
 }
 
 /* What the events say beside the domain is nothing to us: what they are about is looked at. Each has a callback of its own shape. */
@@ -270,7 +277,7 @@ static int handle_open(VirtConnection *c, VirtCall *call) {
                 bool later = may_come_later(c);
                 int r = virt_error(&call->diag, "cannot connect to '%s'", c->uri);
 
-                call->refused = later && e->int1 == ECONNREFUSED;
+                call->refused = later && !(e->code == VIR_ERR_SYSTEM_ERROR && e->int1 == ENOENT);
                 return later ? -EAGAIN : r;
         }
 

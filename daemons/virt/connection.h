@@ -83,7 +83,7 @@ struct VirtCall {
         int result;                     /* what run() returned, or why there is no connection (-EAGAIN: it is waiting) */
         Diag diag;                      /* run() may set it; without place */
         VirtConnectionState state;      /* of the connection, as the call found it */
-        bool refused;                   /* there is a socket, but nobody listens */
+        bool refused;                   /* there is a socket, but nobody listens, or who does hangs up */
 
         int (*run)(VirtCall *call, virConnectPtr c);    /* in the thread */
         void (*done)(VirtCall *call);   /* in the loop; frees it */

@@ -140,6 +140,8 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
         if (f->clients[i] < 0 || sd_event_add_io(f->event, &f->client_sources[i], f->clients[i], EPOLLIN, on_client, f) < 0)
                 abort();
         f->n_connections++;
+        if (f->mood == FAKE_LIBVIRT_HANGS_UP)
+                client_close(f, i);
         return 0;
 }
 

@@ -15,6 +15,7 @@ typedef enum FakeLibvirtMood {
         FAKE_LIBVIRT_GOOD,
         FAKE_LIBVIRT_REFUSES,           /* whoever wants to log in */
         FAKE_LIBVIRT_SILENT,            /* takes everything, and never answers */
+        FAKE_LIBVIRT_HANGS_UP,          /* at once, as one does that is being stopped */
         FAKE_LIBVIRT_CUTS,              /* half an answer, then it hangs up */
         FAKE_LIBVIRT_LIES,              /* an answer that claims to be of 4 GiB */
 } FakeLibvirtMood;

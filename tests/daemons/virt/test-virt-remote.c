@@ -117,6 +117,28 @@ TEST(who_finds_it_gone_before_anybody_knows_is_told_when_it_comes_back) {
         teardown(&f);
 }
 
+/* Nothing in the file system will tell that the next one is there: systemd holds the socket. */
+TEST(one_that_is_being_stopped_is_tried_again) {
+        Fixture f;
+
+        setup(&f);
+        f.fake.mood = FAKE_LIBVIRT_HANGS_UP;
+        fake_libvirt_listen(&f.fake);
+        Resource *r = watched(&f, "m");
+        CHECK_INT(testhost_check(&f.host, r, true), -EAGAIN);
+        CHECK_STR(f.host.diag.message, NULL);
+        CHECK_STR(connection_state(&f), "waiting");
+        unsigned n = f.host.n_changed;
+        CHECK(testhost_until_changed(&f.host, n, 20000));
+        CHECK_INT(testhost_check(&f.host, r, true), -EAGAIN);
+        f.fake.mood = FAKE_LIBVIRT_GOOD;
+        n = f.host.n_changed;
+        CHECK(testhost_until_changed(&f.host, n, 20000));
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);
+        testhost_free(r);
+        teardown(&f);
+}
+
 /* That a machine starts with its host is no event of libvirt. */
 TEST(files_of_a_session_are_watched) {
         static const char *const folders[] = { "libvirt", "libvirt/qemu", "libvirt/qemu/autostart", NULL };
