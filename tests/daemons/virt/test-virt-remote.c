@@ -59,13 +59,20 @@ static void begin(Fixture *f, Resource *r) {
         CHECK_INT(r->type->check_apply(r, true, NULL), CHECK_PENDING);
 }
 
-static bool is_finished(void *userdata) {
-        return ((Fixture *) userdata)->host.finished;
+/* Two attempts may end in the same turn of the loop. */
+static int results[2];
+static unsigned n_results;
+static void (*testhost_finished)(Resource *r, int result, Diag *diag);
+
+static void on_finished(Resource *r, int result, Diag *diag) {
+        if (n_results < ELEMENTSOF(results))
+                results[n_results] = result;
+        n_results++;
+        testhost_finished(r, result, diag);
 }
 
-static int result_of_next(Fixture *f) {
-        f->host.finished = false;
-        return testhost_until(&f->host, is_finished, f, 20000) ? f->host.result : -ETIMEDOUT;
+static bool have_both(void *userdata) {
+        return n_results >= ELEMENTSOF(results);
 }
 
 TEST(one_that_goes_is_followed_when_it_comes_back) {
@@ -101,11 +108,16 @@ TEST(who_finds_it_gone_before_anybody_knows_is_told_when_it_comes_back) {
         Resource *a = watched(&f, "a"), *b = watched(&f, "b");
         CHECK_INT(testhost_check(&f.host, a, true), CHECK_OK);
 
+        testhost_finished = f.host.host.finished;
+        f.host.host.finished = on_finished;
+        n_results = 0;
         fake_libvirt_stop(&f.fake);
         begin(&f, a);
         begin(&f, b);
-        CHECK_INT(result_of_next(&f), -EAGAIN);
-        CHECK_INT(result_of_next(&f), -EAGAIN);
+        CHECK(testhost_until(&f.host, have_both, NULL, 20000));
+        CHECK_INT(results[0], -EAGAIN);
+        CHECK_INT(results[1], -EAGAIN);
+        f.host.host.finished = testhost_finished;
         CHECK_STR(f.host.diag.message, NULL);
         testhost_run(&f.host, 50);
         unsigned n = f.host.n_changed;
