@@ -4,11 +4,12 @@
 #include "daemons/engine/kinds/file-wants.h"
 
 int file_path_wants_above(const char *path, unsigned batch, ResourceUids *ret) {
+        size_t n = path_dirname_length(path);
         int r = 0;
 
-        if (batch > 0)
-                return 0;
-        for (size_t n = strlen(path); r >= 0 && (n = path_dirname_length_n(path, n)) > 0;) {
+        if (batch == 0)
+                return n > 0 ? resource_uids_add_n(ret, "file", path, n, false) : 0;
+        while (batch == 1 && r >= 0 && (n = path_dirname_length_n(path, n)) > 0) {
                 r = resource_uids_add_n(ret, "file", path, n, false);
                 if (r >= 0)
                         ret->items[ret->n - 1].fallback = ret->n > 1;

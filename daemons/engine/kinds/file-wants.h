@@ -9,6 +9,6 @@
 /* For a kind that edits a file: whoever makes it, or the package that it comes with; then as below. */
 int file_path_wants(const char *path, unsigned batch, ResourceUids *ret);
 
-/* For a kind that makes it: the nearest of the directories above. A path that ends in a slash is a directory. All in one batch, the
- * first, with nothing else in it. */
+/* For a kind that makes it: the nearest of the directories above. A path that ends in a slash is a directory. Two batches, with nothing
+ * else in them: the one it lies in, which often is the one, and all the others. */
 int file_path_wants_above(const char *path, unsigned batch, ResourceUids *ret);
