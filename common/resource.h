@@ -129,7 +129,8 @@ struct ResourceType {
         int (*init)(Resource *r);
 
         /* Frees what the kind itself allocated (fields are freed by the host). Called once, also after a failed init or
-         * validate; must accept every state in between. */
+         * validate; must accept every state in between. What watch has made, unwatch was called for; a watch that check_apply made
+         * (its resource may be polled, and never watched) is to be freed here. */
         void (*done)(Resource *r);
 
         /* Pure check of the fields: touches nothing outside and does not allocate. Also called after fields were received. */
