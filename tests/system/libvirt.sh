@@ -11,8 +11,10 @@ has_libvirt() { [ -x /usr/sbin/libvirtd ] && [ -x /usr/bin/virsh ] && [ -x /usr/
 has_libvirt || compgen -G '/srv/packages/libvirt-daemon_*.deb' >/dev/null ||
         skip "needs libvirtd, virsh, qemu-system-x86_64 and dnsmasq (libvirt-daemon-system, libvirt-clients, qemu-system-x86, dnsmasq-base), or a way to download them"
 
-# What works in a container: no cgroups of its own, no other user for machines.
+# What works in a container: no cgroups of its own, no other user for machines. libvirt asks for the address of its host before it starts
+# a machine, and there is nobody who would answer.
 configure_libvirt() {
+        grep -qw "$(hostname)" /etc/hosts || echo "127.0.1.1 $(hostname)" >>/etc/hosts
         mkdir -p /etc/libvirt
         printf 'user = "root"\ngroup = "root"\ncgroup_controllers = []\nnamespaces = []\nsecurity_driver = "none"\nremember_owner = 0\n' \
                 >/etc/libvirt/qemu.conf
