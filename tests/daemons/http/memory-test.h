@@ -98,7 +98,7 @@ static void serve_one_without_memory(Fixture *f, const RequestCase *one, const c
                 answer_done(&a);
                 client_close(&c);
 
-                a = ask(&f->host, test_address(), next);
+                a = ask(&f->host, test_address(), "%s", next);
                 CHECK_INT(a.status, 200);
                 answer_done(&a);
         }
