@@ -89,12 +89,11 @@ static void on_list(PathWatch *w, int error, void *userdata) {
 
 int account_await(Resource *r, int error, PathWatch *watches[ACCOUNT_WATCHES], Diag *why) {
         static const char *const lists[ACCOUNT_WATCHES] = { "passwd", "group" };
-        int k = 0;
 
         if (error != -ESRCH)
                 return error;
         diag_done(why);
-        for (size_t i = 0; i < ACCOUNT_WATCHES && k >= 0; i++) {
+        for (size_t i = 0; i < ACCOUNT_WATCHES; i++) {
                 _cleanup_free_ char *path = NULL;
 
                 if (watches[i])
@@ -103,7 +102,7 @@ int account_await(Resource *r, int error, PathWatch *watches[ACCOUNT_WATCHES], D
                         path = NULL;
                         return -ENOMEM;
                 }
-                k = path_watch_new(&watches[i], local_host_paths(r), path, 0, on_list, r);
+                int k = path_watch_new(&watches[i], local_host_paths(r), path, 0, on_list, r);
                 if (k < 0)
                         return resource_error(r, why, k, "cannot watch '%s': %m", path);
         }
