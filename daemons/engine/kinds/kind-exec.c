@@ -23,6 +23,7 @@ enum {
         OUTPUT_MAX = 4 * 1024 * 1024,           /* per stream; the rest is read and dropped */
         GRACE_USEC = 2 * 1000 * 1000,           /* after sig, before SIGKILL */
         OVERTAKEN_MAX = 3,                      /* runs that are repeated because a file of mtimes changed meanwhile */
+        OVERTAKEN_USEC = 500 * 1000,            /* before the last of these */
 };
 
 typedef enum Step {
@@ -71,6 +72,8 @@ typedef struct Exec {
         PathWatch **watches;
         size_t n_watches;
         struct timespec seen;           /* the newest of mtimes when the attempt began */
+        sd_event_source *tick;          /* cmd starts then */
+        bool has_waited;                /* for it, in this attempt */
         unsigned n_overtaken;           /* last runs in a row during which one of mtimes changed */
         bool loaded;                    /* sent is what the disk has */
         Value sent[_STREAM_MAX];        /* nil: nothing yet */
@@ -408,7 +411,8 @@ static int is_outdated(Exec *e, Diag *reterr) {
 }
 
 /* A file that changed while the command ran may have been read before that: reason for another run. If it happens in each of a
- * few runs, the command itself changes it, and that shall not go on for ever. */
+ * few runs, and also when others have had the time to be done with it, the command itself changes it, and that shall not go on
+ * for ever. */
 static int remember_run(Exec *e) {
         struct timespec newest;
         _cleanup_free_ char *path = NULL;
@@ -482,6 +486,43 @@ static void exec_on_account(Account *a, int error, Diag *diag, void *userdata) {
                 resource_finish(&e->resource, r, diag);
 }
 
+static int start_cmd(Exec *e, Diag *reterr);
+
+static int exec_on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        Exec *e = userdata;
+        _cleanup_(diag_done) Diag diag = {};
+
+        e->tick = sd_event_source_disable_unref(e->tick);
+        int r = start_cmd(e, &diag);
+        if (r != CHECK_PENDING)
+                resource_finish(&e->resource, r, &diag);
+        return 0;
+}
+
+/* How long a change might get the time that e->seen is, or 0. The kernel takes times of files from a clock that stands still for
+ * some milliseconds (longer if the machine is itself a guest); newer ones put a file that was looked at ahead of it, and others
+ * level with it. */
+static uint64_t seen_for_usec(const Exec *e) {
+        struct timespec now, tick;
+
+        if (!e->mtimes || clock_gettime(CLOCK_REALTIME_COARSE, &now) < 0 || clock_getres(CLOCK_REALTIME_COARSE, &tick) < 0 ||
+            e->seen.tv_sec < now.tv_sec || e->seen.tv_sec > now.tv_sec + 1)
+                return 0;
+        int64_t ahead = (e->seen.tv_sec - now.tv_sec) * INT64_C(1000000000) + e->seen.tv_nsec - now.tv_nsec;
+        return ahead < 0 ? 0 : (uint64_t) MAX(ahead, (int64_t) tick.tv_nsec) / 1000;
+}
+
+/* A change while cmd runs is to be seen as one, so cmd starts when such a change would have a later time than the newest file. */
+static int start_cmd(Exec *e, Diag *reterr) {
+        uint64_t usec = e->n_overtaken == OVERTAKEN_MAX && !e->has_waited ? OVERTAKEN_USEC : seen_for_usec(e);
+
+        e->has_waited = true;
+        if (usec == 0)
+                return start_step(e, reterr);
+        int r = sd_event_add_time_relative(e->resource.host->event, &e->tick, CLOCK_MONOTONIC, usec, 1, exec_on_tick, e);
+        return r < 0 ? resource_error(&e->resource, reterr, r, "cannot wait for the clock: %m") : CHECK_PENDING;
+}
+
 /* What it prints is what it sends, and nobody knows it before. */
 static void tell_command(Exec *e) {
         _cleanup_(strbuf_done) StrBuf b = {};
@@ -508,6 +549,7 @@ static int go_on(Exec *e, Step from, Diag *reterr) {
                                 r = send_all(e, false);
                                 return r < 0 ? resource_error(&e->resource, reterr, r, "cannot send: %m") : CHECK_CHANGED;
                         }
+                        return start_cmd(e, reterr);
                 } else if (!*command_text(e, e->step))
                         continue;
                 return start_step(e, reterr);
@@ -594,6 +636,7 @@ static int exec_check_apply(Resource *r, bool apply, Diag *reterr) {
         bury(e);
         e->apply = apply;
         e->has_account = false;
+        e->has_waited = false;
         k = load_sent(e);
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot read what was sent last: %m");
@@ -622,6 +665,7 @@ static void exec_cancel(Resource *r) {
         Exec *e = (Exec *) r;
 
         account_done(&e->account);
+        e->tick = sd_event_source_disable_unref(e->tick);
         if (!e->child)
                 return;
         bury(e);
@@ -749,6 +793,7 @@ static void exec_done(Resource *r) {
 
         exec_unwatch(r);
         account_done(&e->account);
+        e->tick = sd_event_source_disable_unref(e->tick);
         e->child = child_release(e->child, end_signal(e), GRACE_USEC);
         e->dying = child_release(e->dying, end_signal(e), GRACE_USEC);
         bury(e);
