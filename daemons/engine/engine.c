@@ -47,7 +47,7 @@ static int parse_int(const char *text, long min, long max, long *ret) {
 }
 
 static int engine_option(Daemon *d, int value, const char *argument) {
-        long n;
+        long n = 0;
         int r;
 
         switch (value) {

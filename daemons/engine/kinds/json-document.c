@@ -113,7 +113,7 @@ static int hex4(Parser *p, uint32_t *ret) {
 
 static int unicode_escape(Parser *p, char *out, size_t *ret_size) {
         const char *from = p->at - 2;
-        uint32_t c, low = 0;
+        uint32_t c = 0, low = 0;
         int r;
 
         r = hex4(p, &c);

@@ -169,7 +169,7 @@ static int read_limit(const Fwattr *f, const char *driver, const char *file, boo
 static int check_limits(const Fwattr *f, const char *driver, const char *lower, const char *upper, int64_t n, const char *what,
                         Diag *reterr) {
         bool has_min, has_max;
-        int64_t min, max;
+        int64_t min = 0, max = 0;
         int r;
 
         r = read_limit(f, driver, lower, &has_min, &min);
