@@ -4,7 +4,7 @@
 /* A resource as one host says it and another reads it: text that says what it is and in which version, and that people can read. What
  * is as it is from the beginning is left out, and so is to whom it was exported. */
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/diag.h"
 #include "common/schema.h"
 

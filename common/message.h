@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/diag.h"
 #include "common/value.h"
 #include "common/wire.h"

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/diag.h"
 #include "common/value.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* The inside of pathwatch.h, shared by pathwatch.c (watches, links, events) and path-tree.c (Nodes and kernel watches). */
+/* The inside of path-watch.h, shared by path-watch.c (watches, links, events) and path-tree.c (Nodes and kernel watches). */
 
 #include <limits.h>
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/map.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 
 enum {
         PATH_NAMES_MASK = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO,

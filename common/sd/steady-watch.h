@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 
 typedef struct SteadyWatch SteadyWatch;
 

@@ -5,7 +5,7 @@
  * (domain and key) and wants others; an index by identity holds both sides, so a change of the graph only looks at those whose
  * offers or wants it touches. */
 
-#include "daemons/engine/graph-swap.h"
+#include "daemons/engine/swap.h"
 
 typedef struct UidIndex UidIndex;
 

@@ -38,8 +38,8 @@ static bool is_groupable(const ResourceType *t) {
 }
 
 static Vertex *plan_root(Vertex *v) {
-        while (v->plan_parent)
-                v = v->plan_parent;
+        while (v->regroup_parent)
+                v = v->regroup_parent;
         return v;
 }
 
@@ -56,11 +56,11 @@ typedef struct Marks {
 static int mark(Vertices *list, Vertex *root, uint8_t bit) {
         int r;
 
-        if (root->plan_marks & bit)
+        if (root->regroup_marks & bit)
                 return 0;
         r = vertices_add(list, root);
         if (r >= 0)
-                root->plan_marks |= bit;
+                root->regroup_marks |= bit;
         return r;
 }
 
@@ -70,7 +70,7 @@ static int mark_neighbours(const Graph *g, Vertices *list, Vertex *v, uint8_t bi
 
         for (uint32_t i = 0; i < a->n && r >= 0; i++)
                 r = mark(list, plan_root(manager_vertex(v->manager, a->items[i].peer)), bit);
-        for (Vertex *child = v->plan_children; child && r >= 0; child = child->plan_sibling)
+        for (Vertex *child = v->regroup_children; child && r >= 0; child = child->regroup_sibling)
                 r = mark_neighbours(g, list, child, bit);
         return r;
 }
@@ -101,9 +101,9 @@ static int marks_add(Marks *m, Vertex *root) {
 
 static void marks_done(Marks *m) {
         for (size_t i = 0; i < m->down.n; i++)
-                m->down.items[i]->plan_marks = 0;
+                m->down.items[i]->regroup_marks = 0;
         for (size_t i = 0; i < m->up.n; i++)
-                m->up.items[i]->plan_marks = 0;
+                m->up.items[i]->regroup_marks = 0;
         vertices_done(&m->down);
         vertices_done(&m->up);
 }
@@ -127,9 +127,9 @@ static bool metas_agree(const Resource *parent, const Resource *child, bool equa
 }
 
 static void join(Vertex *parent, Vertex *child) {
-        child->plan_parent = parent;
-        child->plan_sibling = parent->plan_children;
-        parent->plan_children = child;
+        child->regroup_parent = parent;
+        child->regroup_sibling = parent->regroup_children;
+        parent->regroup_children = child;
 }
 
 static const char *parent_name(const Resource *r) {
@@ -144,9 +144,9 @@ static int join_if_apart(Vertex *parent, Vertex *child) {
         int r = 0;
 
         /* Most have no edges at all; then there is nothing to search. */
-        if (child->plan_children || graph_successors(g, child->id)->n > 0 || graph_predecessors(g, child->id)->n > 0)
+        if (child->regroup_children || graph_successors(g, child->id)->n > 0 || graph_predecessors(g, child->id)->n > 0)
                 r = marks_add(&marks, child);
-        if (r < 0 || root->plan_marks)
+        if (r < 0 || root->regroup_marks)
                 return r;
         join(parent, child);
         return 1;
@@ -163,7 +163,7 @@ static int plan_children(Manager *m, const Vertices *list, const ResourceType *t
                 Vertex *child = list->items[i], *best = NULL;
                 const char *name = parent_name(swap_resource(child));
 
-                if (child->plan_parent || !wants_group(child))
+                if (child->regroup_parent || !wants_group(child))
                         continue;
                 if (name && *name)
                         best = map_get(parents->by_name, name);
@@ -240,14 +240,14 @@ static int lead(Apart *apart, size_t at) {
         bool marked = false;
         int r;
 
-        if (leader->plan_parent || !may_lead(leader))
+        if (leader->regroup_parent || !may_lead(leader))
                 return 0;
         r = load_block(apart, at);
         if (r < 0)
                 return r;
         for (size_t k = at + 1; k < list->n; k++) {
                 Vertex *v = list->items[k];
-                if (v->plan_parent || v->plan_children ||
+                if (v->regroup_parent || v->regroup_children ||
                     (apart->comparable && comparable_get(apart->comparable, at % COMPARABLE_BLOCK, v->id)))
                         continue;
                 if (!wants_group(v) || !resource_groups(parent, swap_resource(v)) || !metas_agree(parent, swap_resource(v), true))
@@ -258,7 +258,7 @@ static int lead(Apart *apart, size_t at) {
                                 return r;
                         marked = true;
                 }
-                if (v->plan_marks)
+                if (v->regroup_marks)
                         continue;
                 join(leader, v);
                 r = marks_add(&marks, v);
@@ -342,19 +342,19 @@ static int find_kinds(Manager *m, KindSet ***ret, size_t *ret_n) {
 }
 
 static bool changes(const Vertex *v) {
-        return v->plan_parent != v->parent || (v->swap && (v->swap->added || v->swap->removed || v->swap->restart));
+        return v->regroup_parent != v->parent || (v->swap && (v->swap->added || v->swap->removed || v->swap->restart));
 }
 
 static int enter(Swap *s, Vertex *v) {
         SwapEntry *e;
 
-        if (!vertex_root(v)->plan_hit && !plan_root(v)->plan_hit)
+        if (!vertex_root(v)->regroup_hit && !plan_root(v)->regroup_hit)
                 return 0;
         e = swap_entry(s, v);
         if (!e)
                 return -ENOMEM;
         e->grouped = true;
-        e->parent = v->plan_parent;
+        e->parent = v->regroup_parent;
         return 0;
 }
 
@@ -364,8 +364,8 @@ static int compare_plan(Swap *s, const Vertices *all) {
 
         for (size_t i = 0; i < all->n; i++)
                 if (changes(all->items[i])) {
-                        vertex_root(all->items[i])->plan_hit = true;
-                        plan_root(all->items[i])->plan_hit = true;
+                        vertex_root(all->items[i])->regroup_hit = true;
+                        plan_root(all->items[i])->regroup_hit = true;
                 }
         for (size_t i = 0; i < all->n; i++) {
                 r = enter(s, all->items[i]);
@@ -380,8 +380,8 @@ static void forget_plan(Manager *m) {
                 Vertex *v = manager_vertex(m, id);
                 if (!v)
                         continue;
-                v->plan_parent = v->plan_children = v->plan_sibling = NULL;
-                v->plan_hit = false;
+                v->regroup_parent = v->regroup_children = v->regroup_sibling = NULL;
+                v->regroup_hit = false;
         }
 }
 
@@ -400,7 +400,7 @@ static int add_parents(Manager *m, Vertices *all) {
                         continue;
                 while (map_next(k->by_name, &at, NULL, &vertex)) {
                         Vertex *v = vertex;
-                        if (!v->plan_children && !v->group)
+                        if (!v->regroup_children && !v->group)
                                 continue;
                         r = vertices_add(all, v);
                         if (r < 0)

@@ -4,7 +4,7 @@
 /* Several resources run as one: children inside the server they belong to (ResourceType.parent_field), equals in one go
  * (ResourceType.groups). Grouping never makes a cycle: what is reachable one way or the other stays apart. */
 
-#include "daemons/engine/graph-swap.h"
+#include "daemons/engine/swap.h"
 
 /* Decides the parents that all groupable vertices will have after the swap. */
 int autogroup_update(Swap *s);

@@ -7,12 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/graph.h"
 #include "common/map.h"
 #include "common/resource.h"
 #include "common/sd/names.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/converger.h"
 #include "daemons/engine/events.h"
 #include "daemons/engine/graph-swap.h"

@@ -4,7 +4,7 @@
 /* Changes of the graph on their way in. Most are in force at once. One that would take away a resource with Meta:realize which has
  * not been right yet waits until that has succeeded once, or can be seen not to; what comes after it waits behind it. */
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "daemons/engine/graph-swap.h"
 
 typedef struct GraphHold GraphHold;

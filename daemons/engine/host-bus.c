@@ -10,7 +10,7 @@
 #include "common/sd/bus-connection.h"
 #include "common/sd/bus.h"
 #include "common/sd/log.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/host-bus.h"
 #include "daemons/engine/local-host.h"
 

@@ -13,7 +13,7 @@
  *
  * "after" is what came before the resource when it was put: it is undone before that is. */
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/resource.h"
 
 typedef struct Reversal {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "daemons/engine/graph-swap.h"
+#include "daemons/engine/swap.h"
 
 /* Brings the graph's edges to what the change set says; its vertices are there already. */
 int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr);

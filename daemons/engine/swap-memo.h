@@ -4,7 +4,7 @@
 /* What the last whole graph said, in the order in which it said it. A whole graph that is sent again mostly says the same in the same
  * order; then nothing is looked up, and only what comes after is new. As soon as anything else has changed the graph, it is void. */
 
-#include "daemons/engine/graph-swap.h"
+#include "daemons/engine/swap.h"
 
 typedef struct SwapMemo {
         VertexId *vertices;     /* of the resources */

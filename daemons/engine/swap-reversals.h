@@ -3,7 +3,7 @@
 
 /* Meta:reverse, as far as a change of the graph is concerned: what goes and has a reversal does not go yet, but becomes that. */
 
-#include "daemons/engine/graph-swap.h"
+#include "daemons/engine/swap.h"
 
 /* Whether v is, or will be, what the program says: neither on its way out nor the reversal of something that is out. */
 static inline bool swap_is_declared(const Vertex *v) {

@@ -157,9 +157,9 @@ struct Vertex {
         uint32_t offer_serial, want_serial;     /* what the index has under other numbers is out of date */
 
         /* While a change of the graph is being built. */
-        Vertex *plan_parent, *plan_children, *plan_sibling;
-        bool plan_hit;          /* the group of this root changes */
-        uint8_t plan_marks;
+        Vertex *regroup_parent, *regroup_children, *regroup_sibling;
+        bool regroup_hit;       /* the group of this root changes */
+        uint8_t regroup_marks;
 
         /* What attempts find wrong, see drift.h. */
         Differences *differences;       /* owned; NULL: nothing */

@@ -12,7 +12,7 @@
 #include <systemd/sd-bus.h>
 
 #include "common/sd/kernel-watch.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/http/dhcp-leases.h"
 #include "daemons/http/mhd.h"
 #include "daemons/http/static-cache.h"

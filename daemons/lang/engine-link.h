@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/macro.h"
 
 typedef struct EngineLink EngineLink;

@@ -14,7 +14,7 @@
 #include <libvirt/libvirt.h>
 
 #include "common/diag.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/virt/work.h"
 
 typedef struct sd_event sd_event;

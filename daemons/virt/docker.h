@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "common/diag.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/virt/docker-json.h"
 
 typedef struct sd_bus sd_bus;

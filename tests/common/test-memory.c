@@ -7,7 +7,7 @@
 
 #include "common/arena.h"
 #include "common/bundle.h"
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/io.h"
 #include "common/map.h"
 #include "common/resource.h"

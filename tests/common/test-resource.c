@@ -6,7 +6,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/edge-rule.h"
 #include "common/io.h"
 #include "common/resource.h"

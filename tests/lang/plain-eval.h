@@ -4,7 +4,7 @@
 /* What a program comes to, computed anew from its syntax tree each time by plain recursion: the measure for the function graph,
  * which gets there by small steps. It shares the standard library and the scopes with it, and nothing else. */
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "lang/program.h"
 #include "tests/lang/mock-world.h"
 

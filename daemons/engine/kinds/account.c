@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "common/sd/names.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/kinds/account.h"
 #include "daemons/engine/local-host.h"
 

@@ -9,7 +9,7 @@
 #include "common/paths.h"
 #include "common/resource.h"
 #include "common/sd/child.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/kinds/augeas-tool.h"
 #include "daemons/engine/kinds/file-path.h"
 #include "daemons/engine/kinds/file-text.h"

@@ -15,7 +15,7 @@
 #include "common/io.h"
 #include "common/resource.h"
 #include "common/sd/child.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/kinds/account.h"
 #include "daemons/engine/local-host.h"
 

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/kinds/file-mode.h"
 #include "daemons/engine/kinds/file-path.h"
 #include "daemons/engine/kinds/file-wants.h"

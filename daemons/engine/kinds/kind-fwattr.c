@@ -13,7 +13,7 @@
 
 #include "common/io.h"
 #include "common/resource.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/local-host.h"
 
 #define TOP "/sys/class/firmware-attributes"

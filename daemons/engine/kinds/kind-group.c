@@ -6,7 +6,7 @@
 
 #include "common/resource.h"
 #include "common/sd/names.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/kinds/account-tool.h"
 #include "daemons/engine/local-host.h"
 

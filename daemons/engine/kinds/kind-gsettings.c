@@ -11,7 +11,7 @@
 #include "common/resource.h"
 #include "common/sd/child.h"
 #include "common/sd/names.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/local-host.h"
 

@@ -4,7 +4,7 @@
 
 #include <zlib.h>
 
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/kinds/file-content.h"
 #include "daemons/engine/kinds/file-path.h"
 #include "daemons/engine/local-host.h"

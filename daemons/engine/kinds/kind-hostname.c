@@ -8,7 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/resource.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/host-bus.h"
 #include "daemons/engine/local-host.h"
 

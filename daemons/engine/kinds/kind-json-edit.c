@@ -5,7 +5,7 @@
  * going back to the loop, so several resources can edit one document. */
 
 #include "common/resource.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/kinds/file-text.h"
 #include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/kinds/json-edit.h"

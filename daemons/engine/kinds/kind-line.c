@@ -8,7 +8,7 @@
 
 #include "common/resource.h"
 #include "common/sd/names.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/kinds/account.h"
 #include "daemons/engine/kinds/file-text.h"

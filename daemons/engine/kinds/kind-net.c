@@ -12,7 +12,7 @@
 
 #include "common/io.h"
 #include "common/resource.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/kinds/rtnetlink.h"

@@ -11,7 +11,7 @@
 
 #include "common/io.h"
 #include "common/resource.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/local-host.h"
 
 enum { FILE_SIZE_MAX = UINT16_MAX + 2 };

@@ -10,7 +10,7 @@
 #include <syslog.h>
 
 #include "common/resource.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/kinds/package-files.h"

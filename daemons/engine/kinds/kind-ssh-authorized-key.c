@@ -14,7 +14,7 @@
 #include "common/io.h"
 #include "common/resource.h"
 #include "common/sd/names.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/kinds/account-tool.h"
 #include "daemons/engine/kinds/file-wants.h"

@@ -8,7 +8,7 @@
 #include <syslog.h>
 
 #include "common/resource.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/kinds/systemd-unit.h"
 

@@ -6,7 +6,7 @@
 
 #include "common/io.h"
 #include "common/resource.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "daemons/engine/kinds/file-text.h"
 #include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/local-host.h"

@@ -33,7 +33,7 @@ static int bus_start(void) {
         char text[sizeof(config) + 128], line[256];
         int ready[2];
 
-        (void) snprintf(text, sizeof(text), config, bench.dir);
+        (void) snprintf(text, sizeof(text), config, rig.dir);
         put_file("bus.conf", text);
         if (pipe(ready) < 0)
                 return -errno;
@@ -43,7 +43,7 @@ static int bus_start(void) {
 
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                 (void) snprintf(fd_text, sizeof(fd_text), "--print-address=%d", ready[1]);
-                (void) snprintf(file, sizeof(file), "--config-file=%s/bus.conf", bench.dir);
+                (void) snprintf(file, sizeof(file), "--config-file=%s/bus.conf", rig.dir);
                 (void) close(ready[0]);
                 (void) !freopen("/dev/null", "w", stderr);      /* it grumbles about limits */
                 execl("/usr/bin/dbus-daemon", "dbus-daemon", "--nofork", "--nopidfile", fd_text, file, NULL);
@@ -71,16 +71,16 @@ static inline void bus_stopp(int *unused) {
 #define BUS_BENCH() \
         if (!bus_is_available()) \
                 TEST_SKIP("needs dbus-daemon"); \
-        BENCH(); \
+        RIG(); \
         __attribute__((__cleanup__(bus_stopp), __unused__)) int bus_guard = 0; \
-        (void) snprintf(test_bus.address, sizeof(test_bus.address), "unix:path=%s/bus", bench.dir); \
+        (void) snprintf(test_bus.address, sizeof(test_bus.address), "unix:path=%s/bus", rig.dir); \
         (void) setenv("DBUS_SYSTEM_BUS_ADDRESS", test_bus.address, 1)
 
 /* A connection for a service, with nothing on it yet. */
 static sd_bus *service_connect(void) {
         sd_bus *bus = NULL;
 
-        if (bus_open_address(&bus, NULL, "service", test_bus.address) < 0 || sd_bus_attach_event(bus, bench.event, 0) < 0)
+        if (bus_open_address(&bus, NULL, "service", test_bus.address) < 0 || sd_bus_attach_event(bus, rig.event, 0) < 0)
                 return sd_bus_close_unref(bus);
         return bus;
 }
@@ -88,7 +88,7 @@ static sd_bus *service_connect(void) {
 /* Runs the loop until the kind has said so, or for long enough. */
 static bool bus_wait(const unsigned *counter, unsigned more_than) {
         for (int i = 0; i < 400 && *counter <= more_than; i++)
-                bench_run(10000);
+                rig_run(10000);
         return *counter > more_than;
 }
 

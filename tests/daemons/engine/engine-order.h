@@ -64,7 +64,7 @@ static void check_order(Engine *e) {
                 if (!v)
                         continue;
                 n_vertices++;
-                CHECK_VERTEX(v->resource->vertex == v && v->id == id && !v->swap && !v->plan_parent && !v->plan_marks && !v->plan_hit);
+                CHECK_VERTEX(v->resource->vertex == v && v->id == id && !v->swap && !v->regroup_parent && !v->regroup_marks && !v->regroup_hit);
                 CHECK_VERTEX(manager_find(m, vertex_kind(v), vertex_name(v)) == v);
                 CHECK_VERTEX(v->resource->parent == (v->parent ? v->parent->resource : NULL));
                 const GraphAdjacency *in = graph_predecessors(m->graph, id);

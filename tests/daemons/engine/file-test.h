@@ -38,7 +38,7 @@ static int collect(const char *path, StrBuf *b) {
                 char below[512];
                 if (!streq(list[i]->d_name, ".") && !streq(list[i]->d_name, "..")) {
                         (void) snprintf(below, sizeof(below), "%s/%s", path, list[i]->d_name);
-                        strbuf_printf(b, "%s%s", b->size > 0 ? " " : "", below + strlen(bench.dir) + 1);
+                        strbuf_printf(b, "%s%s", b->size > 0 ? " " : "", below + strlen(rig.dir) + 1);
                         if (list[i]->d_type == DT_DIR) {
                                 strbuf_putc(b, '/');
                                 (void) collect(below, b);
@@ -62,23 +62,23 @@ static void check_tree(const char *name, const char *want) {
 
 /* Looks (finds drift, changes nothing), applies, looks again. */
 static void converge(const char *name, const char *const *fields) {
-        CHECK_INT(bench_make(&file_type, name, fields), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        if (bench.diag.message)
-                TEST_FAIL("%s: %s", name, bench.diag.message);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        CHECK_INT(bench_apply(false), CHECK_OK);
+        CHECK_INT(rig_make(&file_type, name, fields), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        if (rig.diag.message)
+                TEST_FAIL("%s: %s", name, rig.diag.message);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(false), CHECK_OK);
 }
 
 static void fails(const char *name, const char *const *fields, int error) {
-        CHECK_INT(bench_make(&file_type, name, fields), 0);
-        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
-        CHECK_INT(bench_apply(true), error);
-        CHECK(bench.diag.message);
-        CHECK_INT(bench.diag.pos.line, 3);
+        CHECK_INT(rig_make(&file_type, name, fields), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+        CHECK_INT(rig_apply(true), error);
+        CHECK(rig.diag.message);
+        CHECK_INT(rig.diag.pos.line, 3);
 }
 
 static void make_dir(const char *name) {
@@ -87,16 +87,16 @@ static void make_dir(const char *name) {
 
 /* An attempt that goes on: CHECK_PENDING, or what it came to already. */
 static int begin_apply(void) {
-        diag_done(&bench.diag);
-        bench.finished = NOT_FINISHED;
-        bench.r->applies = true;
-        return bench.r->type->check_apply(bench.r, true, &bench.diag);
+        diag_done(&rig.diag);
+        rig.finished = NOT_FINISHED;
+        rig.r->applies = true;
+        return rig.r->type->check_apply(rig.r, true, &rig.diag);
 }
 
 static int finish_apply(void) {
-        for (int i = 0; i < 100000 && bench.finished == NOT_FINISHED; i++)
-                (void) sd_event_run(bench.event, 2000);
-        return bench.finished;
+        for (int i = 0; i < 100000 && rig.finished == NOT_FINISHED; i++)
+                (void) sd_event_run(rig.event, 2000);
+        return rig.finished;
 }
 
 static inline void file_test_unused(void) {

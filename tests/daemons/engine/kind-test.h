@@ -11,14 +11,14 @@
 
 #include "common/io.h"
 #include "common/sd/names.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/engine-manager.h"
 #include "tests/test.h"
 
 enum { NOT_FINISHED = 1000 };
 
-typedef struct Bench {
+typedef struct Rig {
         sd_event *event;
         Manager manager;                /* only what kinds look at: the watcher of paths, users and groups */
         ResourceHost host;
@@ -32,138 +32,138 @@ typedef struct Bench {
         StrBuf log, sent;               /* "key=text\n" */
         StrBuf differences;             /* what was found wrong by the last attempt, a line each */
         char *reason;
-} Bench;
+} Rig;
 
-static Bench bench;
+static Rig rig;
 
-static void bench_changed(Resource *r) {
-        bench.n_changed++;
+static void rig_changed(Resource *r) {
+        rig.n_changed++;
 }
 
-static void bench_armed(Resource *r) {
-        bench.n_armed++;
+static void rig_armed(Resource *r) {
+        rig.n_armed++;
 }
 
-static void bench_watch_failed(Resource *r, int error, Diag *diag) {
-        bench.n_watch_failed++;
-        diag_done(&bench.diag);
+static void rig_watch_failed(Resource *r, int error, Diag *diag) {
+        rig.n_watch_failed++;
+        diag_done(&rig.diag);
         if (diag)
-                diag_move(&bench.diag, diag);
+                diag_move(&rig.diag, diag);
 }
 
-static void bench_finished(Resource *r, int result, Diag *diag) {
-        bench.finished = result;
-        diag_done(&bench.diag);
+static void rig_finished(Resource *r, int result, Diag *diag) {
+        rig.finished = result;
+        diag_done(&rig.diag);
         if (diag)
-                diag_move(&bench.diag, diag);
+                diag_move(&rig.diag, diag);
 }
 
-static void bench_waiting(Resource *r, const char *reason) {
-        free(bench.reason);
-        bench.reason = strdup(reason);
+static void rig_waiting(Resource *r, const char *reason) {
+        free(rig.reason);
+        rig.reason = strdup(reason);
 }
 
-static bool bench_refresh(const Resource *r) {
-        return bench.refresh;
+static bool rig_refresh(const Resource *r) {
+        return rig.refresh;
 }
 
-static int bench_send(Resource *r, const char *key, Value v) {
+static int rig_send(Resource *r, const char *key, Value v) {
         _cleanup_free_ char *text = value_text(v);
 
-        strbuf_printf(&bench.sent, "%s=%s\n", key, text);
+        strbuf_printf(&rig.sent, "%s=%s\n", key, text);
         return 0;
 }
 
-static void bench_differs(Resource *r, Difference *d) {
+static void rig_differs(Resource *r, Difference *d) {
         _cleanup_free_ char *text = difference_text(d, true);
 
-        strbuf_printf(&bench.differences, "%s\n", text);
+        strbuf_printf(&rig.differences, "%s\n", text);
         difference_done(d);
 }
 
-static void bench_log(Resource *r, int priority, const char *text) {
-        strbuf_printf(&bench.log, "%s\n", text);
+static void rig_log(Resource *r, int priority, const char *text) {
+        strbuf_printf(&rig.log, "%s\n", text);
 }
 
-static int bench_begin(const char *top) {
+static int rig_begin(const char *top) {
         int r;
 
-        bench = (Bench) { .finished = NOT_FINISHED };
-        (void) snprintf(bench.dir, sizeof(bench.dir), "%s/test-kind-XXXXXX", top);
-        if (!mkdtemp(bench.dir))
+        rig = (Rig) { .finished = NOT_FINISHED };
+        (void) snprintf(rig.dir, sizeof(rig.dir), "%s/test-kind-XXXXXX", top);
+        if (!mkdtemp(rig.dir))
                 return -errno;
-        r = sd_event_new(&bench.event);
+        r = sd_event_new(&rig.event);
         if (r >= 0)
-                r = path_watcher_new(&bench.manager.paths, bench.event);
+                r = path_watcher_new(&rig.manager.paths, rig.event);
         if (r >= 0)
-                r = names_new(&bench.manager.names, bench.event, "/etc");
-        bench.host = (ResourceHost) {
-                .event = bench.event,
-                .manager = &bench.manager,
+                r = names_new(&rig.manager.names, rig.event, "/etc");
+        rig.host = (ResourceHost) {
+                .event = rig.event,
+                .manager = &rig.manager,
                 .hostname = "localhost",
-                .state_dir = bench.dir,
-                .changed = bench_changed,
-                .armed = bench_armed,
-                .watch_failed = bench_watch_failed,
-                .finished = bench_finished,
-                .waiting = bench_waiting,
-                .refresh = bench_refresh,
-                .send = bench_send,
-                .differs = bench_differs,
-                .log = bench_log,
+                .state_dir = rig.dir,
+                .changed = rig_changed,
+                .armed = rig_armed,
+                .watch_failed = rig_watch_failed,
+                .finished = rig_finished,
+                .waiting = rig_waiting,
+                .refresh = rig_refresh,
+                .send = rig_send,
+                .differs = rig_differs,
+                .log = rig_log,
         };
         return r;
 }
 
-static void bench_unmake(void) {
-        if (bench.r && bench.r->type->unwatch)
-                bench.r->type->unwatch(bench.r);
-        bench.r = resource_free(bench.r);
-        bench.n_changed = bench.n_armed = bench.n_watch_failed = 0;
-        bench.refresh = false;
-        diag_done(&bench.diag);
-        strbuf_done(&bench.log);
-        strbuf_done(&bench.sent);
-        strbuf_done(&bench.differences);
+static void rig_unmake(void) {
+        if (rig.r && rig.r->type->unwatch)
+                rig.r->type->unwatch(rig.r);
+        rig.r = resource_free(rig.r);
+        rig.n_changed = rig.n_armed = rig.n_watch_failed = 0;
+        rig.refresh = false;
+        diag_done(&rig.diag);
+        strbuf_done(&rig.log);
+        strbuf_done(&rig.sent);
+        strbuf_done(&rig.differences);
 }
 
-static void bench_forget_neighbours(void) {
+static void rig_forget_neighbours(void) {
         size_t i = 0;
         void *v;
 
-        while (map_next(bench.neighbours.by_name, &i, NULL, &v)) {
+        while (map_next(rig.neighbours.by_name, &i, NULL, &v)) {
                 resource_free(((Vertex *) v)->resource);
                 free(v);
         }
-        bench.neighbours.by_name = map_free(bench.neighbours.by_name);
-        bench.manager.kinds = map_free(bench.manager.kinds);
+        rig.neighbours.by_name = map_free(rig.neighbours.by_name);
+        rig.manager.kinds = map_free(rig.manager.kinds);
 }
 
-static void bench_end(void) {
-        bench_unmake();
-        bench_forget_neighbours();
-        free(bench.reason);
+static void rig_end(void) {
+        rig_unmake();
+        rig_forget_neighbours();
+        free(rig.reason);
         for (HostBusType i = 0; i < _HOST_BUS_MAX; i++)
-                host_bus_free(bench.manager.buses[i]);
-        path_watcher_free(bench.manager.paths);
-        names_free(bench.manager.names);
-        sd_event_unref(bench.event);
-        (void) remove_tree(bench.dir);
+                host_bus_free(rig.manager.buses[i]);
+        path_watcher_free(rig.manager.paths);
+        names_free(rig.manager.names);
+        sd_event_unref(rig.event);
+        (void) remove_tree(rig.dir);
 }
 
-static inline void bench_endp(int *unused) {
-        bench_end();
+static inline void rig_endp(int *unused) {
+        rig_end();
 }
 
-#define BENCH_IN(top) \
-        __attribute__((__cleanup__(bench_endp), __unused__)) int bench_guard = 0; \
-        REQUIRE(bench_begin(top) >= 0)
-#define BENCH() BENCH_IN("/tmp")
+#define RIG_IN(top) \
+        __attribute__((__cleanup__(rig_endp), __unused__)) int rig_guard = 0; \
+        REQUIRE(rig_begin(top) >= 0)
+#define RIG() RIG_IN("/tmp")
 /* For many files: in memory, where that is possible. */
-#define BENCH_FAST() BENCH_IN(access("/dev/shm", W_OK) >= 0 ? "/dev/shm" : "/tmp")
+#define RIG_FAST() RIG_IN(access("/dev/shm", W_OK) >= 0 ? "/dev/shm" : "/tmp")
 
 /* One field as text: "content=abc", "force=true", "args=a b" (a list), or "env.NAME=value" in a map. */
-static int bench_set(const char *text) {
+static int rig_set(const char *text) {
         const char *equal = strchr(text, '=');
         _cleanup_free_ char *name = strndup(text, (size_t) (equal - text));
         _cleanup_(value_done) Value v = VALUE_NIL;
@@ -172,7 +172,7 @@ static int bench_set(const char *text) {
 
         if (dot)
                 *dot = '\0';
-        f = field_find(bench.r->type->fields, name);
+        f = field_find(rig.r->type->fields, name);
         if (!f)
                 return -ENOENT;
         if (dot) {
@@ -193,74 +193,74 @@ static int bench_set(const char *text) {
                 v = VALUE_INT(atoll(equal + 1));
         else
                 (void) value_strz(&v, equal + 1);
-        return resource_set(bench.r, f->name, v, &bench.diag);
+        return resource_set(rig.r, f->name, v, &rig.diag);
 }
 
 /* Makes the resource; fields end with NULL. The result of validate. */
-static int bench_make(const ResourceType *type, const char *name, const char *const *fields) {
+static int rig_make(const ResourceType *type, const char *name, const char *const *fields) {
         int r;
 
-        bench_unmake();
-        r = resource_new(&bench.r, type, &bench.host, name, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
+        rig_unmake();
+        r = resource_new(&rig.r, type, &rig.host, name, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
         for (; r >= 0 && *fields; fields++)
-                r = bench_set(*fields);
-        return r < 0 ? r : resource_validate(bench.r, &bench.diag);
+                r = rig_set(*fields);
+        return r < 0 ? r : resource_validate(rig.r, &rig.diag);
 }
 
 #define FIELDS(...) ((const char *const[]) { __VA_ARGS__ __VA_OPT__(,) NULL })
 
 /* Another resource of the kind, which is in the graph as well. */
-static int bench_neighbour(const ResourceType *type, const char *name) {
+static int rig_neighbour(const ResourceType *type, const char *name) {
         Vertex *v = calloc(1, sizeof(Vertex));
         int r;
 
-        if (!bench.neighbours.by_name) {
-                bench.neighbours = (KindSet) { .type = type, .by_name = map_new() };
-                bench.manager.kinds = map_new();
-                (void) map_put(bench.manager.kinds, type->kind, &bench.neighbours);
+        if (!rig.neighbours.by_name) {
+                rig.neighbours = (KindSet) { .type = type, .by_name = map_new() };
+                rig.manager.kinds = map_new();
+                (void) map_put(rig.manager.kinds, type->kind, &rig.neighbours);
         }
-        r = resource_new(&v->resource, type, &bench.host, name, (Pos) { .file = "site.mcl", .line = 9, .column = 1 });
-        return r < 0 ? r : map_put(bench.neighbours.by_name, name, v);
+        r = resource_new(&v->resource, type, &rig.host, name, (Pos) { .file = "site.mcl", .line = 9, .column = 1 });
+        return r < 0 ? r : map_put(rig.neighbours.by_name, name, v);
 }
 
-static int bench_watch(void) {
+static int rig_watch(void) {
         int r = 0;
 
-        if (bench.r->type->prepare)
-                r = bench.r->type->prepare(bench.r, &bench.diag);
-        if (r >= 0 && bench.r->type->watch)
-                r = bench.r->type->watch(bench.r, &bench.diag);
+        if (rig.r->type->prepare)
+                r = rig.r->type->prepare(rig.r, &rig.diag);
+        if (r >= 0 && rig.r->type->watch)
+                r = rig.r->type->watch(rig.r, &rig.diag);
         return r;
 }
 
-static void bench_run(uint64_t usec) {
+static void rig_run(uint64_t usec) {
         struct timespec a, b;
 
         (void) clock_gettime(CLOCK_MONOTONIC, &a);
         do {
-                (void) sd_event_run(bench.event, 1000);
+                (void) sd_event_run(rig.event, 1000);
                 (void) clock_gettime(CLOCK_MONOTONIC, &b);
         } while ((uint64_t) (b.tv_sec - a.tv_sec) * 1000000 + (uint64_t) b.tv_nsec / 1000 - (uint64_t) a.tv_nsec / 1000 < usec);
 }
 
 /* One attempt, to its end. */
-static int bench_apply(bool apply) {
+static int rig_apply(bool apply) {
         int r;
 
-        diag_done(&bench.diag);
-        bench.finished = NOT_FINISHED;
-        strbuf_done(&bench.differences);
-        bench.r->applies = apply;
-        r = bench.r->type->check_apply(bench.r, apply, &bench.diag);
+        diag_done(&rig.diag);
+        rig.finished = NOT_FINISHED;
+        strbuf_done(&rig.differences);
+        rig.r->applies = apply;
+        r = rig.r->type->check_apply(rig.r, apply, &rig.diag);
         if (r != CHECK_PENDING)
                 return r;
-        for (int i = 0; i < 5000 && bench.finished == NOT_FINISHED; i++)
-                (void) sd_event_run(bench.event, 2000);
-        return bench.finished;
+        for (int i = 0; i < 5000 && rig.finished == NOT_FINISHED; i++)
+                (void) sd_event_run(rig.event, 2000);
+        return rig.finished;
 }
 
 /* What the last attempt has said. */
-#define CHECK_DIFFERENCES(want) CHECK_STR(bench.differences.data ?: "", want)
+#define CHECK_DIFFERENCES(want) CHECK_STR(rig.differences.data ?: "", want)
 
 /* What it wants to come before it, as "domain:key": a blank between those of one batch, a bar before what is asked for only if there
  * was no match, and "+" behind a batch whose match does not end the asking. */
@@ -269,12 +269,12 @@ static void check_wants(const char *want) {
 
         for (unsigned batch = 0;; batch++) {
                 _cleanup_(resource_uids_done) ResourceUids uids = {};
-                CHECK_INT(bench.r->type->wants(bench.r, batch, &uids), 0);
+                CHECK_INT(rig.r->type->wants(rig.r, batch, &uids), 0);
                 if (uids.n == 0)
                         break;
                 for (size_t i = 0; i < uids.n; i++)
                         strbuf_printf(&b, "%s%s:%s", (i == 0 && batch > 0) || uids.items[i].fallback ? " | " : i > 0 ? " " : "", uids.items[i].domain, uids.items[i].key);
-                strbuf_puts(&b, uids.go_on && bench.r->type->first_match_ends ? "+" : "");
+                strbuf_puts(&b, uids.go_on && rig.r->type->first_match_ends ? "+" : "");
         }
         CHECK_STR(b.data ?: "", want);
 }
@@ -286,7 +286,7 @@ static const char *in_dir(const char *name) {
         static unsigned next;
         char *p = paths[next++ % 8];
 
-        (void) snprintf(p, sizeof(paths[0]), "%s/%s", bench.dir, name);
+        (void) snprintf(p, sizeof(paths[0]), "%s/%s", rig.dir, name);
         return p;
 }
 
@@ -296,7 +296,7 @@ static const char *field_in_dir(const char *field, const char *name) {
         static unsigned next;
         char *p = texts[next++ % 8];
 
-        (void) snprintf(p, sizeof(texts[0]), "%s=%s/%s", field, bench.dir, name);
+        (void) snprintf(p, sizeof(texts[0]), "%s=%s/%s", field, rig.dir, name);
         return p;
 }
 
@@ -313,11 +313,11 @@ static void check_file(const char *name, const char *want) {
 }
 
 static inline void kind_test_unused(void) {
-        (void) bench_make;
-        (void) bench_neighbour;
-        (void) bench_watch;
-        (void) bench_run;
-        (void) bench_apply;
+        (void) rig_make;
+        (void) rig_neighbour;
+        (void) rig_watch;
+        (void) rig_run;
+        (void) rig_apply;
         (void) check_wants;
         (void) field_in_dir;
         (void) put_file;

@@ -21,8 +21,8 @@ static int make_with(const char *file, const char *lens, const Set *sets, size_t
         Value items[8], pair[2];
         int r;
 
-        bench_unmake();
-        r = resource_new(&bench.r, &augeas_type, &bench.host, "a", (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
+        rig_unmake();
+        r = resource_new(&rig.r, &augeas_type, &rig.host, "a", (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 (void) value_strz(&pair[0], sets[i].path);
                 (void) value_strz(&pair[1], sets[i].value);
@@ -31,71 +31,71 @@ static int make_with(const char *file, const char *lens, const Set *sets, size_t
         if (r >= 0)
                 r = value_list(&list, items, n);
         if (r >= 0)
-                r = resource_set(bench.r, "sets", list, &bench.diag);
+                r = resource_set(rig.r, "sets", list, &rig.diag);
         if (r >= 0)
                 r = value_strz(&text, file);
         if (r >= 0)
-                r = resource_set(bench.r, "file", text, &bench.diag);
+                r = resource_set(rig.r, "file", text, &rig.diag);
         value_done(&text);
         if (r >= 0)
                 r = value_strz(&text, lens);
         if (r >= 0)
-                r = resource_set(bench.r, "lens", text, &bench.diag);
-        return r < 0 ? r : resource_validate(bench.r, &bench.diag);
+                r = resource_set(rig.r, "lens", text, &rig.diag);
+        return r < 0 ? r : resource_validate(rig.r, &rig.diag);
 }
 
 #define MAKE(lens, ...) make_with(in_dir("f"), lens, (const Set[]) { __VA_ARGS__ }, ELEMENTSOF(((const Set[]) { __VA_ARGS__ })))
 
 TEST(values_are_set) {
-        BENCH();
+        RIG();
         NEEDS_LENSES();
 
         put_file("f", "127.0.0.1  localhost # us\n10.0.0.1\trouter\n");
         CHECK_INT(chmod(in_dir("f"), 0640), 0);
         CHECK_INT(MAKE("Hosts.lns", { "2/canonical", "gateway" }, { "1/canonical", "localhost" }), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK(bench.differences.data && strstr(bench.differences.data, "+10.0.0.1\tgateway"));
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK(rig.differences.data && strstr(rig.differences.data, "+10.0.0.1\tgateway"));
         check_file("f", "127.0.0.1  localhost # us\n10.0.0.1\trouter\n");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "127.0.0.1  localhost # us\n10.0.0.1\tgateway\n");
         CHECK_INT(mode_of("f"), 0640);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(n_entries(""), 1);
 }
 
 TEST(what_is_not_there_is_empty) {
-        BENCH();
+        RIG();
         NEEDS_LENSES();
 
         put_file("f", "127.0.0.1 localhost\n");
         CHECK_INT(MAKE("Hosts.lns", { "9/canonical", "" }), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(make_with(in_dir("f"), "Hosts.lns", NULL, 0), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(files_are_made) {
-        BENCH();
+        RIG();
         NEEDS_LENSES();
 
         CHECK_INT(MAKE("Sysctl.lns", { "vm.swappiness", "10" }), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK(!exists("f"));
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "vm.swappiness = 10\n");
         CHECK_INT(mode_of("f"), 0600);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 static void fails_with(int error, const char *message) {
-        CHECK_INT(bench_apply(true), error);
-        if (!bench.diag.message || !strstr(bench.diag.message, message))
-                TEST_FAIL("'%s' does not say '%s'", bench.diag.message ? bench.diag.message : "", message);
-        CHECK_INT(bench.diag.pos.line, 3);
+        CHECK_INT(rig_apply(true), error);
+        if (!rig.diag.message || !strstr(rig.diag.message, message))
+                TEST_FAIL("'%s' does not say '%s'", rig.diag.message ? rig.diag.message : "", message);
+        CHECK_INT(rig.diag.pos.line, 3);
 }
 
 TEST(what_is_wrong_is_said) {
-        BENCH();
+        RIG();
         NEEDS_LENSES();
 
         put_file("f", "127.0.0.1 localhost\n127\n");
@@ -123,47 +123,47 @@ TEST(what_is_wrong_is_said) {
 
 /* The child has the text already when somebody else writes the file. */
 TEST(what_others_write_meanwhile_is_not_lost) {
-        BENCH();
+        RIG();
         NEEDS_LENSES();
 
         put_file("f", "1.1.1.1 a\n");
         CHECK_INT(MAKE("Hosts.lns", { "1/canonical", "x" }), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         put_file("f", "1.1.1.1 a\n2.2.2.2 b\n");
-        bench.n_changed = 0;
+        rig.n_changed = 0;
         CHECK_INT(finish_apply(), -EAGAIN);
-        CHECK_INT(bench.n_changed, 1);
+        CHECK_INT(rig.n_changed, 1);
         check_file("f", "1.1.1.1 a\n2.2.2.2 b\n");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "1.1.1.1 x\n2.2.2.2 b\n");
 }
 
 TEST(an_attempt_can_be_cancelled) {
-        BENCH();
+        RIG();
         NEEDS_LENSES();
 
         put_file("f", "1.1.1.1 a\n");
         CHECK_INT(MAKE("Hosts.lns", { "1/canonical", "x" }), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
-        augeas_type.cancel(bench.r);
-        bench_run(50000);
-        CHECK_INT(bench.finished, NOT_FINISHED);
+        augeas_type.cancel(rig.r);
+        rig_run(50000);
+        CHECK_INT(rig.finished, NOT_FINISHED);
         check_file("f", "1.1.1.1 a\n");
 }
 
 TEST(a_change_from_outside_is_seen) {
-        BENCH();
+        RIG();
 
         put_file("f", "1.1.1.1 a\n");
         CHECK_INT(MAKE("Hosts.lns", { "1/canonical", "x" }), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
-        bench_run(10000);
-        bench.n_changed = 0;
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
+        rig_run(10000);
+        rig.n_changed = 0;
         put_file("f", "1.1.1.1 b\n");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
 }
 
 TEST(validate) {
@@ -173,7 +173,7 @@ TEST(validate) {
         } bad[] = { { "f", "Hosts.lns", { "a", "b" } }, { "/f/", "Hosts.lns", { "a", "b" } }, { "/f", "Hosts", { "a", "b" } },
                     { "/f", ".lns", { "a", "b" } }, { "/f", "", { "a", "b" } }, { "", "Hosts.lns", { "a", "b" } },
                     { "/f", "Hosts.lns", { "", "b" } }, { "/f", "Hosts.lns", { "/a", "b" } } };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 if (make_with(bad[i].file, bad[i].lens, &bad[i].set, 1) >= 0)
@@ -181,9 +181,9 @@ TEST(validate) {
 }
 
 TEST(what_it_wants_before_it) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&augeas_type, "a", FIELDS("file=/a/f", "lens=Sshd.lns")), 0);
+        CHECK_INT(rig_make(&augeas_type, "a", FIELDS("file=/a/f", "lens=Sshd.lns")), 0);
         check_wants("file:/a/f package-file:/a/f | file:/a/ | file:/");
 }
 

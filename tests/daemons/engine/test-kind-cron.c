@@ -12,7 +12,7 @@ extern const ResourceType cron_type;
 #define CRON_BENCH(...) \
         SYSTEMD_BENCH(.unit = "tick.timer", __VA_ARGS__); \
         (void) setenv("DBUS_SESSION_BUS_ADDRESS", test_bus.address, 1); \
-        (void) setenv("XDG_CONFIG_HOME", bench.dir, 1)
+        (void) setenv("XDG_CONFIG_HOME", rig.dir, 1)
 
 static void put_timer(const char *text) {
         CHECK_INT(make_directories(in_dir("systemd/user"), 0755), 0);
@@ -20,9 +20,9 @@ static void put_timer(const char *text) {
 }
 
 static int make(const char *a, const char *b) {
-        int r = bench_make(&cron_type, "tick", FIELDS("session=true", "trigger=OnCalendar", "time=daily", a, b));
+        int r = rig_make(&cron_type, "tick", FIELDS("session=true", "trigger=OnCalendar", "time=daily", a, b));
 
-        return r < 0 ? r : cron_type.prepare(bench.r, &bench.diag);
+        return r < 0 ? r : cron_type.prepare(rig.r, &rig.diag);
 }
 
 TEST(what_is_done_follows_from_what_is) {
@@ -53,27 +53,27 @@ TEST(what_is_done_follows_from_what_is) {
                 if (cases[i].text)
                         put_timer(cases[i].text);
                 CHECK_INT(make(cases[i].field, NULL), 0);
-                CHECK_INT(bench_apply(false), cases[i].result);
+                CHECK_INT(rig_apply(false), cases[i].result);
                 CHECK_STR(systemd.called, "");
                 check_file(FILE_NAME, cases[i].text);
-                CHECK_INT(bench_apply(true), cases[i].result);
+                CHECK_INT(rig_apply(true), cases[i].result);
                 CHECK_STR(systemd.called, cases[i].called);
                 check_file(FILE_NAME, absent ? NULL : TEXT);
                 if (!absent)
-                        CHECK_INT(bench_apply(true), CHECK_OK);
+                        CHECK_INT(rig_apply(true), CHECK_OK);
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
         }
 }
 
 TEST(all_that_can_be_said) {
         CRON_BENCH(.load = NULL);
 
-        CHECK_INT(bench_make(&cron_type, "tick", FIELDS("session=true", "trigger=OnBootSec", "time=5m", "accuracysec=1s", "randomizeddelaysec=2s",
+        CHECK_INT(rig_make(&cron_type, "tick", FIELDS("session=true", "trigger=OnBootSec", "time=5m", "accuracysec=1s", "randomizeddelaysec=2s",
                                                         "unit=tock.service", "persistent=true", "wakesystem=true", "remainafterelapse=false",
                                                         "description=")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file(FILE_NAME, "[Timer]\nOnBootSec=5m\nAccuracySec=1s\nRandomizedDelaySec=2s\nUnit=tock.service\nPersistent=true\n"
                               "WakeSystem=true\nRemainAfterElapse=false\n\n[Install]\nWantedBy=timers.target\n");
 }
@@ -83,26 +83,26 @@ TEST(changes_are_seen) {
 
         put_timer(TEXT);
         CHECK_INT(make(NULL, NULL), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        bench_run(10000);
-        bench.n_changed = 0;
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        rig_run(10000);
+        rig.n_changed = 0;
         put_timer("x");
-        CHECK(bus_wait(&bench.n_changed, 0));
-        bench.n_changed = 0;
+        CHECK(bus_wait(&rig.n_changed, 0));
+        rig.n_changed = 0;
         systemd.active = "inactive";
         CHECK_INT(sd_bus_emit_properties_changed(systemd.bus, systemd_unit_path(), SYSTEMD ".Unit", "ActiveState", NULL) >= 0, 1);
-        CHECK(bus_wait(&bench.n_changed, 0));
+        CHECK(bus_wait(&rig.n_changed, 0));
 }
 
 TEST(what_systemd_refuses_is_said) {
         CRON_BENCH(.load = NULL, .refusal = "org.freedesktop.systemd1.BadUnitSetting");
 
         CHECK_INT(make(NULL, NULL), 0);
-        CHECK(bench_apply(true) < 0);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "tick.timer"));
-        CHECK_INT(bench.diag.pos.line, 3);
+        CHECK(rig_apply(true) < 0);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "tick.timer"));
+        CHECK_INT(rig.diag.pos.line, 3);
 }
 
 TEST(validate) {
@@ -111,13 +111,13 @@ TEST(validate) {
                 { "trigger=OnCalendar", "time=daily", "startup=on" }, { "trigger=OnCalendar", "time=a\nb" },
                 { "trigger=OnCalendar", "time=daily", "description=a\nb" }, { "trigger=OnCalendar", "time=daily", "unit=a\nb" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bench_make(&cron_type, "tick", bad[i]) >= 0)
+                if (rig_make(&cron_type, "tick", bad[i]) >= 0)
                         TEST_FAIL("case %zu is taken", i);
-        CHECK(bench_make(&cron_type, "a/b", FIELDS("trigger=OnCalendar", "time=daily")) < 0);
-        CHECK_INT(bench_make(&cron_type, "tick", FIELDS("state=absent")), 0);
+        CHECK(rig_make(&cron_type, "a/b", FIELDS("trigger=OnCalendar", "time=daily")) < 0);
+        CHECK_INT(rig_make(&cron_type, "tick", FIELDS("state=absent")), 0);
 }
 
 TEST_MAIN()

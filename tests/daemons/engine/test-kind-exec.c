@@ -9,7 +9,7 @@ extern const ResourceType exec_type;
 
 #define CHECK_SENT(want) \
         do { \
-                char *_sent = strbuf_take(&bench.sent); \
+                char *_sent = strbuf_take(&rig.sent); \
                 CHECK_STR(_sent, want); \
                 free(_sent); \
         } while (0)
@@ -42,68 +42,68 @@ TEST(guards) {
                 { "cmd=kill -9 $$", "shell=/bin/sh", -EINTR },
                 { "donecmd=kill -9 $$", "doneshell=/bin/sh", -EINTR },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS(cases[i].a, cases[i].b)), 0);
-                int r = bench_apply(true);
+                CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS(cases[i].a, cases[i].b)), 0);
+                int r = rig_apply(true);
                 if (r != cases[i].want)
-                        TEST_FAIL("%s, %s: %d (%s)", cases[i].a, cases[i].b, r, bench.diag.message);
+                        TEST_FAIL("%s, %s: %d (%s)", cases[i].a, cases[i].b, r, rig.diag.message);
         }
 }
 
 TEST(noop_runs_guards_only) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS(field_in_dir("cmd", "no-such-thing"), "ifcmd=/bin/true")), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS(field_in_dir("cmd", "no-such-thing"), "ifcmd=/bin/false")), 0);
-        CHECK_INT(bench_apply(false), CHECK_OK);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS(field_in_dir("cmd", "no-such-thing"), "ifcmd=/bin/true")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS(field_in_dir("cmd", "no-such-thing"), "ifcmd=/bin/false")), 0);
+        CHECK_INT(rig_apply(false), CHECK_OK);
         CHECK_DIFFERENCES("");
 }
 
 TEST(what_it_runs_is_said) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("args=a b")), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("args=a b")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_DIFFERENCES("cmd: /bin/true a b\noutput cannot be known yet\nstdout cannot be known yet\nstderr cannot be known yet\n");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_DIFFERENCES("cmd: /bin/true a b\n");
 }
 
 TEST(output_is_sent_and_kept) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS("shell=/bin/sh", "cmd=printf out; sleep 0.05; printf err >&2")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("shell=/bin/sh", "cmd=printf out; sleep 0.05; printf err >&2")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_SENT("output=\"outerr\"\nstdout=\"out\"\nstderr=\"err\"\n");
 
         /* Another engine, and a guard that says no: what was printed once is still sent. */
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stdout=never")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stdout=never")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_SENT("output=\"outerr\"\nstdout=\"out\"\nstderr=\"err\"\n");
 
         /* A stream without output is empty-handed, not out of date. */
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/bin/echo new")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/echo new")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_SENT("output=\"new\\n\"\nstdout=\"new\\n\"\n");
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stderr=instead")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stderr=instead")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_SENT("output=\"new\\n\"\nstdout=\"new\\n\"\nstderr=\"instead\"\n");
 }
 
 TEST(environment_and_directory) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/usr/bin/env", "env.A_1=b c")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/usr/bin/env", "env.A_1=b c")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_SENT("output=\"A_1=b c\\n\"\nstdout=\"A_1=b c\\n\"\n");
-        CHECK_INT(bench_make(&exec_type, "y", FIELDS("cmd=/bin/pwd", "cwd=/usr")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&exec_type, "y", FIELDS("cmd=/bin/pwd", "cwd=/usr")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_SENT("output=\"/usr\\n\"\nstdout=\"/usr\\n\"\n");
-        CHECK_INT(bench_make(&exec_type, "/bin/echo", FIELDS("args=a b", "env.B=")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&exec_type, "/bin/echo", FIELDS("args=a b", "env.B=")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_SENT("output=\"a b\\n\"\nstdout=\"a b\\n\"\n");
 }
 
@@ -116,201 +116,201 @@ TEST(failures_say_what_happened) {
                 { "exit 1", "cmd 'exit 1' failed with status 1", -EPROTO },
                 { "kill -TERM $$", "cmd 'kill -TERM $$' was ended by signal SIGTERM", -EINTR },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&exec_type, cases[i].cmd, FIELDS("shell=/bin/sh")), 0);
-                CHECK_INT(bench_apply(true), cases[i].error);
-                CHECK_STR(bench.diag.message, cases[i].message);
-                CHECK_INT(bench.diag.pos.line, 3);
+                CHECK_INT(rig_make(&exec_type, cases[i].cmd, FIELDS("shell=/bin/sh")), 0);
+                CHECK_INT(rig_apply(true), cases[i].error);
+                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_INT(rig.diag.pos.line, 3);
         }
-        CHECK_INT(bench_make(&exec_type, " \t ", FIELDS()), 0);
-        CHECK_INT(bench_apply(true), -EINVAL);
+        CHECK_INT(rig_make(&exec_type, " \t ", FIELDS()), 0);
+        CHECK_INT(rig_apply(true), -EINVAL);
 }
 
 TEST(cancel_ends_the_whole_group) {
-        BENCH();
+        RIG();
         _cleanup_(diag_done) Diag diag = {};
 
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS("shell=/bin/sh", field_in_dir("cwd", ""), "env.PATH=/bin:/usr/bin",
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("shell=/bin/sh", field_in_dir("cwd", ""), "env.PATH=/bin:/usr/bin",
                                                      "cmd=trap 'echo end >trapped; exit 0' INT; echo begun >begun; sleep 30 & wait",
                                                      "sig=SIGINT")), 0);
-        CHECK_INT(exec_type.check_apply(bench.r, true, &diag), CHECK_PENDING);
+        CHECK_INT(exec_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
         struct stat st;
         for (int i = 0; i < 500 && stat(in_dir("begun"), &st) < 0; i++)
-                bench_run(5000);
-        bench_run(20000);
-        exec_type.cancel(bench.r);
+                rig_run(5000);
+        rig_run(20000);
+        exec_type.cancel(rig.r);
         for (int i = 0; i < 200 && stat(in_dir("trapped"), &st) < 0; i++)
-                bench_run(5000);
+                rig_run(5000);
         CHECK(stat(in_dir("trapped"), &st) >= 0);       /* it had the time to end well */
-        CHECK_INT(bench.finished, NOT_FINISHED);        /* and nobody heard of it */
+        CHECK_INT(rig.finished, NOT_FINISHED);        /* and nobody heard of it */
 
-        CHECK_INT(bench_set("cmd=echo again"), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_set("cmd=echo again"), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(who_it_runs_as) {
         char uid[40], gid[40], program[200];
-        BENCH();
+        RIG();
 
         /* Our own are always possible, by name and by number. */
         (void) snprintf(uid, sizeof(uid), "user=%u", (unsigned) geteuid());
         (void) snprintf(gid, sizeof(gid), "group=%u", (unsigned) getegid());
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS(uid, gid)), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS(uid, gid)), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("user=nobody there")), 0);
-        CHECK_INT(bench_apply(true), -ESRCH);
-        CHECK_STR(bench.diag.message, "there is no user 'nobody there'");
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS(uid, "group=nobodies")), 0);
-        CHECK_INT(bench_apply(true), -ESRCH);
-        CHECK_STR(bench.diag.message, "there is no group 'nobodies'");
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("user=sick")), 0);
-        CHECK_INT(bench_apply(true), -EIO);
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("user=nobody there", "creates=/")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);                 /* nothing runs, so nobody is looked for */
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("user=nobody there")), 0);
+        CHECK_INT(rig_apply(true), -ESRCH);
+        CHECK_STR(rig.diag.message, "there is no user 'nobody there'");
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS(uid, "group=nobodies")), 0);
+        CHECK_INT(rig_apply(true), -ESRCH);
+        CHECK_STR(rig.diag.message, "there is no group 'nobodies'");
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("user=sick")), 0);
+        CHECK_INT(rig_apply(true), -EIO);
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("user=nobody there", "creates=/")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);                 /* nothing runs, so nobody is looked for */
 
         (void) snprintf(program, sizeof(program), "cmd=echo $(id -u) $(id -g) $(id -G)");
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS(program, "shell=/bin/sh", "env.PATH=/bin:/usr/bin", "user=far", "group=farers")), 0);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS(program, "shell=/bin/sh", "env.PATH=/bin:/usr/bin", "user=far", "group=farers")), 0);
         if (geteuid() != 0) {
-                CHECK_INT(bench_apply(true), -EPERM);
+                CHECK_INT(rig_apply(true), -EPERM);
                 return;
         }
         names_delay_msec = 50;
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         names_delay_msec = 0;
         CHECK_SENT("output=\"5000 5001 5001\\n\"\nstdout=\"5000 5001 5001\\n\"\n");
 }
 
 TEST(a_slow_directory_service_holds_nobody_up) {
-        BENCH();
+        RIG();
         _cleanup_(diag_done) Diag diag = {};
         struct timespec a, b;
 
         names_delay_msec = 300;
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("user=nobody there", "watchcmd=/bin/true")), 0);
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("user=nobody there", "watchcmd=/bin/true")), 0);
         (void) clock_gettime(CLOCK_MONOTONIC, &a);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(exec_type.check_apply(bench.r, true, &diag), CHECK_PENDING);
-        exec_type.cancel(bench.r);
-        CHECK_INT(exec_type.check_apply(bench.r, true, &diag), CHECK_PENDING);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(exec_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
+        exec_type.cancel(rig.r);
+        CHECK_INT(exec_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
         (void) clock_gettime(CLOCK_MONOTONIC, &b);
         CHECK((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 250);
         names_delay_msec = 0;
-        CHECK_INT(bench.n_armed, 0);
-        for (int i = 0; i < 300 && (bench.finished == NOT_FINISHED || bench.n_armed == 0); i++)
-                bench_run(10000);
-        CHECK_INT(bench.finished, -ESRCH);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench.n_watch_failed, 0);
+        CHECK_INT(rig.n_armed, 0);
+        for (int i = 0; i < 300 && (rig.finished == NOT_FINISHED || rig.n_armed == 0); i++)
+                rig_run(10000);
+        CHECK_INT(rig.finished, -ESRCH);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.n_watch_failed, 0);
 }
 
 /* A child that stays behind with our pipe in its hand. */
 TEST(a_background_process_is_not_waited_for) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&exec_type, "sleep 30 & echo done", FIELDS("shell=/bin/sh", "env.PATH=/bin:/usr/bin")), 0);
+        CHECK_INT(rig_make(&exec_type, "sleep 30 & echo done", FIELDS("shell=/bin/sh", "env.PATH=/bin:/usr/bin")), 0);
         struct timespec a, b;
         (void) clock_gettime(CLOCK_MONOTONIC, &a);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         (void) clock_gettime(CLOCK_MONOTONIC, &b);
         CHECK(b.tv_sec - a.tv_sec < 5);
         CHECK_SENT("output=\"done\\n\"\nstdout=\"done\\n\"\n");
 }
 
 TEST(mtimes_overrule_guards) {
-        BENCH();
+        RIG();
 
         put_file("m", "x");
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", field_in_dir("mtimes", "m"))), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", field_in_dir("mtimes", "m"))), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         struct timespec times[2] = { { .tv_sec = time(NULL) + 10 }, { .tv_sec = time(NULL) + 10 } };
         CHECK_INT(utimensat(AT_FDCWD, in_dir("m"), times, 0), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(unlink(in_dir("m")), 0);
-        CHECK_INT(bench_apply(true), -EAGAIN);
+        CHECK_INT(rig_apply(true), -EAGAIN);
         put_file("m", "y");
         times[0].tv_sec = times[1].tv_sec += 10;
         CHECK_INT(utimensat(AT_FDCWD, in_dir("m"), times, 0), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(a_file_that_changes_during_the_run_is_a_reason_for_another) {
-        BENCH();
+        RIG();
         char cmd[512];
 
         /* The first run is overtaken by a change of somebody else (here it is the command, but only that once), be it at once:
          * as soon as the clock can show. */
         put_file("m", "x");
         snprintf(cmd, sizeof(cmd), "cmd=test -e %1$s/once || { touch %1$s/once; echo y >%1$s/n; mv %1$s/n %1$s/m; }", in_dir(""));
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS(cmd, "shell=/bin/sh", "ifcmd=/bin/false", field_in_dir("mtimes", "m"))), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS(cmd, "shell=/bin/sh", "ifcmd=/bin/false", field_in_dir("mtimes", "m"))), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(a_command_that_changes_its_own_file_comes_to_an_end) {
-        BENCH();
+        RIG();
         char cmd[512];
 
         put_file("m", "x");
         snprintf(cmd, sizeof(cmd), "cmd=echo y >%s", in_dir("m"));
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS(cmd, "shell=/bin/sh", "ifcmd=/bin/false", field_in_dir("mtimes", "m"))), 0);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS(cmd, "shell=/bin/sh", "ifcmd=/bin/false", field_in_dir("mtimes", "m"))), 0);
         for (int i = 0; i < 4; i++)
-                CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+                CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(watch) {
-        BENCH();
+        RIG();
 
         put_file("w", "1");
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS(field_in_dir("watchfiles", "w"))), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS(field_in_dir("watchfiles", "w"))), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
         put_file("w", "2");
-        bench_run(20000);
-        CHECK(bench.n_changed > 0);
+        rig_run(20000);
+        CHECK(rig.n_changed > 0);
 
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "env.PATH=/bin:/usr/bin",
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "env.PATH=/bin:/usr/bin",
                                                              "watchcmd=echo; sleep 0.1; echo event; exec sleep 0.2")), 0);
-        CHECK_INT(bench_watch(), 0);
-        bench_run(50000);
-        CHECK_INT(bench.n_changed, 0);          /* an empty line is none */
-        bench_run(150000);
-        CHECK_INT(bench.n_changed, 1);
-        CHECK_INT(bench.n_watch_failed, 0);
-        bench_run(300000);
-        CHECK_INT(bench.n_watch_failed, 1);     /* it must not end */
-        CHECK_STR(bench.diag.message, "watchcmd 'echo; sleep 0.1; echo event; exec sleep 0.2' has ended");
+        CHECK_INT(rig_watch(), 0);
+        rig_run(50000);
+        CHECK_INT(rig.n_changed, 0);          /* an empty line is none */
+        rig_run(150000);
+        CHECK_INT(rig.n_changed, 1);
+        CHECK_INT(rig.n_watch_failed, 0);
+        rig_run(300000);
+        CHECK_INT(rig.n_watch_failed, 1);     /* it must not end */
+        CHECK_STR(rig.diag.message, "watchcmd 'echo; sleep 0.1; echo event; exec sleep 0.2' has ended");
 
         /* Who it is to run as may come later. */
-        bench.manager.etc = bench.dir;
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "watchcmd=echo", "user=new")), 0);
-        (void) bench_watch();
-        for (int i = 0; i < 200 && bench.n_armed == 0; i++)
-                bench_run(10000);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench.n_watch_failed, 0);
+        rig.manager.etc = rig.dir;
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "watchcmd=echo", "user=new")), 0);
+        (void) rig_watch();
+        for (int i = 0; i < 200 && rig.n_armed == 0; i++)
+                rig_run(10000);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.n_watch_failed, 0);
         put_file("passwd", "new:x:1:1::/:/bin/sh\n");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
-        CHECK_INT(bench.n_watch_failed, 1);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
+        CHECK_INT(rig.n_watch_failed, 1);
 
         /* It is told to go, and has the time to do so. */
         char cmd[300];
         (void) snprintf(cmd, sizeof(cmd), "watchcmd=trap 'sleep 0.1; : >%s; exit' HUP; echo; sleep 30 & wait", in_dir("gone"));
-        CHECK_INT(bench_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "env.PATH=/bin:/usr/bin", cmd, "sig=SIGHUP")), 0);
-        CHECK_INT(bench_watch(), 0);
-        bench_run(50000);
-        exec_type.unwatch(bench.r);
+        CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "env.PATH=/bin:/usr/bin", cmd, "sig=SIGHUP")), 0);
+        CHECK_INT(rig_watch(), 0);
+        rig_run(50000);
+        exec_type.unwatch(rig.r);
         struct stat st;
         for (int i = 0; i < 200 && stat(in_dir("gone"), &st) < 0; i++)
-                bench_run(10000);
+                rig_run(10000);
         CHECK(stat(in_dir("gone"), &st) >= 0);
 }
 
@@ -329,13 +329,13 @@ TEST(validate) {
                 { "x", "mtimes=/a b", "cwd=/", "mtimes must be absolute, got 'b'" },
                 { "x", "creates=a", "cwd=/", "creates must be absolute, got 'a'" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&exec_type, cases[i].name, FIELDS(cases[i].a, cases[i].b)), -EINVAL);
-                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(rig_make(&exec_type, cases[i].name, FIELDS(cases[i].a, cases[i].b)), -EINVAL);
+                CHECK_STR(rig.diag.message, cases[i].message);
         }
-        CHECK_INT(bench_make(&exec_type, "x", FIELDS("sig=SIGUSR1")), 0);
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("sig=SIGUSR1")), 0);
 }
 
 TEST_MAIN()

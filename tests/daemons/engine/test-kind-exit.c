@@ -15,16 +15,16 @@ static void on_exit_requested(Resource *r, int code) {
 }
 
 TEST(it_asks_once) {
-        BENCH();
+        RIG();
 
         n_asked = 0;
-        bench.host.exit_requested = on_exit_requested;
-        CHECK_INT(bench_make(&exit_type, "x", FIELDS("code=3")), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        rig.host.exit_requested = on_exit_requested;
+        CHECK_INT(rig_make(&exit_type, "x", FIELDS("code=3")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_DIFFERENCES("code: 0 -> 3\n");
         CHECK_INT(n_asked, 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(n_asked, 1);
         CHECK_INT(asked_code, 3);
 }
@@ -35,10 +35,10 @@ TEST(validate) {
                 int result;
         } cases[] = { { "code=0", 0 }, { "code=125", 0 }, { "code=126", -EINVAL }, { "code=255", -EINVAL }, { "code=256", -ERANGE },
                       { "code=-1", -ERANGE } };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                int r = bench_make(&exit_type, "x", FIELDS(cases[i].code));
+                int r = rig_make(&exit_type, "x", FIELDS(cases[i].code));
                 if ((r < 0) != (cases[i].result < 0))
                         TEST_FAIL("%s: %d", cases[i].code, r);
         }

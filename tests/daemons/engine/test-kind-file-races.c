@@ -50,12 +50,12 @@ static void check_secret(void) {
 }
 
 static int make(const char *name, const char *const *fields) {
-        int r = bench_make(&file_type, in_dir(name), fields);
-        return r < 0 ? r : file_type.prepare(bench.r, &bench.diag);
+        int r = rig_make(&file_type, in_dir(name), fields);
+        return r < 0 ? r : file_type.prepare(rig.r, &rig.diag);
 }
 
 TEST(a_directory_is_exchanged_for_a_link_while_a_file_is_written) {
-        STAGE(BENCH_FAST);
+        STAGE(RIG_FAST);
 
         make_dir("home/d");
         CHECK_INT(make("home/d/f", FIELDS("state=exists", "mode=0644", field_in_dir("source", "large"))), 0);
@@ -65,12 +65,12 @@ TEST(a_directory_is_exchanged_for_a_link_while_a_file_is_written) {
         CHECK_INT(finish_apply(), CHECK_CHANGED);
         check_secret();
         check_tree("home/e", "home/e/f");       /* the directory that it was begun in */
-        CHECK_INT(bench_apply(true), -EPERM);
+        CHECK_INT(rig_apply(true), -EPERM);
         check_secret();
 }
 
 TEST(a_file_is_exchanged_for_a_link_while_it_is_written) {
-        STAGE(BENCH_FAST);
+        STAGE(RIG_FAST);
         struct stat st;
 
         put_file("home/f", "old");
@@ -84,7 +84,7 @@ TEST(a_file_is_exchanged_for_a_link_while_it_is_written) {
 }
 
 TEST(a_directory_is_exchanged_for_a_link_while_a_tree_is_removed) {
-        STAGE(BENCH_FAST);
+        STAGE(RIG_FAST);
         char name[40];
 
         make_dir("home/d");
@@ -98,9 +98,9 @@ TEST(a_directory_is_exchanged_for_a_link_while_a_tree_is_removed) {
         CHECK_INT(rename(in_dir("home/d/z"), in_dir("home/z")), 0);
         others_link("../../secret", "home/d/z");
         (void) finish_apply();                  /* may be well, or find that the directory is another */
-        (void) bench_apply(true);
+        (void) rig_apply(true);
         check_secret();
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK(!exists("home/d"));
         check_secret();
 }
@@ -141,7 +141,7 @@ TEST(names_change_places_all_the_time) {
                 { "home/d/f", "state=exists", "symlink=true", "source=x" },
                 { "home/d", "state=exists", "content=x", "force=true" },
         };
-        STAGE(BENCH_FAST);
+        STAGE(RIG_FAST);
         unsigned n_good = 0, n_refused = 0;
 
         make_dir("home/d");
@@ -152,7 +152,7 @@ TEST(names_change_places_all_the_time) {
                 CHECK_INT(make(cases[i].name, FIELDS(cases[i].a, cases[i].b, cases[i].c)), 0);
                 /* The first goes on until both ways were met with: on a busy machine the exchanger may not have run at all. */
                 for (int k = 0; k < 300 || (i == 0 && k < 1000000 && (n_good == 0 || n_refused == 0)); k++) {
-                        int r = bench_apply(true);
+                        int r = rig_apply(true);
                         n_good += r >= 0;
                         n_refused += r == -EPERM;
                         struct stat st;
@@ -172,7 +172,7 @@ TEST(names_change_places_all_the_time) {
 
 /* Where others can write, a file may have been given a second name there. */
 TEST(hard_links) {
-        STAGE(BENCH);
+        STAGE(RIG);
 
         CHECK_INT(link(in_dir("secret/f"), in_dir("home/f")), 0);
         fails(in_dir("home/f"), FIELDS("state=exists", "mode=0644"), -EMLINK);
@@ -213,7 +213,7 @@ TEST(links_of_others_lead_nowhere) {
                 { "copy", "state=exists", "fragments", "home/l/", -EPERM },
                 { "copy", "state=exists", "fragments", "home/parts/", -EPERM },
         };
-        STAGE(BENCH);
+        STAGE(RIG);
 
         others_link("../secret", "home/l");
         others_link("../secret/f", "home/lf");
@@ -243,7 +243,7 @@ TEST(links_of_others_lead_nowhere) {
 
 /* Whatever opens them without care waits for ever. */
 TEST(fifos) {
-        STAGE(BENCH);
+        STAGE(RIG);
 
         CHECK_INT(mkfifo(in_dir("home/p"), 0666), 0);
         make_dir("home/parts");
@@ -254,29 +254,29 @@ TEST(fifos) {
         fails(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "home/p")), -EINVAL);
         converge(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "home/parts/")));
         check_file("f", "");
-        CHECK_INT(bench_make(&file_type, in_dir("home/p"), FIELDS("state=exists", "mode=0600")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&file_type, in_dir("home/p"), FIELDS("state=exists", "mode=0600")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(mode_of("home/p"), 0600);
         converge(in_dir("home/p"), FIELDS("state=absent"));
 }
 
 TEST(names_with_everything_in_them) {
         static const char *const names[] = { "a\nb", " ", "-rf", "'\"$(x)`", "\033[31m", "*?[", "..." };
-        STAGE(BENCH);
+        STAGE(RIG);
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 char name[40], dir[40];
                 (void) snprintf(name, sizeof(name), "home/%s", names[i]);
                 converge(in_dir(name), FIELDS("state=exists", "content=x"));
                 check_file(name, "x");
-                bench_run(10000);
-                bench.n_changed = 0;
+                rig_run(10000);
+                rig.n_changed = 0;
                 put_file(name, "y");
-                for (int k = 0; k < 100 && bench.n_changed == 0; k++)
-                        bench_run(10000);
-                CHECK(bench.n_changed > 0);
-                CHECK_INT(bench_apply(true), CHECK_CHANGED);
+                for (int k = 0; k < 100 && rig.n_changed == 0; k++)
+                        rig_run(10000);
+                CHECK(rig.n_changed > 0);
+                CHECK_INT(rig_apply(true), CHECK_CHANGED);
                 converge(in_dir(name), FIELDS("state=absent"));
                 (void) snprintf(dir, sizeof(dir), "home/%s/", names[i]);
                 converge(in_dir(dir), FIELDS("state=exists"));

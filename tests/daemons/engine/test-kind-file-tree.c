@@ -30,7 +30,7 @@ static int compare_lines(const void *a, const void *b) {
 }
 
 TEST(a_directory_is_copied) {
-        BENCH();
+        RIG();
 
         make_source();
         CHECK_INT(chmod(in_dir("src/a"), 0640), 0);
@@ -54,11 +54,11 @@ TEST(a_directory_is_copied) {
         };
         for (size_t i = 0; i < ELEMENTSOF(drifts); i++) {
                 CHECK_INT(drifts[i].spoil(in_dir(drifts[i].name)), 0);
-                CHECK_INT(bench_apply(false), CHECK_CHANGED);
-                int r = bench_apply(true);
+                CHECK_INT(rig_apply(false), CHECK_CHANGED);
+                int r = rig_apply(true);
                 if (r != CHECK_CHANGED)
-                        TEST_FAIL("%s: %d (%s)", drifts[i].what, r, bench.diag.message);
-                CHECK_INT(bench_apply(true), CHECK_OK);
+                        TEST_FAIL("%s: %d (%s)", drifts[i].what, r, rig.diag.message);
+                CHECK_INT(rig_apply(true), CHECK_OK);
                 check_tree("d", "d/a d/empty/ d/sub/ d/sub/b d/sub/deep/ d/sub/deep/c");
         }
 
@@ -66,24 +66,24 @@ TEST(a_directory_is_copied) {
         put_file("d/more", "x");
         make_dir("d/empty/too");
         put_file("d/empty/too/much", "x");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         check_tree("d", "d/a d/empty/ d/sub/ d/sub/b d/sub/deep/ d/sub/deep/c");
         check_file("d/sub/b", "two");
 
         /* What goes from the source goes from the copy. */
         CHECK_INT(remove_tree(in_dir("src/sub/deep")), 0);
         put_file("src/new", "four");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_tree("d", "d/a d/empty/ d/new d/sub/ d/sub/b");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(remove_tree(in_dir("src")), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
+        CHECK_INT(rig_apply(true), -ENOENT);
         check_tree("d", "d/a d/empty/ d/new d/sub/ d/sub/b");
 }
 
 TEST(a_directory_that_shall_not_be_made_is_not) {
-        BENCH();
+        RIG();
 
         make_source();
         fails(in_dir("d/"), FIELDS("recurse=true", source_field()), -ENOENT);
@@ -95,7 +95,7 @@ TEST(a_directory_that_shall_not_be_made_is_not) {
 }
 
 TEST(something_else_is_in_the_way) {
-        BENCH();
+        RIG();
 
         make_source();
         make_dir("d");
@@ -132,7 +132,7 @@ TEST(something_else_is_in_the_way) {
 }
 
 TEST(what_can_be_in_a_source) {
-        BENCH();
+        RIG();
 
         make_source();
         put_file("file", "by a link");
@@ -144,34 +144,34 @@ TEST(what_can_be_in_a_source) {
         check_file("d/link", "by a link");
         check_file("d/two\nlines", "x");
         CHECK_INT(unlink(in_dir("src/two\nlines")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK(!exists("d/two\nlines"));
 
         CHECK_INT(symlink("sub", in_dir("src/link-to-dir")), 0);
         fails(in_dir("d/"), FIELDS("state=exists", "recurse=true", source_field()), -EISDIR);
         CHECK_INT(unlink(in_dir("src/link-to-dir")), 0);
         CHECK_INT(symlink("nowhere", in_dir("src/dangling")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);                         /* as good as not there */
+        CHECK_INT(rig_apply(true), CHECK_OK);                         /* as good as not there */
         CHECK_INT(mkfifo(in_dir("src/fifo"), 0600), 0);
         fails(in_dir("d/"), FIELDS("state=exists", "recurse=true", source_field()), -EINVAL);
 }
 
 TEST(source_and_target_do_not_lie_in_one_another) {
-        BENCH();
+        RIG();
 
         make_source();
         CHECK_INT(symlink("src", in_dir("alias")), 0);
         fails(in_dir("alias/sub/"), FIELDS("state=exists", "recurse=true", source_field()), -EINVAL);
-        CHECK(strstr(bench.diag.message, "lies in its source"));
+        CHECK(strstr(rig.diag.message, "lies in its source"));
         CHECK_INT(symlink("src/sub", in_dir("inner")), 0);
         fails(in_dir("src/"), FIELDS("state=exists", "recurse=true", field_in_dir("source", "inner/")), -EINVAL);
-        CHECK(strstr(bench.diag.message, "is the source"));
+        CHECK(strstr(rig.diag.message, "is the source"));
         check_file("src/sub/b", "two");
         check_file("src/sub/deep/c", "three");
 }
 
 TEST(purge) {
-        BENCH();
+        RIG();
 
         make_source();
         converge(in_dir("src/"), FIELDS("state=exists", "recurse=true", "purge=true"));
@@ -182,27 +182,27 @@ TEST(purge) {
         put_file("src/sub/deep/d", "x");
 
         /* Managed ones stay, with the directories they are in; and whatever else is in those. */
-        CHECK_INT(bench_neighbour(&file_type, in_dir("src/sub/deep/c")), 1);
-        CHECK_INT(bench_neighbour(&file_type, in_dir("src/empty/")), 1);
-        CHECK_INT(bench_neighbour(&file_type, in_dir("src/a-not-there")), 1);
-        CHECK_INT(bench_neighbour(&file_type, in_dir("elsewhere/a")), 1);
+        CHECK_INT(rig_neighbour(&file_type, in_dir("src/sub/deep/c")), 1);
+        CHECK_INT(rig_neighbour(&file_type, in_dir("src/empty/")), 1);
+        CHECK_INT(rig_neighbour(&file_type, in_dir("src/a-not-there")), 1);
+        CHECK_INT(rig_neighbour(&file_type, in_dir("elsewhere/a")), 1);
         converge(in_dir("src/"), FIELDS("state=exists", "recurse=true", "purge=true"));
         check_tree("src", "src/empty/ src/sub/ src/sub/b src/sub/deep/ src/sub/deep/c src/sub/deep/d");
-        bench_forget_neighbours();
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        rig_forget_neighbours();
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_tree("src", "");
 }
 
 TEST(what_others_manage_is_theirs_in_a_copy_as_well) {
-        BENCH();
+        RIG();
 
         make_source();
         make_dir("d");
         make_dir("d/own");
         put_file("d/own/x", "x");
         put_file("d/a", "another's");
-        CHECK_INT(bench_neighbour(&file_type, in_dir("d/a")), 1);
-        CHECK_INT(bench_neighbour(&file_type, in_dir("d/own/../own/x")), 1);
+        CHECK_INT(rig_neighbour(&file_type, in_dir("d/a")), 1);
+        CHECK_INT(rig_neighbour(&file_type, in_dir("d/own/../own/x")), 1);
         converge(in_dir("d/"), FIELDS("state=exists", "recurse=true", source_field()));
         check_tree("d", "d/a d/empty/ d/own/ d/own/x d/sub/ d/sub/b d/sub/deep/ d/sub/deep/c");
         check_file("d/a", "another's");
@@ -211,10 +211,10 @@ TEST(what_others_manage_is_theirs_in_a_copy_as_well) {
         char name[40] = "d/";
         replacement_name("a", name + 2);
         put_file(name, "half of");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         check_file(name, "half of");
-        bench_forget_neighbours();
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        rig_forget_neighbours();
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_tree("d", "d/a d/empty/ d/sub/ d/sub/b d/sub/deep/ d/sub/deep/c");
         check_file("d/a", "one");
 }
@@ -228,7 +228,7 @@ TEST(what_is_wrong_is_said) {
                 "sub/b: 3 bytes -> other 3 bytes\n"
                 "sub/deep: file -> directory\n"
                 "sub/link: symbolic link -> absent\n";
-        BENCH();
+        RIG();
 
         make_source();
         make_dir("d");
@@ -239,12 +239,12 @@ TEST(what_is_wrong_is_said) {
         put_file("d/sub/b", "Two");
         put_file("d/sub/deep", "x");
         CHECK_INT(symlink("x", in_dir("d/sub/link")), 0);
-        CHECK_INT(bench_make(&file_type, in_dir("d/"), FIELDS("state=exists", "recurse=true", "force=true", source_field())), 0);
-        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(rig_make(&file_type, in_dir("d/"), FIELDS("state=exists", "recurse=true", "force=true", source_field())), 0);
+        CHECK_INT(rig_watch(), 0);
         for (int apply = 0; apply < 2; apply++) {
                 /* The order is that of the directories; sub/deep/c is missed only when there is something to put it in. */
-                CHECK_INT(bench_apply(apply), CHECK_CHANGED);
-                char *lines[20], *state, *text = strbuf_take(&bench.differences);
+                CHECK_INT(rig_apply(apply), CHECK_CHANGED);
+                char *lines[20], *state, *text = strbuf_take(&rig.differences);
                 size_t n = 0;
                 StrBuf sorted = {};
                 for (char *line = strtok_r(text, "\n", &state); line && n < ELEMENTSOF(lines); line = strtok_r(NULL, "\n", &state))
@@ -257,19 +257,19 @@ TEST(what_is_wrong_is_said) {
                 strbuf_done(&sorted);
                 free(text);
         }
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_DIFFERENCES("");
 
         /* A directory that has to give way to a file is one difference. */
         CHECK_INT(unlink(in_dir("d/a")), 0);
         make_dir("d/a");
         put_file("d/a/x", "x");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_DIFFERENCES("a: directory -> file\n");
 }
 
 TEST(a_source_with_other_owners_special_bits) {
-        BENCH();
+        RIG();
 
         if (geteuid() != 0)
                 TEST_SKIP("needs to be root to give files away");
@@ -325,7 +325,7 @@ static void with_mounts(void) {
 }
 
 TEST(nothing_is_removed_beyond_a_mount_point) {
-        BENCH();
+        RIG();
 
         if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 TEST_SKIP("needs to be root to mount something");
@@ -359,23 +359,23 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 TEST(a_large_tree) {
-        BENCH_FAST();
+        RIG_FAST();
         _cleanup_(sd_event_source_unrefp) sd_event_source *timer = NULL;
         unsigned n_ticks = 0, n_turns = 0;
         size_t least = SIZE_MAX, most = 0;
 
         make_large_source();
-        CHECK_INT(bench_make(&file_type, in_dir("d/"), FIELDS("state=exists", "recurse=true", source_field())), 0);
-        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
-        REQUIRE(sd_event_add_time_relative(bench.event, &timer, CLOCK_MONOTONIC, 1000, 1, on_tick, &n_ticks) >= 0);
+        CHECK_INT(rig_make(&file_type, in_dir("d/"), FIELDS("state=exists", "recurse=true", source_field())), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+        REQUIRE(sd_event_add_time_relative(rig.event, &timer, CLOCK_MONOTONIC, 1000, 1, on_tick, &n_ticks) >= 0);
 
         /* In the middle it is stopped, and nothing half-made is left. */
         CHECK_INT(begin_apply(), CHECK_PENDING);
         for (int i = 0; i < 5; i++)
-                (void) sd_event_run(bench.event, 1000);
-        file_type.cancel(bench.r);
-        bench_run(10000);
-        CHECK_INT(bench.finished, NOT_FINISHED);
+                (void) sd_event_run(rig.event, 1000);
+        file_type.cancel(rig.r);
+        rig_run(10000);
+        CHECK_INT(rig.finished, NOT_FINISHED);
         CHECK(n_entries("d") > 0);
         for (unsigned d = 0; d < N_DIRS; d++) {
                 char name[20], made[REPLACEMENT_NAME_MAX + 40];
@@ -391,35 +391,35 @@ TEST(a_large_tree) {
         n_ticks = 0;
         CHECK_INT(begin_apply(), CHECK_PENDING);
         (void) nanosleep(&(struct timespec) { .tv_sec = 1, .tv_nsec = 100000000 }, NULL);
-        for (; bench.finished == NOT_FINISHED && n_turns < 100000; n_turns++) {
-                (void) sd_event_run(bench.event, 2000);
+        for (; rig.finished == NOT_FINISHED && n_turns < 100000; n_turns++) {
+                (void) sd_event_run(rig.event, 2000);
                 size_t now = mallinfo2().uordblks;
-                if (bench.finished == NOT_FINISHED) {
+                if (rig.finished == NOT_FINISHED) {
                         least = MIN(least, now);
                         most = MAX(most, now);
                 }
         }
-        CHECK_INT(bench.finished, CHECK_CHANGED);
+        CHECK_INT(rig.finished, CHECK_CHANGED);
         CHECK(n_turns > 10 && n_ticks > 10);
         if (least < most && most - least > 200000)      /* two directories are open on each level */
                 TEST_FAIL("memory: from %zu to %zu", least, most);
-        _cleanup_free_ char *log = strbuf_take(&bench.log);
+        _cleanup_free_ char *log = strbuf_take(&rig.log);
         if (!strstr(log, "entries looked at"))
                 TEST_FAIL("log: %s", log);
         CHECK_INT(n_entries("d"), N_DIRS);
         CHECK_INT(n_entries("d/019"), N_FILES);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 
         /* So does removing. */
-        CHECK_INT(bench_make(&file_type, in_dir("d/"), FIELDS("state=absent", "recurse=true")), 0);
-        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
+        CHECK_INT(rig_make(&file_type, in_dir("d/"), FIELDS("state=absent", "recurse=true")), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         CHECK_INT(finish_apply(), CHECK_CHANGED);
         CHECK(!exists("d"));
 }
 
 TEST(a_large_file) {
-        BENCH_FAST();
+        RIG_FAST();
         enum { SIZE = 48 * 1024 * 1024 };
         _cleanup_(sd_event_source_unrefp) sd_event_source *timer = NULL;
         unsigned n_ticks = 0;
@@ -430,12 +430,12 @@ TEST(a_large_file) {
         int fd = open(in_dir("src"), O_WRONLY | O_CLOEXEC);
         CHECK(pwrite(fd, "end", 3, SIZE - 3) == 3);
         (void) close(fd);
-        REQUIRE(sd_event_add_time_relative(bench.event, &timer, CLOCK_MONOTONIC, 1000, 1, on_tick, &n_ticks) >= 0);
-        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists", field_in_dir("source", "src"))), 0);
-        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
+        REQUIRE(sd_event_add_time_relative(rig.event, &timer, CLOCK_MONOTONIC, 1000, 1, on_tick, &n_ticks) >= 0);
+        CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", field_in_dir("source", "src"))), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         CHECK_INT(n_entries(""), 2);                    /* the source, and what is being made */
-        file_type.cancel(bench.r);
+        file_type.cancel(rig.r);
         CHECK_INT(n_entries(""), 1);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         CHECK_INT(finish_apply(), CHECK_CHANGED);
@@ -446,19 +446,19 @@ TEST(a_large_file) {
         fd = open(in_dir("f"), O_WRONLY | O_CLOEXEC);
         CHECK(pwrite(fd, "x", 1, SIZE - 3) == 1);
         (void) close(fd);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 
         /* One that is much larger than it should be is not even read. */
         CHECK_INT(truncate(in_dir("f"), INT64_C(1) << 40), 0);
-        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists", "content=small")), 0);
-        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
+        CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", "content=small")), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
         CHECK_INT(begin_apply(), CHECK_CHANGED);
         check_file("f", "small");
 }
 
 TEST(a_tree_that_is_too_deep) {
-        BENCH_FAST();
+        RIG_FAST();
         StrBuf b = {};
 
         make_dir("src");
@@ -471,13 +471,13 @@ TEST(a_tree_that_is_too_deep) {
         }
         (void) close(fd);
         fails(in_dir("src/"), FIELDS("state=absent", "recurse=true"), -ELOOP);
-        /* bench_end() cannot remove it either, with so few descriptors; from below it can be. */
+        /* rig_end() cannot remove it either, with so few descriptors; from below it can be. */
         for (int i = 0; i < 3; i++) {
                 strbuf_puts(&b, "src");
                 for (int k = 0; k < 400 - i * 200; k++)
                         strbuf_puts(&b, "/d");
                 _cleanup_free_ char *name = strbuf_take(&b), *path = NULL;
-                CHECK(asprintf(&path, "%s/%s", bench.dir, name) > 0);
+                CHECK(asprintf(&path, "%s/%s", rig.dir, name) > 0);
                 CHECK_INT(remove_tree(path), 0);
         }
 }

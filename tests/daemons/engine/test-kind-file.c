@@ -11,20 +11,20 @@
 #include "tests/names-service.h"
 
 TEST(content) {
-        BENCH();
+        RIG();
 
         converge(in_dir("f"), FIELDS("state=exists", "content=hello\n", "mode=0640"));
         check_file("f", "hello\n");
         CHECK_INT(mode_of("f"), 0640);
         put_file("f", "hellx\n");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "hello\n");
         CHECK_INT(mode_of("f"), 0640);
         CHECK_INT(chmod(in_dir("f"), 0600), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(mode_of("f"), 0640);
         CHECK_INT(unlink(in_dir("f")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "hello\n");
         converge(in_dir("f"), FIELDS("state=exists", "content="));
         check_file("f", "");
@@ -35,7 +35,7 @@ TEST(content) {
 }
 
 TEST(content_of_any_length_is_compared_to_its_end) {
-        BENCH();
+        RIG();
         size_t sizes[] = { 1, 65535, 65536, 65537, 131072, 1000000 };
 
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
@@ -49,42 +49,42 @@ TEST(content_of_any_length_is_compared_to_its_end) {
 
                 _cleanup_close_ int fd = open(in_dir("f"), O_WRONLY | O_CLOEXEC);
                 CHECK(pwrite(fd, "y", 1, (off_t) sizes[i] - 1) == 1);
-                CHECK_INT(bench_apply(true), CHECK_CHANGED);
+                CHECK_INT(rig_apply(true), CHECK_CHANGED);
                 check_file("f", text + 8);
         }
 }
 
 TEST(bytes_that_are_no_text) {
-        BENCH();
+        RIG();
         _cleanup_(value_done) Value v = VALUE_NIL;
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists")), 0);
+        CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists")), 0);
         CHECK_INT(value_str(&v, "a\0b\xff", 4), 0);
-        CHECK_INT(field_set(field_find(file_type.fields, "content"), bench.r, v, NULL), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(field_set(field_find(file_type.fields, "content"), rig.r, v, NULL), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         REQUIRE(read_file_at(AT_FDCWD, in_dir("f"), 100, &data, &size) >= 0);
         CHECK(size == 4 && memcmp(data, "a\0b\xff", 4) == 0);
 }
 
 TEST(what_is_not_said_to_exist_is_not_created) {
-        BENCH();
+        RIG();
 
         fails(in_dir("f"), FIELDS("content=x"), -ENOENT);
         fails(in_dir("f"), FIELDS("mode=0600"), -ENOENT);
         fails(in_dir("no/f"), FIELDS("state=exists", "content=x"), -ENOENT);
         fails(in_dir("no/d/"), FIELDS("state=exists"), -ENOENT);
-        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS()), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS()), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(n_entries(""), 0);
 }
 
 TEST(state) {
-        BENCH();
+        RIG();
 
         converge(in_dir("empty"), FIELDS("state=exists"));
         check_file("empty", "");
@@ -105,7 +105,7 @@ TEST(state) {
 }
 
 TEST(something_else_is_in_the_way) {
-        BENCH();
+        RIG();
 
         CHECK_INT(mkdir(in_dir("d"), 0755), 0);
         put_file("d/x", "x");
@@ -123,7 +123,7 @@ TEST(something_else_is_in_the_way) {
 }
 
 TEST(source_and_fragments) {
-        BENCH();
+        RIG();
 
         put_file("src", "from there");
         CHECK_INT(chmod(in_dir("src"), 0604), 0);
@@ -131,10 +131,10 @@ TEST(source_and_fragments) {
         check_file("f", "from there");
         CHECK_INT(mode_of("f"), 0604);
         put_file("src", "from thxre");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "from thxre");
         CHECK_INT(unlink(in_dir("src")), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
+        CHECK_INT(rig_apply(true), -ENOENT);
         check_file("f", "from thxre");
 
         CHECK_INT(mkdir(in_dir("d"), 0755), 0);
@@ -147,7 +147,7 @@ TEST(source_and_fragments) {
         converge(in_dir("f"), FIELDS("state=exists", list));
         check_file("f", "zero one two one ");
         fails(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "no")), -ENOENT);
-        CHECK_STR(strstr(bench.diag.message, "cannot open fragment"), bench.diag.message);
+        CHECK_STR(strstr(rig.diag.message, "cannot open fragment"), rig.diag.message);
         fails(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "d")), -EISDIR);
         fails(in_dir("f"), FIELDS("state=exists", field_in_dir("source", "d")), -EISDIR);
 }
@@ -157,7 +157,7 @@ TEST(a_file_is_no_fragment_of_itself) {
         static const char *const fragments[] = {
                 "d/../f", "./f", "l/f", "l/../f", "link-to-f", "d/../", "l/", "d/up/",
         };
-        BENCH();
+        RIG();
 
         make_dir("d");
         CHECK_INT(symlink(".", in_dir("l")), 0);
@@ -166,13 +166,13 @@ TEST(a_file_is_no_fragment_of_itself) {
         put_file("f", "x");
         for (size_t i = 0; i < ELEMENTSOF(fragments); i++) {
                 /* Some are seen through without looking at the disk. */
-                int r = bench_make(&file_type, in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", fragments[i])));
+                int r = rig_make(&file_type, in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", fragments[i])));
                 if (r >= 0) {
-                        CHECK_INT(file_type.prepare(bench.r, &bench.diag), 0);
-                        r = bench_apply(true);
+                        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+                        r = rig_apply(true);
                 }
-                if (r >= 0 || !bench.diag.message || !strstr(bench.diag.message, "inside a frag"))
-                        TEST_FAIL("%s: %d (%s)", fragments[i], r, bench.diag.message);
+                if (r >= 0 || !rig.diag.message || !strstr(rig.diag.message, "inside a frag"))
+                        TEST_FAIL("%s: %d (%s)", fragments[i], r, rig.diag.message);
         }
         check_file("f", "x");
         /* The same file by another name is another file. */
@@ -182,7 +182,7 @@ TEST(a_file_is_no_fragment_of_itself) {
 }
 
 TEST(fragments_that_are_large_or_many) {
-        BENCH();
+        RIG();
         enum { SIZE = 200000, N = 300 };
         _cleanup_free_ char *text = malloc(SIZE + 1), *list = malloc(N * 8 + 1);
 
@@ -207,7 +207,7 @@ TEST(fragments_that_are_large_or_many) {
 }
 
 TEST(links) {
-        BENCH();
+        RIG();
         char text[100] = {};
 
         converge(in_dir("l"), FIELDS("state=exists", "symlink=true", "source=nowhere"));
@@ -230,7 +230,7 @@ TEST(links) {
 
 /* A link that somebody else made leads root nowhere. */
 TEST(links_of_others_are_not_followed) {
-        BENCH();
+        RIG();
 
         if (geteuid() != 0)
                 TEST_SKIP("needs to be root to make links of others");
@@ -252,7 +252,7 @@ TEST(links_of_others_are_not_followed) {
 }
 
 TEST(attributes_stay_but_not_capabilities) {
-        BENCH();
+        RIG();
         char value[20] = {};
 
         put_file("f", "old");
@@ -269,7 +269,7 @@ TEST(attributes_stay_but_not_capabilities) {
 
 /* In both modes all that is wrong is said; only what is looked at for eyes is shown line by line. */
 TEST(what_is_wrong_is_said) {
-        BENCH();
+        RIG();
         put_file("there", "one\ntwo\n");
         put_file("source", "from elsewhere\n");
         CHECK_INT(chmod(in_dir("there"), 0644), 0);
@@ -295,40 +295,40 @@ TEST(what_is_wrong_is_said) {
                 { "folder", FIELDS("state=exists", "content=x", "force=true"), "state: directory -> file\ncontent: x\n" },
         };
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&file_type, in_dir(cases[i].name), cases[i].fields), 0);
-                CHECK_INT(bench_watch(), 0);
-                CHECK_INT(bench_apply(false), *cases[i].want ? CHECK_CHANGED : CHECK_OK);
+                CHECK_INT(rig_make(&file_type, in_dir(cases[i].name), cases[i].fields), 0);
+                CHECK_INT(rig_watch(), 0);
+                CHECK_INT(rig_apply(false), *cases[i].want ? CHECK_CHANGED : CHECK_OK);
                 CHECK_DIFFERENCES(cases[i].want);
         }
 
-        CHECK_INT(bench_make(&file_type, in_dir("there"), cases[0].fields), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&file_type, in_dir("there"), cases[0].fields), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_DIFFERENCES("content: 8 bytes -> 6 bytes\nmode: 0644 -> 0600\n");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_DIFFERENCES("");
 }
 
 /* What cannot be done is an error without being tried, too. */
 TEST(what_would_fail_fails) {
-        BENCH();
+        RIG();
         CHECK_INT(mkdir(in_dir("folder"), 0755), 0);
 
-        CHECK_INT(bench_make(&file_type, in_dir("folder"), FIELDS("state=exists", "content=x")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), -EISDIR);
-        CHECK_INT(bench_make(&file_type, in_dir("nowhere/x"), FIELDS("state=exists", "content=x")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), -ENOENT);
+        CHECK_INT(rig_make(&file_type, in_dir("folder"), FIELDS("state=exists", "content=x")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), -EISDIR);
+        CHECK_INT(rig_make(&file_type, in_dir("nowhere/x"), FIELDS("state=exists", "content=x")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), -ENOENT);
         CHECK_DIFFERENCES("state: absent -> file\ncontent: x\n");
-        CHECK_INT(bench_make(&file_type, in_dir("nowhere/x/"), FIELDS("state=exists", "recurse=true")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&file_type, in_dir("nowhere/x/"), FIELDS("state=exists", "recurse=true")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_INT(access(in_dir("nowhere"), F_OK), -1);
 }
 
 TEST(owner_and_group) {
-        BENCH();
+        RIG();
         struct stat st;
 
         if (geteuid() != 0)
@@ -337,7 +337,7 @@ TEST(owner_and_group) {
         CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 65534);
         CHECK_INT(mode_of("f"), 04755);
         CHECK_INT(chown(in_dir("f"), 0, 0), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 65534);
         converge(in_dir("f"), FIELDS("state=exists", "content=y"));             /* new content, same owner */
         CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 65534);
@@ -347,7 +347,7 @@ TEST(owner_and_group) {
         converge(in_dir("l"), FIELDS("state=exists", "symlink=true", "source=f", "owner=65534"));
         CHECK_INT(chown(in_dir("f"), 0, 0), 0);
         CHECK_INT(lchown(in_dir("l"), 1, 1), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK(lstat(in_dir("l"), &st) >= 0 && st.st_uid == 65534 && st.st_gid == 1);
         CHECK(stat(in_dir("f"), &st) >= 0 && st.st_uid == 0);
         converge(in_dir("d/"), FIELDS("state=exists", "owner=nobody", "mode=2750"));
@@ -355,23 +355,23 @@ TEST(owner_and_group) {
 }
 
 TEST(a_slow_directory_service_holds_nobody_up) {
-        BENCH();
+        RIG();
         struct stat st;
 
         put_file("f", "x");
         names_delay_msec = 200;
-        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists", "owner=far", "group=farers")), 0);
-        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", "owner=far", "group=farers")), 0);
+        CHECK_INT(rig_watch(), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
-        file_type.cancel(bench.r);
+        file_type.cancel(rig.r);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         names_delay_msec = 0;
         CHECK_INT(finish_apply(), geteuid() == 0 ? CHECK_CHANGED : -EPERM);
         CHECK(stat(in_dir("f"), &st) >= 0 && (geteuid() != 0 || (st.st_uid == 5000 && st.st_gid == 5001)));
-        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists", "owner=sick")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), -EIO);
-        CHECK_STR(bench.diag.message, "cannot find out about user 'sick': Input/output error");
+        CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", "owner=sick")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), -EIO);
+        CHECK_STR(rig.diag.message, "cannot find out about user 'sick': Input/output error");
 }
 
 static void check_context(const char *name, const char *want) {
@@ -382,14 +382,14 @@ static void check_context(const char *name, const char *want) {
 }
 
 TEST(security_contexts) {
-        BENCH();
+        RIG();
 
         put_file("f", "x");
         if (lsetxattr(in_dir("f"), "security.selinux", "a_t", 4, 0) < 0)
                 TEST_SKIP("security contexts cannot be set here");
-        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS("state=exists", "selinux=a_t")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);                         /* the NUL at its end does not count */
+        CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", "selinux=a_t")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);                         /* the NUL at its end does not count */
         converge(in_dir("f"), FIELDS("state=exists", "selinux=b_t"));
         check_context("f", "b_t");
         converge(in_dir("f"), FIELDS("state=exists", "content=y"));
@@ -405,12 +405,12 @@ TEST(security_contexts) {
         check_context("f", "");
         CHECK_INT(lremovexattr(in_dir("d"), "security.selinux"), 0);
         CHECK_INT(lremovexattr(in_dir("l"), "security.selinux"), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_context("l", "l_t");
 }
 
 TEST(dirname_and_basename) {
-        BENCH();
+        RIG();
         CHECK_INT(mkdir(in_dir("other"), 0755), 0);
 
         converge(in_dir("f"), FIELDS("state=exists", "content=1", field_in_dir("dirname", "other/")));
@@ -424,7 +424,7 @@ TEST(dirname_and_basename) {
 }
 
 TEST(a_temporary_file_that_was_left_behind_is_used_up) {
-        BENCH();
+        RIG();
 
         converge(in_dir("f"), FIELDS("state=exists", "content=one"));
         /* As if an engine had been killed between writing and renaming: the name follows from the file's (FNV-1a). */
@@ -433,7 +433,7 @@ TEST(a_temporary_file_that_was_left_behind_is_used_up) {
         (void) snprintf(temporary, sizeof(temporary), ".mgmt-%016llx", (unsigned long long) hash);
         put_file(temporary, "half of");
         put_file("f", "two");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(n_entries(""), 1);
         check_file("f", "one");
 }
@@ -479,15 +479,15 @@ TEST(validate) {
                 { "/d/f", "fragments=/d/" },
                 { "$f" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                int r = bench_make(&file_type, cases[i].name, FIELDS(cases[i].a ? cases[i].a : "content=", cases[i].b));
-                if (r >= 0 || !bench.diag.message)
+                int r = rig_make(&file_type, cases[i].name, FIELDS(cases[i].a ? cases[i].a : "content=", cases[i].b));
+                if (r >= 0 || !rig.diag.message)
                         TEST_FAIL("%s with %s and %s is taken", cases[i].name, cases[i].a, cases[i].b);
         }
-        CHECK_INT(bench_make(&file_type, "/dd/f", FIELDS("fragments=/d")), 0);
-        CHECK_INT(bench_make(&file_type, "/dd/f", FIELDS("content=x", "fragments=")), 0);      /* none */
+        CHECK_INT(rig_make(&file_type, "/dd/f", FIELDS("fragments=/d")), 0);
+        CHECK_INT(rig_make(&file_type, "/dd/f", FIELDS("content=x", "fragments=")), 0);      /* none */
 }
 
 TEST(modes) {
@@ -547,26 +547,26 @@ TEST(paths_as_text) {
 }
 
 TEST(watch) {
-        BENCH();
+        RIG();
 
         put_file("src", "1");
-        CHECK_INT(bench_make(&file_type, in_dir("d/f"), FIELDS("state=exists", field_in_dir("source", "src"))), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
-        bench_run(20000);
-        CHECK_INT(bench.n_changed, 0);
+        CHECK_INT(rig_make(&file_type, in_dir("d/f"), FIELDS("state=exists", field_in_dir("source", "src"))), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
+        rig_run(20000);
+        CHECK_INT(rig.n_changed, 0);
         CHECK_INT(mkdir(in_dir("d"), 0755), 0);
-        bench_run(20000);
-        CHECK(bench.n_changed > 0);             /* it can be created now */
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        bench_run(20000);
+        rig_run(20000);
+        CHECK(rig.n_changed > 0);             /* it can be created now */
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        rig_run(20000);
 
         static const struct {
                 const char *what;
                 bool event;
         } steps[] = { { "write", true }, { "chmod", true }, { "unlink", true }, { "create", true }, { "neighbour", false }, { "source", true } };
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
-                bench.n_changed = 0;
+                rig.n_changed = 0;
                 switch (i) {
                 case 0: {
                         _cleanup_close_ int fd = open(in_dir("d/f"), O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -589,9 +589,9 @@ TEST(watch) {
                         put_file("src", "2");
                         break;
                 }
-                bench_run(20000);
-                if ((bench.n_changed > 0) != steps[i].event)
-                        TEST_FAIL("%s: %u events", steps[i].what, bench.n_changed);
+                rig_run(20000);
+                if ((rig.n_changed > 0) != steps[i].event)
+                        TEST_FAIL("%s: %u events", steps[i].what, rig.n_changed);
         }
 }
 
@@ -605,10 +605,10 @@ TEST(what_it_wants_before_it) {
                 { "/a/f", "fragments=/x /y", "file:/x file:/y+ | file:/a/ | file:/" },
                 { "/a/f", "source=/x", "file:/x+ | file:/a/ | file:/" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&file_type, cases[i].name, FIELDS(cases[i].field)), 0);
+                CHECK_INT(rig_make(&file_type, cases[i].name, FIELDS(cases[i].field)), 0);
                 check_wants(cases[i].wants);
         }
 }
@@ -635,23 +635,23 @@ TEST(reversal) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                BENCH();
+                RIG();
                 if (cases[i].before)
                         put_file("f", cases[i].before);
-                CHECK_INT(bench_make(&file_type, in_dir("f"), cases[i].fields), 0);
-                CHECK_INT(bench_watch(), 0);
+                CHECK_INT(rig_make(&file_type, in_dir("f"), cases[i].fields), 0);
+                CHECK_INT(rig_watch(), 0);
                 Resource *undoes = NULL;
-                CHECK_INT(file_type.reverse(bench.r, &undoes, &bench.diag), 0);
+                CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.diag), 0);
                 CHECK_INT(!undoes, cases[i].nothing);
                 if (!undoes)
                         continue;
-                CHECK_INT(bench_apply(true), CHECK_CHANGED);
-                bench_unmake();
-                bench.r = undoes;
-                CHECK_INT(resource_validate(undoes, &bench.diag), 0);
-                CHECK_INT(bench_watch(), 0);
-                CHECK_INT(bench_apply(true), CHECK_CHANGED);
-                CHECK_INT(bench_apply(true), CHECK_OK);
+                CHECK_INT(rig_apply(true), CHECK_CHANGED);
+                rig_unmake();
+                rig.r = undoes;
+                CHECK_INT(resource_validate(undoes, &rig.diag), 0);
+                CHECK_INT(rig_watch(), 0);
+                CHECK_INT(rig_apply(true), CHECK_CHANGED);
+                CHECK_INT(rig_apply(true), CHECK_OK);
                 check_file("f", cases[i].after);
                 if (cases[i].after)
                         CHECK_INT(mode_of("f"), 0644);
@@ -659,48 +659,48 @@ TEST(reversal) {
 }
 
 TEST(reversal_of_access_and_fragments) {
-        BENCH();
+        RIG();
 
         put_file("f", "old");
         put_file("a", "x");
         CHECK_INT(chmod(in_dir("f"), 0604), 0);
-        CHECK_INT(bench_make(&file_type, in_dir("f"), FIELDS(field_in_dir("fragments", "a"), "mode=u=rw,go=")), 0);
-        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS(field_in_dir("fragments", "a"), "mode=u=rw,go=")), 0);
+        CHECK_INT(rig_watch(), 0);
         Resource *undoes = NULL;
-        CHECK_INT(file_type.reverse(bench.r, &undoes, &bench.diag), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.diag), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "x");
         CHECK_INT(mode_of("f"), 0600);
         REQUIRE(undoes);
-        bench_unmake();
-        bench.r = undoes;
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        rig_unmake();
+        rig.r = undoes;
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "old");
         CHECK_INT(mode_of("f"), 0604);
 }
 
 TEST(no_reversal) {
-        BENCH();
+        RIG();
         static const char *const fields[][3] = { { "state=exists" }, { "state=exists", "source=/etc/passwd" },
                                                  { "symlink=true", "source=x" } };
 
         for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
-                CHECK_INT(bench_make(&file_type, in_dir(i == 0 ? "d/" : "f"), fields[i]), 0);
-                bench.r->meta.reverse = true;
-                CHECK_INT(resource_validate(bench.r, &bench.diag), -EINVAL);
+                CHECK_INT(rig_make(&file_type, in_dir(i == 0 ? "d/" : "f"), fields[i]), 0);
+                rig.r->meta.reverse = true;
+                CHECK_INT(resource_validate(rig.r, &rig.diag), -EINVAL);
         }
         CHECK_INT(mkdir(in_dir("tree"), 0755), 0);
-        CHECK_INT(bench_make(&file_type, in_dir("tree"), FIELDS("state=absent", "recurse=true")), 0);
-        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(rig_make(&file_type, in_dir("tree"), FIELDS("state=absent", "recurse=true")), 0);
+        CHECK_INT(rig_watch(), 0);
         Resource *undoes = NULL;
-        CHECK_INT(file_type.reverse(bench.r, &undoes, &bench.diag), -EINVAL);
-        CHECK(!undoes && bench.diag.message);
+        CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.diag), -EINVAL);
+        CHECK(!undoes && rig.diag.message);
         CHECK(exists("tree"));
 }
 
 TEST(walking) {
-        BENCH();
+        RIG();
 
         CHECK_INT(mkdir(in_dir("a"), 0755), 0);
         put_file("a/f", "x");

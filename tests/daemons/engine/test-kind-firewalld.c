@@ -130,55 +130,55 @@ TEST(what_is_done_follows_from_what_is) {
                 FIREWALLD_BENCH();
                 bool fails = cases[i].result < 0;
                 firewalld.refusal = cases[i].refusal;
-                CHECK_INT(bench_make(&firewalld_type, "f", cases[i].fields), 0);
-                CHECK_INT(bench_apply(false), fails ? CHECK_CHANGED : cases[i].result);
+                CHECK_INT(rig_make(&firewalld_type, "f", cases[i].fields), 0);
+                CHECK_INT(rig_apply(false), fails ? CHECK_CHANGED : cases[i].result);
                 CHECK_STR(firewalld.called, "");
-                int r = bench_apply(true);
+                int r = rig_apply(true);
                 CHECK(fails ? r < 0 : r == cases[i].result);
                 CHECK_STR(firewalld.called, cases[i].called);
-                CHECK(!fails || (bench.diag.message && strstr(bench.diag.message, cases[i].refusal)));
+                CHECK(!fails || (rig.diag.message && strstr(rig.diag.message, cases[i].refusal)));
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
         }
 }
 
 TEST(changes_are_seen) {
         FIREWALLD_BENCH();
 
-        CHECK_INT(bench_make(&firewalld_type, "f", FIELDS("services=ssh")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        bench.n_changed = 0;
+        CHECK_INT(rig_make(&firewalld_type, "f", FIELDS("services=ssh")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        rig.n_changed = 0;
         CHECK(sd_bus_emit_signal(firewalld.bus, SERVICE_PATH, SERVICE ".zone", "ServiceRemoved", "ss", "public", "ssh") >= 0);
-        CHECK(bus_wait(&bench.n_changed, 0));
-        bench.n_changed = 0;
+        CHECK(bus_wait(&rig.n_changed, 0));
+        rig.n_changed = 0;
         CHECK(sd_bus_emit_signal(firewalld.bus, SERVICE_PATH, SERVICE, "Reloaded", NULL) >= 0);
-        CHECK(bus_wait(&bench.n_changed, 0));
+        CHECK(bus_wait(&rig.n_changed, 0));
 }
 
 TEST(it_is_waited_for) {
         BUS_BENCH();
 
         REQUIRE(bus_start() >= 0);
-        CHECK_INT(bench_make(&firewalld_type, "f", FIELDS("services=ssh")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        bench.n_changed = 0;
+        CHECK_INT(rig_make(&firewalld_type, "f", FIELDS("services=ssh")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        rig.n_changed = 0;
         __attribute__((__cleanup__(firewalld_stop), __unused__)) int firewalld_guard = 0;
         REQUIRE(firewalld_start() >= 0);
-        CHECK(bus_wait(&bench.n_changed, 0));
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(validate) {
         static const char *const bad[][2] = { { "state=up" }, { "ports=80" }, { "ports=80/" }, { "ports=/tcp" }, { "ports=0/tcp" },
                                               { "ports=65536/tcp" }, { "ports=80-90/tcp" }, { "ports=a/tcp" }, { "ports=80/tcp/x" } };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bench_make(&firewalld_type, "f", bad[i]) >= 0)
+                if (rig_make(&firewalld_type, "f", bad[i]) >= 0)
                         TEST_FAIL("case %zu is taken", i);
 }
 

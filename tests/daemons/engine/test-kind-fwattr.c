@@ -61,9 +61,9 @@ static int values(void) {
                 { "Order", { "value=a;b", "check=false" }, CHECK_CHANGED, "a;b\n" },
         };
 
-        if (!make_firmware() || bench_begin("/tmp") < 0)
+        if (!make_firmware() || rig_begin("/tmp") < 0)
                 return 77;
-        __attribute__((__cleanup__(bench_endp), __unused__)) int guard = 0;
+        __attribute__((__cleanup__(rig_endp), __unused__)) int guard = 0;
         put("SecureBoot", "type", "enumeration\n");
         put("SecureBoot", "possible_values", "Disable;Enable\n");
         put("SecureBoot", "current_value", "Disable\n");
@@ -80,29 +80,29 @@ static int values(void) {
         put("Order", "current_value", "b;a\n");
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 unsigned before = test_failures;
-                CHECK_INT(bench_make(&fwattr_type, cases[i].key, cases[i].fields), 0);
-                CHECK_INT(bench_watch(), 0);
-                CHECK_INT(bench.n_armed, 1);
-                CHECK_INT(bench_apply(false), cases[i].result);
-                CHECK_INT(bench_apply(true), cases[i].result);
+                CHECK_INT(rig_make(&fwattr_type, cases[i].key, cases[i].fields), 0);
+                CHECK_INT(rig_watch(), 0);
+                CHECK_INT(rig.n_armed, 1);
+                CHECK_INT(rig_apply(false), cases[i].result);
+                CHECK_INT(rig_apply(true), cases[i].result);
                 if (cases[i].result < 0)
-                        CHECK(bench.diag.message && strstr(bench.diag.message, cases[i].after));
+                        CHECK(rig.diag.message && strstr(rig.diag.message, cases[i].after));
                 else {
                         check_now(cases[i].key, cases[i].after);
-                        CHECK_INT(bench_apply(true), CHECK_OK);
+                        CHECK_INT(rig_apply(true), CHECK_OK);
                 }
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
         }
 
-        CHECK_INT(bench_make(&fwattr_type, "Tag", FIELDS("value=abc")), 0);
-        CHECK_INT(bench_watch(), 0);
+        CHECK_INT(rig_make(&fwattr_type, "Tag", FIELDS("value=abc")), 0);
+        CHECK_INT(rig_watch(), 0);
         put("Tag", "current_value", "other\n");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
         CHECK_INT(make_directories("/sys/class/firmware-attributes/dell", 0755), 0);
-        CHECK_INT(bench_apply(true), -ENOTUNIQ);
+        CHECK_INT(rig_apply(true), -ENOTUNIQ);
         return 0;
 }
 
@@ -112,13 +112,13 @@ TEST(values_of_a_machine) {
 }
 
 TEST(validate) {
-        BENCH();
+        RIG();
 
-        CHECK(bench_make(&fwattr_type, "a/b", FIELDS("value=x")) < 0);
-        CHECK(bench_make(&fwattr_type, "..", FIELDS("value=x")) < 0);
-        CHECK(bench_make(&fwattr_type, "a", FIELDS("value=x", "driver=../b")) < 0);
-        CHECK(bench_make(&fwattr_type, "a", FIELDS("value=x\ny")) < 0);
-        CHECK_INT(bench_make(&fwattr_type, "x", FIELDS("key=a", "value=x", "skip=true")), 0);
+        CHECK(rig_make(&fwattr_type, "a/b", FIELDS("value=x")) < 0);
+        CHECK(rig_make(&fwattr_type, "..", FIELDS("value=x")) < 0);
+        CHECK(rig_make(&fwattr_type, "a", FIELDS("value=x", "driver=../b")) < 0);
+        CHECK(rig_make(&fwattr_type, "a", FIELDS("value=x\ny")) < 0);
+        CHECK_INT(rig_make(&fwattr_type, "x", FIELDS("key=a", "value=x", "skip=true")), 0);
 }
 
 TEST_MAIN()

@@ -23,25 +23,25 @@ TEST(validate) {
                 { "org.example key", { "type=int", "value=5" }, false },
                 { "org.example key", { "type=custom", "value=uint32 5" }, true },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-                if ((bench_make(&gsettings_type, cases[i].name, cases[i].fields) >= 0) != cases[i].good)
-                        TEST_FAIL("case %zu: %s", i, bench.diag.message ? bench.diag.message : "is taken");
+                if ((rig_make(&gsettings_type, cases[i].name, cases[i].fields) >= 0) != cases[i].good)
+                        TEST_FAIL("case %zu: %s", i, rig.diag.message ? rig.diag.message : "is taken");
 }
 
 TEST(who_is_yet_to_come) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&gsettings_type, "org.example key", FIELDS("type=str", "value=x", "user=nobody-there")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench_apply(true), -ESRCH);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "'nobody-there'"));
-        CHECK_INT(bench_make(&gsettings_type, "org.example key", FIELDS("type=str", "value=x", "user=games")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK_STR(bench.reason, "there is no bus of this user");
+        CHECK_INT(rig_make(&gsettings_type, "org.example key", FIELDS("type=str", "value=x", "user=nobody-there")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig_apply(true), -ESRCH);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "'nobody-there'"));
+        CHECK_INT(rig_make(&gsettings_type, "org.example key", FIELDS("type=str", "value=x", "user=games")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK_STR(rig.reason, "there is no bus of this user");
 }
 
 TEST_MAIN()

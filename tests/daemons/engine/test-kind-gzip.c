@@ -31,66 +31,66 @@ static void check_header(const char *name) {
 }
 
 TEST(content) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS("content=some text")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS("content=some text")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_DIFFERENCES("content: up to date\n");
         CHECK(!exists("f.gz"));
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_unpacked("f.gz", "some text", 9);
         check_header("f.gz");
         CHECK_INT(mode_of("f.gz"), 0644);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS("content=other text")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS("content=other text")), 0);
         CHECK_INT(chmod(in_dir("f.gz"), 0600), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_DIFFERENCES("content: out of date -> up to date\n");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_unpacked("f.gz", "other text", 10);
         CHECK_INT(mode_of("f.gz"), 0600);
         CHECK_INT(n_entries(""), 1);
-        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS("content=")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS("content=")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_unpacked("f.gz", "", 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(what_is_different_is_seen) {
-        BENCH();
+        RIG();
 
         put_file("in", "first");
-        CHECK_INT(bench_make(&gzip_type, "g", FIELDS(field_in_dir("path", "f.gz"), field_in_dir("input", "in"))), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&gzip_type, "g", FIELDS(field_in_dir("path", "f.gz"), field_in_dir("input", "in"))), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_unpacked("f.gz", "first", 5);
         put_file("in", "second");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_unpacked("f.gz", "second", 6);
 
         int fd = open(in_dir("f.gz"), O_WRONLY | O_APPEND);
         CHECK_INT(write(fd, "x", 1), 1);
         (void) close(fd);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(truncate(in_dir("f.gz"), 5), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_unpacked("f.gz", "second", 6);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 
-        bench_run(10000);
-        bench.n_changed = 0;
+        rig_run(10000);
+        rig.n_changed = 0;
         put_file("in", "third");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
-        bench_run(10000);
-        bench.n_changed = 0;
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
+        rig_run(10000);
+        rig.n_changed = 0;
         CHECK_INT(unlink(in_dir("f.gz")), 0);
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
 }
 
 static size_t size_of(const char *name) {
@@ -104,7 +104,7 @@ TEST(levels) {
         static const char *const levels[] = { "level=-2", "level=-1", "level=0", "level=1", "level=9" };
         _cleanup_free_ char *text = malloc(SIZE + 1);
         size_t sizes[ELEMENTSOF(levels)];
-        BENCH();
+        RIG();
 
         REQUIRE(text);
         for (size_t i = 0; i < SIZE; i++)
@@ -112,9 +112,9 @@ TEST(levels) {
         text[SIZE] = '\0';
         put_file("in", text);
         for (size_t i = 0; i < ELEMENTSOF(levels); i++) {
-                CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"), levels[i])), 0);
-                CHECK_INT(bench_apply(true), CHECK_CHANGED);
-                CHECK_INT(bench_apply(true), CHECK_OK);
+                CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"), levels[i])), 0);
+                CHECK_INT(rig_apply(true), CHECK_CHANGED);
+                CHECK_INT(rig_apply(true), CHECK_OK);
                 check_unpacked("f.gz", text, SIZE);
                 sizes[i] = size_of("f.gz");
         }
@@ -125,40 +125,40 @@ TEST(levels) {
 
 TEST(a_cancelled_attempt_leaves_nothing) {
         enum { SIZE = 32 * 1024 * 1024 };
-        BENCH_FAST();
+        RIG_FAST();
 
         int fd = open(in_dir("in"), O_WRONLY | O_CREAT, 0600);
         CHECK_INT(ftruncate(fd, SIZE), 0);
         (void) close(fd);
         put_file("f.gz", "old");
-        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
+        CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         for (int i = 0; i < 10; i++)
-                (void) sd_event_run(bench.event, 0);
+                (void) sd_event_run(rig.event, 0);
         CHECK_INT(n_entries(""), 3);
-        gzip_type.cancel(bench.r);
+        gzip_type.cancel(rig.r);
         CHECK_INT(n_entries(""), 2);
         check_file("f.gz", "old");
-        bench_run(10000);
-        CHECK_INT(bench.finished, NOT_FINISHED);
+        rig_run(10000);
+        CHECK_INT(rig.finished, NOT_FINISHED);
 }
 
 TEST(what_is_wrong_is_said) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "no"))), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "/no'"));
-        CHECK_INT(bench.diag.pos.line, 3);
+        CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "no"))), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "/no'"));
+        CHECK_INT(rig.diag.pos.line, 3);
         put_file("in", "x");
-        CHECK_INT(bench_make(&gzip_type, in_dir("no/f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
-        CHECK_INT(bench_apply(false), -ENOENT);
+        CHECK_INT(rig_make(&gzip_type, in_dir("no/f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        CHECK_INT(rig_apply(false), -ENOENT);
         make_dir("f.gz");
-        CHECK_INT(bench_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
-        CHECK_INT(bench_apply(true), -EISDIR);
-        CHECK_INT(bench_make(&gzip_type, in_dir("g.gz"), FIELDS(field_in_dir("input", "f.gz"))), 0);
-        CHECK_INT(bench_apply(true), -EISDIR);
+        CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
+        CHECK_INT(rig_apply(true), -EISDIR);
+        CHECK_INT(rig_make(&gzip_type, in_dir("g.gz"), FIELDS(field_in_dir("input", "f.gz"))), 0);
+        CHECK_INT(rig_apply(true), -EISDIR);
         CHECK_INT(n_entries(""), 2);
 }
 
@@ -168,20 +168,20 @@ TEST(validate) {
         } bad[] = { { "f", { "content=x" } }, { "/f/", { "content=x" } }, { "/f", { "input=g" } }, { "/f", { "input=/g/" } },
                     { "/f", { "input=/f" } }, { "/f", { "input=/x/../f" } }, { "/f", { "level=10" } }, { "/f", { "level=-3" } },
                     { "/f", { "input=/g", "content=x" } }, { "/f", { "level=1000" } }, { "/f", { "input=" } } };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bench_make(&gzip_type, bad[i].name, bad[i].fields) >= 0)
+                if (rig_make(&gzip_type, bad[i].name, bad[i].fields) >= 0)
                         TEST_FAIL("case %zu is taken", i);
-        CHECK_INT(bench_make(&gzip_type, "g", FIELDS("path=/f", "input=/g")), 0);
+        CHECK_INT(rig_make(&gzip_type, "g", FIELDS("path=/f", "input=/g")), 0);
 }
 
 TEST(its_place_in_the_graph) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&gzip_type, "/a/b/f", FIELDS("input=/g")), 0);
+        CHECK_INT(rig_make(&gzip_type, "/a/b/f", FIELDS("input=/g")), 0);
         check_wants("file:/g file:/g/+ | file:/a/b/ | file:/a/ | file:/");
-        CHECK_INT(bench_make(&gzip_type, "/a/f", FIELDS("content=x")), 0);
+        CHECK_INT(rig_make(&gzip_type, "/a/f", FIELDS("content=x")), 0);
         check_wants("file:/a/ | file:/");
 }
 

@@ -86,56 +86,56 @@ TEST(names_are_set) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 memcpy(fake.names, (char[3][64]) { "old", "old", "" }, sizeof(fake.names));
-                CHECK_INT(bench_make(&hostname_type, "web", FIELDS(cases[i].a, cases[i].b, cases[i].c)), 0);
-                CHECK_INT(bench_apply(false), CHECK_CHANGED);
+                CHECK_INT(rig_make(&hostname_type, "web", FIELDS(cases[i].a, cases[i].b, cases[i].c)), 0);
+                CHECK_INT(rig_apply(false), CHECK_CHANGED);
                 CHECK_STR(fake.names[2], "");
-                CHECK_INT(bench_apply(true), CHECK_CHANGED);
+                CHECK_INT(rig_apply(true), CHECK_CHANGED);
                 for (size_t k = 0; k < 3; k++)
                         CHECK_STR(fake.names[k], cases[i].names[k]);
-                CHECK_INT(bench_apply(true), CHECK_OK);
+                CHECK_INT(rig_apply(true), CHECK_OK);
         }
 }
 
 TEST(errors) {
         FAKE_BENCH();
 
-        CHECK_INT(bench_make(&hostname_type, "two words", FIELDS()), 0);
-        CHECK_INT(bench_apply(true), -EINVAL);
-        CHECK_STR(bench.diag.message, "cannot set the name of the host: Invalid hostname 'two words'");
+        CHECK_INT(rig_make(&hostname_type, "two words", FIELDS()), 0);
+        CHECK_INT(rig_apply(true), -EINVAL);
+        CHECK_STR(rig.diag.message, "cannot set the name of the host: Invalid hostname 'two words'");
         fake.stubborn = true;
-        CHECK_INT(bench_make(&hostname_type, "web", FIELDS()), 0);
-        CHECK_INT(bench_apply(true), -EPROTO);
-        CHECK_STR(bench.diag.message, "static_hostname stays 'old', and does not become 'web'");
-        CHECK_INT(bench_make(&hostname_type, "web", FIELDS("static_hostname=a\nb")), -EINVAL);
-        CHECK_INT(bench_make(&hostname_type, "web", FIELDS("static_hostname=", "transient_hostname=", "pretty_hostname=")), -EINVAL);
-        CHECK_STR(bench.diag.message, "at least one of the names must be given");
+        CHECK_INT(rig_make(&hostname_type, "web", FIELDS()), 0);
+        CHECK_INT(rig_apply(true), -EPROTO);
+        CHECK_STR(rig.diag.message, "static_hostname stays 'old', and does not become 'web'");
+        CHECK_INT(rig_make(&hostname_type, "web", FIELDS("static_hostname=a\nb")), -EINVAL);
+        CHECK_INT(rig_make(&hostname_type, "web", FIELDS("static_hostname=", "transient_hostname=", "pretty_hostname=")), -EINVAL);
+        CHECK_STR(rig.diag.message, "at least one of the names must be given");
 }
 
 TEST(without_a_bus_it_waits) {
         BUS_BENCH();
         __attribute__((__cleanup__(fake_stop), __unused__)) int fake_guard = 0;
 
-        CHECK_INT(bench_make(&hostname_type, "web", FIELDS()), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK_STR(bench.reason, "there is no system bus");
-        unsigned before = bench.n_changed;
+        CHECK_INT(rig_make(&hostname_type, "web", FIELDS()), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK_STR(rig.reason, "there is no system bus");
+        unsigned before = rig.n_changed;
         REQUIRE(bus_start() >= 0);
-        CHECK(bus_wait(&bench.n_changed, before));
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK(bench.reason && startswith(bench.reason, SERVICE " is not there"));
-        before = bench.n_changed;
+        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK(rig.reason && startswith(rig.reason, SERVICE " is not there"));
+        before = rig.n_changed;
         REQUIRE(fake_start() >= 0);
-        CHECK(bus_wait(&bench.n_changed, before));
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 
         /* Somebody else changes it. */
-        before = bench.n_changed;
+        before = rig.n_changed;
         (void) snprintf(fake.names[0], sizeof(fake.names[0]), "other");
         CHECK(sd_bus_emit_properties_changed(fake.bus, "/org/freedesktop/hostname1", SERVICE, "StaticHostname", NULL) >= 0);
-        CHECK(bus_wait(&bench.n_changed, before));
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_STR(fake.names[0], "web");
 }
 

@@ -7,20 +7,20 @@
 
 extern const ResourceType json_edit_type;
 
-/* Edits hold blanks, which lists of the bench do not. */
+/* Edits hold blanks, which lists of the rig do not. */
 static int make_with(const char *store, const char *const *edits) {
         _cleanup_(value_done) Value v = VALUE_NIL;
         int r;
 
-        bench_unmake();
-        r = resource_new(&bench.r, &json_edit_type, &bench.host, store, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
+        rig_unmake();
+        r = resource_new(&rig.r, &json_edit_type, &rig.host, store, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
         if (r >= 0)
                 r = value_list_from_strv(&v, (char *const *) edits);
         if (r >= 0)
-                r = resource_set(bench.r, "edits", v, &bench.diag);
+                r = resource_set(rig.r, "edits", v, &rig.diag);
         if (r >= 0)
-                r = resource_validate(bench.r, &bench.diag);
-        return r < 0 ? r : bench.r->type->prepare(bench.r, &bench.diag);
+                r = resource_validate(rig.r, &rig.diag);
+        return r < 0 ? r : rig.r->type->prepare(rig.r, &rig.diag);
 }
 
 #define MAKE(...) make_with(in_dir("f"), FIELDS(__VA_ARGS__))
@@ -53,20 +53,20 @@ TEST(edits) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                BENCH();
+                RIG();
                 unsigned before = test_failures;
                 put_file("f", cases[i].before);
                 CHECK_INT(chmod(in_dir("f"), 0640), 0);
                 CHECK_INT(make_with(in_dir("f"), cases[i].edits), 0);
-                CHECK_INT(bench_apply(false), cases[i].after ? CHECK_CHANGED : CHECK_OK);
+                CHECK_INT(rig_apply(false), cases[i].after ? CHECK_CHANGED : CHECK_OK);
                 check_file("f", cases[i].before);
-                CHECK_INT(bench_apply(true), cases[i].after ? CHECK_CHANGED : CHECK_OK);
+                CHECK_INT(rig_apply(true), cases[i].after ? CHECK_CHANGED : CHECK_OK);
                 check_file("f", cases[i].after ? cases[i].after : cases[i].before);
-                CHECK_INT(bench_apply(true), CHECK_OK);
+                CHECK_INT(rig_apply(true), CHECK_OK);
                 CHECK_INT(mode_of("f"), 0640);
                 CHECK_INT(n_entries(""), 1);
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
         }
 }
 
@@ -99,21 +99,21 @@ TEST(documents_that_are_none) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                BENCH();
+                RIG();
                 put_file("f", cases[i].text);
                 CHECK_INT(MAKE(".a.y = 1", ".b.c = 1"), 0);
-                int r = bench_apply(true);
+                int r = rig_apply(true);
                 CHECK(r < 0);
-                CHECK(bench.diag.message && strstr(bench.diag.message, cases[i].message));
-                CHECK_INT(bench.diag.pos.line, 3);
+                CHECK(rig.diag.message && strstr(rig.diag.message, cases[i].message));
+                CHECK_INT(rig.diag.pos.line, 3);
                 check_file("f", cases[i].text);
-                if (!bench.diag.message || !strstr(bench.diag.message, cases[i].message))
-                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+                if (!rig.diag.message || !strstr(rig.diag.message, cases[i].message))
+                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
         }
 }
 
 TEST(many_levels) {
-        BENCH();
+        RIG();
         StrBuf b = {};
 
         strbuf_puts(&b, "{\"a\":");
@@ -121,53 +121,53 @@ TEST(many_levels) {
                 strbuf_putc(&b, '[');
         put_file("f", b.data);
         CHECK_INT(MAKE(".b=1"), 0);
-        CHECK(bench_apply(true) < 0);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "too many levels"));
+        CHECK(rig_apply(true) < 0);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "too many levels"));
         strbuf_done(&b);
 }
 
 TEST(files_that_are_none) {
-        BENCH();
+        RIG();
 
         CHECK_INT(MAKE(".a=1"), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
-        CHECK_INT(bench_apply(false), -ENOENT);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        CHECK_INT(rig_apply(false), -ENOENT);
         put_file("g", "{}");
         CHECK_INT(symlink("g", in_dir("f")), 0);
-        CHECK_INT(bench_apply(true), -ELOOP);
+        CHECK_INT(rig_apply(true), -ELOOP);
         check_file("g", "{}");
         CHECK_INT(unlink(in_dir("f")), 0);
         make_dir("f");
-        CHECK_INT(bench_apply(true), -EISDIR);
+        CHECK_INT(rig_apply(true), -EISDIR);
         CHECK_INT(rmdir(in_dir("f")), 0);
         CHECK_INT(mkfifo(in_dir("f"), 0600), 0);
-        CHECK_INT(bench_apply(true), -EINVAL);
+        CHECK_INT(rig_apply(true), -EINVAL);
 }
 
 TEST(what_is_different_is_told) {
-        BENCH();
+        RIG();
 
         put_file("f", "{\n\t\"a\": 1\n}\n");
         CHECK_INT(MAKE(".a=2"), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK(bench.differences.data && strstr(bench.differences.data, "-\t\"a\": 1") && strstr(bench.differences.data, "+\t\"a\": 2"));
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK(rig.differences.data && strstr(rig.differences.data, "-\t\"a\": 1") && strstr(rig.differences.data, "+\t\"a\": 2"));
 }
 
 TEST(a_change_from_outside_is_seen) {
-        BENCH();
+        RIG();
 
         put_file("f", "{\"a\":1}");
         CHECK_INT(MAKE(".a=1"), 0);
-        CHECK_INT(bench.r->type->watch(bench.r, &bench.diag), 0);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        bench_run(10000);
-        bench.n_changed = 0;
+        CHECK_INT(rig.r->type->watch(rig.r, &rig.diag), 0);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        rig_run(10000);
+        rig.n_changed = 0;
         put_file("f", "{\"a\":2}");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "{\n\t\"a\": 1\n}\n");
 }
 
@@ -175,7 +175,7 @@ TEST(stores) {
         static const char *const good[] = { "/f", "file:///f", "file:/f", "file:///a%20b" },
                 *const bad[] = { "f", "", "file://host/f", "file:f", "file:///f?x", "file:///f#x", "file:///%zz", "file:///%00", "file:///f%2f",
                                  "etcd:///x", "http://x/y", "/f/", "file://" };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++)
                 CHECK_INT(make_with(good[i], FIELDS(".a=1")), 0);
@@ -184,9 +184,9 @@ TEST(stores) {
                         TEST_FAIL("store '%s' is taken", bad[i]);
         put_file("a b", "{}");
         _cleanup_free_ char *store = NULL;
-        REQUIRE(asprintf(&store, "file://%s/a%%20b", bench.dir) > 0);
+        REQUIRE(asprintf(&store, "file://%s/a%%20b", rig.dir) > 0);
         CHECK_INT(make_with(store, FIELDS(".a=1")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("a b", "{\n\t\"a\": 1\n}\n");
         CHECK_INT(make_with("file:///d/a%20b", FIELDS(".a=1")), 0);
         check_wants("file:/d/a b package-file:/d/a b | file:/d/ | file:/");
@@ -196,12 +196,12 @@ TEST(bad_edits) {
         static const char *const bad[] = { "", ".", ". = 1", ".a", ".a =", ".a = 1 2", ".a = x", "a = 1", ".1 = 1", ".a..b = 1", ".[a] = 1",
                                            ".[\"\"] = 1", ".[\"a\" = 1", ".a-b = 1", ".a[0] = 1", "del", "del(", "del()", "del(.)", "del(.a",
                                            "del(.a) x", "del(a)", "del .a", ".a. = 1", "del(.a) = 1" };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 if (MAKE(".x = 1", bad[i]) >= 0)
                         TEST_FAIL("edit '%s' is taken", bad[i]);
-                CHECK(bench.diag.message && strstr(bench.diag.message, "edits: "));
+                CHECK(rig.diag.message && strstr(rig.diag.message, "edits: "));
         }
         CHECK(make_with(in_dir("f"), FIELDS()) < 0);
 }

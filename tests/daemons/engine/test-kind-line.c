@@ -11,7 +11,7 @@ static int make(const char *state, const char *content, const char *more) {
         char text[200];
 
         (void) snprintf(text, sizeof(text), "content=%s", content);
-        return bench_make(&line_type, "l", FIELDS(field_in_dir("file", "f"), state, text, more));
+        return rig_make(&line_type, "l", FIELDS(field_in_dir("file", "f"), state, text, more));
 }
 
 /* before and after: what is in the file, NULL if it is not there; equal ones need no change. */
@@ -43,7 +43,7 @@ TEST(lines) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                BENCH();
+                RIG();
                 unsigned before = test_failures;
                 bool changes = !streq_ptr(cases[i].before, cases[i].after);
                 if (cases[i].before) {
@@ -51,14 +51,14 @@ TEST(lines) {
                         CHECK_INT(chmod(in_dir("f"), 0640), 0);
                 }
                 CHECK_INT(make(cases[i].state, cases[i].content, cases[i].more), 0);
-                CHECK_INT(bench_watch(), 0);
-                CHECK_INT(bench_apply(false), changes ? CHECK_CHANGED : CHECK_OK);
+                CHECK_INT(rig_watch(), 0);
+                CHECK_INT(rig_apply(false), changes ? CHECK_CHANGED : CHECK_OK);
                 check_file("f", cases[i].before);
-                CHECK_INT(bench_apply(true), changes ? CHECK_CHANGED : CHECK_OK);
+                CHECK_INT(rig_apply(true), changes ? CHECK_CHANGED : CHECK_OK);
                 check_file("f", cases[i].after);
                 /* Taking a block away may bring another together. */
                 if (!(streq(cases[i].state, "state=absent") && strchr(cases[i].content, '\n')))
-                        CHECK_INT(bench_apply(true), CHECK_OK);
+                        CHECK_INT(rig_apply(true), CHECK_OK);
                 if (cases[i].after)
                         CHECK_INT(mode_of("f"), cases[i].before ? 0640 : 0600);
                 CHECK_INT(n_entries(""), cases[i].after != NULL);
@@ -68,62 +68,62 @@ TEST(lines) {
 }
 
 TEST(what_is_wrong_is_said) {
-        BENCH();
+        RIG();
 
         CHECK_INT(make("state=exists", "b", NULL), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_DIFFERENCES("content: b\n");
         make_dir("f");
-        CHECK_INT(bench_apply(true), -EISDIR);
-        CHECK(bench.diag.message);
-        CHECK_INT(bench_make(&line_type, "l", FIELDS(field_in_dir("file", "no/f"), "state=exists", "content=x")), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
+        CHECK_INT(rig_apply(true), -EISDIR);
+        CHECK(rig.diag.message);
+        CHECK_INT(rig_make(&line_type, "l", FIELDS(field_in_dir("file", "no/f"), "state=exists", "content=x")), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
 }
 
 TEST(a_change_from_outside_is_seen) {
-        BENCH();
+        RIG();
 
         CHECK_INT(make("state=exists", "b", NULL), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        bench_run(10000);
-        bench.n_changed = 0;
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        rig_run(10000);
+        rig.n_changed = 0;
         put_file("f", "a\n");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "a\nb\n");
 }
 
 TEST(homes) {
-        BENCH();
-        bench.manager.etc = bench.dir;
+        RIG();
+        rig.manager.etc = rig.dir;
 
-        CHECK_INT(bench_make(&line_type, "l", FIELDS("file=~nobody there/f", "state=exists", "content=x")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), -ESRCH);
-        CHECK_STR(bench.diag.message, "cannot find the home directory of '~nobody there/f': there is no such user");
-        for (int i = 0; i < 200 && bench.n_armed == 0; i++)
-                bench_run(10000);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench.n_watch_failed, 0);
+        CHECK_INT(rig_make(&line_type, "l", FIELDS("file=~nobody there/f", "state=exists", "content=x")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), -ESRCH);
+        CHECK_STR(rig.diag.message, "cannot find the home directory of '~nobody there/f': there is no such user");
+        for (int i = 0; i < 200 && rig.n_armed == 0; i++)
+                rig_run(10000);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.n_watch_failed, 0);
         put_file("passwd", "nobody there:x:1:1::/:/bin/sh\n");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK_INT(bench.n_watch_failed, 1);     /* to be begun anew, with the home that is there now */
-        CHECK(bench.n_changed > 0);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK_INT(rig.n_watch_failed, 1);     /* to be begun anew, with the home that is there now */
+        CHECK(rig.n_changed > 0);
         names_delay_msec = 50;
-        CHECK_INT(bench_make(&line_type, "l", FIELDS("file=~far/no/such/f", "state=absent", "content=x")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&line_type, "l", FIELDS("file=~far/no/such/f", "state=absent", "content=x")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         names_delay_msec = 0;
-        for (int i = 0; i < 200 && bench.n_armed == 0; i++)
-                bench_run(10000);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench_make(&line_type, "l", FIELDS("file=~/no/such/dir/f", "state=absent", "content=x")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        for (int i = 0; i < 200 && rig.n_armed == 0; i++)
+                rig_run(10000);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig_make(&line_type, "l", FIELDS("file=~/no/such/dir/f", "state=absent", "content=x")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(validate) {
@@ -131,10 +131,10 @@ TEST(validate) {
                 const char *file, *state;
         } bad[] = { { "file=f", "state=exists" }, { "file=/f/", "state=exists" }, { "file=~f", "state=exists" }, { "file=/f", "state=" },
                     { "file=/f", "state=present" }, { "file=", "state=exists" } };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bench_make(&line_type, "l", FIELDS(bad[i].file, bad[i].state, "content=x")) >= 0)
+                if (rig_make(&line_type, "l", FIELDS(bad[i].file, bad[i].state, "content=x")) >= 0)
                         TEST_FAIL("%s, %s is taken", bad[i].file, bad[i].state);
 }
 
@@ -146,10 +146,10 @@ TEST(what_it_wants_before_it) {
                 { "file=~james/.profile", "user:james" },
                 { "file=~/.profile", "" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&line_type, "l", FIELDS(cases[i].file, "state=exists", "content=x")), 0);
+                CHECK_INT(rig_make(&line_type, "l", FIELDS(cases[i].file, "state=exists", "content=x")), 0);
                 check_wants(cases[i].wants);
         }
 }

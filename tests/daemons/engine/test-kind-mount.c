@@ -72,14 +72,14 @@ TEST(validate) {
                 { "/a", "state=exists", "device=x", "type=a b", "device and type must be one line, got 'x' and 'a b'" },
                 { "/a", "state=absent", "options.a,b=", NULL, "an option must be a word, got 'a,b' with value ''" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&mount_type, cases[i].name, FIELDS(cases[i].a, cases[i].b, cases[i].c)), -EINVAL);
-                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(rig_make(&mount_type, cases[i].name, FIELDS(cases[i].a, cases[i].b, cases[i].c)), -EINVAL);
+                CHECK_STR(rig.diag.message, cases[i].message);
         }
-        CHECK_INT(bench_make(&mount_type, "/", FIELDS("state=absent")), 0);
-        CHECK_INT(bench_make(&mount_type, "/a", FIELDS("state=exists", "device=UUID=1", "type=ext4", "options.size=1")), 0);
+        CHECK_INT(rig_make(&mount_type, "/", FIELDS("state=absent")), 0);
+        CHECK_INT(rig_make(&mount_type, "/a", FIELDS("state=exists", "device=UUID=1", "type=ext4", "options.size=1")), 0);
 }
 
 TEST_MAIN()

@@ -21,32 +21,32 @@ int sd_journal_sendv(const struct iovec *fields, int n) {
 }
 
 TEST(it_is_said_once) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&msg_type, "m", FIELDS("body=hello", "priority=Notice")), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_STR(bench.log.data, NULL);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        CHECK_STR(bench.log.data, "hello\n");
+        CHECK_INT(rig_make(&msg_type, "m", FIELDS("body=hello", "priority=Notice")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_STR(rig.log.data, NULL);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_STR(rig.log.data, "hello\n");
         CHECK_STR(entry.data, NULL);
-        bench.refresh = true;
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_STR(bench.log.data, "hello\nhello\n");
+        rig.refresh = true;
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_STR(rig.log.data, "hello\nhello\n");
 }
 
 TEST(the_journal) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&msg_type, "m", FIELDS("body=two\nlines", "priority=Err", "journal=true", "fields.my_id=a=b")), 0);
+        CHECK_INT(rig_make(&msg_type, "m", FIELDS("body=two\nlines", "priority=Err", "journal=true", "fields.my_id=a=b")), 0);
         journal_result = -ECONNREFUSED;
-        CHECK_INT(bench_apply(true), -ECONNREFUSED);
-        CHECK_STR(bench.log.data, NULL);
+        CHECK_INT(rig_apply(true), -ECONNREFUSED);
+        CHECK_STR(rig.log.data, NULL);
         journal_result = 0;
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_STR(entry.data, "MESSAGE=two\nlines\nPRIORITY=3\nMY_ID=a=b\n");
         strbuf_done(&entry);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_STR(entry.data, NULL);
 }
 
@@ -55,10 +55,10 @@ TEST(validate) {
                 const char *a, *b;
         } bad[] = { { "priority=err", "body=x" }, { "priority=7", "body=x" }, { "body=x", "journal=true" },
                     { "priority=Err", "fields._X=x" }, { "priority=Err", "fields.1X=x" }, { "priority=Err", "fields.A-B=x" }, { "priority=Err", "fields.=x" } };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bench_make(&msg_type, "m", FIELDS(bad[i].a, bad[i].b)) >= 0)
+                if (rig_make(&msg_type, "m", FIELDS(bad[i].a, bad[i].b)) >= 0)
                         TEST_FAIL("%s, %s is taken", bad[i].a, bad[i].b);
 }
 

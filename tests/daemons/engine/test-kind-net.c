@@ -48,19 +48,19 @@ TEST(addresses) {
 }
 
 TEST(the_loopback_interface_is_seen) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&net_type, "lo", FIELDS()), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench_apply(false), CHECK_OK);
-        CHECK_INT(bench_make(&net_type, "lo", FIELDS("addrs=192.0.2.77/24")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_make(&net_type, "nosuch0", FIELDS()), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), -EAGAIN);
-        CHECK_STR(bench.reason, "there is no interface 'nosuch0'");
+        CHECK_INT(rig_make(&net_type, "lo", FIELDS()), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig_apply(false), CHECK_OK);
+        CHECK_INT(rig_make(&net_type, "lo", FIELDS("addrs=192.0.2.77/24")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&net_type, "nosuch0", FIELDS()), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), -EAGAIN);
+        CHECK_STR(rig.reason, "there is no interface 'nosuch0'");
 }
 
 TEST(validate) {
@@ -74,29 +74,29 @@ TEST(validate) {
                 { "eth0", "addrs=10.0.0.1/24 10.0.0.2", "addrs must be addresses with a prefix, such as '192.0.2.1/24', got '10.0.0.2'" },
                 { "eth0", "gateway=10.0.0.1/24", "gateway must be an address, got '10.0.0.1/24'" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&net_type, cases[i].name, FIELDS(cases[i].field)), -EINVAL);
-                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(rig_make(&net_type, cases[i].name, FIELDS(cases[i].field)), -EINVAL);
+                CHECK_STR(rig.diag.message, cases[i].message);
         }
 }
 
 TEST(reverse) {
-        BENCH();
+        RIG();
         _cleanup_(diag_done) Diag diag = {};
         Resource *other;
         _cleanup_(value_done) Value state = VALUE_NIL, addrs = VALUE_NIL;
 
-        CHECK_INT(bench_make(&net_type, "eth0", FIELDS("state=up", "addrs=10.0.0.1/24")), 0);
-        REQUIRE(net_type.reverse(bench.r, &other, &diag) >= 0 && other);
+        CHECK_INT(rig_make(&net_type, "eth0", FIELDS("state=up", "addrs=10.0.0.1/24")), 0);
+        REQUIRE(net_type.reverse(rig.r, &other, &diag) >= 0 && other);
         CHECK_INT(field_get(field_find(net_type.fields, "state"), other, &state), 0);
         CHECK_STR(value_cstr(state), "down");
         CHECK_INT(field_get(field_find(net_type.fields, "addrs"), other, &addrs), 0);
         CHECK(addrs.kind == TYPE_LIST);
         resource_free(other);
-        CHECK_INT(bench_make(&net_type, "eth0", FIELDS()), 0);
-        CHECK_INT(net_type.reverse(bench.r, &other, &diag), 0);
+        CHECK_INT(rig_make(&net_type, "eth0", FIELDS()), 0);
+        CHECK_INT(net_type.reverse(rig.r, &other, &diag), 0);
         CHECK(!other);
 }
 

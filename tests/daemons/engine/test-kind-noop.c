@@ -7,26 +7,26 @@
 extern const ResourceType noop_type;
 
 TEST(does_nothing) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&noop_type, "n", FIELDS("comment=why")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        CHECK_INT(bench_apply(false), CHECK_OK);
-        CHECK_STR(bench.log.data, NULL);
-        bench.refresh = true;
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        CHECK_STR(bench.log.data, "received a notification\n");
-        CHECK(noop_type.groups(bench.r, bench.r));
+        CHECK_INT(rig_make(&noop_type, "n", FIELDS("comment=why")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(false), CHECK_OK);
+        CHECK_STR(rig.log.data, NULL);
+        rig.refresh = true;
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_STR(rig.log.data, "received a notification\n");
+        CHECK(noop_type.groups(rig.r, rig.r));
 }
 
 TEST(its_comment_is_compared) {
-        BENCH();
+        RIG();
         const char *field = NULL;
         Resource *other;
 
-        REQUIRE(resource_new(&other, &noop_type, &bench.host, "n", (Pos) {}) >= 0);
-        CHECK_INT(bench_make(&noop_type, "n", FIELDS("comment=why")), 0);
-        CHECK(!resource_equal(bench.r, other, &field));
+        REQUIRE(resource_new(&other, &noop_type, &rig.host, "n", (Pos) {}) >= 0);
+        CHECK_INT(rig_make(&noop_type, "n", FIELDS("comment=why")), 0);
+        CHECK(!resource_equal(rig.r, other, &field));
         CHECK_STR(field, "comment");
         resource_free(other);
 }

@@ -89,56 +89,56 @@ TEST(what_is_done_follows_from_what_is) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 unsigned before = test_failures;
                 MACHINED_BENCH(cases[i].state, cases[i].image);
-                CHECK_INT(bench_make(&nspawn_type, "box", FIELDS(cases[i].field)), 0);
-                int r = bench_apply(false);
+                CHECK_INT(rig_make(&nspawn_type, "box", FIELDS(cases[i].field)), 0);
+                int r = rig_apply(false);
                 CHECK(cases[i].result < 0 ? r < 0 : r == cases[i].result);
                 CHECK_STR(systemd.called, "");
-                r = bench_apply(true);
+                r = rig_apply(true);
                 CHECK(cases[i].result < 0 ? r < 0 : r == cases[i].result);
                 CHECK_STR(systemd.called, cases[i].called);
-                CHECK(cases[i].result >= 0 || (bench.diag.message && strstr(bench.diag.message, "machine 'box' has no image")));
+                CHECK(cases[i].result >= 0 || (rig.diag.message && strstr(rig.diag.message, "machine 'box' has no image")));
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
         }
 }
 
 TEST(machines_come_and_go) {
         MACHINED_BENCH("running", true);
 
-        CHECK_INT(bench_make(&nspawn_type, "box", FIELDS("state=running")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        bench_run(20000);
-        bench.n_changed = 0;
+        CHECK_INT(rig_make(&nspawn_type, "box", FIELDS("state=running")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        rig_run(20000);
+        rig.n_changed = 0;
         CHECK(sd_bus_emit_signal(machined.bus, "/org/freedesktop/machine1", MACHINED ".Manager", "MachineRemoved", "so", "other", "/o") >= 0);
-        bench_run(50000);
-        CHECK_INT(bench.n_changed, 0);
+        rig_run(50000);
+        CHECK_INT(rig.n_changed, 0);
         CHECK(sd_bus_emit_signal(machined.bus, "/org/freedesktop/machine1", MACHINED ".Manager", "MachineRemoved", "so", "box", MACHINE) >= 0);
-        CHECK(bus_wait(&bench.n_changed, 0));
+        CHECK(bus_wait(&rig.n_changed, 0));
 }
 
 TEST(without_machined_it_waits) {
         SYSTEMD_BENCH(.unit = "systemd-nspawn@box.service");
 
-        CHECK_INT(bench_make(&nspawn_type, "box", FIELDS("state=running")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK(bench.reason && strstr(bench.reason, MACHINED));
-        bench.n_changed = 0;
+        CHECK_INT(rig_make(&nspawn_type, "box", FIELDS("state=running")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK(rig.reason && strstr(rig.reason, MACHINED));
+        rig.n_changed = 0;
         REQUIRE(machined_start("running", true) >= 0);
-        CHECK(bus_wait(&bench.n_changed, 0));
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK_INT(rig_apply(true), CHECK_OK);
         machined_stop(NULL);
 }
 
 TEST(validate) {
-        BENCH();
+        RIG();
 
-        CHECK(bench_make(&nspawn_type, "a/b", FIELDS("state=running")) < 0);
-        CHECK(bench_make(&nspawn_type, "box", FIELDS("state=up")) < 0);
-        CHECK_INT(bench_make(&nspawn_type, "a-b.c_1", FIELDS()), 0);
+        CHECK(rig_make(&nspawn_type, "a/b", FIELDS("state=running")) < 0);
+        CHECK(rig_make(&nspawn_type, "box", FIELDS("state=up")) < 0);
+        CHECK_INT(rig_make(&nspawn_type, "a-b.c_1", FIELDS()), 0);
 }
 
 TEST_MAIN()

@@ -10,7 +10,7 @@ static char sent[200];
 
 /* The text that was sent last, without its quotes. */
 static const char *take_sent(void) {
-        _cleanup_free_ char *text = strbuf_take(&bench.sent);
+        _cleanup_free_ char *text = strbuf_take(&rig.sent);
         const char *begin = strrchr(text, '=');
 
         (void) snprintf(sent, sizeof(sent), "%s", begin ? begin + 2 : "nothing");
@@ -21,7 +21,7 @@ static const char *take_sent(void) {
 static void store(char ret[static 300]) {
         _cleanup_free_ char *dir = NULL;
 
-        CHECK_INT(resource_state_dir(bench.r, &dir), 0);
+        CHECK_INT(resource_state_dir(rig.r, &dir), 0);
         (void) snprintf(ret, 300, "%spassword", dir);
 }
 
@@ -37,69 +37,69 @@ static void check_store(const char *want) {
 }
 
 TEST(a_saved_one_is_always_the_same) {
-        BENCH();
+        RIG();
         char first[200], line[210];
 
-        CHECK_INT(bench_make(&password_type, "p", FIELDS("length=40", "saved=true")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS("length=40", "saved=true")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_STR(take_sent(), "nothing");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         (void) snprintf(first, sizeof(first), "%s", take_sent());
         CHECK_INT(strlen(first), 40);
         CHECK_INT(strspn(first, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"), 40);
-        CHECK(!bench.differences.data || !strstr(bench.differences.data, first));
+        CHECK(!rig.differences.data || !strstr(rig.differences.data, first));
         (void) snprintf(line, sizeof(line), "%s\n", first);
         check_store(line);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_STR(take_sent(), first);
 
-        CHECK_INT(bench_make(&password_type, "p", FIELDS("length=40", "saved=true")), 0);      /* another engine */
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS("length=40", "saved=true")), 0);      /* another engine */
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_STR(take_sent(), first);
-        bench.refresh = true;
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        rig.refresh = true;
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK(!streq(take_sent(), first));
         CHECK_INT(strlen(sent), 40);
 }
 
 TEST(one_that_is_not_saved_is_sent_once) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&password_type, "p", FIELDS()), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS()), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(strlen(take_sent()), 64);
         check_store("\n");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_STR(take_sent(), "");
 }
 
 TEST(what_is_kept_is_looked_at) {
         static const char *const bad[] = { "short\n", "0123456789\n", "abcdefghijk\n" };
-        BENCH();
+        RIG();
         char path[300];
 
-        CHECK_INT(bench_make(&password_type, "p", FIELDS("length=10", "saved=true")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS("length=10", "saved=true")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         store(path);
-        bench_run(10000);
-        bench.n_changed = 0;
+        rig_run(10000);
+        rig.n_changed = 0;
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 CHECK_INT(write_file_atomic_at(AT_FDCWD, path, bad[i], strlen(bad[i]), 0600, false), 0);
-                CHECK_INT(bench_apply(true), -EBADMSG);
-                CHECK(bench.diag.message && !strstr(bench.diag.message, "0123"));
+                CHECK_INT(rig_apply(true), -EBADMSG);
+                CHECK(rig.diag.message && !strstr(rig.diag.message, "0123"));
         }
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
-        CHECK_INT(bench_make(&password_type, "p", FIELDS("length=10", "saved=true", "check_recovery=true")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS("length=10", "saved=true", "check_recovery=true")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         /* One that was saved is not sound for one that is not. */
-        CHECK_INT(bench_make(&password_type, "p", FIELDS("length=10")), 0);
-        CHECK_INT(bench_apply(true), -EBADMSG);
-        CHECK_INT(bench_make(&password_type, "p", FIELDS("length=0")), -EINVAL);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS("length=10")), 0);
+        CHECK_INT(rig_apply(true), -EBADMSG);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS("length=0")), -EINVAL);
 }
 
 TEST_MAIN()

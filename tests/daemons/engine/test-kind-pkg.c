@@ -212,21 +212,21 @@ TEST(transactions) {
                 char state[32], allow[32];
                 (void) snprintf(state, sizeof(state), "state=%s", cases[i].state);
                 (void) snprintf(allow, sizeof(allow), "%s=true", cases[i].allow);
-                CHECK_INT(bench_make(&pkg_type, "x", FIELDS(state, *cases[i].allow ? allow : NULL)), 0);
+                CHECK_INT(rig_make(&pkg_type, "x", FIELDS(state, *cases[i].allow ? allow : NULL)), 0);
                 fake.installed[0] = cases[i].installed;
                 fake.available[0] = cases[i].available;
 
                 fake.called[0] = '\0';
-                int r = bench_apply(false);
+                int r = rig_apply(false);
                 if (r != (cases[i].result == CHECK_OK ? CHECK_OK : CHECK_CHANGED) || strstr(fake.called, "Packages") ||
                     strstr(fake.called, "Refresh"))
-                        TEST_FAIL("case %zu, noop: %d, %s (%s)", i, r, fake.called, bench.diag.message);
+                        TEST_FAIL("case %zu, noop: %d, %s (%s)", i, r, fake.called, rig.diag.message);
                 fake.called[0] = '\0';
-                r = bench_apply(true);
+                r = rig_apply(true);
                 if (r != cases[i].result || !streq(fake.called, cases[i].called))
-                        TEST_FAIL("case %zu: %d\n#   %s\n# not\n#   %s\n# (%s)", i, r, fake.called, cases[i].called, bench.diag.message);
+                        TEST_FAIL("case %zu: %d\n#   %s\n# not\n#   %s\n# (%s)", i, r, fake.called, cases[i].called, rig.diag.message);
                 if (cases[i].result >= 0)
-                        CHECK_INT(bench_apply(true), CHECK_OK);
+                        CHECK_INT(rig_apply(true), CHECK_OK);
         }
 }
 
@@ -253,19 +253,19 @@ TEST(errors_say_what_would_help) {
 
         fake.available[0] = "1";
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&pkg_type, "x", cases[i].fields), 0);
+                CHECK_INT(rig_make(&pkg_type, "x", cases[i].fields), 0);
                 fake.failing = cases[i].failing;
                 fake.error = cases[i].error;
-                CHECK_INT(bench_apply(true), cases[i].result);
-                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(rig_apply(true), cases[i].result);
+                CHECK_STR(rig.diag.message, cases[i].message);
         }
 
         /* Lists that cannot be refreshed are not the end. */
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS()), 0);
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
         fake.failing = "RefreshCache";
         fake.error = 64;
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_STR(bench.log.data, "cannot refresh the lists of packages: it is so, ignoring\n");
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_STR(rig.log.data, "cannot refresh the lists of packages: it is so, ignoring\n");
 }
 
 TEST(what_is_there_but_not_wanted) {
@@ -273,36 +273,36 @@ TEST(what_is_there_but_not_wanted) {
 
         fake.available[0] = "1";
         fake.unsupported = true;
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS()), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
-        CHECK_STR(bench.diag.message,
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        CHECK_STR(rig.diag.message,
                   "there is no package 'x' that is free and supported (allownonfree or allowunsupported would permit others)");
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS("allownonfree=true")), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
-        CHECK_STR(bench.diag.message, "there is no package 'x' that is supported (allowunsupported would permit others)");
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS("allowunsupported=true")), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS("allownonfree=true")), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        CHECK_STR(rig.diag.message, "there is no package 'x' that is supported (allowunsupported would permit others)");
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS("allowunsupported=true")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 
         /* Once it is installed it is right, and held is as new as it gets. */
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS()), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         fake.unsupported = false;
         fake.available[0] = "2";
         fake.held = true;
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS("state=newest")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS("state=newest")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 
         fake.installed[0] = "3";
         fake.downgrades = true;
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS("state=2")), 0);
-        CHECK_INT(bench_apply(true), -EEXIST);
-        CHECK_STR(bench.diag.message, "state: version '2' is lower than '3', which is installed (allowdowngrade would permit it)");
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS("state=2")), 0);
+        CHECK_INT(rig_apply(true), -EEXIST);
+        CHECK_STR(rig.diag.message, "state: version '2' is lower than '3', which is installed (allowdowngrade would permit it)");
 
         fake.lies = true;
         fake.installed[0] = NULL;
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS()), 0);
-        CHECK_INT(bench_apply(true), -EPROTO);
-        CHECK_STR(bench.diag.message, "PackageKit succeeded, but package 'x' is not installed, not 'installed'");
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
+        CHECK_INT(rig_apply(true), -EPROTO);
+        CHECK_STR(rig.diag.message, "PackageKit succeeded, but package 'x' is not installed, not 'installed'");
 }
 
 TEST(a_group_is_one_transaction) {
@@ -311,16 +311,16 @@ TEST(a_group_is_one_transaction) {
 
         fake.available[0] = "1";
         fake.available[1] = "5";
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS()), 0);
-        REQUIRE(resource_new(&child, &pkg_type, &bench.host, "y", (Pos) {}) >= 0);
-        CHECK(pkg_type.groups(bench.r, child));
-        REQUIRE(resource_add_child(bench.r, child) >= 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
+        REQUIRE(resource_new(&child, &pkg_type, &rig.host, "y", (Pos) {}) >= 0);
+        CHECK(pkg_type.groups(rig.r, child));
+        REQUIRE(resource_add_child(rig.r, child) >= 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_STR(fake.called, "Resolve(262144,x,y) RefreshCache(0) Resolve(332032,x,y) InstallPackages(2,x;1;all;repo,y;5;all;repo) "
                   "Resolve(262144,x,y)");
         fake.installed[0] = NULL;
         fake.called[0] = '\0';
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_STR(fake.called, "Resolve(262144,x,y) RefreshCache(0) Resolve(332032,x) InstallPackages(2,x;1;all;repo) Resolve(262144,x,y)");
 
         static const struct {
@@ -338,13 +338,13 @@ TEST(a_group_is_one_transaction) {
                 _cleanup_(value_done) Value v = cases[i].text[0] == '"' ? VALUE_NIL : VALUE_BOOL(true);
                 if (v.kind == TYPE_NIL)
                         (void) value_str(&v, cases[i].text + 1, strlen(cases[i].text) - 2);
-                REQUIRE(resource_new(&other, &pkg_type, &bench.host, "z", (Pos) {}) >= 0);
+                REQUIRE(resource_new(&other, &pkg_type, &rig.host, "z", (Pos) {}) >= 0);
                 CHECK_INT(resource_set(other, cases[i].field, v, NULL), 0);
-                CHECK_INT(pkg_type.groups(bench.r, other), cases[i].groups);
-                CHECK_INT(pkg_type.groups(other, bench.r), cases[i].groups);
+                CHECK_INT(pkg_type.groups(rig.r, other), cases[i].groups);
+                CHECK_INT(pkg_type.groups(other, rig.r), cases[i].groups);
                 resource_free(other);
         }
-        bench.r->n_children = 0;
+        rig.r->n_children = 0;
         resource_free(child);
 }
 
@@ -352,40 +352,40 @@ TEST(packagekit_is_not_there_dies_and_comes_back) {
         FAKE_BENCH();
 
         fake_stop(NULL);
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS()), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK(bench.reason && startswith(bench.reason, "org.freedesktop.PackageKit is not there"));
-        unsigned before = bench.n_changed;
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK(rig.reason && startswith(rig.reason, "org.freedesktop.PackageKit is not there"));
+        unsigned before = rig.n_changed;
         REQUIRE(fake_start() >= 0);
         fake.available[0] = "1";
-        CHECK(bus_wait(&bench.n_changed, before));
+        CHECK(bus_wait(&rig.n_changed, before));
 
         fake.dying = "RefreshCache";
         for (int i = 0; i < 4; i++) {
-                before = bench.n_changed;
-                CHECK_INT(bench_apply(true), i < 3 ? -EAGAIN : -ECONNRESET);
+                before = rig.n_changed;
+                CHECK_INT(rig_apply(true), i < 3 ? -EAGAIN : -ECONNRESET);
                 if (i < 3)
-                        CHECK(bus_wait(&bench.n_changed, before));
+                        CHECK(bus_wait(&rig.n_changed, before));
                 CHECK(sd_bus_request_name(fake.bus, SERVICE, 0) >= 0);
-                bench_run(50000);
+                rig_run(50000);
         }
-        CHECK_STR(bench.diag.message, "PackageKit ends whenever it is asked to do RefreshCache");
+        CHECK_STR(rig.diag.message, "PackageKit ends whenever it is asked to do RefreshCache");
         fake.dying = NULL;
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 
         /* And the bus itself. */
         bus_stop();
-        bench_run(100000);
+        rig_run(100000);
         fake_stop(NULL);
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        before = bench.n_changed;
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        before = rig.n_changed;
         REQUIRE(bus_start() >= 0);
         REQUIRE(fake_start() >= 0);
         fake.installed[0] = "1";
-        CHECK(bus_wait(&bench.n_changed, before));
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(validate) {
@@ -398,14 +398,14 @@ TEST(validate) {
                 { "x;1", "state=newest", "name must be that of one package, got 'x;1'" },
                 { "x y", "state=newest", "name must be that of one package, got 'x y'" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&pkg_type, cases[i].name, FIELDS(cases[i].state)), -EINVAL);
-                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(rig_make(&pkg_type, cases[i].name, FIELDS(cases[i].state)), -EINVAL);
+                CHECK_STR(rig.diag.message, cases[i].message);
         }
-        CHECK_INT(bench_make(&pkg_type, "x", FIELDS()), 0);
-        CHECK_INT(bench_make(&pkg_type, "libx11-6:amd64", FIELDS("state=2:1.8.4-2+deb12u2~x")), 0);
+        CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
+        CHECK_INT(rig_make(&pkg_type, "libx11-6:amd64", FIELDS("state=2:1.8.4-2+deb12u2~x")), 0);
 }
 
 static bool has_uid(const ResourceUids *uids, const char *domain, const char *key) {
@@ -443,15 +443,15 @@ TEST(what_a_package_brings) {
 }
 
 TEST(autoedge) {
-        BENCH();
+        RIG();
         _cleanup_(resource_uids_done) ResourceUids offers = {}, wants = {}, none = {};
 
-        CHECK_INT(bench_make(&pkg_type, "no-such-package", FIELDS()), 0);
-        CHECK_INT(pkg_type.uids(bench.r, &offers), 0);
+        CHECK_INT(rig_make(&pkg_type, "no-such-package", FIELDS()), 0);
+        CHECK_INT(pkg_type.uids(rig.r, &offers), 0);
         CHECK(has_uid(&offers, "pkg", "no-such-package"));
-        CHECK_INT(pkg_type.wants(bench.r, 0, &wants), 0);
+        CHECK_INT(pkg_type.wants(rig.r, 0, &wants), 0);
         CHECK(has_uid(&wants, "svc", "no-such-package"));
-        CHECK_INT(pkg_type.wants(bench.r, 1, &none), 0);
+        CHECK_INT(pkg_type.wants(rig.r, 1, &none), 0);
         CHECK_INT(none.n, 0);
 }
 

@@ -8,87 +8,87 @@ extern const ResourceType print_type, test_type;
 
 #define CHECK_LOG(want) \
         do { \
-                char *_log = strbuf_take(&bench.log); \
+                char *_log = strbuf_take(&rig.log); \
                 CHECK_STR(_log, want); \
                 free(_log); \
         } while (0)
 
 TEST(prints_what_is_new) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&print_type, "p", FIELDS("msg=hello")), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&print_type, "p", FIELDS("msg=hello")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_LOG("");
         CHECK_DIFFERENCES("msg: hello\n");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: hello\n");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_DIFFERENCES("");
-        CHECK_INT(bench_apply(false), CHECK_OK);
+        CHECK_INT(rig_apply(false), CHECK_OK);
         CHECK_LOG("");
-        CHECK_INT(bench_set("msg="), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_set("msg="), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: <empty>\n");
         CHECK_DIFFERENCES("msg: hello -> \"\"\n");
-        bench.refresh = true;
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        rig.refresh = true;
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: <empty>\n");
 }
 
 TEST(refresh_only_prints_when_told) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&print_type, "p", FIELDS("msg=hello", "refresh_only=true")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&print_type, "p", FIELDS("msg=hello", "refresh_only=true")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_LOG("");
-        bench.refresh = true;
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        rig.refresh = true;
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: hello\n");
 }
 
 TEST(test_shows_fields_and_sends) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&test_type, "t", FIELDS("int8=-5", "str=x", "slicestring=a b", "onlyshow=Int8 Str SliceString Int64Ptr",
+        CHECK_INT(rig_make(&test_type, "t", FIELDS("int8=-5", "str=x", "slicestring=a b", "onlyshow=Int8 Str SliceString Int64Ptr",
                                                      "sendvalue=s")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_LOG("Str:             \"x\"\n"
                   "Int8:            -5\n"
                   "Int64Ptr:        <nil>\n"
                   "SliceString:     [\"a\", \"b\"]\n");
-        CHECK_STR(bench.sent.data, "hello=\"s\"\nanswer=42\n");
+        CHECK_STR(rig.sent.data, "hello=\"s\"\nanswer=42\n");
 }
 
 TEST(test_fails_as_it_is_told) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&test_type, "t", FIELDS("validatebool=true")), -EINVAL);
-        CHECK_STR(bench.diag.message, "the validate param was set to true");
-        CHECK_INT(bench_make(&test_type, "t", FIELDS("validateerror=so there")), -EINVAL);
-        CHECK_STR(bench.diag.message, "the validate error param was set to: so there");
-        CHECK_INT(bench_make(&test_type, "t", FIELDS("waitforerror=20")), 0);
-        CHECK_INT(bench_apply(true), -EIO);
-        CHECK_INT(bench_make(&test_type, "t", FIELDS("expectrecv=a")), 0);
-        CHECK_INT(bench_apply(true), -EINVAL);
-        CHECK_INT(bench_make(&test_type, "t", FIELDS("expectrecv=")), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        CHECK_INT(bench_make(&test_type, "t", FIELDS("uint8=256")), -ERANGE);
+        CHECK_INT(rig_make(&test_type, "t", FIELDS("validatebool=true")), -EINVAL);
+        CHECK_STR(rig.diag.message, "the validate param was set to true");
+        CHECK_INT(rig_make(&test_type, "t", FIELDS("validateerror=so there")), -EINVAL);
+        CHECK_STR(rig.diag.message, "the validate error param was set to: so there");
+        CHECK_INT(rig_make(&test_type, "t", FIELDS("waitforerror=20")), 0);
+        CHECK_INT(rig_apply(true), -EIO);
+        CHECK_INT(rig_make(&test_type, "t", FIELDS("expectrecv=a")), 0);
+        CHECK_INT(rig_apply(true), -EINVAL);
+        CHECK_INT(rig_make(&test_type, "t", FIELDS("expectrecv=")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&test_type, "t", FIELDS("uint8=256")), -ERANGE);
 }
 
 TEST(test_compares) {
-        BENCH();
+        RIG();
         const char *field = NULL;
         Resource *other;
 
-        REQUIRE(resource_new(&other, &test_type, &bench.host, "t", (Pos) {}) >= 0);
-        CHECK_INT(bench_make(&test_type, "t", FIELDS()), 0);
-        CHECK(resource_equal(bench.r, other, &field));
-        CHECK_INT(bench_set("anotherstr=x"), 0);
-        CHECK(!resource_equal(bench.r, other, &field));
+        REQUIRE(resource_new(&other, &test_type, &rig.host, "t", (Pos) {}) >= 0);
+        CHECK_INT(rig_make(&test_type, "t", FIELDS()), 0);
+        CHECK(resource_equal(rig.r, other, &field));
+        CHECK_INT(rig_set("anotherstr=x"), 0);
+        CHECK(!resource_equal(rig.r, other, &field));
         CHECK_STR(field, "anotherstr");
-        CHECK_INT(bench_set("anotherstr="), 0);
-        CHECK_INT(bench_set("comparefail=true"), 0);
-        CHECK(!resource_equal(bench.r, bench.r, &field));
+        CHECK_INT(rig_set("anotherstr="), 0);
+        CHECK_INT(rig_set("comparefail=true"), 0);
+        CHECK(!resource_equal(rig.r, rig.r, &field));
         resource_free(other);
 }
 

@@ -27,70 +27,70 @@ TEST(keys) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                BENCH();
+                RIG();
                 unsigned before = test_failures;
                 const char *const *x = cases[i].fields;
                 if (cases[i].before) {
                         put_file("keys", cases[i].before);
                         CHECK_INT(chmod(in_dir("keys"), 0640), 0);
                 }
-                CHECK_INT(bench_make(&ssh_authorized_key_type, "k", FIELDS("state=exists", field_in_dir("file", "keys"), x[0], x[1], x[2], x[3])), 0);
-                CHECK_INT(bench_watch(), 0);
-                CHECK_INT(bench_apply(false), cases[i].after ? CHECK_CHANGED : CHECK_OK);
+                CHECK_INT(rig_make(&ssh_authorized_key_type, "k", FIELDS("state=exists", field_in_dir("file", "keys"), x[0], x[1], x[2], x[3])), 0);
+                CHECK_INT(rig_watch(), 0);
+                CHECK_INT(rig_apply(false), cases[i].after ? CHECK_CHANGED : CHECK_OK);
                 check_file("keys", cases[i].before);
-                CHECK_INT(bench_apply(true), cases[i].after ? CHECK_CHANGED : CHECK_OK);
+                CHECK_INT(rig_apply(true), cases[i].after ? CHECK_CHANGED : CHECK_OK);
                 check_file("keys", cases[i].after ? cases[i].after : cases[i].before);
-                CHECK_INT(bench_apply(true), CHECK_OK);
+                CHECK_INT(rig_apply(true), CHECK_OK);
                 CHECK_INT(mode_of("keys"), cases[i].before ? 0640 : 0600);
                 CHECK_INT(n_entries(""), 1);
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, bench.diag.message ? bench.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
         }
 }
 
 TEST(absent_ones) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=absent", field_in_dir("file", "keys"))), 0);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=absent", field_in_dir("file", "keys"))), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK(!exists("keys"));
         put_file("keys", "a\n" TYPE " " KEY " x\nb\nno-pty " TYPE " " KEY "\n" TYPE " " OTHER "\n");
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("keys", "a\nb\n" TYPE " " OTHER "\n");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         put_file("keys", TYPE " " KEY);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("keys", "");
 }
 
 TEST(the_directory) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", ".ssh/keys"), "mkdir=false")), 0);
-        CHECK(bench_apply(true) < 0);
-        CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", ".ssh/keys"))), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", ".ssh/keys"), "mkdir=false")), 0);
+        CHECK(rig_apply(true) < 0);
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", ".ssh/keys"))), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK(!exists(".ssh"));
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(mode_of(".ssh"), 0700);
         check_file(".ssh/keys", TYPE " " KEY "\n");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(changes_are_seen) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", "keys"))), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        bench_run(10000);
-        bench.n_changed = 0;
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", "keys"))), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        rig_run(10000);
+        rig.n_changed = 0;
         put_file("keys", "");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
 }
 
 TEST(validate) {
@@ -102,10 +102,10 @@ TEST(validate) {
                 { "state=exists", "content=" TYPE " " KEY, "file=x" }, { "state=exists", "content=" TYPE " " KEY, "user=a b" },
                 { "state=exists" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bench_make(&ssh_authorized_key_type, "k", bad[i]) >= 0)
+                if (rig_make(&ssh_authorized_key_type, "k", bad[i]) >= 0)
                         TEST_FAIL("case %zu is taken", i);
 }
 
@@ -118,10 +118,10 @@ TEST(what_it_wants_before_it) {
                 { "file=", "user=james", "user:james+" },
                 { "file=", "user=", "" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", cases[i].file, cases[i].user)), 0);
+                CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", cases[i].file, cases[i].user)), 0);
                 check_wants(cases[i].wants);
         }
 }

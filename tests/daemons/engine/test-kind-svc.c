@@ -48,23 +48,23 @@ TEST(what_is_done_follows_from_what_is) {
                 char state[32], startup[32];
                 (void) snprintf(state, sizeof(state), "state=%s", cases[i].state);
                 (void) snprintf(startup, sizeof(startup), "startup=%s", cases[i].startup);
-                CHECK_INT(bench_make(&svc_type, "web", FIELDS(state, startup)), 0);
-                bench.refresh = cases[i].refresh;
+                CHECK_INT(rig_make(&svc_type, "web", FIELDS(state, startup)), 0);
+                rig.refresh = cases[i].refresh;
                 systemd.load = cases[i].load;
                 systemd.active = cases[i].active;
                 systemd.file = cases[i].file;
                 systemd.outdated = cases[i].outdated;
                 systemd.called[0] = '\0';
 
-                int r = bench_apply(false);
+                int r = rig_apply(false);
                 if (r != cases[i].result || *systemd.called)
-                        TEST_FAIL("case %zu, noop: %d, '%s' (%s)", i, r, systemd.called, bench.diag.message);
-                r = bench_apply(true);
+                        TEST_FAIL("case %zu, noop: %d, '%s' (%s)", i, r, systemd.called, rig.diag.message);
+                r = rig_apply(true);
                 if (r != cases[i].result || !streq(systemd.called, cases[i].called))
-                        TEST_FAIL("case %zu: %d, '%s', not '%s' (%s)", i, r, systemd.called, cases[i].called, bench.diag.message);
-                bench.refresh = false;
+                        TEST_FAIL("case %zu: %d, '%s', not '%s' (%s)", i, r, systemd.called, cases[i].called, rig.diag.message);
+                rig.refresh = false;
                 if (cases[i].result >= 0)
-                        CHECK_INT(bench_apply(true), CHECK_OK);
+                        CHECK_INT(rig_apply(true), CHECK_OK);
         }
         CHECK_INT(systemd.n_subscribed, 1);
 }
@@ -83,48 +83,48 @@ TEST(jobs_that_do_not_end_well) {
         };
         SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
 
-        CHECK_INT(bench_make(&svc_type, "web", FIELDS("state=running")), 0);
+        CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 systemd.result = cases[i].result;
                 systemd.refusal = cases[i].refusal;
-                CHECK_INT(bench_apply(true), cases[i].error);
-                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(rig_apply(true), cases[i].error);
+                CHECK_STR(rig.diag.message, cases[i].message);
         }
 }
 
 TEST(another_job_is_waited_for) {
         SYSTEMD_BENCH(.load = "loaded", .active = "deactivating", .file = "static", .job = 9);
 
-        CHECK_INT(bench_make(&svc_type, "web", FIELDS("state=running")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK_STR(bench.reason, "another job for this unit is under way");
+        CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK_STR(rig.reason, "another job for this unit is under way");
         CHECK_STR(systemd.called, "");
-        unsigned before = bench.n_changed;
+        unsigned before = rig.n_changed;
         systemd.job = 0;
         systemd.active = "inactive";
         CHECK(sd_bus_emit_signal(systemd.bus, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "JobRemoved", "uoss", 9,
                                  "/org/freedesktop/systemd1/job/9", "web.service", "done") >= 0);
-        CHECK(bus_wait(&bench.n_changed, before));
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(a_state_that_is_told_again_is_no_news) {
         SYSTEMD_BENCH(.load = "loaded", .active = "active", .file = "static");
         static const char unit[] = "/org/freedesktop/systemd1/unit/web_2eservice";
 
-        CHECK_INT(bench_make(&svc_type, "web", FIELDS("state=running")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK(sd_bus_emit_properties_changed(systemd.bus, unit, SYSTEMD ".Unit", "ActiveState", NULL) >= 0);
-        bench_run(100000);
-        CHECK_INT(bench.n_changed, 0);
+        rig_run(100000);
+        CHECK_INT(rig.n_changed, 0);
         systemd.active = "failed";
         CHECK(sd_bus_emit_properties_changed(systemd.bus, unit, SYSTEMD ".Unit", "ActiveState", NULL) >= 0);
-        CHECK(bus_wait(&bench.n_changed, 0));
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(systemd_goes_away_during_a_job) {
@@ -132,23 +132,23 @@ TEST(systemd_goes_away_during_a_job) {
         SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
 
         systemd.result = NULL;
-        CHECK_INT(bench_make(&svc_type, "web", FIELDS("state=running")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK(bus_wait(&bench.n_armed, 0));
-        bench.finished = NOT_FINISHED;
-        CHECK_INT(svc_type.check_apply(bench.r, true, &diag), CHECK_PENDING);
+        CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.n_armed, 0));
+        rig.finished = NOT_FINISHED;
+        CHECK_INT(svc_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
         for (int i = 0; i < 200 && systemd.n_jobs == 0; i++)
-                bench_run(10000);
-        bench_run(50000);
-        CHECK_INT(bench.finished, NOT_FINISHED);
+                rig_run(10000);
+        rig_run(50000);
+        CHECK_INT(rig.finished, NOT_FINISHED);
         systemd_stop(NULL);
-        bench_run(50000);
+        rig_run(50000);
         CHECK(systemd_start((Systemd) { .load = "loaded", .active = "inactive", .file = "static", .result = "done" }) >= 0);
-        for (int i = 0; i < 200 && bench.finished == NOT_FINISHED; i++)
-                bench_run(10000);
-        CHECK_INT(bench.finished, -EAGAIN);
-        CHECK(bus_wait(&bench.n_changed, 0));
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (int i = 0; i < 200 && rig.finished == NOT_FINISHED; i++)
+                rig_run(10000);
+        CHECK_INT(rig.finished, -EAGAIN);
+        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(systemd.n_subscribed, 1);
 }
 
@@ -156,11 +156,11 @@ TEST(a_job_that_gives_way_to_another) {
         SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
 
         systemd.result = "canceled";
-        CHECK_INT(bench_make(&svc_type, "web", FIELDS("state=running")), 0);
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK_STR(bench.reason, "another job for this unit is under way");
+        CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK_STR(rig.reason, "another job for this unit is under way");
         systemd.result = "done";
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(cancelled_during_a_job) {
@@ -168,19 +168,19 @@ TEST(cancelled_during_a_job) {
         SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
 
         systemd.result = NULL;
-        CHECK_INT(bench_make(&svc_type, "web", FIELDS("state=running")), 0);
-        bench.finished = NOT_FINISHED;
-        CHECK_INT(svc_type.check_apply(bench.r, true, &diag), CHECK_PENDING);
+        CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
+        rig.finished = NOT_FINISHED;
+        CHECK_INT(svc_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
         for (int i = 0; i < 200 && systemd.n_jobs == 0; i++)
-                bench_run(10000);
-        bench_run(50000);
-        svc_type.cancel(bench.r);
+                rig_run(10000);
+        rig_run(50000);
+        svc_type.cancel(rig.r);
         CHECK(sd_bus_emit_signal(systemd.bus, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "JobRemoved", "uoss", 1,
                                  "/org/freedesktop/systemd1/job/1", "web.service", "done") >= 0);
-        bench_run(100000);
-        CHECK_INT(bench.finished, NOT_FINISHED);
+        rig_run(100000);
+        CHECK_INT(rig.finished, NOT_FINISHED);
         systemd.result = "done";
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(validate) {
@@ -194,26 +194,26 @@ TEST(validate) {
                 { "../a", "state=", "name must be that of a unit: letters, digits and ':-_.\\@', got '../a'" },
                 { "a\n", "state=", "name must be that of a unit: letters, digits and ':-_.\\@', got 'a\n'" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&svc_type, cases[i].name, FIELDS(cases[i].field)), -EINVAL);
-                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(rig_make(&svc_type, cases[i].name, FIELDS(cases[i].field)), -EINVAL);
+                CHECK_STR(rig.diag.message, cases[i].message);
         }
-        CHECK_INT(bench_make(&svc_type, "getty@tty1", FIELDS("state=running")), 0);
+        CHECK_INT(rig_make(&svc_type, "getty@tty1", FIELDS("state=running")), 0);
 }
 
 TEST(autoedge) {
-        BENCH();
+        RIG();
         _cleanup_(resource_uids_done) ResourceUids offers = {}, wants = {};
         bool file = false, timer = false;
 
-        CHECK_INT(bench_make(&svc_type, "web", FIELDS()), 0);
-        CHECK_INT(svc_type.uids(bench.r, &offers), 0);
+        CHECK_INT(rig_make(&svc_type, "web", FIELDS()), 0);
+        CHECK_INT(svc_type.uids(rig.r, &offers), 0);
         REQUIRE(offers.n == 1);
         CHECK_STR(offers.items[0].domain, "svc");
         CHECK_STR(offers.items[0].key, "web");
-        CHECK_INT(svc_type.wants(bench.r, 0, &wants), 0);
+        CHECK_INT(svc_type.wants(rig.r, 0, &wants), 0);
         for (size_t i = 0; i < wants.n; i++) {
                 file = file || (streq(wants.items[i].key, "/etc/systemd/system/web.service") && !wants.items[i].after);
                 timer = timer || (streq(wants.items[i].domain, "cron") && wants.items[i].after);

@@ -8,39 +8,39 @@
 extern const ResourceType sysctl_type;
 
 TEST(in_a_file) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&sysctl_type, "net.ipv4.ip_forward", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK(bench.differences.data && strstr(bench.differences.data, "+net.ipv4.ip_forward = 1\n"));
+        CHECK_INT(rig_make(&sysctl_type, "net.ipv4.ip_forward", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK(rig.differences.data && strstr(rig.differences.data, "+net.ipv4.ip_forward = 1\n"));
         check_file("x.conf", NULL);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("x.conf", "net.ipv4.ip_forward = 1\n");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         put_file("x.conf", "net.ipv4.ip_forward = 1\n# x\n");
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("x.conf", "net.ipv4.ip_forward = 1\n");
-        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "no/x.conf"))), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
-        CHECK_INT(bench.diag.pos.line, 3);
+        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "no/x.conf"))), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        CHECK_INT(rig.diag.pos.line, 3);
 }
 
 static void fails_untrusted(const char *path) {
-        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", path))), 0);
-        CHECK_INT(bench_apply(false), -EPERM);
-        CHECK_INT(bench_apply(true), -EPERM);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "is not trusted"));
-        CHECK_INT(bench.diag.pos.line, 3);
+        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", path))), 0);
+        CHECK_INT(rig_apply(false), -EPERM);
+        CHECK_INT(rig_apply(true), -EPERM);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "is not trusted"));
+        CHECK_INT(rig.diag.pos.line, 3);
 }
 
 /* The path is the user's, and may lead through a directory of others: a link that they made is not gone over. */
 TEST(links_of_others_are_not_followed) {
-        BENCH();
+        RIG();
 
         if (geteuid() != 0)
                 TEST_SKIP("needs to be root to make links of others");
@@ -54,27 +54,27 @@ TEST(links_of_others_are_not_followed) {
         fails_untrusted("l.conf");
         check_file("secret/x.conf", "keep");
         CHECK_INT(lchown(in_dir("d"), 0, 0), 0);
-        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "d/x.conf"))), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "d/x.conf"))), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("secret/x.conf", "a.b = 1\n");
 }
 
 TEST(a_new_file_is_for_all_to_read_and_one_that_is_too_large_is_replaced) {
-        BENCH();
+        RIG();
         char *large = calloc(1, 70 * 1024 + 1);
         struct stat st;
 
         REQUIRE(large);
         memset(large, '#', 70 * 1024);
-        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(stat(in_dir("x.conf"), &st), 0);
         CHECK_INT(st.st_mode & 07777, 0644);
         put_file("x.conf", large);
         free(large);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         check_file("x.conf", "a.b = 1\n");
 }
 
@@ -88,33 +88,33 @@ static void check_kernel(const char *want) {
 static int in_the_kernel(void) {
         if (!unshare_as_root(CLONE_NEWNET))
                 return 77;
-        if (access("/proc/sys/net/ipv4/ip_local_port_range", W_OK) < 0 || bench_begin("/tmp") < 0)
+        if (access("/proc/sys/net/ipv4/ip_local_port_range", W_OK) < 0 || rig_begin("/tmp") < 0)
                 return 77;
-        __attribute__((__cleanup__(bench_endp), __unused__)) int guard = 0;
+        __attribute__((__cleanup__(rig_endp), __unused__)) int guard = 0;
 
-        CHECK_INT(bench_make(&sysctl_type, "net.ipv4.ip_local_port_range", FIELDS("value=20000 30000", "persist=false")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_make(&sysctl_type, "net.ipv4.ip_local_port_range", FIELDS("value=20000 30000", "persist=false")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_kernel("20000\t30000\n");
-        CHECK_INT(bench_apply(true), CHECK_OK);         /* blanks are as good as tabs */
-        bench_run(10000);
-        bench.n_changed = 0;
+        CHECK_INT(rig_apply(true), CHECK_OK);         /* blanks are as good as tabs */
+        rig_run(10000);
+        rig.n_changed = 0;
         CHECK(write_text("/proc/sys/net/ipv4/ip_local_port_range", "10000 20000"));
-        for (int i = 0; i < 200 && bench.n_changed == 0; i++)
-                bench_run(10000);
-        CHECK(bench.n_changed > 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+                rig_run(10000);
+        CHECK(rig.n_changed > 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_kernel("20000\t30000\n");
 
-        CHECK_INT(bench_make(&sysctl_type, "net.ipv4.ip_local_port_range", FIELDS("value=x y", "persist=false")), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), -EINVAL);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "does not take 'x y'"));
+        CHECK_INT(rig_make(&sysctl_type, "net.ipv4.ip_local_port_range", FIELDS("value=x y", "persist=false")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), -EINVAL);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "does not take 'x y'"));
         check_kernel("20000\t30000\n");
-        CHECK_INT(bench_make(&sysctl_type, "net.no.such", FIELDS("value=1", "persist=false")), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
-        CHECK_INT(bench_apply(false), -ENOENT);
+        CHECK_INT(rig_make(&sysctl_type, "net.no.such", FIELDS("value=1", "persist=false")), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        CHECK_INT(rig_apply(false), -ENOENT);
         return 0;
 }
 
@@ -132,22 +132,22 @@ TEST(validate) {
                 { "a", { "value=1", "runtime=false", "persist=false" } }, { "a", { "value=1", "path=x.conf" } },
                 { "a", { "value=1", "path=/x" } }, { "../a", { "value=1" } },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bench_make(&sysctl_type, bad[i].name, bad[i].fields) >= 0)
+                if (rig_make(&sysctl_type, bad[i].name, bad[i].fields) >= 0)
                         TEST_FAIL("case %zu is taken", i);
-        CHECK_INT(bench_make(&sysctl_type, "a", FIELDS("value=1", "persist=false", "path=x")), 0);
+        CHECK_INT(rig_make(&sysctl_type, "a", FIELDS("value=1", "persist=false", "path=x")), 0);
 }
 
 TEST(what_it_wants_before_it) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "path=/a/x.conf")), 0);
+        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "path=/a/x.conf")), 0);
         check_wants("file:/a/ | file:/");
-        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1")), 0);
+        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1")), 0);
         check_wants("file:/etc/sysctl.d/ | file:/etc/ | file:/");
-        CHECK_INT(bench_make(&sysctl_type, "a.b", FIELDS("value=1", "persist=false", "path=/a/x.conf")), 0);
+        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "persist=false", "path=/a/x.conf")), 0);
         check_wants("");
 }
 

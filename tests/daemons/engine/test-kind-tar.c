@@ -55,28 +55,28 @@ static int make(const char *inputs, const char *more) {
         strbuf_puts(&b, "inputs=");
         for (const char *p = inputs; *p;) {
                 size_t n = strcspn(p, " ");
-                strbuf_printf(&b, "%s%s/%.*s", p == inputs ? "" : " ", bench.dir, (int) n, p);
+                strbuf_printf(&b, "%s%s/%.*s", p == inputs ? "" : " ", rig.dir, (int) n, p);
                 p += n + strspn(p + n, " ");
         }
         text = strbuf_take(&b);
-        return bench_make(&tar_type, in_dir("t.tar"), FIELDS(text, more));
+        return rig_make(&tar_type, in_dir("t.tar"), FIELDS(text, more));
 }
 
 static void converge_archive(const char *inputs, const char *more, const char *want) {
         CHECK_INT(make(inputs, more), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        if (bench.diag.message)
-                TEST_FAIL("%s", bench.diag.message);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        if (rig.diag.message)
+                TEST_FAIL("%s", rig.diag.message);
         check_archive("t.tar", want);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        CHECK_INT(bench_apply(false), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(false), CHECK_OK);
 }
 
 TEST(inputs) {
         static const char in_d[] = "a 644 text of a\nb 644 text of b\nempty/ 755\nsub/ 700\nsub/c 644\n";
-        BENCH();
+        RIG();
 
         make_tree();
         converge_archive("d/ f", NULL, "a 644 text of a\nb 644 text of b\nempty/ 755\nsub/ 700\nsub/c 644\nf 4711 text of f\n");
@@ -89,21 +89,21 @@ TEST(inputs) {
 }
 
 TEST(nothing_in_it) {
-        BENCH();
+        RIG();
 
         converge_archive("", NULL, "");
 }
 
 /* Each of these makes it out of date. */
 static void is_seen(void) {
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
 TEST(what_is_different_is_seen) {
         struct timespec times[2] = { { 1000, 0 }, { 1000, 0 } };
-        BENCH();
+        RIG();
 
         make_tree();
         CHECK_INT(make("d", NULL), 0);
@@ -129,21 +129,21 @@ TEST(what_is_different_is_seen) {
 }
 
 TEST(changes_are_watched) {
-        BENCH();
+        RIG();
 
         make_tree();
         CHECK_INT(make("d f", NULL), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         static const char *const names[] = { "d/sub/c", "f", "t.tar" };
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                bench_run(10000);
-                bench.n_changed = 0;
+                rig_run(10000);
+                rig.n_changed = 0;
                 put_file(names[i], "other");
-                for (int k = 0; k < 200 && bench.n_changed == 0; k++)
-                        bench_run(10000);
-                CHECK(bench.n_changed > 0);
+                for (int k = 0; k < 200 && rig.n_changed == 0; k++)
+                        rig_run(10000);
+                CHECK(rig.n_changed > 0);
         }
 }
 
@@ -154,7 +154,7 @@ const char *__lsan_default_suppressions(void) {
 }
 
 TEST(names) {
-        BENCH();
+        RIG();
         char longest[256] = {};
 
         memset(longest, 'x', 200);
@@ -170,47 +170,47 @@ TEST(names) {
         converge_archive("d/", NULL, want);
         converge_archive("d/", "format=8", want);
         CHECK_INT(make("d/", "format=2"), 0);
-        CHECK(bench_apply(true) < 0);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "cannot pack"));
+        CHECK(rig_apply(true) < 0);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "cannot pack"));
         check_archive("t.tar", want);
 }
 
 TEST(what_is_no_file) {
-        BENCH();
+        RIG();
 
         make_tree();
         CHECK_INT(symlink("/etc/passwd", in_dir("d/sub/link")), 0);
         CHECK_INT(make("d", NULL), 0);
-        CHECK_INT(bench_apply(true), -EINVAL);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "sub/link"));
-        CHECK_INT(bench.diag.pos.line, 3);
+        CHECK_INT(rig_apply(true), -EINVAL);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "sub/link"));
+        CHECK_INT(rig.diag.pos.line, 3);
         CHECK_INT(unlink(in_dir("d/sub/link")), 0);
         CHECK_INT(mkfifo(in_dir("d/fifo"), 0600), 0);
-        CHECK_INT(bench_apply(true), -EINVAL);
+        CHECK_INT(rig_apply(true), -EINVAL);
         CHECK(!exists("t.tar"));
         CHECK_INT(make("d/no", NULL), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
+        CHECK_INT(rig_apply(true), -ENOENT);
         CHECK_INT(make("f/", NULL), 0);
-        CHECK_INT(bench_apply(true), -ENOTDIR);
+        CHECK_INT(rig_apply(true), -ENOTDIR);
         CHECK_INT(n_entries(""), 2);
 }
 
 TEST(not_itself) {
-        BENCH();
+        RIG();
 
         make_tree();
         CHECK_INT(make("", NULL), 0);
-        CHECK(bench_make(&tar_type, in_dir("d/t.tar"), FIELDS(field_in_dir("inputs", "d"))) < 0);
-        CHECK(bench_make(&tar_type, in_dir("t.tar"), FIELDS(field_in_dir("inputs", "d/../t.tar"))) < 0);
+        CHECK(rig_make(&tar_type, in_dir("d/t.tar"), FIELDS(field_in_dir("inputs", "d"))) < 0);
+        CHECK(rig_make(&tar_type, in_dir("t.tar"), FIELDS(field_in_dir("inputs", "d/../t.tar"))) < 0);
         CHECK_INT(symlink("d", in_dir("link")), 0);
-        CHECK_INT(bench_make(&tar_type, in_dir("link/t.tar"), FIELDS(field_in_dir("inputs", "d"))), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), -ELOOP);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "the archive itself"));
+        CHECK_INT(rig_make(&tar_type, in_dir("link/t.tar"), FIELDS(field_in_dir("inputs", "d"))), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), -ELOOP);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "the archive itself"));
 }
 
 TEST(many_levels) {
-        BENCH();
+        RIG();
 
         make_dir("d");
         _cleanup_free_ char *path = strdup(in_dir("d"));
@@ -223,12 +223,12 @@ TEST(many_levels) {
         }
         (void) close(fd);
         CHECK_INT(make("d", NULL), 0);
-        CHECK_INT(bench_apply(true), -ELOOP);
+        CHECK_INT(rig_apply(true), -ELOOP);
 }
 
 TEST(a_cancelled_attempt_leaves_nothing) {
         enum { SIZE = 64 * 1024 * 1024 };
-        BENCH_FAST();
+        RIG_FAST();
 
         int fd = open(in_dir("in"), O_WRONLY | O_CREAT, 0600);
         CHECK_INT(ftruncate(fd, SIZE), 0);
@@ -237,34 +237,34 @@ TEST(a_cancelled_attempt_leaves_nothing) {
         CHECK_INT(make("in", NULL), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         CHECK_INT(n_entries(""), 3);
-        tar_type.cancel(bench.r);
+        tar_type.cancel(rig.r);
         CHECK_INT(n_entries(""), 2);
         check_file("t.tar", "old");
-        bench_run(10000);
-        CHECK_INT(bench.finished, NOT_FINISHED);
+        rig_run(10000);
+        CHECK_INT(rig.finished, NOT_FINISHED);
 }
 
 static void attempts(const char *text) {
         CHECK_INT(begin_apply(), CHECK_PENDING);        /* given up in the middle of a file */
-        tar_type.cancel(bench.r);
+        tar_type.cancel(rig.r);
         put_file("f", text);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_OK);
-        strbuf_done(&bench.differences);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        strbuf_done(&rig.differences);
 }
 
 /* Nor in the library; the loop's own memory may change a little. */
 TEST(nothing_is_left_in_memory) {
         enum { ROUNDS = 12, WARM = 2, SLACK = 1024 };
         size_t before = 0;
-        BENCH_FAST();
+        RIG_FAST();
 
         put_file("f", "text");
         put_file("big", "");
         CHECK_INT(truncate(in_dir("big"), BIG), 0);
         CHECK_INT(make("big f", NULL), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         for (int i = 0; i < ROUNDS; i++) {
                 if (i == WARM)
                         before = mallinfo2().uordblks;
@@ -280,10 +280,10 @@ TEST(validate) {
                 const char *name, *field;
         } bad[] = { { "t", "inputs=/x" }, { "/t/", "inputs=/x" }, { "/t", "inputs=x" }, { "/t", "inputs=/x y" }, { "/t", "format=1" },
                     { "/t", "format=3" }, { "/t", "inputs=/" }, { "/t", "inputs=/t" } };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bench_make(&tar_type, bad[i].name, FIELDS(bad[i].field)) >= 0)
+                if (rig_make(&tar_type, bad[i].name, FIELDS(bad[i].field)) >= 0)
                         TEST_FAIL("case %zu is taken", i);
 }
 

@@ -21,15 +21,15 @@ static int accounts_begin(void) {
                            "jane:x:1000:1000::/users/jane:/bin/sh\n"
                            "slash:x:1001:1001::/users/slash/:/bin/sh\n");
         put_file("group", "root:x:0:\njane:x:1000:jane\ncrew:x:50:jane,root\ngames:x:60:jane\nempty:x:70:\njoe:x:80:\n");
-        names_free(bench.manager.names);
-        bench.manager.etc = bench.dir;
-        return names_new(&bench.manager.names, bench.event, bench.dir);
+        names_free(rig.manager.names);
+        rig.manager.etc = rig.dir;
+        return names_new(&rig.manager.names, rig.event, rig.dir);
 }
 
 #define ACCOUNTS() \
-        BENCH(); \
+        RIG(); \
         REQUIRE(accounts_begin() >= 0); \
-        (void) setenv("PATH", bench.dir, 1)
+        (void) setenv("PATH", rig.dir, 1)
 
 typedef struct AccountCase {
         const char *name, *fields[4];
@@ -44,15 +44,15 @@ static void check_cases(const ResourceType *type, const AccountCase *cases, size
                 _cleanup_free_ char *calls = NULL;
 
                 (void) unlink(in_dir("calls"));
-                CHECK_INT(bench_make(type, c->name, fields), 0);
-                int r = bench_apply(false);
+                CHECK_INT(rig_make(type, c->name, fields), 0);
+                int r = rig_apply(false);
                 struct stat st;
                 if (r != c->result || stat(in_dir("calls"), &st) >= 0)
-                        TEST_FAIL("case %zu, noop: %d (%s)", i, r, bench.diag.message);
-                r = bench_apply(true);
+                        TEST_FAIL("case %zu, noop: %d (%s)", i, r, rig.diag.message);
+                r = rig_apply(true);
                 if (read_file_at(AT_FDCWD, in_dir("calls"), 65536, &calls, NULL) < 0)
                         calls = NULL;
-                const char *got = r < 0 ? bench.diag.message : calls;
+                const char *got = r < 0 ? rig.diag.message : calls;
                 if (r != c->result || !streq_ptr(got, c->calls))
                         TEST_FAIL("case %zu: %d, '%s', not '%s'", i, r, got, c->calls);
         }
@@ -114,12 +114,12 @@ TEST(what_the_program_says_is_the_error) {
         ACCOUNTS();
 
         put_file("refuse", "");
-        CHECK_INT(bench_make(&user_type, "jane", FIELDS("state=exists", "uid=7")), 0);
-        CHECK_INT(bench_apply(true), -EPROTO);
-        CHECK_STR(bench.diag.message, "usermod failed with status 8: no");
+        CHECK_INT(rig_make(&user_type, "jane", FIELDS("state=exists", "uid=7")), 0);
+        CHECK_INT(rig_apply(true), -EPROTO);
+        CHECK_STR(rig.diag.message, "usermod failed with status 8: no");
         CHECK_INT(unlink(in_dir("userdel")), 0);
-        CHECK_INT(bench_make(&user_type, "jane", FIELDS("state=absent")), 0);
-        CHECK_INT(bench_apply(true), -ENOENT);
+        CHECK_INT(rig_make(&user_type, "jane", FIELDS("state=absent")), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
 }
 
 /* The lock of lckpwdf(3), taken by another process until the pipe to it is closed. */
@@ -154,29 +154,29 @@ TEST(somebody_else_has_the_lists) {
 
         pid_t pid = lock_lists(&hold);
         REQUIRE(pid > 0);
-        CHECK_INT(bench_make(&user_type, "bob", FIELDS("state=exists")), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK_INT(bench.n_changed, 0);
+        CHECK_INT(rig_make(&user_type, "bob", FIELDS("state=exists")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK_INT(rig.n_changed, 0);
         CHECK(read_file_at(AT_FDCWD, in_dir("calls"), 65536, &calls, NULL) < 0);
         (void) close(hold);
         CHECK_INT(waitpid(pid, NULL, 0), pid);
-        for (int i = 0; i < 5000 && bench.n_changed == 0; i++)
-                (void) sd_event_run(bench.event, 2000);
-        CHECK(bench.n_changed > 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (int i = 0; i < 5000 && rig.n_changed == 0; i++)
+                (void) sd_event_run(rig.event, 2000);
+        CHECK(rig.n_changed > 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(files_are_watched) {
         ACCOUNTS();
 
-        CHECK_INT(bench_make(&user_type, "jane", FIELDS("state=exists")), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench.n_armed, 1);
+        CHECK_INT(rig_make(&user_type, "jane", FIELDS("state=exists")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.n_armed, 1);
         put_file("passwd", "root:x:0:0:root:/root:/bin/bash\n");
-        bench_run(50000);
-        CHECK(bench.n_changed > 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        rig_run(50000);
+        CHECK(rig.n_changed > 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
 }
 
 TEST(validate) {
@@ -196,28 +196,28 @@ TEST(validate) {
                 { &group_type, "x", "state=", NULL, "field 'state' is required" },
                 { &group_type, "x y", "state=exists", NULL, "name must be letters, digits, '_' and '-', at most 31, got 'x y'" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(cases[i].type, cases[i].name, FIELDS(cases[i].a, cases[i].b)), -EINVAL + (strstr(cases[i].message, "from 0") ? EINVAL - ERANGE : 0));
-                CHECK_STR(bench.diag.message, cases[i].message);
+                CHECK_INT(rig_make(cases[i].type, cases[i].name, FIELDS(cases[i].a, cases[i].b)), -EINVAL + (strstr(cases[i].message, "from 0") ? EINVAL - ERANGE : 0));
+                CHECK_STR(rig.diag.message, cases[i].message);
         }
-        CHECK_INT(bench_make(&user_type, "x", FIELDS("state=exists", "group=a", "gid=1")), -EINVAL);
-        CHECK_STR(bench.diag.message, "only one of group and gid can be given");
+        CHECK_INT(rig_make(&user_type, "x", FIELDS("state=exists", "group=a", "gid=1")), -EINVAL);
+        CHECK_STR(rig.diag.message, "only one of group and gid can be given");
 }
 
 TEST(groups_come_first) {
-        BENCH();
+        RIG();
         _cleanup_(resource_uids_done) ResourceUids wants = {}, gone = {};
 
-        CHECK_INT(bench_make(&user_type, "x", FIELDS("state=exists", "group=a", "groups=b")), 0);
-        CHECK_INT(user_type.wants(bench.r, 0, &wants), 0);
+        CHECK_INT(rig_make(&user_type, "x", FIELDS("state=exists", "group=a", "groups=b")), 0);
+        CHECK_INT(user_type.wants(rig.r, 0, &wants), 0);
         REQUIRE(wants.n == 2);
         CHECK_STR(wants.items[0].key, "a");
         CHECK_STR(wants.items[1].key, "b");
         CHECK(!wants.items[0].after && !wants.items[1].after);
-        CHECK_INT(bench_make(&user_type, "x", FIELDS("state=absent", "gid=5")), 0);
-        CHECK_INT(user_type.wants(bench.r, 0, &gone), 0);
+        CHECK_INT(rig_make(&user_type, "x", FIELDS("state=absent", "gid=5")), 0);
+        CHECK_INT(user_type.wants(rig.r, 0, &gone), 0);
         REQUIRE(gone.n == 2);
         CHECK_STR(gone.items[0].key, "5");
         CHECK(gone.items[0].after && gone.items[1].after);

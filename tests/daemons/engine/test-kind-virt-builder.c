@@ -96,7 +96,7 @@ TEST(mgmt_is_put_in_with_what_it_needs) {
 static void install_program(const char *script) {
         _cleanup_free_ char *text = NULL, *path = NULL;
 
-        if (asprintf(&text, "#!/bin/sh\n%s\n", script) < 0 || asprintf(&path, "%s:/usr/bin:/bin", bench.dir) < 0)
+        if (asprintf(&text, "#!/bin/sh\n%s\n", script) < 0 || asprintf(&path, "%s:/usr/bin:/bin", rig.dir) < 0)
                 abort();
         put_file("virt-builder", text);
         CHECK_INT(chmod(in_dir("virt-builder"), 0755), 0);
@@ -104,7 +104,7 @@ static void install_program(const char *script) {
 }
 
 static int make_in(const char *name) {
-        return bench_make(&virt_builder_type, in_dir(name), FIELDS("os_version=alpine-3", "bootstrap=false", "root_ssh_inject=false",
+        return rig_make(&virt_builder_type, in_dir(name), FIELDS("os_version=alpine-3", "bootstrap=false", "root_ssh_inject=false",
                                                                     "no_setup=true"));
 }
 
@@ -113,7 +113,7 @@ static int make(void) {
 }
 
 static unsigned n_files(const char *prefix) {
-        DIR *d = opendir(bench.dir);
+        DIR *d = opendir(rig.dir);
         unsigned n = 0;
 
         for (struct dirent *e; d && (e = readdir(d));)
@@ -127,7 +127,7 @@ static char *log_text(void) {
         _cleanup_free_ char *command = NULL;
         char *text = calloc(1, 256);
 
-        if (!text || asprintf(&command, "cat $(find '%s' -name '*.log' -perm 0600)", bench.dir) < 0)
+        if (!text || asprintf(&command, "cat $(find '%s' -name '*.log' -perm 0600)", rig.dir) < 0)
                 abort();
         FILE *f = popen(command, "r");
         if (f) {
@@ -138,15 +138,15 @@ static char *log_text(void) {
 }
 
 TEST(an_image_is_made_once) {
-        BENCH();
+        RIG();
         install_program("echo working; echo \"$*\" >\"$3\"");
         CHECK_INT(make(), 0);
-        CHECK_INT(bench_watch(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_DIFFERENCES("output: absent -> alpine-3\n");
         CHECK(access(in_dir("a.img"), F_OK) < 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
-        CHECK_STR(bench.diag.message, NULL);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_STR(rig.diag.message, NULL);
         _cleanup_free_ char *made = NULL, *log = log_text();
         CHECK_INT(read_file_at(AT_FDCWD, in_dir("a.img"), 4096, &made, NULL), 0);
         CHECK(made && startswith(made, "alpine-3 --output ") && strstr(made, "--root-password disabled"));
@@ -154,29 +154,29 @@ TEST(an_image_is_made_once) {
         CHECK_INT(n_files(".mgmt-"), 0);
 
         put_file("a.img", "another");
-        CHECK_INT(bench_apply(true), CHECK_OK);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         check_file("a.img", "another");
-        unsigned n = bench.n_changed;
+        unsigned n = rig.n_changed;
         CHECK_INT(unlink(in_dir("a.img")), 0);
-        for (unsigned i = 0; i < 2000 && bench.n_changed == n; i++)
-                bench_run(1000);
-        CHECK(bench.n_changed > n);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        for (unsigned i = 0; i < 2000 && rig.n_changed == n; i++)
+                rig_run(1000);
+        CHECK(rig.n_changed > n);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(a_failure_leaves_nothing_behind) {
-        BENCH();
+        RIG();
         install_program("echo half >\"$3\"; echo first; echo 'no such template' >&2; exit 3");
         CHECK_INT(make(), 0);
-        CHECK_INT(bench_apply(true), -EPROTO);
-        CHECK_STR(bench.diag.message, "virt-builder failed with status 3: no such template");
+        CHECK_INT(rig_apply(true), -EPROTO);
+        CHECK_STR(rig.diag.message, "virt-builder failed with status 3: no such template");
         CHECK_INT(n_files(".mgmt-"), 0);
         CHECK(access(in_dir("a.img"), F_OK) < 0);
 }
 
 /* What a killed engine leaves is no image, and goes with the next attempt. */
 TEST(what_was_cut_off_is_no_image) {
-        BENCH();
+        RIG();
         char name[REPLACEMENT_NAME_MAX], file[REPLACEMENT_NAME_MAX + 8];
         replacement_name("a.img", name);
         (void) snprintf(file, sizeof(file), "%s/image", name);
@@ -184,15 +184,15 @@ TEST(what_was_cut_off_is_no_image) {
         put_file(file, "half");
         install_program("echo whole >\"$3\"");
         CHECK_INT(make(), 0);
-        CHECK_INT(bench_apply(false), CHECK_CHANGED);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("a.img", "whole\n");
         CHECK_INT(n_files(".mgmt-"), 0);
 }
 
 /* Root's program is given a path, and must write nowhere else. */
 TEST(others_do_not_lead_it_elsewhere) {
-        BENCH();
+        RIG();
 
         if (geteuid() != 0)
                 TEST_SKIP("needs to be root to have directories of others");
@@ -205,44 +205,44 @@ TEST(others_do_not_lead_it_elsewhere) {
         CHECK_INT(mkdir(in_dir("tmp"), 0700), 0);
         CHECK_INT(chmod(in_dir("tmp"), 01777), 0);
         CHECK_INT(make_in("link/a.img"), 0);
-        CHECK_INT(bench_apply(true), -EPERM);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "is not trusted"));
+        CHECK_INT(rig_apply(true), -EPERM);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "is not trusted"));
         CHECK(access(in_dir("secret/a.img"), F_OK) < 0);
         CHECK_INT(make_in("theirs/a.img"), 0);
-        CHECK_INT(bench_apply(true), -EPERM);
-        CHECK(bench.diag.message && strstr(bench.diag.message, "others may write in the directory of"));
+        CHECK_INT(rig_apply(true), -EPERM);
+        CHECK(rig.diag.message && strstr(rig.diag.message, "others may write in the directory of"));
         CHECK_INT(make_in("tmp/a.img"), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("tmp/a.img", "whole\n");
         CHECK_INT(lchown(in_dir("link"), 0, 0), 0);
         CHECK_INT(make_in("link/a.img"), 0);
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("secret/a.img", "whole\n");
 }
 
 TEST(an_attempt_can_be_stopped) {
-        BENCH();
+        RIG();
         install_program("echo half >\"$3\"; touch \"${0%/*}/begun\"; exec sleep 1000");
         CHECK_INT(make(), 0);
-        bench.r->applies = true;
-        CHECK_INT(virt_builder_type.check_apply(bench.r, true, &bench.diag), CHECK_PENDING);
+        rig.r->applies = true;
+        CHECK_INT(virt_builder_type.check_apply(rig.r, true, &rig.diag), CHECK_PENDING);
         for (unsigned i = 0; i < 5000 && access(in_dir("begun"), F_OK) < 0; i++)
-                bench_run(1000);
-        virt_builder_type.cancel(bench.r);
+                rig_run(1000);
+        virt_builder_type.cancel(rig.r);
         CHECK_INT(n_files(".mgmt-"), 0);
         install_program("echo whole >\"$3\"");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("a.img", "whole\n");
 }
 
 TEST(a_program_that_is_not_there_is_waited_for) {
-        BENCH();
-        CHECK_INT(setenv("PATH", bench.dir, 1), 0);
+        RIG();
+        CHECK_INT(setenv("PATH", rig.dir, 1), 0);
         CHECK_INT(make(), 0);
-        CHECK_INT(bench_apply(true), -EAGAIN);
-        CHECK_STR(bench.reason, "there is no virt-builder yet (guestfs-tools)");
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK_STR(rig.reason, "there is no virt-builder yet (guestfs-tools)");
         install_program("echo whole >\"$3\"");
-        CHECK_INT(bench_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
 TEST(fields_that_are_refused_say_so) {
@@ -262,14 +262,14 @@ TEST(fields_that_are_refused_say_so) {
                 { "mkdir=/srv", "mkdir must be absolute, without ':', and end with '/', got '/srv'" },
                 { "os_version=haiku-1", "bootstrap is not possible for 'haiku-1': which packages mgmt needs there is not known" },
         };
-        BENCH();
+        RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                CHECK_INT(bench_make(&virt_builder_type, "/a.img", FIELDS("os_version=debian-12", cases[i].field)), -EINVAL);
-                CHECK_STR(bench.diag.message, cases[i].want);
+                CHECK_INT(rig_make(&virt_builder_type, "/a.img", FIELDS("os_version=debian-12", cases[i].field)), -EINVAL);
+                CHECK_STR(rig.diag.message, cases[i].want);
         }
-        bench_unmake();
-        CHECK_INT(resource_new(&bench.r, &virt_builder_type, &bench.host, "/a", (Pos) {}), 0);
+        rig_unmake();
+        CHECK_INT(resource_new(&rig.r, &virt_builder_type, &rig.host, "/a", (Pos) {}), 0);
         static const struct {
                 const char *field, *text, *want;
         } lists[] = {
@@ -283,24 +283,24 @@ TEST(fields_that_are_refused_say_so) {
         };
         _cleanup_(value_done) Value os = VALUE_NIL;
         CHECK_INT(value_strz(&os, "debian-12"), 0);
-        CHECK_INT(resource_set(bench.r, "os_version", os, NULL), 0);
+        CHECK_INT(resource_set(rig.r, "os_version", os, NULL), 0);
         for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
                 const FieldSpec *f = field_find(virt_builder_type.fields, lists[i].field);
                 _cleanup_(value_done) Value v = parsed(lists[i].text, f->mcl_type);
                 _cleanup_(value_done) Value none = parsed("[]", f->mcl_type);
                 _cleanup_(diag_done) Diag diag = {};
 
-                CHECK_INT(resource_set(bench.r, lists[i].field, v, NULL), 0);
-                CHECK_INT(resource_validate(bench.r, &diag), -EINVAL);
+                CHECK_INT(resource_set(rig.r, lists[i].field, v, NULL), 0);
+                CHECK_INT(resource_validate(rig.r, &diag), -EINVAL);
                 CHECK_STR(diag.message, lists[i].want);
-                CHECK_INT(resource_set(bench.r, lists[i].field, none, NULL), 0);
+                CHECK_INT(resource_set(rig.r, lists[i].field, none, NULL), 0);
         }
 }
 
 TEST(what_it_wants_before_it) {
-        BENCH();
+        RIG();
 
-        CHECK_INT(bench_make(&virt_builder_type, "/a/b/x.img", FIELDS("os_version=debian-12")), 0);
+        CHECK_INT(rig_make(&virt_builder_type, "/a/b/x.img", FIELDS("os_version=debian-12")), 0);
         check_wants("package-file:/usr/bin/virt-builder+ | file:/a/b/ | file:/a/ | file:/");
 }
 

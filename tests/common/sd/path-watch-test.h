@@ -15,7 +15,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/io.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "tests/test.h"
 
 enum { RECURSIVE = PATH_WATCH_RECURSIVE };
@@ -27,7 +27,7 @@ typedef struct Place {
 } Place;
 
 static inline bool place_init(Place *p) {
-        *p = (Place) { .path = "/tmp/mgmt-test-pathwatch-XXXXXX" };
+        *p = (Place) { .path = "/tmp/mgmt-test-path-watch-XXXXXX" };
         return mkdtemp(p->path) && chdir(p->path) == 0 && sd_event_new(&p->event) >= 0 &&
                path_watcher_new(&p->watcher, p->event) >= 0;
 }

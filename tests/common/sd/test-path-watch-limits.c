@@ -10,8 +10,8 @@
 
 
 #include "common/io.h"
-#include "common/sd/pathwatch.h"
-#include "tests/common/sd/pathwatch-test.h"
+#include "common/sd/path-watch.h"
+#include "tests/common/sd/path-watch-test.h"
 #include "tests/namespace.h"
 #include "tests/test.h"
 

@@ -9,9 +9,9 @@
 #include <systemd/sd-event.h>
 
 #include "common/io.h"
-#include "common/sd/pathwatch.h"
+#include "common/sd/path-watch.h"
 #include "common/strbuf.h"
-#include "tests/common/sd/pathwatch-test.h"
+#include "tests/common/sd/path-watch-test.h"
 #include "tests/test.h"
 
 enum { N_WATCHED = 24, N_STORMS = 60, N_STEPS = 120 };

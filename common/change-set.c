@@ -2,7 +2,7 @@
 
 /* Change sets: plain data with owners. */
 
-#include "common/changeset.h"
+#include "common/change-set.h"
 #include "common/hash.h"
 
 static int copy_string(char **to, const char *from) {

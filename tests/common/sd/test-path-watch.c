@@ -9,8 +9,8 @@
 #include <systemd/sd-event.h>
 
 #include "common/io.h"
-#include "common/sd/pathwatch.h"
-#include "tests/common/sd/pathwatch-test.h"
+#include "common/sd/path-watch.h"
+#include "tests/common/sd/path-watch-test.h"
 #include "tests/test.h"
 
 /* ---- one change at a time ---- */
