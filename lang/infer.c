@@ -2,6 +2,7 @@
 
 /* What must be equal, of expressions. See unify.h. */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -34,6 +35,12 @@ static int check_param(Unify *u, Def *d) {
         return invariant(u, d->pos, NULL, d, d->type, d->type);
 }
 
+static int add_field(Unify *u, TypeFields *fields, const char *name, const Type *t) {
+        if (!name || !t || AST_PUSH(u->scratch, fields, ((TypeField) { name, t })) < 0)
+                return program_oom(u->program);
+        return 0;
+}
+
 static const Type *infer_var(Unify *u, Expr *e) {
         Def *d = e->var.def;
 
@@ -47,16 +54,55 @@ static const Type *infer_func(Unify *u, Expr *e) {
 
         for (uint32_t i = 0; i < e->fn->params.n; i++) {
                 Param *x = &e->fn->params.items[i];
-                if (check_param(u, x->def) < 0)
-                        return NULL;
-                if (AST_PUSH(u->scratch, &args, ((TypeField) { x->name, x->def->type })) < 0)
+                if (check_param(u, x->def) < 0 || add_field(u, &args, x->name, x->def->type) < 0)
                         return NULL;
         }
         const Type *result = e->fn->result ?: type_fresh(u);
-        if (!result || check(u, e->fn->body, result) < 0)
+        if (check(u, e->fn->body, result) < 0)
                 return NULL;
-        const Type *t = type_func(u->arena, args.items, args.n, result);
-        return t ? own(u, e, t) : NULL;
+        return own(u, e, type_func(u->arena, args.items, args.n, result));
+}
+
+static const Type *infer_list(Unify *u, Expr *e) {
+        const Type *element = type_fresh(u);
+
+        for (uint32_t i = 0; i < e->list.n; i++)
+                if (check(u, e->list.items[i], element) < 0)
+                        return NULL;
+        return own(u, e, element ? type_list(u->arena, element) : NULL);
+}
+
+static const Type *infer_map(Unify *u, Expr *e) {
+        const Type *key = type_fresh(u), *value = type_fresh(u);
+
+        for (uint32_t i = 0; i < e->map.n; i++)
+                if (check(u, e->map.items[i].key, key) < 0 || check(u, e->map.items[i].value, value) < 0)
+                        return NULL;
+        return own(u, e, key && value ? type_map(u->arena, key, value) : NULL);
+}
+
+static const Type *infer_struct(Unify *u, Expr *e) {
+        TypeFields fields = {};
+
+        for (uint32_t i = 0; i < e->st.n; i++) {
+                const Type *t = type_fresh(u);
+                if (check(u, e->st.items[i].value, t) < 0 || add_field(u, &fields, e->st.items[i].name, t) < 0)
+                        return NULL;
+        }
+        return own(u, e, type_struct(u->arena, fields.items, fields.n));
+}
+
+/* It has the type that each of the two has. */
+static const Type *infer_either(Unify *u, Expr *e, Expr *a, Expr *b) {
+        const Type *t = type_fresh(u);
+
+        return check(u, a, t) >= 0 && check(u, b, t) >= 0 ? own(u, e, t) : NULL;
+}
+
+static const Type *infer_if(Unify *u, Expr *e) {
+        if (check(u, e->branch.condition, &type_bool) < 0)
+                return NULL;
+        return infer_either(u, e, e->branch.then, e->branch.otherwise);
 }
 
 /* What is known of the arguments before running, for a builtin whose type depends on them. */
@@ -110,58 +156,55 @@ static const Type *builtin_signature(Unify *u, Expr *call) {
         return t;
 }
 
+static int check_n_args(Unify *u, const Expr *call, const Builtin *b) {
+        if (b->n_args_max < 0)
+                return 0;
+
+        uint32_t max = b->n_args_max > 0 ? (uint32_t) b->n_args_max : builtin_type(b)->n_fields;
+        if (call->call.args.n <= max)
+                return 0;
+        int r = program_fail(u->program, call->pos, "error getting arg name #%u for func `%s`: index %u exceeds arg length of %u",
+                             max, b->name, max, max);
+        program_note(u->program, (Pos) {}, "note: its type is %s", b->signature);
+        return r;
+}
+
+static int check_builtin(Unify *u, Expr *call, const Builtin *b, const Type *wanted) {
+        const Type *signature = builtin_signature(u, call);
+
+        if (!signature || invariant(u, call->pos, call->call.callee, NULL, wanted, signature) < 0)
+                return -EINVAL;
+        u->invariants[u->n_invariants - 1].call = call;
+        if (!b->infer || signature->element->kind != TYPE_UNKNOWN)
+                return 0;
+        if (GROW(u->late, u->n_late, u->capacity_late) < 0)
+                return program_oom(u->program);
+        u->late[u->n_late++] = (LateCall) { call, wanted };
+        return 0;
+}
+
 static const Type *infer_call(Unify *u, Expr *e) {
         Expr *callee = e->call.callee;
         const Builtin *b = callee->kind == EXPR_BUILTIN ? callee->builtin : NULL;
         TypeFields args = {};
 
-        if (b && b->n_args_max >= 0) {
-                uint32_t max = b->n_args_max > 0 ? (uint32_t) b->n_args_max : builtin_type(b)->n_fields;
-                if (e->call.args.n > max) {
-                        program_fail(u->program, e->pos, "error getting arg name #%u for func `%s`: index %u exceeds arg length of %u",
-                                     max, b->name, max, max);
-                        program_note(u->program, (Pos) {}, "note: its type is %s", b->signature);
-                        return NULL;
-                }
-        }
+        if (b && check_n_args(u, e, b) < 0)
+                return NULL;
         for (uint32_t i = 0; i < e->call.args.n; i++) {
-                TypeField f = { builtin_arg_name(u->arena, b, i), infer(u, e->call.args.items[i]) };
-                if (!f.type)
+                const Type *t = infer(u, e->call.args.items[i]);
+                if (!t || add_field(u, &args, builtin_arg_name(u->arena, b, i), t) < 0)
                         return NULL;
-                if (!f.name || AST_PUSH(u->scratch, &args, f) < 0) {
-                        program_oom(u->program);
-                        return NULL;
-                }
         }
         const Type *result = type_fresh(u);
-        if (!result || !own(u, e, result))
+        if (!own(u, e, result))
                 return NULL;
         const Type *wanted = type_func(u->arena, args.items, args.n, result);
-        if (!wanted) {
-                program_oom(u->program);
+        if (check(u, callee, wanted) < 0 || (b && check_builtin(u, e, b, wanted) < 0))
                 return NULL;
-        }
-        if (check(u, callee, wanted) < 0)
-                return NULL;
-        if (b) {
-                const Type *signature = builtin_signature(u, e);
-                if (!signature || invariant(u, e->pos, callee, NULL, wanted, signature) < 0)
-                        return NULL;
-                u->invariants[u->n_invariants - 1].call = e;
-                if (b->infer && signature->element->kind == TYPE_UNKNOWN) {
-                        if (GROW(u->late, u->n_late, u->capacity_late) < 0) {
-                                program_oom(u->program);
-                                return NULL;
-                        }
-                        u->late[u->n_late++] = (LateCall) { e, wanted };
-                }
-        }
         return result;
 }
 
 const Type *infer(Unify *u, Expr *e) {
-        const Type *t;
-
         switch ((ExprKind) e->kind) {
         case EXPR_BOOL:
                 return own(u, e, &type_bool);
@@ -171,107 +214,86 @@ const Type *infer(Unify *u, Expr *e) {
                 return own(u, e, &type_int);
         case EXPR_FLOAT:
                 return own(u, e, &type_float);
-        case EXPR_LIST: {
-                const Type *element = type_fresh(u);
-                if (!element)
-                        break;
-                for (uint32_t i = 0; i < e->list.n; i++)
-                        if (check(u, e->list.items[i], element) < 0)
-                                return NULL;
-                t = type_list(u->arena, element);
-                return t ? own(u, e, t) : NULL;
-        }
-        case EXPR_MAP: {
-                const Type *key = type_fresh(u), *value = type_fresh(u);
-                if (!key || !value)
-                        break;
-                for (uint32_t i = 0; i < e->map.n; i++)
-                        if (check(u, e->map.items[i].key, key) < 0 || check(u, e->map.items[i].value, value) < 0)
-                                return NULL;
-                t = type_map(u->arena, key, value);
-                return t ? own(u, e, t) : NULL;
-        }
-        case EXPR_STRUCT: {
-                TypeFields fields = {};
-                for (uint32_t i = 0; i < e->st.n; i++) {
-                        TypeField f = { e->st.items[i].name, type_fresh(u) };
-                        if (!f.type || check(u, e->st.items[i].value, f.type) < 0 || AST_PUSH(u->scratch, &fields, f) < 0)
-                                return NULL;
-                }
-                t = type_struct(u->arena, fields.items, fields.n);
-                return t ? own(u, e, t) : NULL;
-        }
+        case EXPR_LIST:
+                return infer_list(u, e);
+        case EXPR_MAP:
+                return infer_map(u, e);
+        case EXPR_STRUCT:
+                return infer_struct(u, e);
         case EXPR_FUNC:
                 return infer_func(u, e);
         case EXPR_VAR:
                 return infer_var(u, e);
         case EXPR_CALL:
                 return infer_call(u, e);
-        case EXPR_IF: {
-                if (check(u, e->branch.condition, &type_bool) < 0)
-                        return NULL;
-                const Type *result = type_fresh(u);
-                if (!result || check(u, e->branch.then, result) < 0 || check(u, e->branch.otherwise, result) < 0)
-                        return NULL;
-                return own(u, e, result);
-        }
-        case EXPR_EXCEPT: {
-                const Type *result = type_fresh(u);
-                if (!result || check(u, e->except.value, result) < 0 || check(u, e->except.fallback, result) < 0)
-                        return NULL;
-                return own(u, e, result);
-        }
+        case EXPR_IF:
+                return infer_if(u, e);
+        case EXPR_EXCEPT:
+                return infer_either(u, e, e->except.value, e->except.fallback);
         case EXPR_BUILTIN:
-                t = type_fresh(u);
-                return t ? own(u, e, t) : NULL;
-        default:
-                break;
+                return own(u, e, type_fresh(u));
+        case EXPR_PAREN:
+        case EXPR_BRACES:
+                break;          /* gone since interpolation */
         }
-        program_oom(u->program);
+        assert(false);
         return NULL;
+}
+
+/* Of a definition that others need: those that it uses itself, up to the next one. */
+typedef struct Visit {
+        const Defs *uses;
+        uint32_t next;
+        Def *def;               /* NULL: what the walk began with */
+} Visit;
+
+typedef struct Visits {
+        Visit *items;
+        size_t n, capacity;
+} Visits;
+
+static int visit(Unify *u, Visits *stack, const Defs *uses, Def *d) {
+        if (GROW(stack->items, stack->n, stack->capacity) < 0)
+                return program_oom(u->program);
+        stack->items[stack->n++] = (Visit) { .uses = uses, .def = d };
+        return 0;
+}
+
+static int infer_def(Unify *u, Def *d) {
+        int r = 0;
+
+        d->inferred = true;
+        const Type *t = infer(u, d->expr);
+        if (!t)
+                r = -EINVAL;
+        else if (d->type)
+                r = invariant(u, d->expr->pos, d->expr, NULL, d->type, t);
+        else
+                d->type = t;
+        (void) known_type(u->program, d->expr);
+        (void) known_value(u->program, d->expr);
+        return r;
 }
 
 /* Infers the definitions that an expression uses, those first that others need: an explicit stack, since chains of definitions
  * can be long. */
 int infer_uses(Unify *u, const Defs *uses) {
-        struct { const Defs *uses; uint32_t next; Def *def; } *stack = NULL;
-        size_t n = 0, capacity = 0;
-        int r = 0;
+        Visits stack = {};
+        int r = visit(u, &stack, uses, NULL);
 
-        if (GROW(stack, n, capacity) < 0)
-                return program_oom(u->program);
-        stack[n].uses = uses;
-        stack[n].next = 0;
-        stack[n++].def = NULL;
-        while (n > 0 && r >= 0) {
-                if (stack[n - 1].next < stack[n - 1].uses->n) {
-                        Def *d = stack[n - 1].uses->items[stack[n - 1].next++];
+        while (stack.n > 0 && r >= 0) {
+                Visit *top = &stack.items[stack.n - 1];
+                if (top->next < top->uses->n) {
+                        Def *d = top->uses->items[top->next++];
                         if (d->inferred || d->visiting)
                                 continue;
                         d->visiting = true;
-                        if (GROW(stack, n, capacity) < 0) {
-                                r = program_oom(u->program);
-                                break;
-                        }
-                        stack[n].uses = &d->uses;
-                        stack[n].next = 0;
-                        stack[n++].def = d;
-                        continue;
+                        r = visit(u, &stack, &d->uses, d);
+                } else {
+                        stack.n--;
+                        r = top->def ? infer_def(u, top->def) : 0;
                 }
-                Def *d = stack[--n].def;
-                if (!d)
-                        continue;
-                d->inferred = true;
-                const Type *t = infer(u, d->expr);
-                if (!t)
-                        r = -EINVAL;
-                else if (d->type)
-                        r = invariant(u, d->expr->pos, d->expr, NULL, d->type, t);
-                else
-                        d->type = t;
-                (void) known_type(u->program, d->expr);
-                (void) known_value(u->program, d->expr);
         }
-        free(stack);
+        free(stack.items);
         return r;
 }

@@ -8,6 +8,7 @@
 #include "common/sd/log.h"
 #include "daemons/lang/engine-link.h"
 #include "daemons/lang/lang-manager.h"
+#include "daemons/lang/waves.h"
 
 struct EngineLink {
         Manager *manager;

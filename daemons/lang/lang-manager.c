@@ -2,10 +2,7 @@
 
 /* How one program takes the place of another. The order makes every failure harmless: the new one is compiled and started
  * beside the old, then the engine is asked; only what it accepted is in force, and only what was in force is stored. Until then
- * the old one stays.
- *
- * And how a program goes on: when its sources have said something a wave runs through it, and what changed goes to the engine. A
- * wave that fails leaves the last good graph in force; the next good one carries the difference. */
+ * the old one stays. How it goes on then is in waves.c. */
 
 #include <sys/utsname.h>
 
@@ -15,9 +12,8 @@
 #include "daemons/lang/lang-manager.h"
 #include "daemons/lang/remote.h"
 #include "daemons/lang/sources.h"
+#include "daemons/lang/waves.h"
 #include "daemons/lang/world-link.h"
-
-static void manager_wave(void *userdata, Deployed *p);
 
 int manager_new(Manager **ret, sd_event *event, const char *hostname) {
         _cleanup_(diag_done) Diag d = {};
@@ -108,8 +104,7 @@ static void set_last_error(Manager *m, const Diag *d) {
 
 static void run_later(Manager *m);
 
-/* The end of a change, whichever it is. */
-static void change_finish(Manager *m, int error, Diag *d) {
+void manager_change_finish(Manager *m, int error, Diag *d) {
         Change change = m->change;
 
         m->change = (Change) {};
@@ -208,50 +203,6 @@ int manager_remote(Manager *m, const char *daemon, Remote **ret) {
         return r;
 }
 
-/* ---- waves ---- */
-
-/* What went wrong is said once, where it stops travelling. */
-static void report(Manager *m, const Deployed *p, const Diag *d) {
-        if (d->message)
-                log_diag(LOG_ERR, d);
-        else
-                log_info("the program has a graph again: %s", p->options.source);
-        manager_emit_changed(m);
-        manager_report(m);
-}
-
-static void manager_wave(void *userdata, Deployed *p) {
-        Manager *m = userdata;
-        _cleanup_(diag_done) Diag d = {};
-        _cleanup_(change_set_done) ChangeSet set = {};
-        bool news;
-        int r;
-
-        if (engine_link_is_busy(m->engine)) {
-                p->behind = true;       /* manager_catch_up() comes back to it; meanwhile more may be due */
-                return;
-        }
-        r = deployed_step(p, &set, &news, &d);
-        if (r < 0 && p == m->change.program && !lang_is_running(p->lang)) {
-                change_finish(m, r, &d);
-                return;
-        }
-        if (news)
-                report(m, p, &d);
-        if (r < 0 || change_set_is_empty(&set) || p != manager_offered(m))
-                return;
-        r = engine_link_send(m->engine, p, &set);
-        if (r < 0)
-                log_error(r, "cannot hand the changes to mgmt-engine: %m");
-}
-
-void manager_catch_up(Manager *m) {
-        if (m->change.program && m->change.program->behind)
-                deployed_poke(m->change.program);
-        if (m->current && m->current->behind)
-                deployed_poke(m->current);
-}
-
 /* ---- what the engine says ---- */
 
 static void remember(Manager *m) {
@@ -283,18 +234,18 @@ void manager_accepted(Manager *m, uint64_t generation) {
 
                 if (r < 0) {
                         diag_set(&d, (Pos) {}, r, "the program runs, but cannot be kept: %m");
-                        change_finish(m, r, &d);
+                        manager_change_finish(m, r, &d);
                 }
                 return;
         }
-        change_finish(m, 0, NULL);
+        manager_change_finish(m, 0, NULL);
 }
 
 void manager_rejected(Manager *m, uint64_t generation, Diag *d) {
         if (generation != m->generation)
                 return;
         if (m->change.program && m->sent == m->change.program) {
-                change_finish(m, d->error < 0 ? d->error : -EINVAL, d);
+                manager_change_finish(m, d->error < 0 ? d->error : -EINVAL, d);
                 return;
         }
         log_diag(LOG_ERR, d);
@@ -320,14 +271,14 @@ void manager_stored(Manager *m, uint64_t deploy, Diag *d) {
                 return;
         if (deploy == 0) {
                 diag_prefix(d, "the program runs, but cannot be kept");
-                change_finish(m, d->error < 0 ? d->error : -EIO, d);
+                manager_change_finish(m, d->error < 0 ? d->error : -EIO, d);
                 return;
         }
         m->current->deploy = deploy;
         (void) engine_link_rename(m->engine);   /* without a connection the next full set says it */
         if (m->later.id < deploy)
                 later_done(m);         /* it came before this one had its number */
-        change_finish(m, 0, NULL);
+        manager_change_finish(m, 0, NULL);
 }
 
 static void refuse(Manager *m, uint64_t deploy, const Diag *d) {

@@ -92,6 +92,9 @@ int manager_check(Manager *m, Value bundle, DeployOptions *options, Diag *reterr
 int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t deploy, bool store,
                    change_done_t done, void *userdata, Diag *reterr);
 
+/* The end of the change under way, whichever it is: error 0, or negative errno with its message in d. */
+void manager_change_finish(Manager *m, int error, Diag *d);
+
 /* Follows the deploys that mgmt-world has. */
 int manager_watch_deploys(Manager *m);
 
@@ -99,7 +102,6 @@ int manager_watch_deploys(Manager *m);
 
 /* The program that the engine shall have: the one on its way, else the one in force. NULL: none that has a graph. */
 Deployed *manager_offered(Manager *m);
-void manager_catch_up(Manager *m);      /* the engine can take the next set */
 
 void manager_accepted(Manager *m, uint64_t generation);
 void manager_rejected(Manager *m, uint64_t generation, Diag *d);
