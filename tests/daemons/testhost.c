@@ -25,6 +25,7 @@ static void on_armed(Resource *r) {
 static void on_watch_failed(Resource *r, int error, Diag *diag) {
         TestHost *h = host_of(r);
 
+        h->n_watch_failed++;
         h->watch_error = error;
         if (diag)
                 diag_move(&h->diag, diag);
@@ -33,8 +34,7 @@ static void on_watch_failed(Resource *r, int error, Diag *diag) {
 static void on_finished(Resource *r, int result, Diag *diag) {
         TestHost *h = host_of(r);
 
-        h->finished = true;
-        h->result = result;
+        h->finished = result;
         if (diag)
                 diag_move(&h->diag, diag);
 }
@@ -52,7 +52,9 @@ static bool on_refresh(const Resource *r) {
 
 static int on_send(Resource *r, const char *key, Value v) {
         TestHost *h = host_of(r);
+        _cleanup_free_ char *text = value_text(v);
 
+        strbuf_printf(&h->sends, "%s=%s\n", key, text ?: "?");
         free(h->sent_key);
         h->sent_key = strdup(key);
         value_done(&h->sent);
@@ -61,20 +63,15 @@ static int on_send(Resource *r, const char *key, Value v) {
 }
 
 static void on_differs(Resource *r, Difference *d) {
-        TestHost *h = host_of(r);
-        _cleanup_free_ char *text = difference_text(d, true), *before = h->differences;
+        _cleanup_free_ char *text = difference_text(d, true);
 
-        /* Where memory is made to run out, for this as well, there is no text. */
-        if (!text || asprintf(&h->differences, "%s%s\n", before ? before : "", text) < 0)
-                h->differences = NULL;
+        if (text)               /* there is none where memory is made to run out */
+                strbuf_printf(&host_of(r)->differences, "%s\n", text);
         difference_done(d);
 }
 
 static void on_log(Resource *r, int priority, const char *text) {
-        TestHost *h = host_of(r);
-
-        free(h->log);
-        h->log = strdup(text);
+        strbuf_printf(&host_of(r)->log, "%s\n", text);
 }
 
 int testhost_init(TestHost *h, sd_event *event, void *manager, const char *state_dir) {
@@ -94,17 +91,24 @@ int testhost_init(TestHost *h, sd_event *event, void *manager, const char *state
                         .differs = on_differs,
                         .log = on_log,
                 },
+                .finished = NOT_FINISHED,
         };
         return 0;
 }
 
-void testhost_done(TestHost *h) {
+void testhost_forget(TestHost *h) {
         diag_done(&h->diag);
         free(h->reason);
-        free(h->log);
-        free(h->differences);
+        strbuf_done(&h->log);
+        strbuf_done(&h->differences);
+        strbuf_done(&h->sends);
         free(h->sent_key);
         value_done(&h->sent);
+        *h = (TestHost) { .host = h->host, .finished = NOT_FINISHED };
+}
+
+void testhost_done(TestHost *h) {
+        testhost_forget(h);
         h->host.event = sd_event_unref(h->host.event);
 }
 
@@ -240,7 +244,7 @@ void testhost_unwatch(Resource *r) {
 static bool is_finished(void *userdata) {
         const TestHost *h = userdata;
 
-        return h->finished;
+        return h->finished != NOT_FINISHED;
 }
 
 static int check_tree(TestHost *h, Resource *r, bool apply) {
@@ -259,14 +263,14 @@ static int check_tree(TestHost *h, Resource *r, bool apply) {
                 return sum;
 
         diag_done(&h->diag);
-        h->finished = false;
+        h->finished = NOT_FINISHED;
         e = r->type->check_apply(r, apply, &h->diag);
         if (e == CHECK_PENDING) {
                 if (!testhost_until(h, is_finished, h, PATIENCE_MSEC)) {
                         r->type->cancel(r);
                         return -ETIMEDOUT;
                 }
-                e = h->result;
+                e = h->finished;
         }
         if (e < 0)
                 return e;
@@ -275,7 +279,7 @@ static int check_tree(TestHost *h, Resource *r, bool apply) {
 }
 
 int testhost_check(TestHost *h, Resource *r, bool apply) {
-        free(TAKE_PTR(h->differences));
+        strbuf_done(&h->differences);
         return check_tree(h, r, apply);
 }
 

@@ -9,26 +9,30 @@
 #include <systemd/sd-event.h>
 
 #include "common/resource.h"
+#include "common/strbuf.h"
+
+enum { NOT_FINISHED = 1000 };           /* neither a CheckResult nor a negative errno */
 
 typedef struct TestHost {
         ResourceHost host;              /* first: resources point to it */
         unsigned n_changed;             /* calls of resource_changed() so far */
-        unsigned n_armed;
-        bool finished;
-        int result;                     /* of the last attempt that was pending */
-        int watch_error;
+        unsigned n_armed, n_watch_failed;
+        int watch_error;                /* given to resource_watch_failed() last */
+        int finished;                   /* what became of the last attempt that was pending, or NOT_FINISHED */
         Diag diag;                      /* of the last failure */
         char *reason;                   /* given to resource_waiting() last */
-        char *log;                      /* the last line */
+        StrBuf log;                     /* a line each */
         bool refresh;                   /* what resource_refresh() answers */
-        char *differences;              /* what the last attempt said that is wrong, a line each; NULL: nothing */
-        char *sent_key;
+        StrBuf differences;             /* what the last attempt said that is wrong, a line each */
+        char *sent_key;                 /* the last */
         Value sent;
+        StrBuf sends;                   /* all, as "key=text\n" */
 } TestHost;
 
 /* state_dir is borrowed, and may be NULL for kinds that keep none. */
 int testhost_init(TestHost *h, sd_event *event, void *manager, const char *state_dir);
 void testhost_done(TestHost *h);
+void testhost_forget(TestHost *h);              /* all that a kind said */
 
 /* A resource with fields set from pairs of name and text in mcl's notation ("state", "\"running\"", "cpus", "2"), ending with
  * NULL. NULL if the kind refuses them; h->diag says why. */

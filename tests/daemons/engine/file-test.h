@@ -67,18 +67,18 @@ static void converge(const char *name, const char *const *fields) {
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        if (rig.diag.message)
-                TEST_FAIL("%s: %s", name, rig.diag.message);
+        if (rig.host.diag.message)
+                TEST_FAIL("%s: %s", name, rig.host.diag.message);
         CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(rig_apply(false), CHECK_OK);
 }
 
 static void fails(const char *name, const char *const *fields, int error) {
         CHECK_INT(rig_make(&file_type, name, fields), 0);
-        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.host.diag), 0);
         CHECK_INT(rig_apply(true), error);
-        CHECK(rig.diag.message);
-        CHECK_INT(rig.diag.pos.line, 3);
+        CHECK(rig.host.diag.message);
+        CHECK_INT(rig.host.diag.pos.line, 3);
 }
 
 static void make_dir(const char *name) {
@@ -87,16 +87,16 @@ static void make_dir(const char *name) {
 
 /* An attempt that goes on: CHECK_PENDING, or what it came to already. */
 static int begin_apply(void) {
-        diag_done(&rig.diag);
-        rig.finished = NOT_FINISHED;
+        diag_done(&rig.host.diag);
+        rig.host.finished = NOT_FINISHED;
         rig.r->applies = true;
-        return rig.r->type->check_apply(rig.r, true, &rig.diag);
+        return rig.r->type->check_apply(rig.r, true, &rig.host.diag);
 }
 
 static int finish_apply(void) {
-        for (int i = 0; i < 100000 && rig.finished == NOT_FINISHED; i++)
+        for (int i = 0; i < 100000 && rig.host.finished == NOT_FINISHED; i++)
                 (void) sd_event_run(rig.event, 2000);
-        return rig.finished;
+        return rig.host.finished;
 }
 
 static inline void file_test_unused(void) {

@@ -2,7 +2,7 @@
 #pragma once
 
 /* Drives one resource through the hooks of its type, without an engine around it: fields by name, validate, watch, check and
- * apply, with a loop. Its host writes down what the kind reports. */
+ * apply. What the kind reports is in the host, see testhost.h. */
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,81 +14,24 @@
 #include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/engine-manager.h"
+#include "tests/daemons/testhost.h"
 #include "tests/test.h"
 
-enum { NOT_FINISHED = 1000 };
-
 typedef struct Rig {
+        TestHost host;                  /* what the kind said */
         sd_event *event;
         Manager manager;                /* only what kinds look at: the watcher of paths, users and groups */
-        ResourceHost host;
         Resource *r;
         KindSet neighbours;             /* others of the kind in the graph */
         char dir[64];
-        unsigned n_changed, n_armed, n_watch_failed;
-        int finished;                   /* or NOT_FINISHED */
-        bool refresh;
-        Diag diag;
-        StrBuf log, sent;               /* "key=text\n" */
-        StrBuf differences;             /* what was found wrong by the last attempt, a line each */
-        char *reason;
 } Rig;
 
 static Rig rig;
 
-static void rig_changed(Resource *r) {
-        rig.n_changed++;
-}
-
-static void rig_armed(Resource *r) {
-        rig.n_armed++;
-}
-
-static void rig_watch_failed(Resource *r, int error, Diag *diag) {
-        rig.n_watch_failed++;
-        diag_done(&rig.diag);
-        if (diag)
-                diag_move(&rig.diag, diag);
-}
-
-static void rig_finished(Resource *r, int result, Diag *diag) {
-        rig.finished = result;
-        diag_done(&rig.diag);
-        if (diag)
-                diag_move(&rig.diag, diag);
-}
-
-static void rig_waiting(Resource *r, const char *reason) {
-        free(rig.reason);
-        rig.reason = strdup(reason);
-}
-
-static bool rig_refresh(const Resource *r) {
-        return rig.refresh;
-}
-
-static int rig_send(Resource *r, const char *key, Value v) {
-        _cleanup_free_ char *text = value_text(v);
-
-        strbuf_printf(&rig.sent, "%s=%s\n", key, text);
-        return 0;
-}
-
-static void rig_differs(Resource *r, Difference *d) {
-        _cleanup_free_ char *text = difference_text(d, true);
-
-        strbuf_printf(&rig.differences, "%s\n", text);
-        difference_done(d);
-}
-
-static void rig_log(Resource *r, int priority, const char *text) {
-        strbuf_printf(&rig.log, "%s\n", text);
-}
-
 static int rig_begin(const char *top) {
         int r;
 
-        rig = (Rig) { .finished = NOT_FINISHED };
+        rig = (Rig) {};
         (void) snprintf(rig.dir, sizeof(rig.dir), "%s/test-kind-XXXXXX", top);
         if (!mkdtemp(rig.dir))
                 return -errno;
@@ -97,34 +40,15 @@ static int rig_begin(const char *top) {
                 r = path_watcher_new(&rig.manager.paths, rig.event);
         if (r >= 0)
                 r = names_new(&rig.manager.names, rig.event, "/etc");
-        rig.host = (ResourceHost) {
-                .event = rig.event,
-                .manager = &rig.manager,
-                .hostname = "localhost",
-                .state_dir = rig.dir,
-                .changed = rig_changed,
-                .armed = rig_armed,
-                .watch_failed = rig_watch_failed,
-                .finished = rig_finished,
-                .waiting = rig_waiting,
-                .refresh = rig_refresh,
-                .send = rig_send,
-                .differs = rig_differs,
-                .log = rig_log,
-        };
+        if (r >= 0)
+                r = testhost_init(&rig.host, rig.event, &rig.manager, rig.dir);
         return r;
 }
 
 static void rig_unmake(void) {
-        if (rig.r && rig.r->type->unwatch)
-                rig.r->type->unwatch(rig.r);
-        rig.r = resource_free(rig.r);
-        rig.n_changed = rig.n_armed = rig.n_watch_failed = 0;
-        rig.refresh = false;
-        diag_done(&rig.diag);
-        strbuf_done(&rig.log);
-        strbuf_done(&rig.sent);
-        strbuf_done(&rig.differences);
+        testhost_free(rig.r);
+        rig.r = NULL;
+        testhost_forget(&rig.host);
 }
 
 static void rig_forget_neighbours(void) {
@@ -142,7 +66,7 @@ static void rig_forget_neighbours(void) {
 static void rig_end(void) {
         rig_unmake();
         rig_forget_neighbours();
-        free(rig.reason);
+        testhost_done(&rig.host);
         for (HostBusType i = 0; i < _HOST_BUS_MAX; i++)
                 host_bus_free(rig.manager.buses[i]);
         path_watcher_free(rig.manager.paths);
@@ -193,7 +117,7 @@ static int rig_set(const char *text) {
                 v = VALUE_INT(atoll(equal + 1));
         else
                 (void) value_strz(&v, equal + 1);
-        return resource_set(rig.r, f->name, v, &rig.diag);
+        return resource_set(rig.r, f->name, v, &rig.host.diag);
 }
 
 /* Makes the resource; fields end with NULL. The result of validate. */
@@ -201,10 +125,10 @@ static int rig_make(const ResourceType *type, const char *name, const char *cons
         int r;
 
         rig_unmake();
-        r = resource_new(&rig.r, type, &rig.host, name, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
+        r = resource_new(&rig.r, type, &rig.host.host, name, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
         for (; r >= 0 && *fields; fields++)
                 r = rig_set(*fields);
-        return r < 0 ? r : resource_validate(rig.r, &rig.diag);
+        return r < 0 ? r : resource_validate(rig.r, &rig.host.diag);
 }
 
 #define FIELDS(...) ((const char *const[]) { __VA_ARGS__ __VA_OPT__(,) NULL })
@@ -219,7 +143,7 @@ static int rig_neighbour(const ResourceType *type, const char *name) {
                 rig.manager.kinds = map_new();
                 (void) map_put(rig.manager.kinds, type->kind, &rig.neighbours);
         }
-        r = resource_new(&v->resource, type, &rig.host, name, (Pos) { .file = "site.mcl", .line = 9, .column = 1 });
+        r = resource_new(&v->resource, type, &rig.host.host, name, (Pos) { .file = "site.mcl", .line = 9, .column = 1 });
         return r < 0 ? r : map_put(rig.neighbours.by_name, name, v);
 }
 
@@ -227,40 +151,23 @@ static int rig_watch(void) {
         int r = 0;
 
         if (rig.r->type->prepare)
-                r = rig.r->type->prepare(rig.r, &rig.diag);
+                r = rig.r->type->prepare(rig.r, &rig.host.diag);
         if (r >= 0 && rig.r->type->watch)
-                r = rig.r->type->watch(rig.r, &rig.diag);
+                r = rig.r->type->watch(rig.r, &rig.host.diag);
         return r;
 }
 
-static void rig_run(uint64_t usec) {
-        struct timespec a, b;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &a);
-        do {
-                (void) sd_event_run(rig.event, 1000);
-                (void) clock_gettime(CLOCK_MONOTONIC, &b);
-        } while ((uint64_t) (b.tv_sec - a.tv_sec) * 1000000 + (uint64_t) b.tv_nsec / 1000 - (uint64_t) a.tv_nsec / 1000 < usec);
+static void rig_run(unsigned usec) {
+        testhost_run(&rig.host, usec / 1000);
 }
 
 /* One attempt, to its end. */
 static int rig_apply(bool apply) {
-        int r;
-
-        diag_done(&rig.diag);
-        rig.finished = NOT_FINISHED;
-        strbuf_done(&rig.differences);
-        rig.r->applies = apply;
-        r = rig.r->type->check_apply(rig.r, apply, &rig.diag);
-        if (r != CHECK_PENDING)
-                return r;
-        for (int i = 0; i < 5000 && rig.finished == NOT_FINISHED; i++)
-                (void) sd_event_run(rig.event, 2000);
-        return rig.finished;
+        return testhost_check(&rig.host, rig.r, apply);
 }
 
 /* What the last attempt has said. */
-#define CHECK_DIFFERENCES(want) CHECK_STR(rig.differences.data ?: "", want)
+#define CHECK_DIFFERENCES(want) CHECK_STR(rig.host.differences.data ?: "", want)
 
 /* What it wants to come before it, as "domain:key": a blank between those of one batch, a bar before what is asked for only if there
  * was no match, and "+" behind a batch whose match does not end the asking. */

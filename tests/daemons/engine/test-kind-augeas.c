@@ -22,7 +22,7 @@ static int make_with(const char *file, const char *lens, const Set *sets, size_t
         int r;
 
         rig_unmake();
-        r = resource_new(&rig.r, &augeas_type, &rig.host, "a", (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
+        r = resource_new(&rig.r, &augeas_type, &rig.host.host, "a", (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 (void) value_strz(&pair[0], sets[i].path);
                 (void) value_strz(&pair[1], sets[i].value);
@@ -31,17 +31,17 @@ static int make_with(const char *file, const char *lens, const Set *sets, size_t
         if (r >= 0)
                 r = value_list(&list, items, n);
         if (r >= 0)
-                r = resource_set(rig.r, "sets", list, &rig.diag);
+                r = resource_set(rig.r, "sets", list, &rig.host.diag);
         if (r >= 0)
                 r = value_strz(&text, file);
         if (r >= 0)
-                r = resource_set(rig.r, "file", text, &rig.diag);
+                r = resource_set(rig.r, "file", text, &rig.host.diag);
         value_done(&text);
         if (r >= 0)
                 r = value_strz(&text, lens);
         if (r >= 0)
-                r = resource_set(rig.r, "lens", text, &rig.diag);
-        return r < 0 ? r : resource_validate(rig.r, &rig.diag);
+                r = resource_set(rig.r, "lens", text, &rig.host.diag);
+        return r < 0 ? r : resource_validate(rig.r, &rig.host.diag);
 }
 
 #define MAKE(lens, ...) make_with(in_dir("f"), lens, (const Set[]) { __VA_ARGS__ }, ELEMENTSOF(((const Set[]) { __VA_ARGS__ })))
@@ -54,7 +54,7 @@ TEST(values_are_set) {
         CHECK_INT(chmod(in_dir("f"), 0640), 0);
         CHECK_INT(MAKE("Hosts.lns", { "2/canonical", "gateway" }, { "1/canonical", "localhost" }), 0);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
-        CHECK(rig.differences.data && strstr(rig.differences.data, "+10.0.0.1\tgateway"));
+        CHECK(rig.host.differences.data && strstr(rig.host.differences.data, "+10.0.0.1\tgateway"));
         check_file("f", "127.0.0.1  localhost # us\n10.0.0.1\trouter\n");
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "127.0.0.1  localhost # us\n10.0.0.1\tgateway\n");
@@ -89,9 +89,9 @@ TEST(files_are_made) {
 
 static void fails_with(int error, const char *message) {
         CHECK_INT(rig_apply(true), error);
-        if (!rig.diag.message || !strstr(rig.diag.message, message))
-                TEST_FAIL("'%s' does not say '%s'", rig.diag.message ? rig.diag.message : "", message);
-        CHECK_INT(rig.diag.pos.line, 3);
+        if (!rig.host.diag.message || !strstr(rig.host.diag.message, message))
+                TEST_FAIL("'%s' does not say '%s'", rig.host.diag.message ? rig.host.diag.message : "", message);
+        CHECK_INT(rig.host.diag.pos.line, 3);
 }
 
 TEST(what_is_wrong_is_said) {
@@ -130,9 +130,9 @@ TEST(what_others_write_meanwhile_is_not_lost) {
         CHECK_INT(MAKE("Hosts.lns", { "1/canonical", "x" }), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         put_file("f", "1.1.1.1 a\n2.2.2.2 b\n");
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         CHECK_INT(finish_apply(), -EAGAIN);
-        CHECK_INT(rig.n_changed, 1);
+        CHECK_INT(rig.host.n_changed, 1);
         check_file("f", "1.1.1.1 a\n2.2.2.2 b\n");
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "1.1.1.1 x\n2.2.2.2 b\n");
@@ -147,7 +147,7 @@ TEST(an_attempt_can_be_cancelled) {
         CHECK_INT(begin_apply(), CHECK_PENDING);
         augeas_type.cancel(rig.r);
         rig_run(50000);
-        CHECK_INT(rig.finished, NOT_FINISHED);
+        CHECK_INT(rig.host.finished, NOT_FINISHED);
         check_file("f", "1.1.1.1 a\n");
 }
 
@@ -157,13 +157,13 @@ TEST(a_change_from_outside_is_seen) {
         put_file("f", "1.1.1.1 a\n");
         CHECK_INT(MAKE("Hosts.lns", { "1/canonical", "x" }), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         rig_run(10000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         put_file("f", "1.1.1.1 b\n");
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
 }
 
 TEST(validate) {

@@ -22,7 +22,7 @@ static void put_timer(const char *text) {
 static int make(const char *a, const char *b) {
         int r = rig_make(&cron_type, "tick", FIELDS("session=true", "trigger=OnCalendar", "time=daily", a, b));
 
-        return r < 0 ? r : cron_type.prepare(rig.r, &rig.diag);
+        return r < 0 ? r : cron_type.prepare(rig.r, &rig.host.diag);
 }
 
 TEST(what_is_done_follows_from_what_is) {
@@ -62,7 +62,7 @@ TEST(what_is_done_follows_from_what_is) {
                 if (!absent)
                         CHECK_INT(rig_apply(true), CHECK_OK);
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
 }
 
@@ -84,16 +84,16 @@ TEST(changes_are_seen) {
         put_timer(TEXT);
         CHECK_INT(make(NULL, NULL), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), CHECK_OK);
         rig_run(10000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         put_timer("x");
-        CHECK(bus_wait(&rig.n_changed, 0));
-        rig.n_changed = 0;
+        CHECK(bus_wait(&rig.host.n_changed, 0));
+        rig.host.n_changed = 0;
         systemd.active = "inactive";
         CHECK_INT(sd_bus_emit_properties_changed(systemd.bus, systemd_unit_path(), SYSTEMD ".Unit", "ActiveState", NULL) >= 0, 1);
-        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK(bus_wait(&rig.host.n_changed, 0));
 }
 
 TEST(what_systemd_refuses_is_said) {
@@ -101,8 +101,8 @@ TEST(what_systemd_refuses_is_said) {
 
         CHECK_INT(make(NULL, NULL), 0);
         CHECK(rig_apply(true) < 0);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "tick.timer"));
-        CHECK_INT(rig.diag.pos.line, 3);
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "tick.timer"));
+        CHECK_INT(rig.host.diag.pos.line, 3);
 }
 
 TEST(validate) {

@@ -9,7 +9,7 @@ extern const ResourceType exec_type;
 
 #define CHECK_SENT(want) \
         do { \
-                char *_sent = strbuf_take(&rig.sent); \
+                char *_sent = strbuf_take(&rig.host.sends); \
                 CHECK_STR(_sent, want); \
                 free(_sent); \
         } while (0)
@@ -48,7 +48,7 @@ TEST(guards) {
                 CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS(cases[i].a, cases[i].b)), 0);
                 int r = rig_apply(true);
                 if (r != cases[i].want)
-                        TEST_FAIL("%s, %s: %d (%s)", cases[i].a, cases[i].b, r, rig.diag.message);
+                        TEST_FAIL("%s, %s: %d (%s)", cases[i].a, cases[i].b, r, rig.host.diag.message);
         }
 }
 
@@ -121,8 +121,8 @@ TEST(failures_say_what_happened) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 CHECK_INT(rig_make(&exec_type, cases[i].cmd, FIELDS("shell=/bin/sh")), 0);
                 CHECK_INT(rig_apply(true), cases[i].error);
-                CHECK_STR(rig.diag.message, cases[i].message);
-                CHECK_INT(rig.diag.pos.line, 3);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
+                CHECK_INT(rig.host.diag.pos.line, 3);
         }
         CHECK_INT(rig_make(&exec_type, " \t ", FIELDS()), 0);
         CHECK_INT(rig_apply(true), -EINVAL);
@@ -144,7 +144,7 @@ TEST(cancel_ends_the_whole_group) {
         for (int i = 0; i < 200 && stat(in_dir("trapped"), &st) < 0; i++)
                 rig_run(5000);
         CHECK(stat(in_dir("trapped"), &st) >= 0);       /* it had the time to end well */
-        CHECK_INT(rig.finished, NOT_FINISHED);        /* and nobody heard of it */
+        CHECK_INT(rig.host.finished, NOT_FINISHED);        /* and nobody heard of it */
 
         CHECK_INT(rig_set("cmd=echo again"), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
@@ -162,10 +162,10 @@ TEST(who_it_runs_as) {
 
         CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("user=nobody there")), 0);
         CHECK_INT(rig_apply(true), -ESRCH);
-        CHECK_STR(rig.diag.message, "there is no user 'nobody there'");
+        CHECK_STR(rig.host.diag.message, "there is no user 'nobody there'");
         CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS(uid, "group=nobodies")), 0);
         CHECK_INT(rig_apply(true), -ESRCH);
-        CHECK_STR(rig.diag.message, "there is no group 'nobodies'");
+        CHECK_STR(rig.host.diag.message, "there is no group 'nobodies'");
         CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("user=sick")), 0);
         CHECK_INT(rig_apply(true), -EIO);
         CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("user=nobody there", "creates=/")), 0);
@@ -198,12 +198,12 @@ TEST(a_slow_directory_service_holds_nobody_up) {
         (void) clock_gettime(CLOCK_MONOTONIC, &b);
         CHECK((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 250);
         names_delay_msec = 0;
-        CHECK_INT(rig.n_armed, 0);
-        for (int i = 0; i < 300 && (rig.finished == NOT_FINISHED || rig.n_armed == 0); i++)
+        CHECK_INT(rig.host.n_armed, 0);
+        for (int i = 0; i < 300 && (rig.host.finished == NOT_FINISHED || rig.host.n_armed == 0); i++)
                 rig_run(10000);
-        CHECK_INT(rig.finished, -ESRCH);
-        CHECK_INT(rig.n_armed, 1);
-        CHECK_INT(rig.n_watch_failed, 0);
+        CHECK_INT(rig.host.finished, -ESRCH);
+        CHECK_INT(rig.host.n_armed, 1);
+        CHECK_INT(rig.host.n_watch_failed, 0);
 }
 
 /* A child that stays behind with our pipe in its hand. */
@@ -270,36 +270,36 @@ TEST(watch) {
         put_file("w", "1");
         CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS(field_in_dir("watchfiles", "w"))), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         put_file("w", "2");
         rig_run(20000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
 
         CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "env.PATH=/bin:/usr/bin",
                                                              "watchcmd=echo; sleep 0.1; echo event; exec sleep 0.2")), 0);
         CHECK_INT(rig_watch(), 0);
         rig_run(50000);
-        CHECK_INT(rig.n_changed, 0);          /* an empty line is none */
+        CHECK_INT(rig.host.n_changed, 0);          /* an empty line is none */
         rig_run(150000);
-        CHECK_INT(rig.n_changed, 1);
-        CHECK_INT(rig.n_watch_failed, 0);
+        CHECK_INT(rig.host.n_changed, 1);
+        CHECK_INT(rig.host.n_watch_failed, 0);
         rig_run(300000);
-        CHECK_INT(rig.n_watch_failed, 1);     /* it must not end */
-        CHECK_STR(rig.diag.message, "watchcmd 'echo; sleep 0.1; echo event; exec sleep 0.2' has ended");
+        CHECK_INT(rig.host.n_watch_failed, 1);     /* it must not end */
+        CHECK_STR(rig.host.diag.message, "watchcmd 'echo; sleep 0.1; echo event; exec sleep 0.2' has ended");
 
         /* Who it is to run as may come later. */
         rig.manager.etc = rig.dir;
         CHECK_INT(rig_make(&exec_type, "/bin/true", FIELDS("watchshell=/bin/sh", "watchcmd=echo", "user=new")), 0);
         (void) rig_watch();
-        for (int i = 0; i < 200 && rig.n_armed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_armed == 0; i++)
                 rig_run(10000);
-        CHECK_INT(rig.n_armed, 1);
-        CHECK_INT(rig.n_watch_failed, 0);
+        CHECK_INT(rig.host.n_armed, 1);
+        CHECK_INT(rig.host.n_watch_failed, 0);
         put_file("passwd", "new:x:1:1::/:/bin/sh\n");
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
-        CHECK_INT(rig.n_watch_failed, 1);
+        CHECK(rig.host.n_changed > 0);
+        CHECK_INT(rig.host.n_watch_failed, 1);
 
         /* It is told to go, and has the time to do so. */
         char cmd[300];
@@ -333,7 +333,7 @@ TEST(validate) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 CHECK_INT(rig_make(&exec_type, cases[i].name, FIELDS(cases[i].a, cases[i].b)), -EINVAL);
-                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
         }
         CHECK_INT(rig_make(&exec_type, "x", FIELDS("sig=SIGUSR1")), 0);
 }

@@ -18,7 +18,7 @@ TEST(it_asks_once) {
         RIG();
 
         n_asked = 0;
-        rig.host.exit_requested = on_exit_requested;
+        rig.host.host.exit_requested = on_exit_requested;
         CHECK_INT(rig_make(&exit_type, "x", FIELDS("code=3")), 0);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_DIFFERENCES("code: 0 -> 3\n");

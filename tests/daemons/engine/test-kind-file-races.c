@@ -51,7 +51,7 @@ static void check_secret(void) {
 
 static int make(const char *name, const char *const *fields) {
         int r = rig_make(&file_type, in_dir(name), fields);
-        return r < 0 ? r : file_type.prepare(rig.r, &rig.diag);
+        return r < 0 ? r : file_type.prepare(rig.r, &rig.host.diag);
 }
 
 TEST(a_directory_is_exchanged_for_a_link_while_a_file_is_written) {
@@ -271,11 +271,11 @@ TEST(names_with_everything_in_them) {
                 converge(in_dir(name), FIELDS("state=exists", "content=x"));
                 check_file(name, "x");
                 rig_run(10000);
-                rig.n_changed = 0;
+                rig.host.n_changed = 0;
                 put_file(name, "y");
-                for (int k = 0; k < 100 && rig.n_changed == 0; k++)
+                for (int k = 0; k < 100 && rig.host.n_changed == 0; k++)
                         rig_run(10000);
-                CHECK(rig.n_changed > 0);
+                CHECK(rig.host.n_changed > 0);
                 CHECK_INT(rig_apply(true), CHECK_CHANGED);
                 converge(in_dir(name), FIELDS("state=absent"));
                 (void) snprintf(dir, sizeof(dir), "home/%s/", names[i]);

@@ -57,7 +57,7 @@ TEST(a_directory_is_copied) {
                 CHECK_INT(rig_apply(false), CHECK_CHANGED);
                 int r = rig_apply(true);
                 if (r != CHECK_CHANGED)
-                        TEST_FAIL("%s: %d (%s)", drifts[i].what, r, rig.diag.message);
+                        TEST_FAIL("%s: %d (%s)", drifts[i].what, r, rig.host.diag.message);
                 CHECK_INT(rig_apply(true), CHECK_OK);
                 check_tree("d", "d/a d/empty/ d/sub/ d/sub/b d/sub/deep/ d/sub/deep/c");
         }
@@ -162,10 +162,10 @@ TEST(source_and_target_do_not_lie_in_one_another) {
         make_source();
         CHECK_INT(symlink("src", in_dir("alias")), 0);
         fails(in_dir("alias/sub/"), FIELDS("state=exists", "recurse=true", source_field()), -EINVAL);
-        CHECK(strstr(rig.diag.message, "lies in its source"));
+        CHECK(strstr(rig.host.diag.message, "lies in its source"));
         CHECK_INT(symlink("src/sub", in_dir("inner")), 0);
         fails(in_dir("src/"), FIELDS("state=exists", "recurse=true", field_in_dir("source", "inner/")), -EINVAL);
-        CHECK(strstr(rig.diag.message, "is the source"));
+        CHECK(strstr(rig.host.diag.message, "is the source"));
         check_file("src/sub/b", "two");
         check_file("src/sub/deep/c", "three");
 }
@@ -244,7 +244,7 @@ TEST(what_is_wrong_is_said) {
         for (int apply = 0; apply < 2; apply++) {
                 /* The order is that of the directories; sub/deep/c is missed only when there is something to put it in. */
                 CHECK_INT(rig_apply(apply), CHECK_CHANGED);
-                char *lines[20], *state, *text = strbuf_take(&rig.differences);
+                char *lines[20], *state, *text = strbuf_take(&rig.host.differences);
                 size_t n = 0;
                 StrBuf sorted = {};
                 for (char *line = strtok_r(text, "\n", &state); line && n < ELEMENTSOF(lines); line = strtok_r(NULL, "\n", &state))
@@ -366,7 +366,7 @@ TEST(a_large_tree) {
 
         make_large_source();
         CHECK_INT(rig_make(&file_type, in_dir("d/"), FIELDS("state=exists", "recurse=true", source_field())), 0);
-        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.host.diag), 0);
         REQUIRE(sd_event_add_time_relative(rig.event, &timer, CLOCK_MONOTONIC, 1000, 1, on_tick, &n_ticks) >= 0);
 
         /* In the middle it is stopped, and nothing half-made is left. */
@@ -375,7 +375,7 @@ TEST(a_large_tree) {
                 (void) sd_event_run(rig.event, 1000);
         file_type.cancel(rig.r);
         rig_run(10000);
-        CHECK_INT(rig.finished, NOT_FINISHED);
+        CHECK_INT(rig.host.finished, NOT_FINISHED);
         CHECK(n_entries("d") > 0);
         for (unsigned d = 0; d < N_DIRS; d++) {
                 char name[20], made[REPLACEMENT_NAME_MAX + 40];
@@ -391,19 +391,19 @@ TEST(a_large_tree) {
         n_ticks = 0;
         CHECK_INT(begin_apply(), CHECK_PENDING);
         (void) nanosleep(&(struct timespec) { .tv_sec = 1, .tv_nsec = 100000000 }, NULL);
-        for (; rig.finished == NOT_FINISHED && n_turns < 100000; n_turns++) {
+        for (; rig.host.finished == NOT_FINISHED && n_turns < 100000; n_turns++) {
                 (void) sd_event_run(rig.event, 2000);
                 size_t now = mallinfo2().uordblks;
-                if (rig.finished == NOT_FINISHED) {
+                if (rig.host.finished == NOT_FINISHED) {
                         least = MIN(least, now);
                         most = MAX(most, now);
                 }
         }
-        CHECK_INT(rig.finished, CHECK_CHANGED);
+        CHECK_INT(rig.host.finished, CHECK_CHANGED);
         CHECK(n_turns > 10 && n_ticks > 10);
         if (least < most && most - least > 200000)      /* two directories are open on each level */
                 TEST_FAIL("memory: from %zu to %zu", least, most);
-        _cleanup_free_ char *log = strbuf_take(&rig.log);
+        _cleanup_free_ char *log = strbuf_take(&rig.host.log);
         if (!strstr(log, "entries looked at"))
                 TEST_FAIL("log: %s", log);
         CHECK_INT(n_entries("d"), N_DIRS);
@@ -412,7 +412,7 @@ TEST(a_large_tree) {
 
         /* So does removing. */
         CHECK_INT(rig_make(&file_type, in_dir("d/"), FIELDS("state=absent", "recurse=true")), 0);
-        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.host.diag), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         CHECK_INT(finish_apply(), CHECK_CHANGED);
         CHECK(!exists("d"));
@@ -432,7 +432,7 @@ TEST(a_large_file) {
         (void) close(fd);
         REQUIRE(sd_event_add_time_relative(rig.event, &timer, CLOCK_MONOTONIC, 1000, 1, on_tick, &n_ticks) >= 0);
         CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", field_in_dir("source", "src"))), 0);
-        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.host.diag), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
         CHECK_INT(n_entries(""), 2);                    /* the source, and what is being made */
         file_type.cancel(rig.r);
@@ -452,7 +452,7 @@ TEST(a_large_file) {
         /* One that is much larger than it should be is not even read. */
         CHECK_INT(truncate(in_dir("f"), INT64_C(1) << 40), 0);
         CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", "content=small")), 0);
-        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+        CHECK_INT(file_type.prepare(rig.r, &rig.host.diag), 0);
         CHECK_INT(begin_apply(), CHECK_CHANGED);
         check_file("f", "small");
 }

@@ -147,7 +147,7 @@ TEST(source_and_fragments) {
         converge(in_dir("f"), FIELDS("state=exists", list));
         check_file("f", "zero one two one ");
         fails(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "no")), -ENOENT);
-        CHECK_STR(strstr(rig.diag.message, "cannot open fragment"), rig.diag.message);
+        CHECK_STR(strstr(rig.host.diag.message, "cannot open fragment"), rig.host.diag.message);
         fails(in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", "d")), -EISDIR);
         fails(in_dir("f"), FIELDS("state=exists", field_in_dir("source", "d")), -EISDIR);
 }
@@ -168,11 +168,11 @@ TEST(a_file_is_no_fragment_of_itself) {
                 /* Some are seen through without looking at the disk. */
                 int r = rig_make(&file_type, in_dir("f"), FIELDS("state=exists", field_in_dir("fragments", fragments[i])));
                 if (r >= 0) {
-                        CHECK_INT(file_type.prepare(rig.r, &rig.diag), 0);
+                        CHECK_INT(file_type.prepare(rig.r, &rig.host.diag), 0);
                         r = rig_apply(true);
                 }
-                if (r >= 0 || !rig.diag.message || !strstr(rig.diag.message, "inside a frag"))
-                        TEST_FAIL("%s: %d (%s)", fragments[i], r, rig.diag.message);
+                if (r >= 0 || !rig.host.diag.message || !strstr(rig.host.diag.message, "inside a frag"))
+                        TEST_FAIL("%s: %d (%s)", fragments[i], r, rig.host.diag.message);
         }
         check_file("f", "x");
         /* The same file by another name is another file. */
@@ -371,7 +371,7 @@ TEST(a_slow_directory_service_holds_nobody_up) {
         CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", "owner=sick")), 0);
         CHECK_INT(rig_watch(), 0);
         CHECK_INT(rig_apply(true), -EIO);
-        CHECK_STR(rig.diag.message, "cannot find out about user 'sick': Input/output error");
+        CHECK_STR(rig.host.diag.message, "cannot find out about user 'sick': Input/output error");
 }
 
 static void check_context(const char *name, const char *want) {
@@ -483,7 +483,7 @@ TEST(validate) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 int r = rig_make(&file_type, cases[i].name, FIELDS(cases[i].a ? cases[i].a : "content=", cases[i].b));
-                if (r >= 0 || !rig.diag.message)
+                if (r >= 0 || !rig.host.diag.message)
                         TEST_FAIL("%s with %s and %s is taken", cases[i].name, cases[i].a, cases[i].b);
         }
         CHECK_INT(rig_make(&file_type, "/dd/f", FIELDS("fragments=/d")), 0);
@@ -552,12 +552,12 @@ TEST(watch) {
         put_file("src", "1");
         CHECK_INT(rig_make(&file_type, in_dir("d/f"), FIELDS("state=exists", field_in_dir("source", "src"))), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         rig_run(20000);
-        CHECK_INT(rig.n_changed, 0);
+        CHECK_INT(rig.host.n_changed, 0);
         CHECK_INT(mkdir(in_dir("d"), 0755), 0);
         rig_run(20000);
-        CHECK(rig.n_changed > 0);             /* it can be created now */
+        CHECK(rig.host.n_changed > 0);             /* it can be created now */
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         rig_run(20000);
 
@@ -566,7 +566,7 @@ TEST(watch) {
                 bool event;
         } steps[] = { { "write", true }, { "chmod", true }, { "unlink", true }, { "create", true }, { "neighbour", false }, { "source", true } };
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
-                rig.n_changed = 0;
+                rig.host.n_changed = 0;
                 switch (i) {
                 case 0: {
                         _cleanup_close_ int fd = open(in_dir("d/f"), O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -590,8 +590,8 @@ TEST(watch) {
                         break;
                 }
                 rig_run(20000);
-                if ((rig.n_changed > 0) != steps[i].event)
-                        TEST_FAIL("%s: %u events", steps[i].what, rig.n_changed);
+                if ((rig.host.n_changed > 0) != steps[i].event)
+                        TEST_FAIL("%s: %u events", steps[i].what, rig.host.n_changed);
         }
 }
 
@@ -641,14 +641,14 @@ TEST(reversal) {
                 CHECK_INT(rig_make(&file_type, in_dir("f"), cases[i].fields), 0);
                 CHECK_INT(rig_watch(), 0);
                 Resource *undoes = NULL;
-                CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.diag), 0);
+                CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.host.diag), 0);
                 CHECK_INT(!undoes, cases[i].nothing);
                 if (!undoes)
                         continue;
                 CHECK_INT(rig_apply(true), CHECK_CHANGED);
                 rig_unmake();
                 rig.r = undoes;
-                CHECK_INT(resource_validate(undoes, &rig.diag), 0);
+                CHECK_INT(resource_validate(undoes, &rig.host.diag), 0);
                 CHECK_INT(rig_watch(), 0);
                 CHECK_INT(rig_apply(true), CHECK_CHANGED);
                 CHECK_INT(rig_apply(true), CHECK_OK);
@@ -667,7 +667,7 @@ TEST(reversal_of_access_and_fragments) {
         CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS(field_in_dir("fragments", "a"), "mode=u=rw,go=")), 0);
         CHECK_INT(rig_watch(), 0);
         Resource *undoes = NULL;
-        CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.diag), 0);
+        CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.host.diag), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "x");
         CHECK_INT(mode_of("f"), 0600);
@@ -688,14 +688,14 @@ TEST(no_reversal) {
         for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
                 CHECK_INT(rig_make(&file_type, in_dir(i == 0 ? "d/" : "f"), fields[i]), 0);
                 rig.r->meta.reverse = true;
-                CHECK_INT(resource_validate(rig.r, &rig.diag), -EINVAL);
+                CHECK_INT(resource_validate(rig.r, &rig.host.diag), -EINVAL);
         }
         CHECK_INT(mkdir(in_dir("tree"), 0755), 0);
         CHECK_INT(rig_make(&file_type, in_dir("tree"), FIELDS("state=absent", "recurse=true")), 0);
         CHECK_INT(rig_watch(), 0);
         Resource *undoes = NULL;
-        CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.diag), -EINVAL);
-        CHECK(!undoes && rig.diag.message);
+        CHECK_INT(file_type.reverse(rig.r, &undoes, &rig.host.diag), -EINVAL);
+        CHECK(!undoes && rig.host.diag.message);
         CHECK(exists("tree"));
 }
 

@@ -136,9 +136,9 @@ TEST(what_is_done_follows_from_what_is) {
                 int r = rig_apply(true);
                 CHECK(fails ? r < 0 : r == cases[i].result);
                 CHECK_STR(firewalld.called, cases[i].called);
-                CHECK(!fails || (rig.diag.message && strstr(rig.diag.message, cases[i].refusal)));
+                CHECK(!fails || (rig.host.diag.message && strstr(rig.host.diag.message, cases[i].refusal)));
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
 }
 
@@ -147,14 +147,14 @@ TEST(changes_are_seen) {
 
         CHECK_INT(rig_make(&firewalld_type, "f", FIELDS("services=ssh")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), CHECK_OK);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         CHECK(sd_bus_emit_signal(firewalld.bus, SERVICE_PATH, SERVICE ".zone", "ServiceRemoved", "ss", "public", "ssh") >= 0);
-        CHECK(bus_wait(&rig.n_changed, 0));
-        rig.n_changed = 0;
+        CHECK(bus_wait(&rig.host.n_changed, 0));
+        rig.host.n_changed = 0;
         CHECK(sd_bus_emit_signal(firewalld.bus, SERVICE_PATH, SERVICE, "Reloaded", NULL) >= 0);
-        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK(bus_wait(&rig.host.n_changed, 0));
 }
 
 TEST(it_is_waited_for) {
@@ -163,12 +163,12 @@ TEST(it_is_waited_for) {
         REQUIRE(bus_start() >= 0);
         CHECK_INT(rig_make(&firewalld_type, "f", FIELDS("services=ssh")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), -EAGAIN);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         __attribute__((__cleanup__(firewalld_stop), __unused__)) int firewalld_guard = 0;
         REQUIRE(firewalld_start() >= 0);
-        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK(bus_wait(&rig.host.n_changed, 0));
         CHECK_INT(rig_apply(true), CHECK_OK);
 }
 

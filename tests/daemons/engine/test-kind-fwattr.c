@@ -82,25 +82,25 @@ static int values(void) {
                 unsigned before = test_failures;
                 CHECK_INT(rig_make(&fwattr_type, cases[i].key, cases[i].fields), 0);
                 CHECK_INT(rig_watch(), 0);
-                CHECK_INT(rig.n_armed, 1);
+                CHECK_INT(rig.host.n_armed, 1);
                 CHECK_INT(rig_apply(false), cases[i].result);
                 CHECK_INT(rig_apply(true), cases[i].result);
                 if (cases[i].result < 0)
-                        CHECK(rig.diag.message && strstr(rig.diag.message, cases[i].after));
+                        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, cases[i].after));
                 else {
                         check_now(cases[i].key, cases[i].after);
                         CHECK_INT(rig_apply(true), CHECK_OK);
                 }
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
 
         CHECK_INT(rig_make(&fwattr_type, "Tag", FIELDS("value=abc")), 0);
         CHECK_INT(rig_watch(), 0);
         put("Tag", "current_value", "other\n");
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
         CHECK_INT(make_directories("/sys/class/firmware-attributes/dell", 0755), 0);
         CHECK_INT(rig_apply(true), -ENOTUNIQ);
         return 0;

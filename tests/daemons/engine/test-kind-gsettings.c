@@ -27,7 +27,7 @@ TEST(validate) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 if ((rig_make(&gsettings_type, cases[i].name, cases[i].fields) >= 0) != cases[i].good)
-                        TEST_FAIL("case %zu: %s", i, rig.diag.message ? rig.diag.message : "is taken");
+                        TEST_FAIL("case %zu: %s", i, rig.host.diag.message ? rig.host.diag.message : "is taken");
 }
 
 TEST(who_is_yet_to_come) {
@@ -35,13 +35,13 @@ TEST(who_is_yet_to_come) {
 
         CHECK_INT(rig_make(&gsettings_type, "org.example key", FIELDS("type=str", "value=x", "user=nobody-there")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         CHECK_INT(rig_apply(true), -ESRCH);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "'nobody-there'"));
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "'nobody-there'"));
         CHECK_INT(rig_make(&gsettings_type, "org.example key", FIELDS("type=str", "value=x", "user=games")), 0);
         CHECK_INT(rig_watch(), 0);
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK_STR(rig.reason, "there is no bus of this user");
+        CHECK_STR(rig.host.reason, "there is no bus of this user");
 }
 
 TEST_MAIN()

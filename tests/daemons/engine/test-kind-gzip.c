@@ -63,7 +63,7 @@ TEST(what_is_different_is_seen) {
         put_file("in", "first");
         CHECK_INT(rig_make(&gzip_type, "g", FIELDS(field_in_dir("path", "f.gz"), field_in_dir("input", "in"))), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_unpacked("f.gz", "first", 5);
         put_file("in", "second");
@@ -80,17 +80,17 @@ TEST(what_is_different_is_seen) {
         CHECK_INT(rig_apply(true), CHECK_OK);
 
         rig_run(10000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         put_file("in", "third");
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
         rig_run(10000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         CHECK_INT(unlink(in_dir("f.gz")), 0);
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
 }
 
 static size_t size_of(const char *name) {
@@ -140,7 +140,7 @@ TEST(a_cancelled_attempt_leaves_nothing) {
         CHECK_INT(n_entries(""), 2);
         check_file("f.gz", "old");
         rig_run(10000);
-        CHECK_INT(rig.finished, NOT_FINISHED);
+        CHECK_INT(rig.host.finished, NOT_FINISHED);
 }
 
 TEST(what_is_wrong_is_said) {
@@ -148,8 +148,8 @@ TEST(what_is_wrong_is_said) {
 
         CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS(field_in_dir("input", "no"))), 0);
         CHECK_INT(rig_apply(true), -ENOENT);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "/no'"));
-        CHECK_INT(rig.diag.pos.line, 3);
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "/no'"));
+        CHECK_INT(rig.host.diag.pos.line, 3);
         put_file("in", "x");
         CHECK_INT(rig_make(&gzip_type, in_dir("no/f.gz"), FIELDS(field_in_dir("input", "in"))), 0);
         CHECK_INT(rig_apply(true), -ENOENT);

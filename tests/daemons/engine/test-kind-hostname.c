@@ -101,14 +101,14 @@ TEST(errors) {
 
         CHECK_INT(rig_make(&hostname_type, "two words", FIELDS()), 0);
         CHECK_INT(rig_apply(true), -EINVAL);
-        CHECK_STR(rig.diag.message, "cannot set the name of the host: Invalid hostname 'two words'");
+        CHECK_STR(rig.host.diag.message, "cannot set the name of the host: Invalid hostname 'two words'");
         fake.stubborn = true;
         CHECK_INT(rig_make(&hostname_type, "web", FIELDS()), 0);
         CHECK_INT(rig_apply(true), -EPROTO);
-        CHECK_STR(rig.diag.message, "static_hostname stays 'old', and does not become 'web'");
+        CHECK_STR(rig.host.diag.message, "static_hostname stays 'old', and does not become 'web'");
         CHECK_INT(rig_make(&hostname_type, "web", FIELDS("static_hostname=a\nb")), -EINVAL);
         CHECK_INT(rig_make(&hostname_type, "web", FIELDS("static_hostname=", "transient_hostname=", "pretty_hostname=")), -EINVAL);
-        CHECK_STR(rig.diag.message, "at least one of the names must be given");
+        CHECK_STR(rig.host.diag.message, "at least one of the names must be given");
 }
 
 TEST(without_a_bus_it_waits) {
@@ -117,24 +117,24 @@ TEST(without_a_bus_it_waits) {
 
         CHECK_INT(rig_make(&hostname_type, "web", FIELDS()), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK_STR(rig.reason, "there is no system bus");
-        unsigned before = rig.n_changed;
+        CHECK_STR(rig.host.reason, "there is no system bus");
+        unsigned before = rig.host.n_changed;
         REQUIRE(bus_start() >= 0);
-        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK(bus_wait(&rig.host.n_changed, before));
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK(rig.reason && startswith(rig.reason, SERVICE " is not there"));
-        before = rig.n_changed;
+        CHECK(rig.host.reason && startswith(rig.host.reason, SERVICE " is not there"));
+        before = rig.host.n_changed;
         REQUIRE(fake_start() >= 0);
-        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK(bus_wait(&rig.host.n_changed, before));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 
         /* Somebody else changes it. */
-        before = rig.n_changed;
+        before = rig.host.n_changed;
         (void) snprintf(fake.names[0], sizeof(fake.names[0]), "other");
         CHECK(sd_bus_emit_properties_changed(fake.bus, "/org/freedesktop/hostname1", SERVICE, "StaticHostname", NULL) >= 0);
-        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK(bus_wait(&rig.host.n_changed, before));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_STR(fake.names[0], "web");
 }

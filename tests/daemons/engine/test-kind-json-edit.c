@@ -13,14 +13,14 @@ static int make_with(const char *store, const char *const *edits) {
         int r;
 
         rig_unmake();
-        r = resource_new(&rig.r, &json_edit_type, &rig.host, store, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
+        r = resource_new(&rig.r, &json_edit_type, &rig.host.host, store, (Pos) { .file = "site.mcl", .line = 3, .column = 1 });
         if (r >= 0)
                 r = value_list_from_strv(&v, (char *const *) edits);
         if (r >= 0)
-                r = resource_set(rig.r, "edits", v, &rig.diag);
+                r = resource_set(rig.r, "edits", v, &rig.host.diag);
         if (r >= 0)
-                r = resource_validate(rig.r, &rig.diag);
-        return r < 0 ? r : rig.r->type->prepare(rig.r, &rig.diag);
+                r = resource_validate(rig.r, &rig.host.diag);
+        return r < 0 ? r : rig.r->type->prepare(rig.r, &rig.host.diag);
 }
 
 #define MAKE(...) make_with(in_dir("f"), FIELDS(__VA_ARGS__))
@@ -66,7 +66,7 @@ TEST(edits) {
                 CHECK_INT(mode_of("f"), 0640);
                 CHECK_INT(n_entries(""), 1);
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
 }
 
@@ -104,11 +104,11 @@ TEST(documents_that_are_none) {
                 CHECK_INT(MAKE(".a.y = 1", ".b.c = 1"), 0);
                 int r = rig_apply(true);
                 CHECK(r < 0);
-                CHECK(rig.diag.message && strstr(rig.diag.message, cases[i].message));
-                CHECK_INT(rig.diag.pos.line, 3);
+                CHECK(rig.host.diag.message && strstr(rig.host.diag.message, cases[i].message));
+                CHECK_INT(rig.host.diag.pos.line, 3);
                 check_file("f", cases[i].text);
-                if (!rig.diag.message || !strstr(rig.diag.message, cases[i].message))
-                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
+                if (!rig.host.diag.message || !strstr(rig.host.diag.message, cases[i].message))
+                        printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
 }
 
@@ -122,7 +122,7 @@ TEST(many_levels) {
         put_file("f", b.data);
         CHECK_INT(MAKE(".b=1"), 0);
         CHECK(rig_apply(true) < 0);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "too many levels"));
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "too many levels"));
         strbuf_done(&b);
 }
 
@@ -150,7 +150,7 @@ TEST(what_is_different_is_told) {
         put_file("f", "{\n\t\"a\": 1\n}\n");
         CHECK_INT(MAKE(".a=2"), 0);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
-        CHECK(rig.differences.data && strstr(rig.differences.data, "-\t\"a\": 1") && strstr(rig.differences.data, "+\t\"a\": 2"));
+        CHECK(rig.host.differences.data && strstr(rig.host.differences.data, "-\t\"a\": 1") && strstr(rig.host.differences.data, "+\t\"a\": 2"));
 }
 
 TEST(a_change_from_outside_is_seen) {
@@ -158,15 +158,15 @@ TEST(a_change_from_outside_is_seen) {
 
         put_file("f", "{\"a\":1}");
         CHECK_INT(MAKE(".a=1"), 0);
-        CHECK_INT(rig.r->type->watch(rig.r, &rig.diag), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.r->type->watch(rig.r, &rig.host.diag), 0);
+        CHECK_INT(rig.host.n_armed, 1);
         CHECK_INT(rig_apply(true), CHECK_OK);
         rig_run(10000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         put_file("f", "{\"a\":2}");
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "{\n\t\"a\": 1\n}\n");
 }
@@ -201,7 +201,7 @@ TEST(bad_edits) {
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 if (MAKE(".x = 1", bad[i]) >= 0)
                         TEST_FAIL("edit '%s' is taken", bad[i]);
-                CHECK(rig.diag.message && strstr(rig.diag.message, "edits: "));
+                CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "edits: "));
         }
         CHECK(make_with(in_dir("f"), FIELDS()) < 0);
 }

@@ -76,7 +76,7 @@ TEST(validate) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 CHECK_INT(rig_make(&mount_type, cases[i].name, FIELDS(cases[i].a, cases[i].b, cases[i].c)), -EINVAL);
-                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
         }
         CHECK_INT(rig_make(&mount_type, "/", FIELDS("state=absent")), 0);
         CHECK_INT(rig_make(&mount_type, "/a", FIELDS("state=exists", "device=UUID=1", "type=ext4", "options.size=1")), 0);

@@ -25,14 +25,14 @@ TEST(it_is_said_once) {
 
         CHECK_INT(rig_make(&msg_type, "m", FIELDS("body=hello", "priority=Notice")), 0);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
-        CHECK_STR(rig.log.data, NULL);
+        CHECK_STR(rig.host.log.data, NULL);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_OK);
-        CHECK_STR(rig.log.data, "hello\n");
+        CHECK_STR(rig.host.log.data, "hello\n");
         CHECK_STR(entry.data, NULL);
-        rig.refresh = true;
+        rig.host.refresh = true;
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        CHECK_STR(rig.log.data, "hello\nhello\n");
+        CHECK_STR(rig.host.log.data, "hello\nhello\n");
 }
 
 TEST(the_journal) {
@@ -41,7 +41,7 @@ TEST(the_journal) {
         CHECK_INT(rig_make(&msg_type, "m", FIELDS("body=two\nlines", "priority=Err", "journal=true", "fields.my_id=a=b")), 0);
         journal_result = -ECONNREFUSED;
         CHECK_INT(rig_apply(true), -ECONNREFUSED);
-        CHECK_STR(rig.log.data, NULL);
+        CHECK_STR(rig.host.log.data, NULL);
         journal_result = 0;
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_STR(entry.data, "MESSAGE=two\nlines\nPRIORITY=3\nMY_ID=a=b\n");

@@ -52,7 +52,7 @@ TEST(the_loopback_interface_is_seen) {
 
         CHECK_INT(rig_make(&net_type, "lo", FIELDS()), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         CHECK_INT(rig_apply(false), CHECK_OK);
         CHECK_INT(rig_make(&net_type, "lo", FIELDS("addrs=192.0.2.77/24")), 0);
         CHECK_INT(rig_watch(), 0);
@@ -60,7 +60,7 @@ TEST(the_loopback_interface_is_seen) {
         CHECK_INT(rig_make(&net_type, "nosuch0", FIELDS()), 0);
         CHECK_INT(rig_watch(), 0);
         CHECK_INT(rig_apply(false), -EAGAIN);
-        CHECK_STR(rig.reason, "there is no interface 'nosuch0'");
+        CHECK_STR(rig.host.reason, "there is no interface 'nosuch0'");
 }
 
 TEST(validate) {
@@ -78,7 +78,7 @@ TEST(validate) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 CHECK_INT(rig_make(&net_type, cases[i].name, FIELDS(cases[i].field)), -EINVAL);
-                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
         }
 }
 

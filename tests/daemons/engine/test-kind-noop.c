@@ -12,10 +12,10 @@ TEST(does_nothing) {
         CHECK_INT(rig_make(&noop_type, "n", FIELDS("comment=why")), 0);
         CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(rig_apply(false), CHECK_OK);
-        CHECK_STR(rig.log.data, NULL);
-        rig.refresh = true;
+        CHECK_STR(rig.host.log.data, NULL);
+        rig.host.refresh = true;
         CHECK_INT(rig_apply(true), CHECK_OK);
-        CHECK_STR(rig.log.data, "received a notification\n");
+        CHECK_STR(rig.host.log.data, "received a notification\n");
         CHECK(noop_type.groups(rig.r, rig.r));
 }
 
@@ -24,7 +24,7 @@ TEST(its_comment_is_compared) {
         const char *field = NULL;
         Resource *other;
 
-        REQUIRE(resource_new(&other, &noop_type, &rig.host, "n", (Pos) {}) >= 0);
+        REQUIRE(resource_new(&other, &noop_type, &rig.host.host, "n", (Pos) {}) >= 0);
         CHECK_INT(rig_make(&noop_type, "n", FIELDS("comment=why")), 0);
         CHECK(!resource_equal(rig.r, other, &field));
         CHECK_STR(field, "comment");

@@ -96,9 +96,9 @@ TEST(what_is_done_follows_from_what_is) {
                 r = rig_apply(true);
                 CHECK(cases[i].result < 0 ? r < 0 : r == cases[i].result);
                 CHECK_STR(systemd.called, cases[i].called);
-                CHECK(cases[i].result >= 0 || (rig.diag.message && strstr(rig.diag.message, "machine 'box' has no image")));
+                CHECK(cases[i].result >= 0 || (rig.host.diag.message && strstr(rig.host.diag.message, "machine 'box' has no image")));
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
 }
 
@@ -107,15 +107,15 @@ TEST(machines_come_and_go) {
 
         CHECK_INT(rig_make(&nspawn_type, "box", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), CHECK_OK);
         rig_run(20000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         CHECK(sd_bus_emit_signal(machined.bus, "/org/freedesktop/machine1", MACHINED ".Manager", "MachineRemoved", "so", "other", "/o") >= 0);
         rig_run(50000);
-        CHECK_INT(rig.n_changed, 0);
+        CHECK_INT(rig.host.n_changed, 0);
         CHECK(sd_bus_emit_signal(machined.bus, "/org/freedesktop/machine1", MACHINED ".Manager", "MachineRemoved", "so", "box", MACHINE) >= 0);
-        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK(bus_wait(&rig.host.n_changed, 0));
 }
 
 TEST(without_machined_it_waits) {
@@ -123,12 +123,12 @@ TEST(without_machined_it_waits) {
 
         CHECK_INT(rig_make(&nspawn_type, "box", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK(rig.reason && strstr(rig.reason, MACHINED));
-        rig.n_changed = 0;
+        CHECK(rig.host.reason && strstr(rig.host.reason, MACHINED));
+        rig.host.n_changed = 0;
         REQUIRE(machined_start("running", true) >= 0);
-        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK(bus_wait(&rig.host.n_changed, 0));
         CHECK_INT(rig_apply(true), CHECK_OK);
         machined_stop(NULL);
 }

@@ -10,7 +10,7 @@ static char sent[200];
 
 /* The text that was sent last, without its quotes. */
 static const char *take_sent(void) {
-        _cleanup_free_ char *text = strbuf_take(&rig.sent);
+        _cleanup_free_ char *text = strbuf_take(&rig.host.sends);
         const char *begin = strrchr(text, '=');
 
         (void) snprintf(sent, sizeof(sent), "%s", begin ? begin + 2 : "nothing");
@@ -48,7 +48,7 @@ TEST(a_saved_one_is_always_the_same) {
         (void) snprintf(first, sizeof(first), "%s", take_sent());
         CHECK_INT(strlen(first), 40);
         CHECK_INT(strspn(first, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"), 40);
-        CHECK(!rig.differences.data || !strstr(rig.differences.data, first));
+        CHECK(!rig.host.differences.data || !strstr(rig.host.differences.data, first));
         (void) snprintf(line, sizeof(line), "%s\n", first);
         check_store(line);
         CHECK_INT(rig_apply(true), CHECK_OK);
@@ -57,7 +57,7 @@ TEST(a_saved_one_is_always_the_same) {
         CHECK_INT(rig_make(&password_type, "p", FIELDS("length=40", "saved=true")), 0);      /* another engine */
         CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_STR(take_sent(), first);
-        rig.refresh = true;
+        rig.host.refresh = true;
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK(!streq(take_sent(), first));
         CHECK_INT(strlen(sent), 40);
@@ -84,15 +84,15 @@ TEST(what_is_kept_is_looked_at) {
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         store(path);
         rig_run(10000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 CHECK_INT(write_file_atomic_at(AT_FDCWD, path, bad[i], strlen(bad[i]), 0600, false), 0);
                 CHECK_INT(rig_apply(true), -EBADMSG);
-                CHECK(rig.diag.message && !strstr(rig.diag.message, "0123"));
+                CHECK(rig.host.diag.message && !strstr(rig.host.diag.message, "0123"));
         }
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
         CHECK_INT(rig_make(&password_type, "p", FIELDS("length=10", "saved=true", "check_recovery=true")), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_OK);

@@ -220,11 +220,11 @@ TEST(transactions) {
                 int r = rig_apply(false);
                 if (r != (cases[i].result == CHECK_OK ? CHECK_OK : CHECK_CHANGED) || strstr(fake.called, "Packages") ||
                     strstr(fake.called, "Refresh"))
-                        TEST_FAIL("case %zu, noop: %d, %s (%s)", i, r, fake.called, rig.diag.message);
+                        TEST_FAIL("case %zu, noop: %d, %s (%s)", i, r, fake.called, rig.host.diag.message);
                 fake.called[0] = '\0';
                 r = rig_apply(true);
                 if (r != cases[i].result || !streq(fake.called, cases[i].called))
-                        TEST_FAIL("case %zu: %d\n#   %s\n# not\n#   %s\n# (%s)", i, r, fake.called, cases[i].called, rig.diag.message);
+                        TEST_FAIL("case %zu: %d\n#   %s\n# not\n#   %s\n# (%s)", i, r, fake.called, cases[i].called, rig.host.diag.message);
                 if (cases[i].result >= 0)
                         CHECK_INT(rig_apply(true), CHECK_OK);
         }
@@ -257,7 +257,7 @@ TEST(errors_say_what_would_help) {
                 fake.failing = cases[i].failing;
                 fake.error = cases[i].error;
                 CHECK_INT(rig_apply(true), cases[i].result);
-                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
         }
 
         /* Lists that cannot be refreshed are not the end. */
@@ -265,7 +265,7 @@ TEST(errors_say_what_would_help) {
         fake.failing = "RefreshCache";
         fake.error = 64;
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        CHECK_STR(rig.log.data, "cannot refresh the lists of packages: it is so, ignoring\n");
+        CHECK_STR(rig.host.log.data, "cannot refresh the lists of packages: it is so, ignoring\n");
 }
 
 TEST(what_is_there_but_not_wanted) {
@@ -275,11 +275,11 @@ TEST(what_is_there_but_not_wanted) {
         fake.unsupported = true;
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
         CHECK_INT(rig_apply(true), -ENOENT);
-        CHECK_STR(rig.diag.message,
+        CHECK_STR(rig.host.diag.message,
                   "there is no package 'x' that is free and supported (allownonfree or allowunsupported would permit others)");
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS("allownonfree=true")), 0);
         CHECK_INT(rig_apply(true), -ENOENT);
-        CHECK_STR(rig.diag.message, "there is no package 'x' that is supported (allowunsupported would permit others)");
+        CHECK_STR(rig.host.diag.message, "there is no package 'x' that is supported (allowunsupported would permit others)");
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS("allowunsupported=true")), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 
@@ -296,13 +296,13 @@ TEST(what_is_there_but_not_wanted) {
         fake.downgrades = true;
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS("state=2")), 0);
         CHECK_INT(rig_apply(true), -EEXIST);
-        CHECK_STR(rig.diag.message, "state: version '2' is lower than '3', which is installed (allowdowngrade would permit it)");
+        CHECK_STR(rig.host.diag.message, "state: version '2' is lower than '3', which is installed (allowdowngrade would permit it)");
 
         fake.lies = true;
         fake.installed[0] = NULL;
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
         CHECK_INT(rig_apply(true), -EPROTO);
-        CHECK_STR(rig.diag.message, "PackageKit succeeded, but package 'x' is not installed, not 'installed'");
+        CHECK_STR(rig.host.diag.message, "PackageKit succeeded, but package 'x' is not installed, not 'installed'");
 }
 
 TEST(a_group_is_one_transaction) {
@@ -312,7 +312,7 @@ TEST(a_group_is_one_transaction) {
         fake.available[0] = "1";
         fake.available[1] = "5";
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
-        REQUIRE(resource_new(&child, &pkg_type, &rig.host, "y", (Pos) {}) >= 0);
+        REQUIRE(resource_new(&child, &pkg_type, &rig.host.host, "y", (Pos) {}) >= 0);
         CHECK(pkg_type.groups(rig.r, child));
         REQUIRE(resource_add_child(rig.r, child) >= 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
@@ -338,7 +338,7 @@ TEST(a_group_is_one_transaction) {
                 _cleanup_(value_done) Value v = cases[i].text[0] == '"' ? VALUE_NIL : VALUE_BOOL(true);
                 if (v.kind == TYPE_NIL)
                         (void) value_str(&v, cases[i].text + 1, strlen(cases[i].text) - 2);
-                REQUIRE(resource_new(&other, &pkg_type, &rig.host, "z", (Pos) {}) >= 0);
+                REQUIRE(resource_new(&other, &pkg_type, &rig.host.host, "z", (Pos) {}) >= 0);
                 CHECK_INT(resource_set(other, cases[i].field, v, NULL), 0);
                 CHECK_INT(pkg_type.groups(rig.r, other), cases[i].groups);
                 CHECK_INT(pkg_type.groups(other, rig.r), cases[i].groups);
@@ -354,24 +354,24 @@ TEST(packagekit_is_not_there_dies_and_comes_back) {
         fake_stop(NULL);
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK(rig.reason && startswith(rig.reason, "org.freedesktop.PackageKit is not there"));
-        unsigned before = rig.n_changed;
+        CHECK(rig.host.reason && startswith(rig.host.reason, "org.freedesktop.PackageKit is not there"));
+        unsigned before = rig.host.n_changed;
         REQUIRE(fake_start() >= 0);
         fake.available[0] = "1";
-        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK(bus_wait(&rig.host.n_changed, before));
 
         fake.dying = "RefreshCache";
         for (int i = 0; i < 4; i++) {
-                before = rig.n_changed;
+                before = rig.host.n_changed;
                 CHECK_INT(rig_apply(true), i < 3 ? -EAGAIN : -ECONNRESET);
                 if (i < 3)
-                        CHECK(bus_wait(&rig.n_changed, before));
+                        CHECK(bus_wait(&rig.host.n_changed, before));
                 CHECK(sd_bus_request_name(fake.bus, SERVICE, 0) >= 0);
                 rig_run(50000);
         }
-        CHECK_STR(rig.diag.message, "PackageKit ends whenever it is asked to do RefreshCache");
+        CHECK_STR(rig.host.diag.message, "PackageKit ends whenever it is asked to do RefreshCache");
         fake.dying = NULL;
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 
@@ -380,11 +380,11 @@ TEST(packagekit_is_not_there_dies_and_comes_back) {
         rig_run(100000);
         fake_stop(NULL);
         CHECK_INT(rig_apply(true), -EAGAIN);
-        before = rig.n_changed;
+        before = rig.host.n_changed;
         REQUIRE(bus_start() >= 0);
         REQUIRE(fake_start() >= 0);
         fake.installed[0] = "1";
-        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK(bus_wait(&rig.host.n_changed, before));
         CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
@@ -402,7 +402,7 @@ TEST(validate) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 CHECK_INT(rig_make(&pkg_type, cases[i].name, FIELDS(cases[i].state)), -EINVAL);
-                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
         }
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);
         CHECK_INT(rig_make(&pkg_type, "libx11-6:amd64", FIELDS("state=2:1.8.4-2+deb12u2~x")), 0);

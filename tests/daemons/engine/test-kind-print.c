@@ -8,7 +8,7 @@ extern const ResourceType print_type, test_type;
 
 #define CHECK_LOG(want) \
         do { \
-                char *_log = strbuf_take(&rig.log); \
+                char *_log = strbuf_take(&rig.host.log); \
                 CHECK_STR(_log, want); \
                 free(_log); \
         } while (0)
@@ -30,7 +30,7 @@ TEST(prints_what_is_new) {
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: <empty>\n");
         CHECK_DIFFERENCES("msg: hello -> \"\"\n");
-        rig.refresh = true;
+        rig.host.refresh = true;
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: <empty>\n");
 }
@@ -41,7 +41,7 @@ TEST(refresh_only_prints_when_told) {
         CHECK_INT(rig_make(&print_type, "p", FIELDS("msg=hello", "refresh_only=true")), 0);
         CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_LOG("");
-        rig.refresh = true;
+        rig.host.refresh = true;
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_LOG("Msg: hello\n");
 }
@@ -56,16 +56,16 @@ TEST(test_shows_fields_and_sends) {
                   "Int8:            -5\n"
                   "Int64Ptr:        <nil>\n"
                   "SliceString:     [\"a\", \"b\"]\n");
-        CHECK_STR(rig.sent.data, "hello=\"s\"\nanswer=42\n");
+        CHECK_STR(rig.host.sends.data, "hello=\"s\"\nanswer=42\n");
 }
 
 TEST(test_fails_as_it_is_told) {
         RIG();
 
         CHECK_INT(rig_make(&test_type, "t", FIELDS("validatebool=true")), -EINVAL);
-        CHECK_STR(rig.diag.message, "the validate param was set to true");
+        CHECK_STR(rig.host.diag.message, "the validate param was set to true");
         CHECK_INT(rig_make(&test_type, "t", FIELDS("validateerror=so there")), -EINVAL);
-        CHECK_STR(rig.diag.message, "the validate error param was set to: so there");
+        CHECK_STR(rig.host.diag.message, "the validate error param was set to: so there");
         CHECK_INT(rig_make(&test_type, "t", FIELDS("waitforerror=20")), 0);
         CHECK_INT(rig_apply(true), -EIO);
         CHECK_INT(rig_make(&test_type, "t", FIELDS("expectrecv=a")), 0);
@@ -80,7 +80,7 @@ TEST(test_compares) {
         const char *field = NULL;
         Resource *other;
 
-        REQUIRE(resource_new(&other, &test_type, &rig.host, "t", (Pos) {}) >= 0);
+        REQUIRE(resource_new(&other, &test_type, &rig.host.host, "t", (Pos) {}) >= 0);
         CHECK_INT(rig_make(&test_type, "t", FIELDS()), 0);
         CHECK(resource_equal(rig.r, other, &field));
         CHECK_INT(rig_set("anotherstr=x"), 0);

@@ -44,7 +44,7 @@ TEST(keys) {
                 CHECK_INT(mode_of("keys"), cases[i].before ? 0640 : 0600);
                 CHECK_INT(n_entries(""), 1);
                 if (test_failures > before)
-                        printf("# case %zu: %s\n", i, rig.diag.message ? rig.diag.message : "");
+                        printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
 }
 
@@ -83,14 +83,14 @@ TEST(changes_are_seen) {
 
         CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", "keys"))), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         rig_run(10000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         put_file("keys", "");
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
 }
 
 TEST(validate) {

@@ -49,7 +49,7 @@ TEST(what_is_done_follows_from_what_is) {
                 (void) snprintf(state, sizeof(state), "state=%s", cases[i].state);
                 (void) snprintf(startup, sizeof(startup), "startup=%s", cases[i].startup);
                 CHECK_INT(rig_make(&svc_type, "web", FIELDS(state, startup)), 0);
-                rig.refresh = cases[i].refresh;
+                rig.host.refresh = cases[i].refresh;
                 systemd.load = cases[i].load;
                 systemd.active = cases[i].active;
                 systemd.file = cases[i].file;
@@ -58,11 +58,11 @@ TEST(what_is_done_follows_from_what_is) {
 
                 int r = rig_apply(false);
                 if (r != cases[i].result || *systemd.called)
-                        TEST_FAIL("case %zu, noop: %d, '%s' (%s)", i, r, systemd.called, rig.diag.message);
+                        TEST_FAIL("case %zu, noop: %d, '%s' (%s)", i, r, systemd.called, rig.host.diag.message);
                 r = rig_apply(true);
                 if (r != cases[i].result || !streq(systemd.called, cases[i].called))
-                        TEST_FAIL("case %zu: %d, '%s', not '%s' (%s)", i, r, systemd.called, cases[i].called, rig.diag.message);
-                rig.refresh = false;
+                        TEST_FAIL("case %zu: %d, '%s', not '%s' (%s)", i, r, systemd.called, cases[i].called, rig.host.diag.message);
+                rig.host.refresh = false;
                 if (cases[i].result >= 0)
                         CHECK_INT(rig_apply(true), CHECK_OK);
         }
@@ -88,7 +88,7 @@ TEST(jobs_that_do_not_end_well) {
                 systemd.result = cases[i].result;
                 systemd.refusal = cases[i].refusal;
                 CHECK_INT(rig_apply(true), cases[i].error);
-                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
         }
 }
 
@@ -97,16 +97,16 @@ TEST(another_job_is_waited_for) {
 
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK_STR(rig.reason, "another job for this unit is under way");
+        CHECK_STR(rig.host.reason, "another job for this unit is under way");
         CHECK_STR(systemd.called, "");
-        unsigned before = rig.n_changed;
+        unsigned before = rig.host.n_changed;
         systemd.job = 0;
         systemd.active = "inactive";
         CHECK(sd_bus_emit_signal(systemd.bus, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "JobRemoved", "uoss", 9,
                                  "/org/freedesktop/systemd1/job/9", "web.service", "done") >= 0);
-        CHECK(bus_wait(&rig.n_changed, before));
+        CHECK(bus_wait(&rig.host.n_changed, before));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
@@ -116,14 +116,14 @@ TEST(a_state_that_is_told_again_is_no_news) {
 
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
+        CHECK(bus_wait(&rig.host.n_armed, 0));
         CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK(sd_bus_emit_properties_changed(systemd.bus, unit, SYSTEMD ".Unit", "ActiveState", NULL) >= 0);
         rig_run(100000);
-        CHECK_INT(rig.n_changed, 0);
+        CHECK_INT(rig.host.n_changed, 0);
         systemd.active = "failed";
         CHECK(sd_bus_emit_properties_changed(systemd.bus, unit, SYSTEMD ".Unit", "ActiveState", NULL) >= 0);
-        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK(bus_wait(&rig.host.n_changed, 0));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
@@ -134,20 +134,20 @@ TEST(systemd_goes_away_during_a_job) {
         systemd.result = NULL;
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK(bus_wait(&rig.n_armed, 0));
-        rig.finished = NOT_FINISHED;
+        CHECK(bus_wait(&rig.host.n_armed, 0));
+        rig.host.finished = NOT_FINISHED;
         CHECK_INT(svc_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
         for (int i = 0; i < 200 && systemd.n_jobs == 0; i++)
                 rig_run(10000);
         rig_run(50000);
-        CHECK_INT(rig.finished, NOT_FINISHED);
+        CHECK_INT(rig.host.finished, NOT_FINISHED);
         systemd_stop(NULL);
         rig_run(50000);
         CHECK(systemd_start((Systemd) { .load = "loaded", .active = "inactive", .file = "static", .result = "done" }) >= 0);
-        for (int i = 0; i < 200 && rig.finished == NOT_FINISHED; i++)
+        for (int i = 0; i < 200 && rig.host.finished == NOT_FINISHED; i++)
                 rig_run(10000);
-        CHECK_INT(rig.finished, -EAGAIN);
-        CHECK(bus_wait(&rig.n_changed, 0));
+        CHECK_INT(rig.host.finished, -EAGAIN);
+        CHECK(bus_wait(&rig.host.n_changed, 0));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(systemd.n_subscribed, 1);
 }
@@ -158,7 +158,7 @@ TEST(a_job_that_gives_way_to_another) {
         systemd.result = "canceled";
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK_STR(rig.reason, "another job for this unit is under way");
+        CHECK_STR(rig.host.reason, "another job for this unit is under way");
         systemd.result = "done";
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
@@ -169,7 +169,7 @@ TEST(cancelled_during_a_job) {
 
         systemd.result = NULL;
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
-        rig.finished = NOT_FINISHED;
+        rig.host.finished = NOT_FINISHED;
         CHECK_INT(svc_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
         for (int i = 0; i < 200 && systemd.n_jobs == 0; i++)
                 rig_run(10000);
@@ -178,7 +178,7 @@ TEST(cancelled_during_a_job) {
         CHECK(sd_bus_emit_signal(systemd.bus, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "JobRemoved", "uoss", 1,
                                  "/org/freedesktop/systemd1/job/1", "web.service", "done") >= 0);
         rig_run(100000);
-        CHECK_INT(rig.finished, NOT_FINISHED);
+        CHECK_INT(rig.host.finished, NOT_FINISHED);
         systemd.result = "done";
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
@@ -198,7 +198,7 @@ TEST(validate) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 CHECK_INT(rig_make(&svc_type, cases[i].name, FIELDS(cases[i].field)), -EINVAL);
-                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
         }
         CHECK_INT(rig_make(&svc_type, "getty@tty1", FIELDS("state=running")), 0);
 }

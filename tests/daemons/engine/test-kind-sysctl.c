@@ -12,30 +12,30 @@ TEST(in_a_file) {
 
         CHECK_INT(rig_make(&sysctl_type, "net.ipv4.ip_forward", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
-        CHECK(rig.differences.data && strstr(rig.differences.data, "+net.ipv4.ip_forward = 1\n"));
+        CHECK(rig.host.differences.data && strstr(rig.host.differences.data, "+net.ipv4.ip_forward = 1\n"));
         check_file("x.conf", NULL);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("x.conf", "net.ipv4.ip_forward = 1\n");
         CHECK_INT(rig_apply(true), CHECK_OK);
         put_file("x.conf", "net.ipv4.ip_forward = 1\n# x\n");
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("x.conf", "net.ipv4.ip_forward = 1\n");
         CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "no/x.conf"))), 0);
         CHECK_INT(rig_apply(true), -ENOENT);
-        CHECK_INT(rig.diag.pos.line, 3);
+        CHECK_INT(rig.host.diag.pos.line, 3);
 }
 
 static void fails_untrusted(const char *path) {
         CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", path))), 0);
         CHECK_INT(rig_apply(false), -EPERM);
         CHECK_INT(rig_apply(true), -EPERM);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "is not trusted"));
-        CHECK_INT(rig.diag.pos.line, 3);
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "is not trusted"));
+        CHECK_INT(rig.host.diag.pos.line, 3);
 }
 
 /* The path is the user's, and may lead through a directory of others: a link that they made is not gone over. */
@@ -99,18 +99,18 @@ static int in_the_kernel(void) {
         check_kernel("20000\t30000\n");
         CHECK_INT(rig_apply(true), CHECK_OK);         /* blanks are as good as tabs */
         rig_run(10000);
-        rig.n_changed = 0;
+        rig.host.n_changed = 0;
         CHECK(write_text("/proc/sys/net/ipv4/ip_local_port_range", "10000 20000"));
-        for (int i = 0; i < 200 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
                 rig_run(10000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_kernel("20000\t30000\n");
 
         CHECK_INT(rig_make(&sysctl_type, "net.ipv4.ip_local_port_range", FIELDS("value=x y", "persist=false")), 0);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), -EINVAL);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "does not take 'x y'"));
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "does not take 'x y'"));
         check_kernel("20000\t30000\n");
         CHECK_INT(rig_make(&sysctl_type, "net.no.such", FIELDS("value=1", "persist=false")), 0);
         CHECK_INT(rig_apply(true), -ENOENT);

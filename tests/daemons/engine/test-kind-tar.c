@@ -67,8 +67,8 @@ static void converge_archive(const char *inputs, const char *more, const char *w
         CHECK_INT(rig_watch(), 0);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        if (rig.diag.message)
-                TEST_FAIL("%s", rig.diag.message);
+        if (rig.host.diag.message)
+                TEST_FAIL("%s", rig.host.diag.message);
         check_archive("t.tar", want);
         CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(rig_apply(false), CHECK_OK);
@@ -134,16 +134,16 @@ TEST(changes_are_watched) {
         make_tree();
         CHECK_INT(make("d f", NULL), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         static const char *const names[] = { "d/sub/c", "f", "t.tar" };
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 rig_run(10000);
-                rig.n_changed = 0;
+                rig.host.n_changed = 0;
                 put_file(names[i], "other");
-                for (int k = 0; k < 200 && rig.n_changed == 0; k++)
+                for (int k = 0; k < 200 && rig.host.n_changed == 0; k++)
                         rig_run(10000);
-                CHECK(rig.n_changed > 0);
+                CHECK(rig.host.n_changed > 0);
         }
 }
 
@@ -171,7 +171,7 @@ TEST(names) {
         converge_archive("d/", "format=8", want);
         CHECK_INT(make("d/", "format=2"), 0);
         CHECK(rig_apply(true) < 0);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "cannot pack"));
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "cannot pack"));
         check_archive("t.tar", want);
 }
 
@@ -182,8 +182,8 @@ TEST(what_is_no_file) {
         CHECK_INT(symlink("/etc/passwd", in_dir("d/sub/link")), 0);
         CHECK_INT(make("d", NULL), 0);
         CHECK_INT(rig_apply(true), -EINVAL);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "sub/link"));
-        CHECK_INT(rig.diag.pos.line, 3);
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "sub/link"));
+        CHECK_INT(rig.host.diag.pos.line, 3);
         CHECK_INT(unlink(in_dir("d/sub/link")), 0);
         CHECK_INT(mkfifo(in_dir("d/fifo"), 0600), 0);
         CHECK_INT(rig_apply(true), -EINVAL);
@@ -206,7 +206,7 @@ TEST(not_itself) {
         CHECK_INT(rig_make(&tar_type, in_dir("link/t.tar"), FIELDS(field_in_dir("inputs", "d"))), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), -ELOOP);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "the archive itself"));
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "the archive itself"));
 }
 
 TEST(many_levels) {
@@ -241,7 +241,7 @@ TEST(a_cancelled_attempt_leaves_nothing) {
         CHECK_INT(n_entries(""), 2);
         check_file("t.tar", "old");
         rig_run(10000);
-        CHECK_INT(rig.finished, NOT_FINISHED);
+        CHECK_INT(rig.host.finished, NOT_FINISHED);
 }
 
 static void attempts(const char *text) {
@@ -251,7 +251,7 @@ static void attempts(const char *text) {
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_OK);
-        strbuf_done(&rig.differences);
+        strbuf_done(&rig.host.differences);
 }
 
 /* Nor in the library; the loop's own memory may change a little. */

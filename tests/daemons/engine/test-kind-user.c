@@ -48,11 +48,11 @@ static void check_cases(const ResourceType *type, const AccountCase *cases, size
                 int r = rig_apply(false);
                 struct stat st;
                 if (r != c->result || stat(in_dir("calls"), &st) >= 0)
-                        TEST_FAIL("case %zu, noop: %d (%s)", i, r, rig.diag.message);
+                        TEST_FAIL("case %zu, noop: %d (%s)", i, r, rig.host.diag.message);
                 r = rig_apply(true);
                 if (read_file_at(AT_FDCWD, in_dir("calls"), 65536, &calls, NULL) < 0)
                         calls = NULL;
-                const char *got = r < 0 ? rig.diag.message : calls;
+                const char *got = r < 0 ? rig.host.diag.message : calls;
                 if (r != c->result || !streq_ptr(got, c->calls))
                         TEST_FAIL("case %zu: %d, '%s', not '%s'", i, r, got, c->calls);
         }
@@ -116,7 +116,7 @@ TEST(what_the_program_says_is_the_error) {
         put_file("refuse", "");
         CHECK_INT(rig_make(&user_type, "jane", FIELDS("state=exists", "uid=7")), 0);
         CHECK_INT(rig_apply(true), -EPROTO);
-        CHECK_STR(rig.diag.message, "usermod failed with status 8: no");
+        CHECK_STR(rig.host.diag.message, "usermod failed with status 8: no");
         CHECK_INT(unlink(in_dir("userdel")), 0);
         CHECK_INT(rig_make(&user_type, "jane", FIELDS("state=absent")), 0);
         CHECK_INT(rig_apply(true), -ENOENT);
@@ -157,13 +157,13 @@ TEST(somebody_else_has_the_lists) {
         CHECK_INT(rig_make(&user_type, "bob", FIELDS("state=exists")), 0);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK_INT(rig.n_changed, 0);
+        CHECK_INT(rig.host.n_changed, 0);
         CHECK(read_file_at(AT_FDCWD, in_dir("calls"), 65536, &calls, NULL) < 0);
         (void) close(hold);
         CHECK_INT(waitpid(pid, NULL, 0), pid);
-        for (int i = 0; i < 5000 && rig.n_changed == 0; i++)
+        for (int i = 0; i < 5000 && rig.host.n_changed == 0; i++)
                 (void) sd_event_run(rig.event, 2000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
@@ -172,10 +172,10 @@ TEST(files_are_watched) {
 
         CHECK_INT(rig_make(&user_type, "jane", FIELDS("state=exists")), 0);
         CHECK_INT(rig_watch(), 0);
-        CHECK_INT(rig.n_armed, 1);
+        CHECK_INT(rig.host.n_armed, 1);
         put_file("passwd", "root:x:0:0:root:/root:/bin/bash\n");
         rig_run(50000);
-        CHECK(rig.n_changed > 0);
+        CHECK(rig.host.n_changed > 0);
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
 }
 
@@ -200,10 +200,10 @@ TEST(validate) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 CHECK_INT(rig_make(cases[i].type, cases[i].name, FIELDS(cases[i].a, cases[i].b)), -EINVAL + (strstr(cases[i].message, "from 0") ? EINVAL - ERANGE : 0));
-                CHECK_STR(rig.diag.message, cases[i].message);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
         }
         CHECK_INT(rig_make(&user_type, "x", FIELDS("state=exists", "group=a", "gid=1")), -EINVAL);
-        CHECK_STR(rig.diag.message, "only one of group and gid can be given");
+        CHECK_STR(rig.host.diag.message, "only one of group and gid can be given");
 }
 
 TEST(groups_come_first) {

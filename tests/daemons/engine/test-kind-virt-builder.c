@@ -146,7 +146,7 @@ TEST(an_image_is_made_once) {
         CHECK_DIFFERENCES("output: absent -> alpine-3\n");
         CHECK(access(in_dir("a.img"), F_OK) < 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        CHECK_STR(rig.diag.message, NULL);
+        CHECK_STR(rig.host.diag.message, NULL);
         _cleanup_free_ char *made = NULL, *log = log_text();
         CHECK_INT(read_file_at(AT_FDCWD, in_dir("a.img"), 4096, &made, NULL), 0);
         CHECK(made && startswith(made, "alpine-3 --output ") && strstr(made, "--root-password disabled"));
@@ -156,11 +156,11 @@ TEST(an_image_is_made_once) {
         put_file("a.img", "another");
         CHECK_INT(rig_apply(true), CHECK_OK);
         check_file("a.img", "another");
-        unsigned n = rig.n_changed;
+        unsigned n = rig.host.n_changed;
         CHECK_INT(unlink(in_dir("a.img")), 0);
-        for (unsigned i = 0; i < 2000 && rig.n_changed == n; i++)
+        for (unsigned i = 0; i < 2000 && rig.host.n_changed == n; i++)
                 rig_run(1000);
-        CHECK(rig.n_changed > n);
+        CHECK(rig.host.n_changed > n);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
@@ -169,7 +169,7 @@ TEST(a_failure_leaves_nothing_behind) {
         install_program("echo half >\"$3\"; echo first; echo 'no such template' >&2; exit 3");
         CHECK_INT(make(), 0);
         CHECK_INT(rig_apply(true), -EPROTO);
-        CHECK_STR(rig.diag.message, "virt-builder failed with status 3: no such template");
+        CHECK_STR(rig.host.diag.message, "virt-builder failed with status 3: no such template");
         CHECK_INT(n_files(".mgmt-"), 0);
         CHECK(access(in_dir("a.img"), F_OK) < 0);
 }
@@ -206,11 +206,11 @@ TEST(others_do_not_lead_it_elsewhere) {
         CHECK_INT(chmod(in_dir("tmp"), 01777), 0);
         CHECK_INT(make_in("link/a.img"), 0);
         CHECK_INT(rig_apply(true), -EPERM);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "is not trusted"));
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "is not trusted"));
         CHECK(access(in_dir("secret/a.img"), F_OK) < 0);
         CHECK_INT(make_in("theirs/a.img"), 0);
         CHECK_INT(rig_apply(true), -EPERM);
-        CHECK(rig.diag.message && strstr(rig.diag.message, "others may write in the directory of"));
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "others may write in the directory of"));
         CHECK_INT(make_in("tmp/a.img"), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("tmp/a.img", "whole\n");
@@ -225,7 +225,7 @@ TEST(an_attempt_can_be_stopped) {
         install_program("echo half >\"$3\"; touch \"${0%/*}/begun\"; exec sleep 1000");
         CHECK_INT(make(), 0);
         rig.r->applies = true;
-        CHECK_INT(virt_builder_type.check_apply(rig.r, true, &rig.diag), CHECK_PENDING);
+        CHECK_INT(virt_builder_type.check_apply(rig.r, true, &rig.host.diag), CHECK_PENDING);
         for (unsigned i = 0; i < 5000 && access(in_dir("begun"), F_OK) < 0; i++)
                 rig_run(1000);
         virt_builder_type.cancel(rig.r);
@@ -240,7 +240,7 @@ TEST(a_program_that_is_not_there_is_waited_for) {
         CHECK_INT(setenv("PATH", rig.dir, 1), 0);
         CHECK_INT(make(), 0);
         CHECK_INT(rig_apply(true), -EAGAIN);
-        CHECK_STR(rig.reason, "there is no virt-builder yet (guestfs-tools)");
+        CHECK_STR(rig.host.reason, "there is no virt-builder yet (guestfs-tools)");
         install_program("echo whole >\"$3\"");
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
@@ -266,10 +266,10 @@ TEST(fields_that_are_refused_say_so) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 CHECK_INT(rig_make(&virt_builder_type, "/a.img", FIELDS("os_version=debian-12", cases[i].field)), -EINVAL);
-                CHECK_STR(rig.diag.message, cases[i].want);
+                CHECK_STR(rig.host.diag.message, cases[i].want);
         }
         rig_unmake();
-        CHECK_INT(resource_new(&rig.r, &virt_builder_type, &rig.host, "/a", (Pos) {}), 0);
+        CHECK_INT(resource_new(&rig.r, &virt_builder_type, &rig.host.host, "/a", (Pos) {}), 0);
         static const struct {
                 const char *field, *text, *want;
         } lists[] = {

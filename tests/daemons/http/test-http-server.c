@@ -436,7 +436,7 @@ TEST(received_data_is_served_and_moves_the_date) {
 
         CHECK_INT(testhost_receive(&f.host, file, "data", "\"two\""), 0);
         CHECK_INT(testhost_check(&f.host, f.server, false), CHECK_CHANGED);
-        CHECK_STR(f.host.differences, "data: one -> two\n");
+        CHECK_STR(f.host.differences.data, "data: one -> two\n");
         a = ask(&f.host, test_address(), GET("/data"));
         CHECK_STR(a.body, "one");
         answer_done(&a);

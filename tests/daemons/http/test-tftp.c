@@ -498,7 +498,7 @@ TEST(noop_listens_not) {
         CHECK_INT(testhost_watch(&f.host, f.server), 0);
         CHECK_INT(testhost_check(&f.host, f.server, false), CHECK_CHANGED);
         CHECK_INT(testhost_check(&f.host, f.server, false), CHECK_CHANGED);
-        CHECK(f.host.differences && startswith(f.host.differences, "address: 127.0.0.1:"));
+        CHECK(f.host.differences.data && startswith(f.host.differences.data, "address: 127.0.0.1:"));
         send_to(&f, f.port, "\0\1a\0octet", 10);
         CHECK(!receive(&f, 50));
 }

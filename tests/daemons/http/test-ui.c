@@ -211,7 +211,7 @@ TEST(a_value_is_sent_on) {
         check_post(&f, "id=n&value=3", 200, "null");
         CHECK_INT(f.host.n_changed, n + 1);
         CHECK_INT(testhost_check(&f.host, f.server, false), CHECK_CHANGED);
-        CHECK_STR(f.host.differences, "value: 2 -> 3\n");
+        CHECK_STR(f.host.differences.data, "value: 2 -> 3\n");
         CHECK_INT(testhost_check(&f.host, f.server, true), CHECK_CHANGED);
         check_sent(&f, "3");
         CHECK_INT(testhost_check(&f.host, f.server, true), CHECK_OK);

@@ -65,7 +65,7 @@ static void check_repair(Fixture *f, Resource *r) {
         CHECK_INT(testhost_check(&f->host, r, true), CHECK_CHANGED);
         CHECK_STR(f->host.diag.message, NULL);
         CHECK_INT(testhost_check(&f->host, r, true), CHECK_OK);
-        CHECK_STR(f->host.differences, NULL);
+        CHECK_STR(f->host.differences.data, NULL);
         CHECK_INT(testhost_check(&f->host, r, false), CHECK_OK);
 }
 
@@ -123,7 +123,7 @@ TEST(what_is_wanted_is_what_docker_is_told) {
         REQUIRE(r);
         CHECK_INT(testhost_watch(&f.host, r), 0);
         CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
-        CHECK_STR(f.host.differences, "state: absent -> running\n");
+        CHECK_STR(f.host.differences.data, "state: absent -> running\n");
         CHECK_INT(f.fake.n_created, 0);
         check_repair(&f, r);
         CHECK_STR(json_object_to_json_string_ext(fake_container(&f.fake, "web")->body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
@@ -165,7 +165,7 @@ TEST(another_container_takes_the_place_only_with_force) {
                                 (void) snprintf(message, sizeof(message), "there is a container of this name with another %s, and only with force "
                                                 "may a new one take its place", cases[i].field);
                                 check_fails(&f, r, -EEXIST, message);
-                                CHECK_STR(f.host.differences, cases[i].difference);
+                                CHECK_STR(f.host.differences.data, cases[i].difference);
                                 CHECK_INT(f.fake.n_created, 1);
                         } else
                                 check_repair(&f, r);
@@ -207,7 +207,7 @@ TEST(a_name_that_stands_for_another_image_by_now) {
         fake_image_add(&f.fake, "app:latest", "3333");
         CHECK(testhost_until_changed(&f.host, n, 20000));
         CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
-        CHECK_STR(f.host.differences, "image: 1111 -> 3333\n");
+        CHECK_STR(f.host.differences.data, "image: 1111 -> 3333\n");
         check_repair(&f, r);
         /* of one that is not here any more only the name is known */
         fake_image_remove(&f.fake, "app:latest");
@@ -579,7 +579,7 @@ TEST(images) {
         fake_image_remove(&f.fake, "app:latest");
         CHECK(testhost_until_changed(&f.host, n, 20000));
         CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
-        CHECK_STR(f.host.differences, "state: absent -> exists\n");
+        CHECK_STR(f.host.differences.data, "state: absent -> exists\n");
         check_fails(&f, r, -EIO,
                     "image 'app:latest' is not here, and cannot be pulled: Get \"https://registry.test/v2/\": dial tcp: lookup registry.test: "
                     "no such host");
@@ -717,12 +717,12 @@ TEST(what_is_cancelled_is_silent) {
         f.fake.n_times = 1;
         Resource *r = CONTAINER(&f, "web", "image", "\"app\"");
         CHECK_INT(testhost_watch(&f.host, r), 0);
-        f.host.finished = false;
+        f.host.finished = NOT_FINISHED;
         CHECK_INT(r->type->check_apply(r, true, NULL), CHECK_PENDING);
         testhost_run(&f.host, 50);
         r->type->cancel(r);
         testhost_run(&f.host, 50);
-        CHECK(!f.host.finished);
+        CHECK_INT(f.host.finished, NOT_FINISHED);
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
         testhost_free(r);
         teardown(&f);

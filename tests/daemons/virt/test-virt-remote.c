@@ -55,7 +55,7 @@ static const char *connection_state(Fixture *f) {
 
 /* Begins an attempt without running the loop. */
 static void begin(Fixture *f, Resource *r) {
-        f->host.finished = false;
+        f->host.finished = NOT_FINISHED;
         CHECK_INT(r->type->check_apply(r, true, NULL), CHECK_PENDING);
 }
 
@@ -249,7 +249,7 @@ TEST(one_that_never_answers_holds_up_nobody_else) {
         Resource *r = watched(&f, "m");
         begin(&f, r);
         testhost_run(&f.host, 50);
-        CHECK(!f.host.finished);
+        CHECK_INT(f.host.finished, NOT_FINISHED);
 
         Resource *other = testhost_resource(&f.host, resource_type_find(virt_kinds, "virt"), "o", "uri", "\"test:///default\"", "state",
                                             "\"shutoff\"", "transient", "true", NULL);

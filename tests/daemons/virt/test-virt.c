@@ -222,10 +222,10 @@ TEST(memory_cpus_and_autostart_are_adjusted) {
                 Resource *r = VIRT(&f, "m", "state", states[i], "startup", "\"enabled\"");
                 CHECK_INT(testhost_watch(&f.host, r), 0);
                 CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
-                CHECK_STR(f.host.differences, i == 0 ? "state: absent -> running\nmemory: 1024\ncpus: 2\n" :
+                CHECK_STR(f.host.differences.data, i == 0 ? "state: absent -> running\nmemory: 1024\ncpus: 2\n" :
                           "state: absent -> shutoff\nmemory: 1024\ncpus: 2\n");
                 check_repair(&f, r);
-                CHECK_STR(f.host.differences, NULL);
+                CHECK_STR(f.host.differences.data, NULL);
                 virDomainPtr d = domain_of(&f, "m");
                 REQUIRE(d);
                 CHECK(virDomainGetAutostart(d, &autostart) >= 0);
@@ -236,7 +236,7 @@ TEST(memory_cpus_and_autostart_are_adjusted) {
                                       "maxcpus", "4", "startup", "\"disabled\"", NULL);
                 CHECK_INT(testhost_watch(&f.host, r), 0);
                 CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
-                CHECK_STR(f.host.differences, i == 0 ? "startup: enabled -> disabled\nmemory: 1024 -> 512\ncpus: 2 -> 3\n" :
+                CHECK_STR(f.host.differences.data, i == 0 ? "startup: enabled -> disabled\nmemory: 1024 -> 512\ncpus: 2 -> 3\n" :
                           "startup: enabled -> disabled\nmemory: 1024 -> 512\ncpus: 2 -> 3\n");
                 check_repair(&f, r);
                 CHECK(virDomainGetInfo(d, &info) >= 0);
@@ -281,7 +281,7 @@ TEST(a_restart_happens_only_where_it_may) {
         CHECK_INT(testhost_watch(&f.host, r), 0);
         unsigned n = f.host.n_changed;
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
-        CHECK(f.host.differences && strstr(f.host.differences, "restart: because of maxcpus\n"));
+        CHECK(f.host.differences.data && strstr(f.host.differences.data, "restart: because of maxcpus\n"));
         CHECK(testhost_until_changed(&f.host, n, 20000));        /* it has stopped */
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
         CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);
@@ -530,7 +530,7 @@ TEST(what_it_consists_of_is_put_right) {
                          "disk", "[struct{source => \"/a\", type => \"raw\",}, struct{source => \"/b\", type => \"\",},]");
                 CHECK_INT(testhost_watch(&f.host, r), 0);
                 CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
-                CHECK(f.host.differences && strstr(f.host.differences, "disk: qcow2 -> raw\n") && strstr(f.host.differences, "disk: /b\n"));
+                CHECK(f.host.differences.data && strstr(f.host.differences.data, "disk: qcow2 -> raw\n") && strstr(f.host.differences.data, "disk: /b\n"));
                 unsigned n = f.host.n_changed;
                 CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
                 if (i == 0) {                   /* it restarts for what cannot be changed otherwise */
