@@ -77,6 +77,7 @@ typedef struct Exec {
         unsigned n_overtaken;           /* last runs in a row during which one of mtimes changed */
         bool loaded;                    /* sent is what the disk has */
         Value sent[_STREAM_MAX];        /* nil: nothing yet */
+        Value printed[_STREAM_MAX];     /* by a command that has not succeeded yet: donecmd has a say in that */
 } Exec;
 
 static const FieldSpec exec_fields[] = {
@@ -112,9 +113,12 @@ static const FieldSpec exec_fields[] = {
 };
 
 static const FieldSpec exec_sends[] = {
-        [STREAM_OUTPUT] = { .name = "output", .type = FIELD_STR, .flags = FIELD_OPTIONAL, .doc = "All that the command printed." },
-        [STREAM_STDOUT] = { .name = "stdout", .type = FIELD_STR, .flags = FIELD_OPTIONAL, .doc = "What it printed to standard output." },
-        [STREAM_STDERR] = { .name = "stderr", .type = FIELD_STR, .flags = FIELD_OPTIONAL, .doc = "What it printed to standard error." },
+        [STREAM_OUTPUT] = { .name = "output", .type = FIELD_STR, .flags = FIELD_OPTIONAL,
+                            .doc = "All that the command printed; empty if that was nothing." },
+        [STREAM_STDOUT] = { .name = "stdout", .type = FIELD_STR, .flags = FIELD_OPTIONAL,
+                            .doc = "What it printed to standard output; empty if that was nothing." },
+        [STREAM_STDERR] = { .name = "stderr", .type = FIELD_STR, .flags = FIELD_OPTIONAL,
+                            .doc = "What it printed to standard error; empty if that was nothing." },
         {}
 };
 
@@ -334,18 +338,25 @@ static int load_sent(Exec *e) {
         return 0;
 }
 
-static int keep_sent(Exec *e, Stream i, const StrBuf *b) {
+/* A command that printed nothing has said so: what an earlier one printed is not sent for it. */
+static int take_printed(Exec *e, Stream i, const StrBuf *b) {
+        value_done(&e->printed[i]);
+        return value_str(&e->printed[i], b->data ? b->data : "", b->size);
+}
+
+static int keep_printed(Exec *e, Stream i) {
         _cleanup_free_ char *path = NULL;
         int r;
 
-        value_done(&e->sent[i]);
         r = state_path(e, exec_sends[i].name, &path);
+        if (r >= 0)
+                r = write_file_atomic_at(AT_FDCWD, path, e->printed[i].s->data, e->printed[i].s->size, 0600, false);
         if (r < 0)
                 return r;
-        if (!b->data)
-                return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-        r = value_str(&e->sent[i], b->data, b->size);
-        return r < 0 ? r : write_file_atomic_at(AT_FDCWD, path, b->data, b->size, 0600, false);
+        value_done(&e->sent[i]);
+        e->sent[i] = e->printed[i];
+        e->printed[i] = VALUE_NIL;
+        return 0;
 }
 
 static int send_all(Exec *e, bool fallback) {
@@ -453,7 +464,12 @@ static int skip(Exec *e, Diag *reterr) {
 }
 
 static int finish_run(Exec *e, Diag *reterr) {
-        int r = remember_run(e);
+        int r = 0;
+
+        for (Stream i = 0; i < _STREAM_MAX && r >= 0; i++)
+                r = keep_printed(e, i);
+        if (r >= 0)
+                r = remember_run(e);
         if (r >= 0)
                 r = send_all(e, false);
         if (r < 0)
@@ -602,11 +618,11 @@ static int after_command(Exec *e, ChildResult *result, Diag *reterr) {
         case STEP_CMD:
                 if (!good)
                         return command_failed(e, e->step, result, reterr);
-                r = keep_sent(e, STREAM_OUTPUT, &result->output);
+                r = take_printed(e, STREAM_OUTPUT, &result->output);
                 if (r >= 0)
-                        r = keep_sent(e, STREAM_STDOUT, &result->out);
+                        r = take_printed(e, STREAM_STDOUT, &result->out);
                 if (r >= 0)
-                        r = keep_sent(e, STREAM_STDERR, &result->err);
+                        r = take_printed(e, STREAM_STDERR, &result->err);
                 if (r < 0)
                         return resource_error(&e->resource, reterr, r, "cannot keep what '%s' printed: %m", command_text(e, STEP_CMD));
                 return go_on(e, STEP_DONE, reterr);
@@ -797,8 +813,10 @@ static void exec_done(Resource *r) {
         e->child = child_release(e->child, end_signal(e), GRACE_USEC);
         e->dying = child_release(e->dying, end_signal(e), GRACE_USEC);
         bury(e);
-        for (Stream i = 0; i < _STREAM_MAX; i++)
+        for (Stream i = 0; i < _STREAM_MAX; i++) {
                 value_done(&e->sent[i]);
+                value_done(&e->printed[i]);
+        }
 }
 
 const ResourceType exec_type = {

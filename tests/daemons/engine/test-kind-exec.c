@@ -84,13 +84,33 @@ TEST(output_is_sent_and_kept) {
         CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_SENT("output=\"outerr\"\nstdout=\"out\"\nstderr=\"err\"\n");
 
-        /* A stream without output is empty-handed, not out of date. */
+        /* A stream without output is empty, not out of date, also for one that is asked later. */
         CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/echo new")), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        CHECK_SENT("output=\"new\\n\"\nstdout=\"new\\n\"\n");
-        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stderr=instead")), 0);
+        CHECK_SENT("output=\"new\\n\"\nstdout=\"new\\n\"\nstderr=\"\"\n");
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stderr=never")), 0);
         CHECK_INT(rig_apply(true), CHECK_OK);
-        CHECK_SENT("output=\"new\\n\"\nstdout=\"new\\n\"\nstderr=\"instead\"\n");
+        CHECK_SENT("output=\"new\\n\"\nstdout=\"new\\n\"\nstderr=\"\"\n");
+
+        /* What never ran has nothing to say but what is to be said instead. */
+        CHECK_INT(rig_make(&exec_type, "y", FIELDS("cmd=/bin/true", "ifcmd=/bin/false", "send_stderr=instead")), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_SENT("stderr=\"instead\"\n");
+}
+
+/* What a command printed counts when it has succeeded, donecmd included. */
+TEST(output_of_what_fails_is_not_sent) {
+        RIG();
+
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/echo old")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_SENT("output=\"old\\n\"\nstdout=\"old\\n\"\nstderr=\"\"\n");
+        CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/bin/echo new", "donecmd=/bin/false")), 0);
+        CHECK_INT(rig_apply(true), -EPROTO);
+        CHECK_SENT("");
+        CHECK_INT(rig_set("ifcmd=/bin/false"), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_SENT("output=\"old\\n\"\nstdout=\"old\\n\"\nstderr=\"\"\n");
 }
 
 TEST(environment_and_directory) {
@@ -98,13 +118,13 @@ TEST(environment_and_directory) {
 
         CHECK_INT(rig_make(&exec_type, "x", FIELDS("cmd=/usr/bin/env", "env.A_1=b c")), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        CHECK_SENT("output=\"A_1=b c\\n\"\nstdout=\"A_1=b c\\n\"\n");
+        CHECK_SENT("output=\"A_1=b c\\n\"\nstdout=\"A_1=b c\\n\"\nstderr=\"\"\n");
         CHECK_INT(rig_make(&exec_type, "y", FIELDS("cmd=/bin/pwd", "cwd=/usr")), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        CHECK_SENT("output=\"/usr\\n\"\nstdout=\"/usr\\n\"\n");
+        CHECK_SENT("output=\"/usr\\n\"\nstdout=\"/usr\\n\"\nstderr=\"\"\n");
         CHECK_INT(rig_make(&exec_type, "/bin/echo", FIELDS("args=a b", "env.B=")), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        CHECK_SENT("output=\"a b\\n\"\nstdout=\"a b\\n\"\n");
+        CHECK_SENT("output=\"a b\\n\"\nstdout=\"a b\\n\"\nstderr=\"\"\n");
 }
 
 TEST(failures_say_what_happened) {
@@ -180,7 +200,7 @@ TEST(who_it_runs_as) {
         names_delay_msec = 50;
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         names_delay_msec = 0;
-        CHECK_SENT("output=\"5000 5001 5001\\n\"\nstdout=\"5000 5001 5001\\n\"\n");
+        CHECK_SENT("output=\"5000 5001 5001\\n\"\nstdout=\"5000 5001 5001\\n\"\nstderr=\"\"\n");
 }
 
 TEST(a_slow_directory_service_holds_nobody_up) {
@@ -216,7 +236,7 @@ TEST(a_background_process_is_not_waited_for) {
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         (void) clock_gettime(CLOCK_MONOTONIC, &b);
         CHECK(b.tv_sec - a.tv_sec < 5);
-        CHECK_SENT("output=\"done\\n\"\nstdout=\"done\\n\"\n");
+        CHECK_SENT("output=\"done\\n\"\nstdout=\"done\\n\"\nstderr=\"\"\n");
 }
 
 TEST(mtimes_overrule_guards) {
