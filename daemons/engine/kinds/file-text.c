@@ -61,6 +61,12 @@ int file_text_read(FileText *t, const Resource *r, const char *path, size_t max,
         return read_text(t, r, path, reterr);
 }
 
+int file_text_check(const FileText *t, const Resource *r, const char *path, Diag *reterr) {
+        if (t->text.size == 0 || !memchr(t->text.data, '\0', t->text.size))
+                return 0;
+        return resource_error(r, reterr, -EBADMSG, "'%s' is no text: there is a NUL in it", path);
+}
+
 int file_text_write(FileText *t, const Resource *r, const char *path, const char *data, size_t size, Diag *reterr) {
         const FileContent wanted = { .data = data ? data : "", .size = size, .fd = -EBADF };
         FileCopy c = FILE_COPY_INIT;
@@ -79,8 +85,7 @@ int file_text_write(FileText *t, const Resource *r, const char *path, const char
         if (c.have_fd >= 0)
                 c.have = t->have.st;
         else {
-                c.access.mode = t->mode;
-                c.access.has_mode = true;
+                c.access = (FileAccess) { .uid = t->uid, .gid = t->gid, .mode = t->mode, .has_mode = true };
         }
         file_copy_write(&c);
         do

@@ -189,8 +189,8 @@ static int augeas_check_apply(Resource *r, bool apply, Diag *reterr) {
         a->applies = apply;
         augeas_cancel(r);
         k = file_text_read(&a->text, r, a->file, TEXT_SIZE_MAX, true, reterr);
-        if (k >= 0 && a->text.text.size > 0 && memchr(a->text.text.data, '\0', a->text.text.size))
-                k = resource_error(r, reterr, -EBADMSG, "'%s' is no text", a->file);
+        if (k >= 0)
+                k = file_text_check(&a->text, r, a->file, reterr);
         if (k >= 0)
                 k = start_tool(a, reterr);
         if (k < 0)

@@ -11,15 +11,15 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "common/io.h"
 #include "common/resource.h"
 #include "common/sd/names.h"
 #include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/kinds/account-tool.h"
+#include "daemons/engine/kinds/directory-names.h"
+#include "daemons/engine/kinds/file-text.h"
 #include "daemons/engine/kinds/file-wants.h"
 #include "daemons/engine/local-host.h"
-#include "daemons/engine/kinds/safe-path.h"
 
 enum { FILE_SIZE_MAX = 4 * 1024 * 1024 };
 
@@ -316,6 +316,23 @@ static void ssh_authorized_key_unwatch(Resource *r) {
 
 /* ---- check and apply ---- */
 
+/* Whoever may write the directory could have put another one in the place of what was just made: one that is not ours and empty is
+ * not given away. */
+static int give_directory(const SafePath *where, const NameEntry *owner) {
+        _cleanup_close_ int fd = openat(where->dir_fd, where->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        char **names = NULL;
+        struct stat st;
+        size_t n = 0;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        int r = directory_names(fd, &names, &n);
+        directory_names_free(names, n);
+        if (r >= 0 && (n > 0 || st.st_uid != geteuid()))
+                r = -EBUSY;
+        return r < 0 ? r : fchown(fd, owner->id, owner->group) < 0 ? -errno : 0;
+}
+
 static int make_directory(const AuthorizedKey *k, const NameEntry *owner, Diag *reterr) {
         _cleanup_(safe_path_done) SafePath where = SAFE_PATH_INIT;
         _cleanup_free_ char *directory = strndup(k->path, (size_t) (strrchr(k->path, '/') - k->path));
@@ -326,97 +343,48 @@ static int make_directory(const AuthorizedKey *k, const NameEntry *owner, Diag *
         r = safe_path_find(directory, false, &where);
         if (r >= 0 && mkdirat(where.dir_fd, where.base, 0700) < 0)
                 r = errno == EEXIST ? 0 : -errno;
-        else if (r >= 0) {
-                _cleanup_close_ int fd = openat(where.dir_fd, where.base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                r = fd < 0 || fchown(fd, owner->id, owner->group) < 0 ? -errno : 0;
-        }
+        else if (r >= 0)
+                r = give_directory(&where, owner);
         return r < 0 ? resource_error(&k->resource, reterr, r, "cannot make '%s': %m", directory) : 0;
 }
 
 /* A new file belongs to the user; one that is there keeps its owner and its mode. */
-static int write_keys(const AuthorizedKey *k, const NameEntry *owner, const struct stat *before, const char *text, Diag *reterr) {
-        static const char temporary[] = ".mgmt-authorized-keys";
-        _cleanup_(safe_path_done) SafePath where = SAFE_PATH_INIT;
-        int r;
+static int write_keys(const AuthorizedKey *k, const NameEntry *owner, FileText *file, const char *text, Diag *reterr) {
+        const char *slash = strrchr(k->path, '/');
+        int r = 0;
 
-        r = safe_path_find(k->path, false, &where);
+        if (k->mkdir && slash - k->path >= 5 && memcmp(slash - 5, "/.ssh", 5) == 0)
+                r = make_directory(k, owner, reterr);
         if (r < 0)
-                return resource_error(&k->resource, reterr, r, "cannot find the directory of '%s': %m", k->path);
-        (void) unlinkat(where.dir_fd, temporary, 0);
-        _cleanup_close_ int fd = openat(where.dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return resource_error(&k->resource, reterr, -errno, "cannot write beside '%s': %m", k->path);
-        r = write_all(fd, text, strlen(text));
-        if (r >= 0 && fchown(fd, before ? before->st_uid : owner->id, before ? before->st_gid : owner->group) < 0)
-                r = -errno;
-        if (r >= 0 && before && fchmod(fd, before->st_mode & 07777) < 0)
-                r = -errno;
-        if (r >= 0 && renameat(where.dir_fd, temporary, where.dir_fd, where.base) < 0)
-                r = -errno;
-        if (r < 0)
-                (void) unlinkat(where.dir_fd, temporary, 0);
-        return r < 0 ? resource_error(&k->resource, reterr, r, "cannot write '%s': %m", k->path) : 0;
-}
-
-/* 1 if there is such a file. */
-static int read_keys(const AuthorizedKey *k, char **ret, struct stat *ret_st, Diag *reterr) {
-        _cleanup_close_ int fd = safe_open(k->path, O_RDONLY);
-        _cleanup_free_ char *text = NULL;
-
-        if (fd == -ENOENT)
-                return 0;
-        if (fd == -EPERM)
-                return resource_error(&k->resource, reterr, fd, "'%s' leads over a symbolic link that is not trusted", k->path);
-        if (fd < 0 || fstat(fd, ret_st) < 0)
-                return resource_error(&k->resource, reterr, fd < 0 ? fd : -errno, "cannot open '%s': %m", k->path);
-        if (!S_ISREG(ret_st->st_mode) || ret_st->st_size > FILE_SIZE_MAX)
-                return resource_error(&k->resource, reterr, -EINVAL, "'%s' is no file of keys", k->path);
-        text = calloc(1, (size_t) ret_st->st_size + 1);
-        if (!text)
-                return -ENOMEM;
-        for (off_t at = 0; at < ret_st->st_size;) {
-                ssize_t n = pread(fd, text + at, (size_t) (ret_st->st_size - at), at);
-                if (n < 0)
-                        return resource_error(&k->resource, reterr, -errno, "cannot read '%s': %m", k->path);
-                if (n == 0)
-                        break;
-                at += n;
-        }
-        *ret = TAKE_PTR(text);
-        return 1;
+                return r;
+        file->uid = owner->id;
+        file->gid = owner->group;
+        return file_text_write(file, &k->resource, k->path, text, strlen(text), reterr);
 }
 
 static int ssh_authorized_key_check_apply(Resource *r, bool apply, Diag *reterr) {
         AuthorizedKey *k = (AuthorizedKey *) r;
+        _cleanup_(file_text_done) FileText file = FILE_TEXT_INIT;
         _cleanup_(name_entry_done) NameEntry owner = {};
-        _cleanup_free_ char *wanted = wanted_line(k), *text = NULL, *after = NULL;
-        const char *slash;
-        struct stat st;
-        int found, e;
+        _cleanup_free_ char *wanted = wanted_line(k), *after = NULL;
+        int e;
 
         if (!wanted)
                 return -ENOMEM;
         e = find_owner(k, &owner, reterr);
         if (e >= 0)
                 e = watch_file(k, &owner, reterr);
+        if (e >= 0)
+                e = file_text_read(&file, r, k->path, FILE_SIZE_MAX, true, reterr);
+        if (e >= 0)
+                e = file_text_check(&file, r, k->path, reterr);
         if (e < 0)
                 return e;
-        found = read_keys(k, &text, &st, reterr);
-        if (found < 0)
-                return found;
-        e = edit(text ? text : "", wanted, streq(k->state, "absent"), &after);
+        e = edit(file.text.data ? file.text.data : "", wanted, streq(k->state, "absent"), &after);
         if (e <= 0)
                 return e < 0 ? e : CHECK_OK;
-        resource_differs(r, "file", text, after);
-        if (!apply)
-                return CHECK_CHANGED;
-        slash = strrchr(k->path, '/');
-        if (k->mkdir && slash - k->path >= 5 && memcmp(slash - 5, "/.ssh", 5) == 0) {
-                e = make_directory(k, &owner, reterr);
-                if (e < 0)
-                        return e;
-        }
-        e = write_keys(k, &owner, found ? &st : NULL, after, reterr);
+        resource_differs(r, "file", file.text.data, after);
+        e = apply ? write_keys(k, &owner, &file, after, reterr) : 0;
         return e < 0 ? e : CHECK_CHANGED;
 }
 

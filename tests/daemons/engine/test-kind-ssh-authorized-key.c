@@ -48,6 +48,41 @@ TEST(keys) {
         }
 }
 
+/* Lines are lost behind a NUL: better none is written. */
+TEST(what_is_no_text_is_left_alone) {
+        static const char text[] = "# a\n\0" TYPE " " OTHER "\n";
+        _cleanup_free_ char *now = NULL;
+        size_t size = 0;
+        RIG();
+
+        CHECK_INT(write_file_atomic_at(AT_FDCWD, in_dir("keys"), text, sizeof(text) - 1, 0600, false), 0);
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", "keys"))), 0);
+        CHECK_INT(rig_apply(true), -EBADMSG);
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "is no text"));
+        CHECK_INT(read_file_at(AT_FDCWD, in_dir("keys"), 1024, &now, &size), 0);
+        CHECK_INT(size, sizeof(text) - 1);
+}
+
+/* A link of our own is gone over, to read and to write; one of others is not. */
+TEST(links) {
+        struct stat st;
+        RIG();
+
+        CHECK_INT(mkdir(in_dir("d"), 0755), 0);
+        put_file("d/keys", "# x\n");
+        CHECK_INT(symlink("d/keys", in_dir("keys")), 0);
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", field_in_dir("file", "keys"))), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        check_file("d/keys", "# x\n" TYPE " " KEY "\n");
+        CHECK(lstat(in_dir("keys"), &st) >= 0 && S_ISLNK(st.st_mode));
+        if (geteuid() != 0)
+                TEST_SKIP("needs to be root to make links of others");
+        CHECK_INT(lchown(in_dir("keys"), 65534, 65534), 0);
+        CHECK_INT(rig_set("comment="), 0);
+        CHECK_INT(rig_apply(true), -EPERM);
+}
+
 TEST(absent_ones) {
         RIG();
 
