@@ -182,12 +182,22 @@ static int done(Resource *r, Diag *reterr) {
         return CHECK_CHANGED;
 }
 
+/* A time that has passed, without remainafterelapse, ends the timer at once: it would be started for ever. */
+static int started(Resource *r, Diag *reterr) {
+        const Cron *c = (const Cron *) r;
+        const char *now = c->timer.state.active;
+
+        if (streq(now, "active") || streq(now, "activating"))
+                return CHECK_CHANGED;
+        return resource_error(r, reterr, -EPROTO, "'%s' was started, but is '%s', not 'active'", c->timer.name, *now ? now : "inactive");
+}
+
 static int restart(Resource *r, Diag *reterr) {
         Cron *c = (Cron *) r;
 
         if (c->file_is_right && streq(c->timer.state.active, "active"))
                 return CHECK_CHANGED;
-        return systemd_unit_job(&c->timer, "RestartUnit", "start", done, reterr);
+        return systemd_unit_job(&c->timer, "RestartUnit", "start", started, reterr);
 }
 
 static bool startup_is_right(const Cron *c) {
@@ -238,13 +248,14 @@ static int found(Resource *r, Diag *reterr) {
         Cron *c = (Cron *) r;
         _cleanup_free_ char *text = NULL;
         bool absent = streq(c->state, "absent"), active = streq(c->timer.state.active, "active");
-        int k = read_file_at(AT_FDCWD, c->path, TEXT_MAX, &text, NULL);
+        size_t size = 0;
+        int k = read_file_at(AT_FDCWD, c->path, TEXT_MAX, &text, &size);
 
-        if (k < 0 && k != -ENOENT)
+        if (k < 0 && k != -ENOENT && k != -E2BIG)       /* what is too large is not ours, and is replaced */
                 return resource_error(r, reterr, k, "cannot read '%s': %m", c->path);
         if (absent && k == -ENOENT && !active)
                 return CHECK_OK;
-        c->file_is_right = k >= 0 && streq(text, c->text);
+        c->file_is_right = k >= 0 && size == strlen(c->text) && memcmp(text, c->text, size) == 0;
         if (!absent && c->file_is_right && active && startup_is_right(c) && !c->timer.state.outdated)
                 return CHECK_OK;
         if (absent)

@@ -156,12 +156,23 @@ static int done(Resource *r, Diag *reterr) {
         return CHECK_CHANGED;
 }
 
+/* One that is on its way will tell. One that is not, such as a program that has done its work and ended, would be started for ever. */
+static int started(Resource *r, Diag *reterr) {
+        Svc *s = (Svc *) r;
+        const char *now = s->unit.state.active;
+
+        if (state_is_right(s) || streq(now, "activating") || streq(now, "reloading"))
+                return CHECK_CHANGED;
+        return resource_error(r, reterr, -EPROTO, "state: '%s' was started, but is '%s', not 'active'", s->unit.name,
+                              *now ? now : "inactive");
+}
+
 static int correct_state(Resource *r, Diag *reterr) {
         Svc *s = (Svc *) r;
 
         s->unit.state.outdated = false;
         if (!state_is_right(s) && streq(s->state, "running"))
-                return systemd_unit_job(&s->unit, "StartUnit", "start", done, reterr);
+                return systemd_unit_job(&s->unit, "StartUnit", "start", started, reterr);
         if (!state_is_right(s))
                 return systemd_unit_job(&s->unit, "StopUnit", "stop", done, reterr);
         if (s->refresh)

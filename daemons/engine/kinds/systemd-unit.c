@@ -73,6 +73,7 @@ static void on_job_removed(SystemdUnit *u, sd_bus_message *m) {
         }
         free(u->job);
         u->job = NULL;
+        u->quiet = false;
         int r = job_ended(u, result, &diag);
         if (r != CHECK_PENDING)
                 resource_finish(u->bus.resource, r, &diag);
@@ -113,6 +114,8 @@ static void on_signal(BusClient *c, sd_bus_message *m) {
                 return;
         if (streq(member, "JobRemoved"))
                 on_job_removed(u, m);
+        else if (u->quiet)
+                return;
         else if (streq(member, "Reloading")) {
                 if (sd_bus_message_read(m, "b", &begins) < 0 || !begins)
                         bus_client_changed(c);
@@ -182,6 +185,7 @@ void systemd_unit_cancel(SystemdUnit *u) {
         bus_cancel(&u->bus);
         free(u->job);
         u->job = NULL;
+        u->quiet = false;
 }
 
 /* ---- the state ---- */
@@ -303,6 +307,7 @@ static int start_get(SystemdUnit *u, Diag *reterr) {
 
 int systemd_unit_get(SystemdUnit *u, unit_next_t next, Diag *reterr) {
         u->next = next;
+        u->quiet = false;
         return start_get(u, reterr);
 }
 
@@ -345,7 +350,7 @@ static int job_ended(SystemdUnit *u, const char *result, Diag *reterr) {
         char interface[64];
 
         if (streq(result, "done"))
-                return u->next(u->bus.resource, reterr);
+                return start_get(u, reterr);
         /* By the job of somebody else, of which we hear. */
         if (streq(result, "canceled"))
                 return systemd_unit_busy(u);
@@ -364,6 +369,7 @@ static int on_job(BusClient *c, sd_bus_message *m, Diag *reterr) {
         const char *job;
         int r;
 
+        u->quiet = !sd_bus_message_is_method_error(m, NULL);
         /* Somebody else is at it, who shall not be disturbed; we hear when that is over. */
         if (sd_bus_message_is_method_error(m, "org.freedesktop.systemd1.TransactionIsDestructive") ||
             sd_bus_message_is_method_error(m, "org.freedesktop.systemd1.TransactionJobsConflicting"))
@@ -385,6 +391,7 @@ int systemd_unit_job(SystemdUnit *u, const char *method, const char *verb, unit_
                 return resource_error(u->bus.resource, reterr, r, "cannot hear of jobs: %m");
         u->next = next;
         u->verb = verb;
+        u->quiet = true;
         return bus_call(&u->bus, SYSTEMD_PATH, MANAGER, method, on_job, reterr, "ss", u->name, "fail");
 }
 

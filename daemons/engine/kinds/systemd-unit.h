@@ -21,9 +21,10 @@ typedef struct SystemdUnit {
         BusClient bus;          /* zeroed until open */
         char *name;             /* "ssh.service" */
         char *id;               /* its main name, if that is another */
-        UnitState state;        /* as of systemd_unit_get() */
+        UnitState state;        /* as of systemd_unit_get(), or the end of a job */
         bool hears_jobs;
         char *job;              /* under way for us: its object path */
+        bool quiet;             /* what that does to the unit is no news */
         const char *verb;       /* what that does, for messages */
         unit_next_t next;
 } SystemdUnit;
@@ -41,7 +42,9 @@ int systemd_unit_get(SystemdUnit *u, unit_next_t next, Diag *reterr);
 int systemd_unit_busy(SystemdUnit *u);
 
 /* method: "StartUnit" and so on; verb: "start". Waits for the end of the job; any but a good one is an error, unless it is the job of
- * somebody else that takes its place or does not let it begin: that is waited for. */
+ * somebody else that takes its place or does not let it begin: that is waited for. A good end does not say that the unit is as it was
+ * to become: what it was for may be over already, or its conditions not be met. So its state is read once more before next, which has
+ * to judge it: what happens during the job is not told as a change. */
 int systemd_unit_job(SystemdUnit *u, const char *method, const char *verb, unit_next_t next, Diag *reterr);
 int systemd_unit_enable(SystemdUnit *u, bool enable, unit_next_t next, Diag *reterr);   /* or disable; reloads if need be */
 int systemd_unit_reload(SystemdUnit *u, unit_next_t next, Diag *reterr);        /* all units: daemon-reload */

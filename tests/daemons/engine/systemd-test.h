@@ -13,6 +13,7 @@ typedef struct Systemd {
         const char *unit;       /* NULL: "web.service" */
         const char *load, *active, *file;       /* load NULL: not loaded */
         const char *result;     /* of jobs; NULL: they do not end */
+        const char *becomes;    /* by a job that starts it; NULL: "active" */
         const char *refusal;    /* error name for jobs */
         uint32_t job;           /* somebody else's */
         bool outdated;
@@ -70,7 +71,10 @@ static int run_job(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
                 return r;
         if (streq(systemd.result, "done") && !streq(member, "ReloadOrTryRestartUnit")) {
                 systemd.load = "loaded";
-                systemd.active = streq(member, "StopUnit") ? "inactive" : "active";
+                systemd.active = streq(member, "StopUnit") ? "inactive" : systemd.becomes ? systemd.becomes : "active";
+                r = sd_bus_emit_properties_changed(systemd.bus, systemd_unit_path(), SYSTEMD ".Unit", "ActiveState", NULL);
+                if (r < 0)
+                        return r;
         }
         return sd_bus_emit_signal(systemd.bus, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "JobRemoved", "uoss", systemd.n_jobs, job,
                                   name, systemd.result);

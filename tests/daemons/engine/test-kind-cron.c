@@ -96,6 +96,39 @@ TEST(changes_are_seen) {
         CHECK(bus_wait(&rig.host.n_changed, 0));
 }
 
+TEST(a_timer_that_ends_at_once_is_not_started_for_ever) {
+        CRON_BENCH(.load = "loaded", .active = "inactive", .file = "enabled", .becomes = "inactive");
+
+        put_timer(TEXT);
+        CHECK_INT(make(NULL, NULL), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.host.n_armed, 0));
+        rig_run(50000);
+        rig.host.n_changed = 0;
+        CHECK_INT(rig_apply(true), -EPROTO);
+        CHECK_STR(rig.host.diag.message, "'tick.timer' was started, but is 'inactive', not 'active'");
+        rig_run(50000);
+        CHECK_INT(rig.host.n_changed, 0);
+}
+
+TEST(a_file_that_is_no_text_is_replaced) {
+        CRON_BENCH(.load = "loaded", .active = "active", .file = "enabled");
+        char *large = malloc(1100 * 1024);
+
+        REQUIRE(large);
+        memset(large, '#', 1100 * 1024 - 1);
+        large[1100 * 1024 - 1] = '\0';
+        put_timer(large);
+        CHECK_INT(make(NULL, NULL), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        check_file(FILE_NAME, TEXT);
+        CHECK_INT(write_file_atomic_at(AT_FDCWD, in_dir(FILE_NAME), TEXT "\0more", sizeof(TEXT "\0more") - 1, 0644, false), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        check_file(FILE_NAME, TEXT);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        free(large);
+}
+
 TEST(what_systemd_refuses_is_said) {
         CRON_BENCH(.load = NULL, .refusal = "org.freedesktop.systemd1.BadUnitSetting");
 

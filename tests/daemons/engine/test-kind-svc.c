@@ -92,6 +92,36 @@ TEST(jobs_that_do_not_end_well) {
         }
 }
 
+/* A program that ends, conditions that are not met: the job is done all the same. Nor does what the job did wake us again. */
+TEST(started_for_nothing) {
+        static const struct {
+                const char *becomes, *message;
+                int result;
+        } cases[] = {
+                { "inactive", "state: 'web.service' was started, but is 'inactive', not 'active'", -EPROTO },
+                { "failed", "state: 'web.service' was started, but is 'failed', not 'active'", -EPROTO },
+                { "activating", NULL, CHECK_CHANGED },
+        };
+        static const char unit[] = "/org/freedesktop/systemd1/unit/web_2eservice";
+        SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
+
+        CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.host.n_armed, 0));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                systemd.active = "inactive";
+                systemd.becomes = cases[i].becomes;
+                CHECK_INT(rig_apply(true), cases[i].result);
+                CHECK_STR(rig.host.diag.message, cases[i].message);
+                rig_run(50000);
+                CHECK_INT(rig.host.n_changed, 0);
+        }
+        systemd.active = "active";
+        CHECK(sd_bus_emit_properties_changed(systemd.bus, unit, SYSTEMD ".Unit", "ActiveState", NULL) >= 0);
+        CHECK(bus_wait(&rig.host.n_changed, 0));
+        CHECK_INT(rig_apply(true), CHECK_OK);
+}
+
 TEST(another_job_is_waited_for) {
         SYSTEMD_BENCH(.load = "loaded", .active = "deactivating", .file = "static", .job = 9);
 
