@@ -28,6 +28,7 @@ typedef struct Gsettings {
         gid_t gid;
         char *home;
         bool setting;           /* what the child does */
+        bool set;               /* in this attempt, and looked at once more */
         char *wanted;           /* as GVariant writes it */
         PathWatch *watches[WATCHES_MAX];
         char *watched;          /* the home directory whose files they are of */
@@ -92,6 +93,23 @@ static int gsettings_validate(const Resource *r, Diag *reterr) {
         return 0;
 }
 
+static void put_string(StrBuf *b, const char *text) {
+        static const char special[] = "\a\b\f\n\r\t\v", letters[] = "abfnrtv";
+        char quote = strchr(text, '\'') ? '"' : '\'';
+
+        strbuf_putc(b, quote);
+        for (const char *p = text; *p; p++) {
+                const char *s = strchr(special, *p);
+                if (s)
+                        strbuf_printf(b, "\\%c", letters[s - special]);
+                else if ((unsigned char) *p < 0x20 || *p == 0x7f)
+                        strbuf_printf(b, "\\u%04x", (unsigned char) *p);
+                else
+                        strbuf_printf(b, "%s%c", *p == '\\' || *p == quote ? "\\" : "", *p);
+        }
+        strbuf_putc(b, quote);
+}
+
 /* As GVariant prints it, so that it reads it as well. */
 static char *value_as_text(const Gsettings *g) {
         StrBuf b = {};
@@ -102,22 +120,8 @@ static char *value_as_text(const Gsettings *g) {
                 strbuf_printf(&b, "%" PRIi64, g->value.i);
         else if (streq(g->type, "custom"))
                 strbuf_puts(&b, value_cstr(g->value));
-        else {
-                const char *text = value_cstr(g->value);
-                char quote = strchr(text, '\'') ? '"' : '\'';
-                strbuf_putc(&b, quote);
-                for (const char *p = text; *p; p++) {
-                        if (*p == '\\' || *p == quote)
-                                strbuf_putc(&b, '\\');
-                        if (*p == '\n')
-                                strbuf_puts(&b, "\\n");
-                        else if (*p == '\t')
-                                strbuf_puts(&b, "\\t");
-                        else
-                                strbuf_putc(&b, *p);
-                }
-                strbuf_putc(&b, quote);
-        }
+        else
+                put_string(&b, value_cstr(g->value));
         return strbuf_take(&b);
 }
 
@@ -260,12 +264,18 @@ static int after_run(Gsettings *g, ChildResult *result, Diag *reterr) {
         if (result->status != 0 || result->signal)
                 return resource_error(&g->resource, reterr, -EPROTO, "gsettings failed with status %d%s%.*s", result->status,
                                       b->size > 0 ? ": " : "", (int) (b->data ? strcspn(b->data, "\n") : 0), b->data ? b->data : "");
-        if (g->setting)
-                return CHECK_CHANGED;
+        if (g->setting) {
+                g->set = true;
+                return run(g, false, reterr);
+        }
         while (size > 0 && isspace((unsigned char) result->out.data[size - 1]))
                 size--;
         if (is_value(g, result->out.data ? result->out.data : "", size))
-                return CHECK_OK;
+                return g->set ? CHECK_CHANGED : CHECK_OK;
+        /* Written otherwise, or not writable and silently left: it would be set for ever, as that is an event. */
+        if (g->set)
+                return resource_error(&g->resource, reterr, -EPROTO, "value: '%s' was set, but gsettings shows '%.*s'", g->wanted,
+                                      (int) MIN(size, (size_t) 200), result->out.data ? result->out.data : "");
         resource_differs_bytes(&g->resource, "value", result->out.data, size, g->wanted, strlen(g->wanted));
         return g->resource.applies ? run(g, true, reterr) : CHECK_CHANGED;
 }
@@ -291,6 +301,7 @@ static int gsettings_check_apply(Resource *r, bool apply, Diag *reterr) {
         if (k < 0)
                 return k;
         bus = bus_path(g);
+        g->set = false;
         free(g->wanted);
         g->wanted = value_as_text(g);
         if (!bus || !g->wanted)

@@ -100,35 +100,60 @@ static void sysctl_unwatch(Resource *r) {
         s->persist_watch = path_watch_free(s->persist_watch);
 }
 
-/* 1 if something had to be done. The kernel separates several numbers by tabs, people by blanks. */
-static int check_runtime(const Sysctl *s, bool apply, Diag *reterr) {
-        _cleanup_free_ char *path = runtime_path(s), *text = NULL;
+/* The first line of what the kernel has. */
+static int read_runtime(const Sysctl *s, const char *path, char **ret, Diag *reterr) {
         const Resource *r = &s->resource;
-        int k;
+        int k = read_file_at(AT_FDCWD, path, TEXT_MAX, ret, NULL);
 
-        if (!path)
-                return -ENOMEM;
-        k = read_file_at(AT_FDCWD, path, TEXT_MAX, &text, NULL);
         if (k == -ENOENT)
                 return resource_error(r, reterr, k, "there is no parameter '%s'", r->name);
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot read '%s': %m", path);
-        text[strcspn(text, "\n")] = '\0';
-        const char *a = text, *b = s->value;
+        (*ret)[strcspn(*ret, "\n")] = '\0';
+        return 0;
+}
+
+/* The kernel separates several numbers by tabs, people by blanks. */
+static bool is_same(const char *a, const char *b) {
         while (*a && *b && (*a == *b || (strchr(" \t", *a) && strchr(" \t", *b)))) {
                 a++;
                 b++;
         }
-        if (*a == *b)
-                return 0;
-        resource_differs((Resource *) r, "value", text, s->value);
-        if (!apply)
-                return 1;
+        return *a == *b;
+}
+
+/* What the kernel takes and makes something else of ("01", or more than it allows) would be written again and again, since to write it
+ * is an event. */
+static int write_runtime(const Sysctl *s, const char *path, Diag *reterr) {
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+        _cleanup_free_ char *text = NULL;
+        const Resource *r = &s->resource;
+        int k;
+
         if (fd < 0)
                 return resource_error(r, reterr, -errno, "value: cannot open '%s': %m", path);
         k = write_all(fd, s->value, strlen(s->value));
-        return k < 0 ? resource_error(r, reterr, k, "value: the kernel does not take '%s': %m", s->value) : 1;
+        if (k < 0)
+                return resource_error(r, reterr, k, "value: the kernel does not take '%s': %m", s->value);
+        k = read_runtime(s, path, &text, reterr);
+        if (k >= 0 && !is_same(text, s->value))
+                k = resource_error(r, reterr, -ERANGE, "value: the kernel has taken '%s', and shows it as '%s'", s->value, text);
+        return k;
+}
+
+/* 1 if something had to be done. */
+static int check_runtime(const Sysctl *s, bool apply, Diag *reterr) {
+        _cleanup_free_ char *path = runtime_path(s), *text = NULL;
+        int k;
+
+        if (!path)
+                return -ENOMEM;
+        k = read_runtime(s, path, &text, reterr);
+        if (k < 0 || is_same(text, s->value))
+                return k;
+        resource_differs((Resource *) &s->resource, "value", text, s->value);
+        k = apply ? write_runtime(s, path, reterr) : 0;
+        return k < 0 ? k : 1;
 }
 
 static int check_persist(const Sysctl *s, bool apply, Diag *reterr) {

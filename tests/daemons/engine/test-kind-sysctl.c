@@ -112,6 +112,12 @@ static int in_the_kernel(void) {
         CHECK_INT(rig_apply(true), -EINVAL);
         CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "does not take 'x y'"));
         check_kernel("20000\t30000\n");
+        CHECK_INT(rig_make(&sysctl_type, "net.ipv4.ip_forward", FIELDS("value=01", "persist=false")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), -ERANGE);
+        CHECK_STR(rig.host.diag.message, "value: the kernel has taken '01', and shows it as '1'");
+        CHECK_INT(rig_set("value=1"), 0);
+        CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(rig_make(&sysctl_type, "net.no.such", FIELDS("value=1", "persist=false")), 0);
         CHECK_INT(rig_apply(true), -ENOENT);
         CHECK_INT(rig_apply(false), -ENOENT);
