@@ -14,6 +14,9 @@
 #include "daemons/virt/domain-change.h"
 #include "daemons/virt/domain.h"
 
+/* The library waits for ever for what a guest's agent says, if that has been heard of once: and with it all who use the connection. */
+enum { AGENT_SECONDS = 5 };
+
 typedef struct Domain {
         virDomainPtr handle;
         virDomainInfo info;
@@ -504,6 +507,7 @@ static int fix_online_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
         _cleanup_free_ char *xml = virDomainGetXMLDesc(d->handle, 0);
         if (!xml || !domain_xml_has_agent(xml))
                 return 0;
+        (void) virDomainAgentSetResponseTimeout(d->handle, AGENT_SECONDS, 0);
         int n = get_cpus(d, VIR_DOMAIN_VCPU_GUEST, reterr);
         if (n < 0 || (unsigned) n == t->spec.cpus)
                 return MIN(n, 0);
