@@ -18,14 +18,14 @@ const char *bus_system_address(void) {
         return address && *address ? address : SYSTEM_BUS_ADDRESS;
 }
 
-static const char *bus_address(void) {
+const char *bus_own_address(void) {
         const char *address = getenv("MGMT_BUS_ADDRESS");
 
         return address && *address ? address : bus_system_address();
 }
 
 int bus_open(sd_bus **ret, sd_event *event, const char *description) {
-        return bus_open_address(ret, event, description, bus_address());
+        return bus_open_address(ret, event, description, bus_own_address());
 }
 
 int bus_open_address(sd_bus **ret, sd_event *event, const char *description, const char *address) {

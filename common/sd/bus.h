@@ -14,6 +14,7 @@
  * asynchronously, also later, when the bus appears. -EINVAL: the address is none. */
 int bus_open(sd_bus **ret, sd_event *event, const char *description);
 int bus_open_address(sd_bus **ret, sd_event *event, const char *description, const char *address);     /* any other one */
+const char *bus_own_address(void);              /* that of the bus we live on */
 const char *bus_system_address(void);           /* that of the system bus, also where we live on another one */
 bool bus_is_awaited(sd_bus *bus);               /* there is no bus at all yet, or no connection (NULL) */
 

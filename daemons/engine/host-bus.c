@@ -49,6 +49,14 @@ struct HostBus {
         BusClient *cursor;      /* the next one while news goes through them */
 };
 
+static const struct {
+        const char *description, *absent;
+} buses[_HOST_BUS_MAX] = {
+        [HOST_BUS_SYSTEM] = { "the system bus", "there is no system bus" },
+        [HOST_BUS_USER] = { "the bus of this user", "there is no bus of this user" },
+        [HOST_BUS_OWN] = { "the bus of our daemons", "there is no bus of our daemons" },
+};
+
 /* ---- clients ---- */
 
 static bool hears(const BusClient *c) {
@@ -394,7 +402,7 @@ void bus_client_close(BusClient *c) {
 
 static int absent(BusClient *c) {
         c->stale = true;
-        return resource_waiting(c->resource, c->bus->type == HOST_BUS_USER ? "there is no bus of this user" : "there is no system bus");
+        return resource_waiting(c->resource, buses[c->bus->type].absent);
 }
 
 static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
@@ -523,6 +531,10 @@ int bus_garbled(BusClient *c, int error, Diag *reterr) {
 
 /* ---- the bus ---- */
 
+HostBusType host_bus_own(void) {
+        return streq(bus_own_address(), bus_system_address()) ? HOST_BUS_SYSTEM : HOST_BUS_OWN;
+}
+
 /* As sd_bus_default_user(), but also for daemons, which have no environment of a session. */
 static char *user_bus_address(void) {
         const char *address = getenv("DBUS_SESSION_BUS_ADDRESS"), *directory = getenv("XDG_RUNTIME_DIR");
@@ -544,7 +556,8 @@ static void on_socket(PathWatch *w, int error, void *userdata) {
 
 int host_bus_new(HostBus **ret, sd_event *event, HostBusType type, PathWatcher *paths) {
         _cleanup_(host_bus_freep) HostBus *b = calloc(1, sizeof(*b));
-        _cleanup_free_ char *address = type == HOST_BUS_USER ? user_bus_address() : strdup(bus_system_address());
+        _cleanup_free_ char *address = type == HOST_BUS_USER ? user_bus_address()
+                : strdup(type == HOST_BUS_OWN ? bus_own_address() : bus_system_address());
         int r;
 
         if (!b)
@@ -555,7 +568,7 @@ int host_bus_new(HostBus **ret, sd_event *event, HostBusType type, PathWatcher *
         if (!address || !b->rules)
                 return -ENOMEM;
         const BusConnectionSpec spec = {
-                .description = type == HOST_BUS_USER ? "the bus of this user" : "the system bus",
+                .description = buses[type].description,
                 .address = address,
                 .setup = set_up,
                 .connected = on_connected,

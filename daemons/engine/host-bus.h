@@ -22,6 +22,7 @@
 typedef enum HostBusType {
         HOST_BUS_SYSTEM,
         HOST_BUS_USER,          /* that of the user we run as */
+        HOST_BUS_OWN,           /* that of our own daemons, see host_bus_own() */
         _HOST_BUS_MAX,
 } HostBusType;
 
@@ -29,6 +30,9 @@ typedef struct PathWatcher PathWatcher;
 typedef struct HostBus HostBus;
 typedef struct BusClient BusClient;
 typedef struct BusListening BusListening;
+
+/* The bus that our own daemons are on, which is the system bus unless mgmtctl runs them. */
+HostBusType host_bus_own(void);
 
 /* Goes on from the reply, which may be an error: what check_apply would return, CHECK_PENDING after it made another call. */
 typedef int (*bus_reply_t)(BusClient *c, sd_bus_message *m, Diag *reterr);

@@ -138,6 +138,17 @@ static int method_get_line(sd_bus_message *call, void *userdata, sd_bus_error *r
         return sd_bus_reply_method_return(call, "s", copy);
 }
 
+/* All files of it; for those who pass them on. */
+static int method_get_files(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        const Manager *m = userdata;
+        _cleanup_close_ int fd = -EBADF;
+
+        if (!m->current)
+                return sd_bus_error_set(reterr, "org.mgmt.Error.NoProgram", "no program is in force");
+        int r = bundle_seal(m->current->bundle, &fd);
+        return r < 0 ? r : sd_bus_reply_method_return(call, "h", fd);
+}
+
 /* ---- properties ---- */
 
 static int property_deploy_id(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
@@ -180,6 +191,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Run", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_run, 0),
         SD_BUS_METHOD_WITH_ARGS("GetLine", SD_BUS_ARGS("s", file, "u", line), SD_BUS_RESULT("s", text), method_get_line,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetFiles", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", bundle), method_get_files, 0),
         SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("h", bundle, "a{sv}", options), SD_BUS_NO_RESULT, method_check, 0),
         SD_BUS_SIGNAL_WITH_ARGS("ProgramChanged", SD_BUS_ARGS("t", deploy, "s", source), 0),
         SD_BUS_VTABLE_END

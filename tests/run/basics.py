@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 
 sys.dont_write_bytecode = True
@@ -44,6 +45,18 @@ def hello(s):
     finally:
         if before is None and os.path.exists(target):
             os.unlink(target)
+    s.check_clean()
+
+
+def itself(s):
+    """The files of the program can be packed, though it was never deployed."""
+    program = s.program('deploy:tar "$SCRATCH/site.tar" {}\n')
+    for wanted in (1, 0):
+        with Run(s, *EXIT, program) as run:
+            check_equal(run.wait_end(), 0, "exit status")
+        with tarfile.open(s.at("site.tar")) as archive:
+            check_equal(archive.extractfile("/main.mcl").read().decode(), read(program), "what is in it")
+        check_equal(sum(e["type"] == "changed" for e in run.events), wanted, "number of changes")
     s.check_clean()
 
 
@@ -280,5 +293,5 @@ def other_commands(s):
         run.end()
 
 
-main(hello, converges, startup, drift, compile_error, compile_error_json, compile_errors, engine_error, run_time_error, closed_output, noop, max_runtime, ends, mgmtctl_killed,
+main(hello, itself, converges, startup, drift, compile_error, compile_error_json, compile_errors, engine_error, run_time_error, closed_output, noop, max_runtime, ends, mgmtctl_killed,
      inputs, refusals, prefix, status_file, other_commands)

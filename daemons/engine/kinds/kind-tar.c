@@ -7,10 +7,6 @@
  * an error, as nobody would miss it in the archive before it is too late. */
 
 #include <fcntl.h>
-#include <locale.h>
-
-#include <archive.h>
-#include <archive_entry.h>
 
 #include "common/sd/path-watch.h"
 #include "common/strbuf.h"
@@ -18,12 +14,9 @@
 #include "daemons/engine/kinds/file-content.h"
 #include "daemons/engine/kinds/file-path.h"
 #include "daemons/engine/local-host.h"
-#include "daemons/engine/kinds/packing.h"
+#include "daemons/engine/kinds/tar-archive.h"
 
-enum {
-        DEPTH_MAX = 128,        /* each level is an open directory */
-        PADDING_MAX = 1 << 20,  /* pieces that an entry which was given up is filled up with; beyond that is where nobody waits for it */
-};
+enum { DEPTH_MAX = 128 };       /* each level is an open directory */
 
 typedef struct Tar {
         Resource resource;
@@ -44,9 +37,7 @@ typedef struct Level {
 
 typedef struct TarPacking {
         Packing packing;
-        struct archive *archive;
-        struct archive_entry *entry;
-        locale_t locale;        /* in which names are UTF-8 */
+        TarArchive archive;
         char *const *input;     /* the next one */
         Level levels[DEPTH_MAX];
         size_t n_levels;
@@ -54,8 +45,6 @@ typedef struct TarPacking {
         const char *source;     /* the input it comes from, for messages */
         FileContent content;    /* of the file under way */
         uint64_t at;
-        int error;              /* what became of a write */
-        bool given_up;          /* nothing of it is wanted any more */
 } TarPacking;
 
 static const FieldSpec tar_fields[] = {
@@ -68,20 +57,9 @@ static const FieldSpec tar_fields[] = {
         {}
 };
 
-static const struct {
-        int64_t number;
-        int (*set)(struct archive *a);
-} formats[] = {
-        { 0, archive_write_set_format_pax_restricted },
-        { 2, archive_write_set_format_ustar },
-        { 4, archive_write_set_format_pax },
-        { 8, archive_write_set_format_gnutar },
-};
-
 static int tar_validate(const Resource *r, Diag *reterr) {
         const Tar *t = (const Tar *) r;
         const char *path = t->path;
-        bool known = false;
 
         if (*path != '/' || path_is_directory(path))
                 return resource_error(r, reterr, -EINVAL, "path must be absolute and not end in a slash, got '%s'", path);
@@ -91,28 +69,14 @@ static int tar_validate(const Resource *r, Diag *reterr) {
                 if (path_is_inside(path, *s))
                         return resource_error(r, reterr, -ELOOP, "the archive '%s' is inside of its input '%s'", path, *s);
         }
-        for (size_t i = 0; i < ELEMENTSOF(formats); i++)
-                known = known || formats[i].number == t->format;
-        return known ? 0 : resource_error(r, reterr, -EINVAL, "format must be one of $const.res.tar.format");
+        return tar_format_is_known(t->format) ? 0 : resource_error(r, reterr, -EINVAL, "format must be one of $const.res.tar.format");
 }
 
 /* ---- the archive ---- */
 
-/* Never fails: an archive that failed would not free all that it has. What happened is in the diagnosis. */
-static ssize_t on_write(struct archive *a, void *userdata, const void *data, size_t size) {
-        TarPacking *t = userdata;
-
-        if (!t->given_up && t->error >= 0)
-                t->error = packing_add(&t->packing, data, size);
-        return (ssize_t) size;
-}
-
-static int archive_failed(TarPacking *t, const char *what) {
-        int error = archive_errno(t->archive);
-
-        /* Its own numbers, for what has none, are negative. */
-        return packing_fail(&t->packing, error > 0 ? -error : -EIO, "cannot %s '%s%s': %s", what, t->source, t->name.data ?: "",
-                            archive_error_string(t->archive));
+static int archive_failed(TarPacking *t, int error, const char *what) {
+        return packing_fail(&t->packing, error, "cannot %s '%s%s': %s", what, t->source, t->name.data ?: "",
+                            tar_archive_problem(&t->archive));
 }
 
 static void close_content(TarPacking *t) {
@@ -126,36 +90,10 @@ static void pop(TarPacking *t) {
         (void) close(l->fd);
 }
 
-/* An entry that is not complete is filled up when the archive is freed, byte for byte, and that nowhere; so we do it in large pieces. */
-static void give_up(TarPacking *t) {
-        static char zeros[FILE_PIECE_SIZE];
-        uint64_t left = t->content.fd >= 0 ? t->content.size - t->at : 0;
-
-        t->given_up = true;
-        if (left / sizeof(zeros) > PADDING_MAX)
-                (void) archive_write_fail(t->archive);
-        else
-                while (left > 0) {
-                        ssize_t n = archive_write_data(t->archive, zeros, (size_t) MIN(left, (uint64_t) sizeof(zeros)));
-                        if (n <= 0)
-                                break;
-                        left -= (uint64_t) n;
-                }
-        (void) archive_write_free(t->archive);
-        t->archive = NULL;
-        t->given_up = false;
-}
-
 static void reset(Packing *p) {
         TarPacking *t = (TarPacking *) p;
 
-        if (t->archive)
-                give_up(t);
-        archive_entry_free(t->entry);
-        t->entry = NULL;
-        if (t->locale)
-                freelocale(t->locale);
-        t->locale = NULL;
+        tar_archive_done(&t->archive);
         while (t->n_levels > 0)
                 pop(t);
         close_content(t);
@@ -168,20 +106,10 @@ static int begin(Packing *p) {
         static char *const none[] = { NULL };
 
         p->n_bytes = 0;
-        t->error = 0;
+        t->source = "";
         t->input = tar->inputs ? tar->inputs : none;
-        t->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);  /* without it names of other letters are marked as mere bytes */
-        t->archive = archive_write_new();
-        t->entry = archive_entry_new();
-        if (!t->archive || !t->entry)
-                return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(formats); i++)
-                if (formats[i].number == tar->format)
-                        (void) formats[i].set(t->archive);
-        (void) archive_write_set_bytes_per_block(t->archive, 0);
-        if (archive_write_open(t->archive, t, NULL, on_write, NULL) < ARCHIVE_OK)
-                return archive_failed(t, "begin the archive for");
-        return 0;
+        int r = tar_archive_begin(&t->archive, p, tar->format);
+        return r < 0 ? archive_failed(t, r, "begin the archive for") : 0;
 }
 
 /* ---- entries ---- */
@@ -193,15 +121,9 @@ static void cut_name(TarPacking *t, size_t size) {
 }
 
 static int write_header(TarPacking *t, const struct stat *st) {
-        archive_entry_clear(t->entry);
-        archive_entry_copy_pathname(t->entry, t->name.data);
-        archive_entry_set_filetype(t->entry, st->st_mode & S_IFMT);
-        archive_entry_set_perm(t->entry, st->st_mode & 07777);
-        archive_entry_set_uid(t->entry, st->st_uid);
-        archive_entry_set_gid(t->entry, st->st_gid);
-        archive_entry_set_mtime(t->entry, st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
-        archive_entry_set_size(t->entry, S_ISREG(st->st_mode) ? st->st_size : 0);
-        return archive_write_header(t->archive, t->entry) < ARCHIVE_WARN ? archive_failed(t, "pack") : 1;
+        int r = tar_archive_add(&t->archive, t->name.data, st);
+
+        return r < 0 ? archive_failed(t, r, "pack") : 1;
 }
 
 /* The archive itself, which a path of another name may lead to. */
@@ -318,8 +240,9 @@ static int pack_piece(TarPacking *t) {
                 return packing_fail(&t->packing, (int) n, "cannot read '%s' of '%s': %m", t->name.data, t->source);
         if (n == 0 && t->at < t->content.size)
                 return packing_fail(&t->packing, -EBUSY, "'%s' of '%s' became shorter while it was read", t->name.data, t->source);
-        if (n > 0 && archive_write_data(t->archive, data, (size_t) n) < 0)
-                return archive_failed(t, "pack");
+        int r = n > 0 ? tar_archive_write(&t->archive, data, (size_t) n) : 0;
+        if (r < 0)
+                return archive_failed(t, r, "pack");
         t->at += (uint64_t) n;
         t->packing.n_bytes += (uint64_t) n;
         if (t->at == t->content.size)
@@ -327,26 +250,17 @@ static int pack_piece(TarPacking *t) {
         return 1;
 }
 
-static int pack(TarPacking *t) {
+static int step(Packing *p) {
+        TarPacking *t = (TarPacking *) p;
+
         if (t->content.fd >= 0)
                 return pack_piece(t);
         if (t->n_levels > 0)
                 return next_name(t);
         if (*t->input)
                 return next_input(t);
-        return archive_write_close(t->archive) < ARCHIVE_WARN ? archive_failed(t, "end the archive after") : 0;
-}
-
-static int step(Packing *p) {
-        TarPacking *t = (TarPacking *) p;
-        locale_t before = t->locale ? uselocale(t->locale) : (locale_t) 0;
-        int r = pack(t);
-
-        if (t->error < 0)
-                r = t->error;
-        if (before)
-                (void) uselocale(before);
-        return r;
+        int r = tar_archive_end(&t->archive);
+        return r < 0 ? archive_failed(t, r, "end the archive after") : 0;
 }
 
 static const PackingType packing_type = { .begin = begin, .step = step, .reset = reset };

@@ -13,6 +13,8 @@ Packing *packing_free(Packing *p) {
                 return NULL;
         slices_free(p->slices);
         p->type->reset(p);
+        if (p->type->done)
+                p->type->done(p);
         file_output_done(&p->output);
         diag_done(&p->diag);
         free(p);

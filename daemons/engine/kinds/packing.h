@@ -15,6 +15,7 @@ typedef struct PackingType {
         int (*begin)(Packing *p);       /* opens what is packed; anew for the second time. 0 or negative errno, as step */
         int (*step)(Packing *p);        /* packs a little: 1 if there is more to do, 0 at the end */
         void (*reset)(Packing *p);      /* frees all that the two above have made; accepts every state */
+        void (*done)(Packing *p);       /* at its end, frees what the kind has put in before; may be left out */
 } PackingType;
 
 /* A kind's own attempt begins with it. */
