@@ -155,8 +155,10 @@ int make_directories(const char *path, mode_t mode) {
         return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
-/* Recursion holds one descriptor per level, so depth ends at their limit (-EMFILE), long before the stack does. */
-static int remove_children(int fd /* taken over */) {
+static int remove_entry(int dir_fd, const char *name);
+
+/* Recursion holds one descriptor per level, so depth ends at their limit (-EMFILE), long before the stack does. Takes fd over. */
+static int remove_children(int fd) {
         DIR *directory = fdopendir(fd);
         if (!directory) {
                 int r = -errno;
@@ -168,24 +170,25 @@ static int remove_children(int fd /* taken over */) {
         for (struct dirent *e; (e = readdir(directory));) {
                 if (streq(e->d_name, ".") || streq(e->d_name, ".."))
                         continue;
-                if (unlinkat(dirfd(directory), e->d_name, 0) == 0 || errno == ENOENT)
-                        continue;
-
-                int r = -errno;
-                if (r == -EISDIR || r == -EPERM) {
-                        int child = openat(dirfd(directory), e->d_name, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
-                        if (child >= 0) {
-                                r = remove_children(child);
-                                if (r == 0 && unlinkat(dirfd(directory), e->d_name, AT_REMOVEDIR) < 0)
-                                        r = -errno;
-                        } else if (errno != ENOTDIR)
-                                r = -errno;
-                }
-                if (r < 0 && first_error == 0)
+                int r = remove_entry(dirfd(directory), e->d_name);
+                if (first_error == 0)
                         first_error = r;
         }
         (void) closedir(directory);
         return first_error;
+}
+
+static int remove_entry(int dir_fd, const char *name) {
+        if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+
+        int r = -errno, child = openat(dir_fd, name, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
+        if (child < 0)
+                return errno == ENOTDIR ? r : -errno;
+        r = remove_children(child);
+        return r == 0 && unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : r;
 }
 
 int remove_tree_at(int dir_fd, const char *path) {

@@ -198,7 +198,7 @@ void wire_put_value(WireWriter *w, Value v) {
         put_value(w, v, 0);
 }
 
-void wire_put_pos(WireWriter *w, Pos pos) {
+static void wire_put_pos(WireWriter *w, Pos pos) {
         wire_put_str(w, pos.file);
         wire_put_u32(w, pos.line);
         wire_put_u32(w, pos.column);

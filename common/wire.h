@@ -54,7 +54,6 @@ void wire_put_i64(WireWriter *w, int64_t x);
 void wire_put_str(WireWriter *w, const char *s);        /* NULL is kept apart from "" */
 void wire_put_text(WireWriter *w, const char *s);       /* for people: cut if it is too long, rather than refused */
 void wire_put_value(WireWriter *w, Value v);            /* functions cannot travel: -EINVAL */
-void wire_put_pos(WireWriter *w, Pos pos);
 void wire_put_diag(WireWriter *w, const Diag *d);       /* too long messages and too many notes are cut */
 void wire_put_meta(WireWriter *w, const Meta *m);
 void wire_put_resource(WireWriter *w, const ResourceSpec *s);

@@ -46,7 +46,8 @@ static void closure_free(ValueFunc *f) {
 
 /* ---- constants ---- */
 
-int make_const(FuncGraph *g, Value v, Pos pos, Node **ret) {
+/* Takes the reference. */
+static int make_const(FuncGraph *g, Value v, Pos pos, Node **ret) {
         Node *n = node_constant(g, v);
         if (!n)
                 return -ENOMEM;

@@ -12,8 +12,6 @@ typedef struct Closure {
         Env *env;
 } Closure;
 
-int make_const(FuncGraph *g, Value v, Pos pos, Node **ret);     /* takes the reference */
-
 /* Runs a node whose inputs are all constants, and makes it one. */
 int node_fold(FuncGraph *g, Node *n);
 

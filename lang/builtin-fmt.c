@@ -40,6 +40,27 @@ static int next_verb(const char *format, size_t size, size_t *at, StrBuf *out, s
         return 0;
 }
 
+/* What a format that is known says of the arguments behind it: fields[1] and so on. */
+static int read_verbs(const ValueStr *format, const BuiltinArg *args, size_t n, TypeField *fields, Diag *reterr) {
+        size_t at = 0, verb, n_verbs = 0;
+        int r;
+
+        while ((r = next_verb(format->data, format->size, &at, NULL, &verb)) > 0)
+                if (++n_verbs < n && verbs[verb].type)
+                        fields[n_verbs].type = verbs[verb].type;
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "could not parse format string: invalid format string at %zu", at);
+        if (n_verbs != n - 1)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "number of args (%zu) doesn't match format string verb count (%zu)",
+                                n - 1, n_verbs);
+        for (size_t i = 1; i < n; i++)
+                if (args[i].type && fields[i].type->kind != TYPE_UNKNOWN && args[i].type->kind != TYPE_UNKNOWN &&
+                    args[i].type->kind != fields[i].type->kind)
+                        return diag_set(reterr, (Pos) {}, -EINVAL, "inconsistent type at arg index %zu: type error: %s != %s", i,
+                                        type_kind_name(args[i].type->kind), type_kind_name(fields[i].type->kind));
+        return 0;
+}
+
 static int printf_infer(Arena *arena, const BuiltinArg *args, size_t n, const Type **ret, Diag *reterr) {
         if (n == 0)
                 return diag_set(reterr, (Pos) {}, -EINVAL, "must have at least one arg");
@@ -58,22 +79,9 @@ static int printf_infer(Arena *arena, const BuiltinArg *args, size_t n, const Ty
                         return -ENOMEM;
         }
         if (args[0].value && args[0].value->kind == TYPE_STR) {
-                const ValueStr *format = args[0].value->s;
-                size_t at = 0, verb, n_verbs = 0;
-                int r;
-                while ((r = next_verb(format->data, format->size, &at, NULL, &verb)) > 0)
-                        if (++n_verbs < n && verbs[verb].type)
-                                fields[n_verbs].type = verbs[verb].type;
+                int r = read_verbs(args[0].value->s, args, n, fields, reterr);
                 if (r < 0)
-                        return diag_set(reterr, (Pos) {}, -EINVAL, "could not parse format string: invalid format string at %zu", at);
-                if (n_verbs != n - 1)
-                        return diag_set(reterr, (Pos) {}, -EINVAL, "number of args (%zu) doesn't match format string verb count (%zu)",
-                                        n - 1, n_verbs);
-                for (size_t i = 1; i < n; i++)
-                        if (args[i].type && fields[i].type->kind != TYPE_UNKNOWN && args[i].type->kind != TYPE_UNKNOWN &&
-                            args[i].type->kind != fields[i].type->kind)
-                                return diag_set(reterr, (Pos) {}, -EINVAL, "inconsistent type at arg index %zu: type error: %s != %s",
-                                                i, type_kind_name(args[i].type->kind), type_kind_name(fields[i].type->kind));
+                        return r;
         }
         *ret = type_func(arena, fields, n, &type_str);
         return *ret ? 0 : -ENOMEM;

@@ -33,7 +33,8 @@ static void set_edge_dirty(Output *o, EdgeEntry *e) {
         o->dirty_edge = e;
 }
 
-char *make_key(size_t *ret_size, const char *const *parts, size_t n) {
+/* The parts with the NUL behind each, one after the other: what maps have as key. NULL if out of memory. */
+static char *make_key(size_t *ret_size, const char *const *parts, size_t n) {
         size_t size = 0, at = 0;
 
         for (size_t i = 0; i < n; i++)

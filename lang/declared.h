@@ -78,9 +78,6 @@ void take_back(Output *o, Contribution *c);
 /* The field of this kind that merges, or NULL. */
 const SchemaField *merging_field(const Program *p, const char *kind);
 
-/* The parts with the NUL behind each, one after the other: what maps have as key. NULL if out of memory. */
-char *make_key(size_t *ret_size, const char *const *parts, size_t n);
-
 /* twins.c. Finds those of an entry that is about to be sent; refuses what would be exported to one host in two ways. */
 int twins_find(FuncGraph *g, ResourceEntry *e, Diag *reterr);
 bool twins_changed(const ResourceEntry *e);     /* others than were sent */

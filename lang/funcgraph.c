@@ -34,7 +34,7 @@ Failure *failure_ref(Failure *f) {
         return f;
 }
 
-Failure *failure_unref(Failure *f) {
+static Failure *failure_unref(Failure *f) {
         if (!f || --f->n_ref > 0)
                 return NULL;
         diag_done(&f->diag);

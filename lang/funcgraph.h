@@ -146,7 +146,6 @@ void node_unset(FuncGraph *g, Node *n);                 /* its value is still to
 bool node_ready(FuncGraph *g, Node *n, uint32_t from, uint32_t end);
 Failure *failure_new(Diag *d, Pos pos, bool catchable); /* takes the content of d; pos where d has no place. NULL if out of memory */
 Failure *failure_ref(Failure *f);
-Failure *failure_unref(Failure *f);
 
 /* Makes a node that has a value a constant, without inputs. */
 int node_freeze(FuncGraph *g, Node *n);

@@ -171,6 +171,30 @@ static bool known_composite(Program *p, Expr *e, Value *ret) {
         return r >= 0;
 }
 
+/* Whether a value can be one of a type, where unknown parts take anything. */
+static bool value_fits(Value v, const Type *t) {
+        if (t->kind == TYPE_UNKNOWN || t->kind == TYPE_VARIANT)
+                return true;
+        if (t->kind != v.kind)
+                return false;
+        switch (t->kind) {
+        case TYPE_LIST:
+                return v.l->n == 0 || value_fits(value_list_at(v.l, 0), t->element);
+        case TYPE_MAP:
+                return v.m->n == 0 || (value_fits(v.m->items[0].key, t->key) && value_fits(v.m->items[0].value, t->element));
+        case TYPE_STRUCT:
+                if (v.st->n != t->n_fields)
+                        return false;
+                for (uint32_t i = 0; i < v.st->n; i++)
+                        if (!streq(v.st->fields[i].name->data, t->fields[i].name) ||
+                            !value_fits(v.st->fields[i].value, t->fields[i].type))
+                                return false;
+                return true;
+        default:
+                return true;
+        }
+}
+
 static bool known_call(Program *p, Expr *e, Value *ret) {
         const Expr *callee = e->call.callee;
         _cleanup_(diag_done) Diag ignored = {};
@@ -255,30 +279,6 @@ const Value *known_value(Program *p, Expr *e) {
                 }
         }
         return e->known;
-}
-
-/* Whether a value can be one of a type, where unknown parts take anything. */
-bool value_fits(Value v, const Type *t) {
-        if (t->kind == TYPE_UNKNOWN || t->kind == TYPE_VARIANT)
-                return true;
-        if (t->kind != v.kind)
-                return false;
-        switch (t->kind) {
-        case TYPE_LIST:
-                return v.l->n == 0 || value_fits(value_list_at(v.l, 0), t->element);
-        case TYPE_MAP:
-                return v.m->n == 0 || (value_fits(v.m->items[0].key, t->key) && value_fits(v.m->items[0].value, t->element));
-        case TYPE_STRUCT:
-                if (v.st->n != t->n_fields)
-                        return false;
-                for (uint32_t i = 0; i < v.st->n; i++)
-                        if (!streq(v.st->fields[i].name->data, t->fields[i].name) ||
-                            !value_fits(v.st->fields[i].value, t->fields[i].type))
-                                return false;
-                return true;
-        default:
-                return true;
-        }
 }
 
 static const Type *natural_type(Arena *a, Value v, size_t *left) {

@@ -177,7 +177,6 @@ int module_load(Program *p, const char *input, Module *parent, const char *name,
 /* known.c: what can be said of an expression before it runs; NULL if nothing. Only after scope_program(). */
 const Type *known_type(Program *p, Expr *e);
 const Value *known_value(Program *p, Expr *e);
-bool value_fits(Value v, const Type *t);
 
 /* Values and types share their parts, so that a short program can make huge ones: $b = [$a, $a], $c = [$b, $b], … These are
  * the limits, in parts. */

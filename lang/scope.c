@@ -74,40 +74,55 @@ static void suggest_names(Program *p, Suggestion *near, const Scope *s, NameKind
         }
 }
 
+/* The names of modules that were imported, as alias.name. */
+static void suggest_imported(Program *p, Suggestion *near, const Scope *s, NameKind kind) {
+        const char *alias;
+        void *value;
+        size_t i = 0;
+
+        while (map_next(s->aliases, &i, &alias, &value)) {
+                const Alias *a = value;
+                const char *prefix = arena_printf(p->arena, "%s.", alias);
+                if (a->scope && prefix)
+                        suggest_names(p, near, a->scope, kind, prefix);
+        }
+}
+
+/* Whether name is that of the function with the last part of its module before it: "net.cidr" would be of "golang/net". */
+static bool is_called(const Builtin *b, const char *name) {
+        const char *dot = strchr(name, '.');
+        size_t n, size = (size_t) (dot - name);
+        const char *module = builtin_module(b, &n);
+        const char *slash = memrchr(module, '/', n), *last = slash ? slash + 1 : module;
+
+        return (size_t) (module + n - last) == size && memcmp(last, name, size) == 0 && streq(builtin_title(b), dot + 1);
+}
+
+/* A function of a module that was not imported is the most common case of all. */
+static void suggest_import(Program *p, const char *name) {
+        const Builtin *b;
+
+        for (size_t i = 0; (b = builtin_at(i)); i++)
+                if (is_called(b, name)) {
+                        size_t n;
+                        const char *module = builtin_module(b, &n);
+                        program_note(p, (Pos) {}, "help: import \"%.*s\" first", (int) n, module);
+                        return;
+                }
+}
+
 static void suggest(Program *p, const Scope *s, NameKind kind, const char *name, const char *before) {
         Suggestion near = suggestion_for(name);
-        const char *dot = strchr(name, '.');
+        bool dotted = strchr(name, '.');
 
         for (; s; s = s->parent) {
                 suggest_names(p, &near, s, kind, "");
-                const char *alias;
-                void *value;
-                size_t i = 0;
-                while (dot && map_next(s->aliases, &i, &alias, &value)) {
-                        const Alias *a = value;
-                        const char *prefix = arena_printf(p->arena, "%s.", alias);
-                        if (a->scope && prefix)
-                                suggest_names(p, &near, a->scope, kind, prefix);
-                }
+                if (dotted)
+                        suggest_imported(p, &near, s, kind);
         }
         program_suggest(p, &near, before);
-
-        /* A function of a module that was not imported is the most common case of all. */
-        if (!near.best && kind == NAME_FUNC && dot) {
-                const Builtin *b;
-                for (size_t i = 0; (b = builtin_at(i)); i++) {
-                        size_t n;
-                        const char *module = builtin_module(b, &n), *last = module;
-                        for (size_t j = 0; j < n; j++)
-                                if (module[j] == '/')
-                                        last = module + j + 1;
-                        if ((size_t) (module + n - last) == (size_t) (dot - name) &&
-                            memcmp(last, name, (size_t) (dot - name)) == 0 && streq(builtin_title(b), dot + 1)) {
-                                program_note(p, (Pos) {}, "help: import \"%.*s\" first", (int) n, module);
-                                return;
-                        }
-                }
-        }
+        if (!near.best && kind == NAME_FUNC && dotted)
+                suggest_import(p, name);
 }
 
 static int undefined(Program *p, const Scope *s, NameKind kind, const char *name, Pos pos, bool lambda) {

@@ -22,39 +22,30 @@ static bool is_text(Value v) {
         return strlen(value_cstr(v)) == v.s->size;
 }
 
-static int names_of(Value v, Names *ret, Pos pos, Diag *reterr) {
-        Names names = { calloc(v.kind == TYPE_LIST ? (size_t) v.l->n + 1 : 2, sizeof(char *)), 0 };
-        _cleanup_(map_freep) Map *seen = NULL;
-
-        if (!names.items)
-                return -ENOMEM;
-        for (uint32_t i = 0; i < (v.kind == TYPE_LIST ? v.l->n : 1); i++)
-                if (!is_text(v.kind == TYPE_LIST ? value_list_at(v.l, i) : v)) {
-                        free(names.items);
-                        return diag_set(reterr, pos, -EINVAL, "names with NUL bytes cannot be used");
-                }
-        if (v.kind != TYPE_LIST)
-                names.items[names.n++] = value_cstr(v);
-        else
-                for (uint32_t i = 0; i < v.l->n; i++) {
-                        const char *name = value_cstr(value_list_at(v.l, i));
-                        if (v.l->n > 1) {
-                                int r = seen || (seen = map_new()) ? map_put(seen, name, names.items) : -ENOMEM;
-                                if (r < 0) {
-                                        free(names.items);
-                                        return r;
-                                }
-                                if (r == 0)
-                                        continue;
-                        }
-                        names.items[names.n++] = name;
-                }
-        *ret = names;
-        return 0;
-}
-
 static void names_done(Names *names) {
         free(names->items);
+}
+
+static int names_of(Value v, Names *ret, Pos pos, Diag *reterr) {
+        size_t n = v.kind == TYPE_LIST ? v.l->n : 1;
+        _cleanup_(names_done) Names names = { calloc(n + 1, sizeof(char *)), 0 };
+        _cleanup_(map_freep) Map *seen = n > 1 ? map_new() : NULL;
+
+        if (!names.items || (n > 1 && !seen))
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                Value item = v.kind == TYPE_LIST ? value_list_at(v.l, (uint32_t) i) : v;
+                if (!is_text(item))
+                        return diag_set(reterr, pos, -EINVAL, "names with NUL bytes cannot be used");
+                int r = seen ? map_put(seen, value_cstr(item), names.items) : 1;
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        names.items[names.n++] = value_cstr(item);
+        }
+        *ret = names;
+        names.items = NULL;
+        return 0;
 }
 
 static char *copy_text(const char *s) {

@@ -20,6 +20,13 @@
 
 enum { WRITE_SIZE = 32 * 1024 };        /* at a time */
 
+typedef enum SshStage {
+        SSH_STAGE_KEYS,         /* keys are exchanged, the host shows who it is */
+        SSH_STAGE_LOGIN,
+        SSH_STAGE_COMMAND,      /* it is being started */
+        SSH_STAGE_RUNNING,
+} SshStage;
+
 struct SshCommand {
         ssh_session session;
         ssh_channel channel;
@@ -401,10 +408,6 @@ int ssh_command_start(SshCommand **ret, sd_event *event, int fd, const SshTarget
         return 0;
 }
 
-SshStage ssh_command_stage(const SshCommand *c) {
-        return c->stage;
-}
-
 int ssh_command_write(SshCommand *c, const char *data, size_t size) {
         if (c->out_at > 0 && c->out_at == c->out.size) {
                 c->out.size = 0;
@@ -416,6 +419,3 @@ int ssh_command_write(SshCommand *c, const char *data, size_t size) {
         return c->soon ? sd_event_source_set_enabled(c->soon, SD_EVENT_ONESHOT) : 0;
 }
 
-size_t ssh_command_pending(const SshCommand *c) {
-        return c->out.size - c->out_at;
-}

@@ -29,13 +29,6 @@ typedef struct SshTarget {
         const char *known_hosts;        /* path; NULL: the usual ones */
 } SshTarget;
 
-typedef enum SshStage {
-        SSH_STAGE_KEYS,         /* keys are exchanged, the host shows who it is */
-        SSH_STAGE_LOGIN,
-        SSH_STAGE_COMMAND,      /* it is being started */
-        SSH_STAGE_RUNNING,
-} SshStage;
-
 typedef struct SshOps {
         /* What the command writes. Either may free it. */
         void (*output)(SshCommand *c, bool is_stderr, const char *data, size_t size, void *userdata);
@@ -58,6 +51,4 @@ int ssh_command_start(SshCommand **ret, sd_event *event, int fd, const SshTarget
 SshCommand *ssh_command_free(SshCommand *c);    /* cuts the connection */
 DEFINE_CLEANUP(SshCommand *, ssh_command_free)
 
-SshStage ssh_command_stage(const SshCommand *c);
 int ssh_command_write(SshCommand *c, const char *data, size_t size);            /* to its stdin; copied */
-size_t ssh_command_pending(const SshCommand *c);        /* bytes of it that have not gone yet */

@@ -315,15 +315,12 @@ static int mark_removed(Swap *s, Vertex *v) {
         return 0;
 }
 
-/* It is in the graph, though not in the program. */
+/* It is in the graph, though not in the program, until it is done. */
 static bool is_undoing(const Vertex *v) {
         return v->reversal && reversals_find(v->manager->reversals, vertex_kind(v), vertex_name(v));
 }
 
-static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
-        Manager *m = s->manager;
-        int r;
-
+static int put_all(Swap *s, const ChangeSet *set, Diag *reterr) {
         s->declared = calloc(set->n_put + 1, sizeof(VertexId));
         if (!s->declared)
                 return -ENOMEM;
@@ -331,36 +328,50 @@ static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
                 size_t n_twins = change_set_n_twins(set, i);
                 Vertex *v;
 
-                r = put(s, i, &set->put[i], n_twins, &v, reterr);
+                int r = put(s, i, &set->put[i], n_twins, &v, reterr);
                 if (r < 0)
                         return r;
                 s->declared[i] = v->id;
                 for (; n_twins > 0; n_twins--)
                         s->declared[++i] = v->id;
         }
-        for (size_t i = 0; i < set->n_removed; i++) {
-                Vertex *v = manager_find(m, set->removed[i].kind, set->removed[i].name);
+        return 0;
+}
+
+static int remove_named(Swap *s, const ChangeSet *set, Diag *reterr) {
+        int r = 0;
+
+        for (size_t i = 0; i < set->n_removed && r >= 0; i++) {
+                Vertex *v = manager_find(s->manager, set->removed[i].kind, set->removed[i].name);
                 bool named = v && v->named_in == s->number;
                 if (!v || named || is_undoing(v))
                         return diag_set(reterr, (Pos) {}, -ENOENT, "cannot remove %s[%s]: %s", set->removed[i].kind,
                                         set->removed[i].name, named ? "it is in the same change set" : "there is no such resource");
                 r = mark_removed(s, v);
-                if (r < 0)
-                        return r;
         }
-        if (!set->full)
-                return 0;
-        for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
+        return r;
+}
+
+/* Of a whole graph: what it does not name is not in it. */
+static int remove_unnamed(Swap *s) {
+        Manager *m = s->manager;
+        int r = 0;
+
+        for (VertexId id = 0; id < graph_id_limit(m->graph) && r >= 0; id++) {
                 Vertex *v = manager_vertex(m, id);
-                if (!v || v->named_in == s->number)
-                        continue;
-                if (is_undoing(v))
-                        continue;       /* it is not done yet */
-                r = mark_removed(s, v);
-                if (r < 0)
-                        return r;
+                if (v && v->named_in != s->number && !is_undoing(v))
+                        r = mark_removed(s, v);
         }
-        return 0;
+        return r;
+}
+
+static int build_vertices(Swap *s, const ChangeSet *set, Diag *reterr) {
+        int r = put_all(s, set, reterr);
+        if (r >= 0)
+                r = remove_named(s, set, reterr);
+        if (r >= 0 && set->full)
+                r = remove_unnamed(s);
+        return r;
 }
 
 /* Once it is known what is received by whom: who must make way for another, or start again because Meta:rewatch wants it? */

@@ -251,7 +251,7 @@ static uint64_t field_shape(const UiField *f) {
         return shape;
 }
 
-const char *ui_stage_name(UiStage s) {
+static const char *ui_stage_name(UiStage s) {
         static const char *const names[_UI_STAGE_MAX] = {
                 [UI_ACCEPTED] = "accepted",
                 [UI_APPLIED] = "applied",

@@ -44,7 +44,6 @@ void ui_page_render(StrBuf *b, const UiPage *p);
 /* What the page is like but for the values: two pages that are alike in this differ in values only. The same in every process. */
 uint64_t ui_page_shape(const UiPage *p);
 
-const char *ui_stage_name(UiStage s);           /* "accepted" */
 void ui_field_json(StrBuf *b, const UiField *f);        /* {"id":…,"value":…,"seq":…,"stage":…,"error":…} */
 void ui_list_json(StrBuf *b, const UiPage *p);          /* {"elements":[{"kind":…,"id":…,"type":{…},"sort":…},…]} */
 

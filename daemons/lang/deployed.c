@@ -157,6 +157,3 @@ int deployed_step(Deployed *p, ChangeSet *ret, bool *ret_news, Diag *reterr) {
         return r;
 }
 
-bool deployed_equal(const Deployed *p, Value bundle, const DeployOptions *options) {
-        return deploy_options_equal(&p->options, options) && value_equal(p->bundle, bundle);
-}

@@ -50,6 +50,3 @@ DEFINE_CLEANUP(Deployed *, deployed_free)
 int deployed_step(Deployed *p, ChangeSet *ret, bool *ret_news, Diag *reterr);
 
 void deployed_poke(Deployed *p);          /* a step is due */
-
-/* The same files, run the same way. */
-bool deployed_equal(const Deployed *p, Value bundle, const DeployOptions *options);

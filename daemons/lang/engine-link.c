@@ -64,7 +64,8 @@ static int send_set(EngineLink *l, const Deployed *p, const ChangeSet *set) {
         return 0;
 }
 
-int engine_link_offer(EngineLink *l) {
+/* The whole graph of the program on offer, now or when the connection is there. */
+static int engine_link_offer(EngineLink *l) {
         Deployed *p = manager_offered(l->manager);
         ChangeSet set;
         int r = 0;

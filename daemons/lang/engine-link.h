@@ -19,9 +19,6 @@ int engine_link_new(EngineLink **ret, Manager *m);
 EngineLink *engine_link_free(EngineLink *l);
 DEFINE_CLEANUP(EngineLink *, engine_link_free)
 
-/* The whole graph of the program on offer, now or when the connection is there. */
-int engine_link_offer(EngineLink *l);
-
 /* What changed in the program on offer; takes the content of set. Instead of it the whole graph goes out where the engine does not
  * have what was before. */
 int engine_link_send(EngineLink *l, Deployed *p, ChangeSet *set);

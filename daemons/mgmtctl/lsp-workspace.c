@@ -13,7 +13,8 @@
 
 /* ---- names ---- */
 
-char *uri_to_path(const char *uri) {
+/* Of what is no file: the URI, so that it has a name. */
+static char *uri_to_path(const char *uri) {
         const char *rest = startswith(uri, "file://");
         StrBuf b = {};
 

@@ -49,4 +49,3 @@ int document_refresh(Workspace *w, Document *d);
 Lang *document_program(Workspace *w, Document *d, uint32_t line, Lang **ret_own);
 
 char *uri_from_path(const char *path);
-char *uri_to_path(const char *uri);     /* of what is no file: the URI, so that it has a name */

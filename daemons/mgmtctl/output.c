@@ -41,7 +41,7 @@ int output_set_color(const char *when) {
         return 0;
 }
 
-bool output_is_terminal(void) {
+static bool output_is_terminal(void) {
         return !arg_json && isatty(STDOUT_FILENO);
 }
 

@@ -14,7 +14,6 @@
 struct json_object;
 
 int output_set_color(const char *when); /* "auto", "always" or "never"; prints what is wrong with it */
-bool output_is_terminal(void);
 bool output_has_color(void);            /* stdout */
 bool output_is_broken(void);            /* nobody reads it any more */
 

@@ -35,7 +35,8 @@ static void domain_done(Domain *d) {
         free(TAKE_PTR(d->definition));
 }
 
-const char *domain_state_name(DomainState s) {
+/* As the field says it. */
+static const char *domain_state_name(DomainState s) {
         static const char *const words[_DOMAIN_STATE_MAX] = { "", "running", "paused", "shutoff" };
 
         return words[s];

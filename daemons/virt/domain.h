@@ -19,7 +19,6 @@ typedef enum DomainState {
         _DOMAIN_STATE_INVALID = -22 /* -EINVAL */
 } DomainState;
 
-const char *domain_state_name(DomainState s);           /* as the field says it */
 DomainState domain_state_from_name(const char *s);
 
 /* What to do where only a restart brings a running domain to what is wanted. */

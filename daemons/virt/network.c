@@ -27,7 +27,8 @@ static void network_done(Network *n) {
         *n = (Network) {};
 }
 
-const char *network_state_name(NetworkState s) {
+/* As the field says it. */
+static const char *network_state_name(NetworkState s) {
         static const char *const words[_NETWORK_STATE_MAX] = { "", "up", "down" };
 
         return words[s];

@@ -18,7 +18,6 @@ typedef enum NetworkState {
         _NETWORK_STATE_INVALID = -22 /* -EINVAL */
 } NetworkState;
 
-const char *network_state_name(NetworkState s);         /* as the field says it */
 NetworkState network_state_from_name(const char *s);
 
 typedef struct NetworkTask {

@@ -508,10 +508,6 @@ void deploy_server_room(DeployServer *s, PeerId peer) {
 
 /* ---- for the bus ---- */
 
-bool deploy_server_is_shared(const DeployServer *s) {
-        return s->cluster;
-}
-
 uint64_t deploy_server_newest(const DeployServer *s) {
         return s->cluster ? MAX(s->given.id, s->newest) : deploys_newest_id(s->own);
 }

@@ -27,7 +27,6 @@ void deploy_server_room(DeployServer *s, PeerId peer);
 
 /* ---- for the bus ---- */
 
-bool deploy_server_is_shared(const DeployServer *s);
 uint64_t deploy_server_newest(const DeployServer *s);   /* of those that are meant for this host */
 int deploy_server_list(DeployServer *s, deploys_callback_t callback, void *userdata);
 int deploy_server_get(DeployServer *s, uint64_t id, deploys_callback_t callback, void *userdata);

@@ -78,7 +78,7 @@ static void put_writes(StrBuf *b, const char *member, const StoreWrite *writes, 
 
 /* ---- answers ---- */
 
-int64_t etcd_revision(json_object *answer) {
+static int64_t etcd_revision(json_object *answer) {
         return etcd_get_number(etcd_get(answer, "header"), "revision");
 }
 

@@ -38,8 +38,6 @@ void etcd_put_range(StrBuf *b, StoreRange range);
 int etcd_items(json_object *array, bool events, int64_t from_revision, StoreItem **ret, size_t *ret_n);
 void etcd_items_free(StoreItem *items, size_t n);
 
-int64_t etcd_revision(json_object *answer);
-
 /* ---- watches (store-etcd-watch.c) ---- */
 
 int etcd_watches_init(EtcdStore *s);

@@ -27,7 +27,10 @@ static const struct {
         { "ubuntu", DEBIAN_PACKAGES },
 };
 
-void image_distro(const char *os_version, char ret[static IMAGE_DISTRO_MAX]) {
+enum { IMAGE_DISTRO_MAX = 32 };
+
+/* The distribution of "debian-12": "debian". */
+static void image_distro(const char *os_version, char ret[static IMAGE_DISTRO_MAX]) {
         (void) snprintf(ret, IMAGE_DISTRO_MAX, "%.*s", (int) strcspn(os_version, "-"), os_version);
 }
 

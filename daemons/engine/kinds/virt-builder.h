@@ -22,10 +22,6 @@ typedef struct ImageSpec {
         Value copy_in;          /* list of structs of path and dest */
 } ImageSpec;
 
-/* The distribution of "debian-12": "debian"; into a buffer of that size. */
-enum { IMAGE_DISTRO_MAX = 32 };
-void image_distro(const char *os_version, char ret[static IMAGE_DISTRO_MAX]);
-
 /* Whether it is known what mgmt needs there. */
 bool image_can_bootstrap(const char *os_version);
 
