@@ -3,12 +3,14 @@
 /* Runs a graph with a real engine, and the daemons that it needs, until it has converged or five seconds are over, and says as JSON
  * what the graph is then: vertices, edges, groups, and fields with what they have received.
  *
- *         conformance-engine KINDS.json GRAPH DAEMONS
+ *         conformance-engine [--built] KINDS.json GRAPH DAEMONS
  *
- * GRAPH is what conformance wrote; DAEMONS is the directory of the programs. */
+ * GRAPH is what conformance wrote; DAEMONS is the directory of the programs. With --built nothing runs, and only edges are said: those
+ * of the program and those that kinds add. */
 
 #include <fcntl.h>
 #include <json.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -51,9 +53,23 @@ static const struct {
         { "test", "mixedstruct", "; somePrivatefield: \"\"" },
 };
 
+static const ChangeSet *declared;        /* the graph that runs */
+
+static bool is_given(const Resource *r, const FieldSpec *f) {
+        for (size_t i = 0; i < declared->n_put; i++) {
+                const ResourceSpec *s = &declared->put[i];
+
+                if (streq(s->kind, r->type->kind) && streq(s->name, r->name))
+                        for (size_t k = 0; k < s->n_fields; k++)
+                                if (streq(s->fields[k].name, f->name))
+                                        return true;
+        }
+        return false;
+}
+
 /* The archives list fields as they were given; here one that was not given has the name of its resource. */
 static bool is_just_the_name(const Resource *r, const FieldSpec *f, Value v) {
-        return (f->flags & FIELD_IS_NAME) && v.kind == TYPE_STR && streq(value_cstr(v), r->name);
+        return (f->flags & FIELD_IS_NAME) && v.kind == TYPE_STR && streq(value_cstr(v), r->name) && !is_given(r, f);
 }
 
 static void add_field(const Resource *r, const FieldSpec *f, const char *group) {
@@ -102,13 +118,13 @@ static void add_edges(Manager *m, Vertex *v) {
         }
 }
 
-static void add_graph(Manager *m) {
+static void add_graph(Manager *m, bool built) {
         for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
                 Vertex *v = manager_vertex(m, id);
 
                 if (!v)
                         continue;
-                if (!v->parent)
+                if (!v->parent && !built)
                         add_resource(v->resource, "");
                 add_edges(m, v);
         }
@@ -171,11 +187,12 @@ static uint64_t now_usec(void) {
         return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
 }
 
-static void converge(Manager *m, const ChangeSet *set, struct json_object *result) {
-        const SwapOptions options = { .autoedge = true, .autogroup = true };
+static void converge(Manager *m, const ChangeSet *set, bool built, struct json_object *result) {
+        const SwapOptions options = { .autoedge = true, .autogroup = !built };
         _cleanup_(diag_done) Diag error = {};
         uint64_t end = now_usec() + PATIENCE_USEC, now;
 
+        declared = set;
         if (graph_swap(m, set, &options, &error) < 0) {
                 _cleanup_free_ char *text = lang_error_text(&error);
 
@@ -185,13 +202,13 @@ static void converge(Manager *m, const ChangeSet *set, struct json_object *resul
                 json_object_object_add(result, "log", json_object_new_string(text ?: ""));
                 return;
         }
-        while (!m->converger.converged && (now = now_usec()) < end)
+        while (!built && !m->converger.converged && (now = now_usec()) < end)
                 (void) sd_event_run(m->event, end - now);
-        add_graph(m);
+        add_graph(m, built);
         json_object_object_add(result, "graph", json_object_get(lines));
 }
 
-static int run(const Schema *schema, const char *kinds, const char *graph_path, const char *daemons, struct json_object *result) {
+static int run(const Schema *schema, const char *kinds, const char *graph_path, const char *daemons, bool built, struct json_object *result) {
         const EngineOptions options = { .converger_timeout = -1 };
         _cleanup_(change_set_done) ChangeSet set = { .generation = 1, .full = true };
         _cleanup_close_ int kinds_fd = open(kinds, O_RDONLY | O_CLOEXEC);
@@ -205,7 +222,7 @@ static int run(const Schema *schema, const char *kinds, const char *graph_path, 
         if (r < 0)
                 return r;
         r = stage_begin(daemons, true);
-        if (r >= 0)
+        if (r >= 0 && !built)
                 r = start_daemons(schema, &set);
         if (r < 0)
                 return r;
@@ -217,7 +234,7 @@ static int run(const Schema *schema, const char *kinds, const char *graph_path, 
                 return r;
         r = manager_new(&m, event, engine_kinds, state, kinds_path, &options);
         if (r >= 0) {
-                converge(m, &set, result);
+                converge(m, &set, built, result);
                 manager_free(m);
         }
         sd_event_unref(event);
@@ -228,8 +245,10 @@ int main(int argc, char *argv[]) {
         _cleanup_(schema_freep) Schema *schema = NULL;
         _cleanup_(diag_done) Diag error = {};
 
-        if (argc != 4) {
-                fprintf(stderr, "usage: conformance-engine KINDS.json GRAPH DAEMONS\n");
+        bool built = argc > 1 && streq(argv[1], "--built");
+        argv += built;
+        if (argc != 4 + built) {
+                fprintf(stderr, "usage: conformance-engine [--built] KINDS.json GRAPH DAEMONS\n");
                 return 2;
         }
         if (schema_load(&schema, argv[1], &error) < 0) {
@@ -239,7 +258,7 @@ int main(int argc, char *argv[]) {
         (void) log_set_level(LOG_ERR);
         struct json_object *result = json_object_new_object();
         lines = json_object_new_array();
-        int r = run(schema, argv[1], argv[2], argv[3], result);
+        int r = run(schema, argv[1], argv[2], argv[3], built, result);
         stage_end();
         if (r < 0)
                 fprintf(stderr, "%s\n", strerrordesc_np(-r));

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <json.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -120,22 +121,52 @@ static void add_error(struct json_object *result, const Diag *d, World *w) {
         json_object_object_add(result, "notes", notes);
 }
 
-static void add_graph(struct json_object *result, const ChangeSet *c) {
-        struct json_object *lines = json_object_new_array();
+/* Several transfers between two resources are still one edge. */
+static bool is_edge_given_before(const ChangeSet *c, size_t i) {
+        const EdgeSpec *e = &c->edges[i];
+
+        for (const EdgeSpec *other = c->edges; other < e; other++)
+                if (streq(e->from_kind, other->from_kind) && streq(e->from_name, other->from_name) && streq(e->to_kind, other->to_kind) &&
+                    streq(e->to_name, other->to_name))
+                        return true;
+        return false;
+}
+
+static void add_line(struct json_object *lines, const char *format, ...) _printf_(2, 3);
+static void add_line(struct json_object *lines, const char *format, ...) {
         char *line;
+        va_list ap;
+
+        va_start(ap, format);
+        int r = vasprintf(&line, format, ap);
+        va_end(ap);
+        if (r < 0)
+                return;
+        json_object_array_add(lines, json_object_new_string(line));
+        free(line);
+}
+
+/* Of how many resources it is an end: hidden ones may have the name of another. */
+static size_t count_named(const ChangeSet *c, const char *kind, const char *name) {
+        size_t n = 0;
 
         for (size_t i = 0; i < c->n_put; i++)
-                if (asprintf(&line, "Vertex: %s[%s]", c->put[i].kind, c->put[i].name) >= 0) {
-                        json_object_array_add(lines, json_object_new_string(line));
-                        free(line);
-                }
+                n += streq(c->put[i].kind, kind) && streq(c->put[i].name, name);
+        return n;
+}
+
+static void add_graph(struct json_object *result, const ChangeSet *c) {
+        struct json_object *lines = json_object_new_array();
+
+        for (size_t i = 0; i < c->n_put; i++)
+                add_line(lines, "Vertex: %s[%s]", c->put[i].kind, c->put[i].name);
         for (size_t i = 0; i < c->n_edges; i++) {
                 const EdgeSpec *e = &c->edges[i];
-                if (asprintf(&line, "Edge: %s[%s] -> %s[%s] # %s[%s] -> %s[%s]", e->from_kind, e->from_name, e->to_kind, e->to_name,
-                             e->from_kind, e->from_name, e->to_kind, e->to_name) >= 0) {
-                        json_object_array_add(lines, json_object_new_string(line));
-                        free(line);
-                }
+                size_t n = count_named(c, e->from_kind, e->from_name) * count_named(c, e->to_kind, e->to_name);
+
+                for (size_t k = 0; k < n && !is_edge_given_before(c, i); k++)
+                        add_line(lines, "Edge: %s[%s] -> %s[%s] # %s[%s] -> %s[%s]", e->from_kind, e->from_name, e->to_kind, e->to_name,
+                                 e->from_kind, e->from_name, e->to_kind, e->to_name);
         }
         json_object_object_add(result, "graph", lines);
 }
