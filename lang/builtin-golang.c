@@ -74,6 +74,10 @@ static int call(void *userdata, const char *name, const Value *args, size_t n, V
         return template_value(result, ret);
 }
 
+static bool template_fits(const Value *args, size_t n) {
+        return (n == 1 || n == 2) && args[0].kind == TYPE_STR;
+}
+
 static int template_eval(const BuiltinCall *c, const Value *args, size_t n, Value *ret, Diag *reterr) {
         _cleanup_(template_done) Template t = {};
         _cleanup_(strbuf_done) StrBuf out = {};
@@ -97,7 +101,7 @@ static int template_eval(const BuiltinCall *c, const Value *args, size_t n, Valu
 
 const Builtin golang_builtins[] = {
         { .name = "golang.template", .signature = "func(template str, vars ?1) str", .infer = template_infer, .n_args_max = -1,
-          .eval = template_eval, .flags = BUILTIN_PURE,
+          .fits = template_fits, .eval = template_eval, .flags = BUILTIN_PURE,
           .doc = "A text made by a template of Go: {{ .Name }} is the field name of vars, {{ if }} and {{ range }} are there, and "
                  "functions are called as in {{ strings_to_upper .Name }}.",
           .example = MCL(golang.template("hello, {{ .Name }}", struct{name => "you"})), .gives = MCL("hello, you") },

@@ -171,7 +171,8 @@ static bool known_composite(Program *p, Expr *e, Value *ret) {
         return r >= 0;
 }
 
-/* Whether a value can be one of a type, where unknown parts take anything. */
+/* Whether a value can be one of a type, where unknown parts take anything. All of it is looked at: before types are checked the
+ * elements of a list may be of several. */
 static bool value_fits(Value v, const Type *t) {
         if (t->kind == TYPE_UNKNOWN || t->kind == TYPE_VARIANT)
                 return true;
@@ -179,9 +180,15 @@ static bool value_fits(Value v, const Type *t) {
                 return false;
         switch (t->kind) {
         case TYPE_LIST:
-                return v.l->n == 0 || value_fits(value_list_at(v.l, 0), t->element);
+                for (uint32_t i = 0; i < v.l->n; i++)
+                        if (!value_fits(value_list_at(v.l, i), t->element))
+                                return false;
+                return true;
         case TYPE_MAP:
-                return v.m->n == 0 || (value_fits(v.m->items[0].key, t->key) && value_fits(v.m->items[0].value, t->element));
+                for (uint32_t i = 0; i < v.m->n; i++)
+                        if (!value_fits(v.m->items[i].key, t->key) || !value_fits(v.m->items[i].value, t->element))
+                                return false;
+                return true;
         case TYPE_STRUCT:
                 if (v.st->n != t->n_fields)
                         return false;
