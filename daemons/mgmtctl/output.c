@@ -126,9 +126,11 @@ static void print_line(FILE *f, StrBuf *b) {
 }
 
 void output_json(struct json_object *j) {
+        const char *line;
+
         output_json_str(j, "host", host);
-        fputs(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN|JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
-        fputc('\n', stdout);
+        line = j ? json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN|JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
+        fprintf(stdout, "%s\n", line ?: "{\"type\":\"error\",\"text\":\"out of memory\"}");
         fflush(stdout);
         json_object_put(j);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* One endpoint is used until it fails; then the next one is, by everybody: a stream that hangs at a member without a leader moves
- * as soon as any call has noticed. When all have failed in a row nothing is asked until a pause is over, which doubles up to a
- * few seconds; that is all that goes on while a cluster is away. */
+/* One endpoint is used until it fails; then another one is, by everybody: a stream that hangs at a member without a leader moves
+ * as soon as any call has noticed. To find it all others are asked at the same time, and who is first to answer is taken: so a member
+ * that says nothing costs nobody time. If none does, all are asked again after a pause, which doubles up to a few seconds; that is all
+ * that goes on while a cluster is away, and how long it takes to notice that it is back. */
 
 #include <fcntl.h>
 #include <json.h>
@@ -14,7 +15,6 @@
 
 #include <systemd/sd-event.h>
 
-#include "common/base64.h"
 #include "common/field.h"
 #include "common/http/curl-loop.h"
 #include "common/io.h"
@@ -30,8 +30,13 @@ enum {
 #define CONNECT_USEC (UINT64_C(1500) * 1000)
 #define SILENCE_USEC (UINT64_C(3000) * 1000)   /* from the question, or what came of its answer, to more of that */
 #define CALL_USEC (UINT64_C(5000) * 1000)
+#define DOWN_USEC (UINT64_C(2000) * 1000)      /* an election takes less */
 #define PAUSE_MIN_USEC (UINT64_C(50) * 1000)
 #define PAUSE_MAX_USEC (UINT64_C(4000) * 1000)
+
+/* A key that nobody has. The one is asked for to know that the cluster works, the other that a member does and has a leader. */
+#define PROBE "{\"key\":\"bWdtdA==\",\"keys_only\":true}"
+#define SCOUT "{\"key\":\"bWdtdA==\",\"keys_only\":true,\"serializable\":true}"
 
 /* What etcd calls errors, as numbers of gRPC. */
 typedef enum GrpcCode {
@@ -73,6 +78,13 @@ struct EtcdStream {
         TAILQ_ENTRY(EtcdStream) link;
 };
 
+/* A question to one endpoint, to find out whether it answers. */
+typedef struct Scout {
+        Etcd *etcd;
+        size_t endpoint;
+        Transfer *transfer;     /* NULL: it is back */
+} Scout;
+
 struct Etcd {
         sd_event *event;
         CurlLoop *loop;
@@ -80,7 +92,10 @@ struct Etcd {
         size_t n_endpoints, current;
         unsigned generation;    /* changes with the endpoint */
         unsigned n_failures;    /* in a row */
-        sd_event_source *pause; /* nothing is sent until it is over; NULL: none */
+        uint64_t failing_usec, failed_usec;     /* when the first and the last of them were */
+        Scout scouts[ENDPOINTS_MAX];
+        unsigned n_scouts;      /* that are out. Nothing is sent until one is back … */
+        sd_event_source *pause; /* … or while this lasts; NULL: it does not */
         bool down, ending;
         char *problem;
 
@@ -117,38 +132,7 @@ static uint64_t random_below(uint64_t n) {
         return x % n;
 }
 
-/* ---- JSON ---- */
-
-void etcd_put_bytes(StrBuf *b, const void *data, size_t size) {
-        strbuf_putc(b, '"');
-        strbuf_base64(b, data, size);
-        strbuf_putc(b, '"');
-}
-
-json_object *etcd_get(json_object *j, const char *member) {
-        json_object *found = NULL;
-
-        return json_object_is_type(j, json_type_object) && json_object_object_get_ex(j, member, &found) ? found : NULL;
-}
-
-int etcd_get_bytes(json_object *j, const char *member, StrBuf *ret) {
-        json_object *text = etcd_get(j, member);
-        size_t at;
-
-        if (!text)
-                return 0;
-        if (!json_object_is_type(text, json_type_string))
-                return -EBADMSG;
-        int r = strbuf_unbase64(ret, json_object_get_string(text), (size_t) json_object_get_string_len(text), &at);
-        return r == -EINVAL ? -EBADMSG : r;
-}
-
-/* Those of 64 bits are texts. */
-int64_t etcd_get_number(json_object *j, const char *member) {
-        json_object *n = etcd_get(j, member);
-
-        return !n ? 0 : json_object_is_type(n, json_type_string) ? strtoll(json_object_get_string(n), NULL, 10) : json_object_get_int64(n);
-}
+/* ---- answers ---- */
 
 static json_object *parse(const char *data, size_t size) {
         json_tokener *t = size <= INT_MAX ? json_tokener_new() : NULL;
@@ -165,16 +149,70 @@ static json_object *parse(const char *data, size_t size) {
         return j;
 }
 
-/* ---- which endpoint ---- */
+/* Nobody answers for the cluster just now. */
+static bool is_away(json_object *j, const TransferResult *result) {
+        int64_t code = etcd_get_number(j, "code");
 
-/* Whatever waits. */
-static void send_all(Etcd *e) {
-        for (EtcdCall *c = TAILQ_FIRST(&e->calls); c && !e->pause; c = TAILQ_NEXT(c, link))
-                if (!c->transfer)
-                        call_send(c);
-        for (EtcdStream *s = TAILQ_FIRST(&e->streams); s; s = TAILQ_NEXT(s, link))
-                if (!s->transfer)
-                        stream_begin_soon(s);
+        return !j || code == GRPC_UNAVAILABLE || code == GRPC_DEADLINE_EXCEEDED || (code == 0 && result->status >= 500);
+}
+
+/* The gateway has reasons of its own, which are text. */
+static void plain_reason(const TransferResult *result, char *ret, size_t size) {
+        size_t n = MIN(strcspn(result->data, "\r\n"), size - 1);
+
+        for (size_t i = 0; i < n; i++)
+                ret[i] = result->data[i] < ' ' || result->data[i] > '~' ? '?' : result->data[i];
+        ret[n] = 0;
+        if (n == 0)
+                (void) snprintf(ret, size, "it gave no answer of etcd's");
+}
+
+/* NULL: it gives none. */
+static const char *reason_of(json_object *j) {
+        json_object *message = etcd_get(j, "message") ?: etcd_get(j, "error");
+
+        return message ? json_object_get_string(message) : NULL;
+}
+
+/* ---- whether the cluster is there ---- */
+
+static void on_probed(const EtcdReply *reply, void *userdata) {
+        ((Etcd *) userdata)->probe = NULL;
+}
+
+static int call_new(Etcd *e, const char *path, const char *body, etcd_callback_t callback, void *userdata, EtcdCall **ret);
+
+static void set_problem(Etcd *e, const char *problem) {
+        char *text = strdup(problem);
+
+        if (!text)
+                return;
+        free(e->problem);
+        e->problem = text;
+}
+
+/* Somebody finds out when it is over, also if nobody wants anything meanwhile. */
+static void went_down(Etcd *e, const char *problem) {
+        set_problem(e, problem);
+        if (e->down)
+                return;
+        e->down = true;
+        log_warning(0, "the cluster cannot be reached: %s", etcd_problem(e));
+        if (!e->probe && call_new(e, "kv/range", PROBE, on_probed, e, &e->probe) >= 0) {
+                e->probe->probes = e->probe->repeatable = true;
+                call_send(e->probe);
+        }
+        e->changed(e->userdata);
+}
+
+static void endpoint_works(Etcd *e) {
+        e->n_failures = 0;
+        if (!e->down)
+                return;
+        e->down = false;
+        free(TAKE_PTR(e->problem));
+        log_info("the cluster is back, at %s", e->endpoints[e->current]);
+        e->changed(e->userdata);
 }
 
 static EtcdCall *late_call(Etcd *e) {
@@ -194,17 +232,52 @@ static void end_late_calls(Etcd *e) {
                 call_end(c, &(EtcdReply) { .error = -EHOSTDOWN, .problem = etcd_problem(e) });
 }
 
+/* One more in a row. */
+static void note_failure(Etcd *e, size_t endpoint, const char *problem) {
+        _cleanup_free_ char *text = NULL;
+
+        if (asprintf(&text, "%s: %s", e->endpoints[endpoint], problem) < 0)
+                text = NULL;
+        e->failed_usec = now_usec(e);
+        if (e->n_failures++ == 0)
+                e->failing_usec = e->failed_usec;
+        set_problem(e, text ?: problem);
+}
+
+static void find_out_whether_down(Etcd *e) {
+        if (e->n_failures > 0 && e->failed_usec - e->failing_usec >= DOWN_USEC)
+                went_down(e, e->problem ?: "it does not answer");
+}
+
+/* ---- which endpoint ---- */
+
+static bool may_send(const Etcd *e) {
+        return !e->pause && e->n_scouts == 0;
+}
+
+/* Whatever waits. */
+static void send_all(Etcd *e) {
+        for (EtcdCall *c = TAILQ_FIRST(&e->calls); c && may_send(e); c = TAILQ_NEXT(c, link))
+                if (!c->transfer)
+                        call_send(c);
+        for (EtcdStream *s = TAILQ_FIRST(&e->streams); s; s = TAILQ_NEXT(s, link))
+                if (!s->transfer)
+                        stream_begin_soon(s);
+}
+
+static void search(Etcd *e);
+
 static int on_pause_over(sd_event_source *s, uint64_t usec, void *userdata) {
         Etcd *e = userdata;
 
         e->pause = sd_event_source_disable_unref(e->pause);
         end_late_calls(e);
-        send_all(e);
+        search(e);
         return 0;
 }
 
 static void pause_begin(Etcd *e) {
-        unsigned doublings = MIN(e->n_failures - (unsigned) e->n_endpoints, 10u);
+        unsigned doublings = e->n_failures > 2 ? MIN(e->n_failures - 2, 10u) : 0;
         uint64_t usec = MIN(PAUSE_MIN_USEC << doublings, PAUSE_MAX_USEC);
 
         if (e->pause)
@@ -215,60 +288,84 @@ static void pause_begin(Etcd *e) {
                 log_error(r, "cannot wait for the cluster: %m");
 }
 
-static void on_probed(const EtcdReply *reply, void *userdata) {
-        ((Etcd *) userdata)->probe = NULL;
+static void recall_scouts(Etcd *e) {
+        for (size_t i = 0; i < ELEMENTSOF(e->scouts); i++)
+                e->scouts[i].transfer = transfer_cancel(e->scouts[i].transfer);
+        e->n_scouts = 0;
 }
 
-static int call_new(Etcd *e, const char *path, const char *body, etcd_callback_t callback, void *userdata, EtcdCall **ret);
-
-/* Somebody finds out when it is over, also if nobody wants anything meanwhile. */
-static void went_down(Etcd *e, const char *problem) {
-        char *text = strdup(problem);
-
-        if (text) {
-                free(e->problem);
-                e->problem = text;
-        }
-        if (e->down)
-                return;
-        e->down = true;
-        log_warning(0, "the cluster cannot be reached: %s", problem);
-        if (!e->probe && call_new(e, "kv/range", "{\"key\":\"bWdtdA==\",\"keys_only\":true}", on_probed, e, &e->probe) >= 0) {
-                e->probe->probes = e->probe->repeatable = true;
-                call_send(e->probe);
-        }
-        e->changed(e->userdata);
+static void search_failed(Etcd *e, size_t endpoint, const char *problem) {
+        note_failure(e, endpoint, problem);
+        pause_begin(e);
+        find_out_whether_down(e);
 }
 
-static void endpoint_works(Etcd *e) {
-        e->n_failures = 0;
-        if (!e->down)
+static void on_scout_back(Transfer *t, const TransferResult *result, void *userdata) {
+        Scout *s = userdata;
+        Etcd *e = s->etcd;
+        json_object *j = result->error < 0 ? NULL : parse(result->data, result->size);
+        char plain[160] = "";
+
+        s->transfer = NULL;
+        e->n_scouts--;
+        if (!is_away(j, result)) {
+                recall_scouts(e);
+                e->current = s->endpoint;
+                log_debug("%s answers", e->endpoints[e->current]);
+                send_all(e);
+        } else if (e->n_scouts == 0) {
+                if (result->error >= 0)
+                        plain_reason(result, plain, sizeof(plain));
+                search_failed(e, s->endpoint, result->error < 0 ? result->problem : reason_of(j) ?: plain);
+                end_late_calls(e);
+        }
+        json_object_put(j);
+}
+
+static int send_to(Etcd *e, size_t endpoint, const char *path, const char *body, bool anonymous, bool led, TransferRequest *request,
+                   Transfer **ret);
+
+static int scout_send(Etcd *e, size_t endpoint) {
+        Scout *s = &e->scouts[endpoint];
+        TransferRequest request = { .silence_usec = SILENCE_USEC, .done = on_scout_back, .userdata = s };
+        int r;
+
+        *s = (Scout) { .etcd = e, .endpoint = endpoint };
+        r = send_to(e, endpoint, "kv/range", SCOUT, false, true, &request, &s->transfer);
+        if (r >= 0)
+                e->n_scouts++;
+        return r;
+}
+
+/* The one that has just failed is not asked at once: it may say that it is well and fail again. */
+static void search(Etcd *e) {
+        int r = 0;
+
+        if (!may_send(e))
                 return;
-        e->down = false;
-        free(TAKE_PTR(e->problem));
-        log_info("the cluster is back, at %s", e->endpoints[e->current]);
-        e->changed(e->userdata);
+        for (size_t i = 0; i < e->n_endpoints; i++)
+                if (i != e->current || e->n_failures > 1 || e->n_endpoints == 1)
+                        r = scout_send(e, i);
+        if (e->n_scouts == 0)
+                search_failed(e, e->current, strerrordesc_np(-r));
 }
 
 /* Only the first of those that were sent to it says so. */
 static void endpoint_failed(Etcd *e, unsigned generation, const char *problem) {
-        _cleanup_free_ char *text = NULL;
-
         if (generation != e->generation)
                 return;
-        if (asprintf(&text, "%s: %s", e->endpoints[e->current], problem) < 0)
-                text = NULL;
+        bool often = e->n_failures > 0 || now_usec(e) - e->failed_usec < PAUSE_MIN_USEC;
         e->generation++;
-        e->current = (e->current + 1) % e->n_endpoints;
-        e->n_failures++;
-        if (e->n_failures >= e->n_endpoints) {
-                pause_begin(e);
-                went_down(e, text ?: problem);
-        } else
-                log_debug("%s; trying %s", text ?: problem, e->endpoints[e->current]);
+        log_debug("%s: %s", e->endpoints[e->current], problem);
+        note_failure(e, e->current, problem);
         for (EtcdStream *s = TAILQ_FIRST(&e->streams); s; s = TAILQ_NEXT(s, link))
                 if (s->transfer)
                         etcd_stream_restart(s);
+        if (often)
+                pause_begin(e);
+        else
+                search(e);
+        find_out_whether_down(e);
 }
 
 const char *etcd_problem(const Etcd *e) {
@@ -277,19 +374,21 @@ const char *etcd_problem(const Etcd *e) {
 
 /* ---- sending ---- */
 
-static int send_to(Etcd *e, const char *path, const char *body, bool anonymous, TransferRequest *request, Transfer **ret) {
+/* led: a member that has no leader says so rather than wait for one. */
+static int send_to(Etcd *e, size_t endpoint, const char *path, const char *body, bool anonymous, bool led, TransferRequest *request,
+                   Transfer **ret) {
         _cleanup_free_ char *url = NULL;
         const char *headers[4] = { "Content-Type: application/json" };
         size_t n = 1;
 
-        if (asprintf(&url, "%s/v3/%s", e->endpoints[e->current], path) < 0) {
+        if (asprintf(&url, "%s/v3/%s", e->endpoints[endpoint], path) < 0) {
                 url = NULL;
                 return -ENOMEM;
         }
         if (!anonymous && e->token && e->token[0])
                 headers[n++] = e->token;
-        if (request->data)
-                headers[n++] = "Grpc-Metadata-hasleader: true";         /* it ends rather than wait at a member that has none */
+        if (led)
+                headers[n++] = "Grpc-Metadata-hasleader: true";
         request->url = url;
         request->headers = headers;
         request->body = body;
@@ -324,25 +423,36 @@ static void on_authenticated(const EtcdReply *reply, void *userdata) {
                 send_all(e);
 }
 
+static int ask_for_token(Etcd *e) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+        int r;
+
+        strbuf_puts(&b, "{\"name\":");
+        etcd_put_text(&b, e->user);
+        strbuf_puts(&b, ",\"password\":");
+        etcd_put_text(&b, e->password ?: "");
+        strbuf_putc(&b, '}');
+        r = b.failed ? -ENOMEM : call_new(e, "auth/authenticate", b.data, on_authenticated, e, &e->authentication);
+        if (b.data)
+                explicit_bzero(b.data, b.size);
+        if (r < 0)
+                return r;
+        e->authentication->authenticates = e->authentication->repeatable = true;
+        call_send(e->authentication);
+        return 0;
+}
+
 /* Whether it may be sent now; else it is when there is a token. */
 static bool has_token(Etcd *e) {
-        _cleanup_(strbuf_done) StrBuf b = {};
+        int r;
 
         if (!e->user || e->token)
                 return true;
-        if (e->authentication)
-                return false;
-        json_object *j = json_object_new_object();
-        if (!j || json_object_object_add(j, "name", json_object_new_string(e->user)) < 0 ||
-            json_object_object_add(j, "password", json_object_new_string(e->password ?: "")) < 0)
-                b.failed = true;
-        else
-                strbuf_puts(&b, json_object_to_json_string(j));
-        json_object_put(j);
-        if (b.failed || call_new(e, "auth/authenticate", b.data, on_authenticated, e, &e->authentication) < 0)
-                return false;
-        e->authentication->authenticates = e->authentication->repeatable = true;
-        call_send(e->authentication);
+        r = e->authentication ? 0 : ask_for_token(e);
+        if (r < 0 && r != -ECANCELED) {
+                log_error(r, "cannot ask the cluster for a token: %m");
+                search_failed(e, e->current, strerrordesc_np(-r));
+        }
         return false;
 }
 
@@ -385,28 +495,16 @@ static void call_again(EtcdCall *c, bool sent, const char *problem) {
         call_send(c);
 }
 
-/* The gateway has reasons of its own, which are text. */
-static void plain_reason(const TransferResult *result, char *ret, size_t size) {
-        size_t n = MIN(strcspn(result->data, "\r\n"), size - 1);
-
-        for (size_t i = 0; i < n; i++)
-                ret[i] = result->data[i] < ' ' || result->data[i] > '~' ? '?' : result->data[i];
-        ret[n] = 0;
-        if (n == 0)
-                (void) snprintf(ret, size, "it gave no answer of etcd's");
-}
-
 /* What it said in place of an answer. */
 static void call_refused(EtcdCall *c, json_object *j, const TransferResult *result) {
         Etcd *e = c->etcd;
-        json_object *message = etcd_get(j, "message") ?: etcd_get(j, "error");
         char plain[160];
-        const char *problem = message ? json_object_get_string(message) : plain;
+        const char *problem = reason_of(j) ?: plain;
         EtcdReply reply = { .problem = problem };
         int64_t code = etcd_get_number(j, "code");
 
         plain_reason(result, plain, sizeof(plain));
-        if (!j || code == GRPC_UNAVAILABLE || code == GRPC_DEADLINE_EXCEEDED || (code == 0 && result->status >= 500)) {
+        if (is_away(j, result)) {
                 call_again(c, true, problem);
                 return;
         }
@@ -459,14 +557,13 @@ static void call_send(EtcdCall *c) {
         Etcd *e = c->etcd;
         TransferRequest request = { .once = !c->repeatable, .silence_usec = SILENCE_USEC, .done = on_answer, .userdata = c };
 
-        if (e->pause || (!c->authenticates && !has_token(e)))
+        if (!may_send(e) || (!c->authenticates && !has_token(e)))
                 return;
         c->generation = e->generation;
-        int r = send_to(e, c->path, c->body, c->authenticates, &request, &c->transfer);
+        int r = send_to(e, e->current, c->path, c->body, c->authenticates, false, &request, &c->transfer);
         if (r < 0) {
                 log_error(r, "cannot ask the cluster: %m");
-                e->n_failures = MAX(e->n_failures, (unsigned) e->n_endpoints);
-                pause_begin(e);
+                search_failed(e, e->current, strerrordesc_np(-r));
         }
 }
 
@@ -566,7 +663,7 @@ static int on_begin(sd_event_source *source, void *userdata) {
         TransferRequest request = { .data = on_stream_data, .done = on_stream_end, .userdata = s };
 
         s->begin = sd_event_source_disable_unref(s->begin);
-        if (e->pause || !has_token(e))
+        if (!may_send(e) || !has_token(e))
                 return 0;
         strbuf_done(&s->line);
         s->searched = 0;
@@ -574,17 +671,16 @@ static int on_begin(sd_event_source *source, void *userdata) {
         body = s->ops->body(s->userdata);
         if (body && !body[0])
                 return 0;       /* nothing is wanted */
-        int r = body ? send_to(e, s->path, body, false, &request, &s->transfer) : -ENOMEM;
+        int r = body ? send_to(e, e->current, s->path, body, false, true, &request, &s->transfer) : -ENOMEM;
         if (r < 0) {
                 log_error(r, "cannot watch the cluster: %m");
-                e->n_failures = MAX(e->n_failures, (unsigned) e->n_endpoints);
-                pause_begin(e);
+                search_failed(e, e->current, strerrordesc_np(-r));
         }
         return 0;
 }
 
 static void stream_begin_soon(EtcdStream *s) {
-        if (s->begin || s->etcd->pause)
+        if (s->begin || !may_send(s->etcd))
                 return;
         int r = sd_event_add_defer(s->etcd->event, &s->begin, on_begin, s);
         if (r < 0)
@@ -748,6 +844,7 @@ Etcd *etcd_free(Etcd *e) {
         e->ending = true;
         while (!TAILQ_EMPTY(&e->calls))
                 call_end(TAILQ_FIRST(&e->calls), &(EtcdReply) { .error = -ECANCELED });
+        recall_scouts(e);
         curl_loop_free(e->loop);
         (void) sd_event_source_disable_unref(e->pause);
         (void) sd_event_unref(e->event);

@@ -55,9 +55,10 @@ void etcd_stream_restart(EtcdStream *s);
 void etcd_stream_unknown(EtcdStream *s, const char *problem);   /* the server does not know us any more: with another token */
 EtcdStream *etcd_stream_free(EtcdStream *s);
 
-/* ---- JSON ---- */
+/* ---- JSON (etcd-json.c) ---- */
 
-void etcd_put_bytes(StrBuf *b, const void *data, size_t size);         /* as a JSON string */
+void etcd_put_text(StrBuf *b, const char *text);
+void etcd_put_bytes(StrBuf *b, const void *data, size_t size);         /* as a JSON string, in base64 */
 int etcd_get_bytes(json_object *j, const char *member, StrBuf *ret);   /* absent: none */
 int64_t etcd_get_number(json_object *j, const char *member);           /* absent: 0 */
 json_object *etcd_get(json_object *j, const char *member);             /* borrowed; NULL: absent. j may be NULL */

@@ -12,6 +12,8 @@
 #include "common/sd/log.h"
 #include "daemons/world/store-etcd.h"
 
+#define RETRY_USEC (UINT64_C(1000) * 1000)
+
 typedef struct EtcdLease {
         StoreLease lease;       /* first */
         uint32_t ttl_sec;
@@ -38,6 +40,11 @@ static uint64_t now_usec(const EtcdLease *l) {
 
 static uint64_t third_usec(const EtcdLease *l) {
         return l->ttl_sec * UINT64_C(1000000) / 3;
+}
+
+/* After an error. A question that cannot be asked waits by itself until the cluster is back, so the next one need not. */
+static uint64_t retry_usec(const EtcdLease *l, int error) {
+        return error == -EHOSTDOWN ? MIN(third_usec(l) / 4, RETRY_USEC) : third_usec(l) / 4;
 }
 
 static void lease_lost(EtcdLease *l) {
@@ -88,7 +95,7 @@ static void on_kept(const EtcdReply *reply, void *userdata) {
         }
         if (reply->error != -EHOSTDOWN)
                 log_error(reply->error, "cannot keep a lease alive: %s", reply->problem ?: strerrordesc_np(-reply->error));
-        set_timer(l, MIN(l->ends_usec, now_usec(l) + third_usec(l) / 4));
+        set_timer(l, MIN(l->ends_usec, now_usec(l) + retry_usec(l, reply->error)));
 }
 
 static void on_granted(const EtcdReply *reply, void *userdata) {
@@ -98,7 +105,7 @@ static void on_granted(const EtcdReply *reply, void *userdata) {
         if (reply->error < 0) {
                 if (reply->error != -EHOSTDOWN)
                         log_error(reply->error, "cannot take a lease: %s", reply->problem ?: strerrordesc_np(-reply->error));
-                set_timer(l, now_usec(l) + third_usec(l));
+                set_timer(l, now_usec(l) + (reply->error == -EHOSTDOWN ? retry_usec(l, reply->error) : third_usec(l)));
                 return;
         }
         l->lease.id = etcd_get_number(reply->json, "ID");

@@ -44,7 +44,7 @@ struct Proxy {
         int port, target;
         bool of_peers;
         int peers[PROXY_SOURCES_MAX];
-        unsigned n_peers;
+        unsigned n_peers, n_connections;
         bool held[PROXY_SOURCES_MAX][_SIDE_MAX];        /* what this side says */
         LIST_HEAD(, Connection) connections;
 };
@@ -148,6 +148,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
 
         if (fds[CLIENT] < 0)
                 return 0;
+        p->n_connections++;
         fds[SERVER] = dial(p->target);
         if (fds[SERVER] < 0) {
                 (void) close(fds[CLIENT]);
@@ -194,6 +195,10 @@ Proxy *proxy_free(Proxy *p) {
 
 int proxy_port(const Proxy *p) {
         return p->port;
+}
+
+unsigned proxy_n_connections(const Proxy *p) {
+        return p->n_connections;
 }
 
 void proxy_set_target(Proxy *p, int port) {

@@ -19,5 +19,7 @@ int proxy_port(const Proxy *p);
 void proxy_set_target(Proxy *p, int port);              /* on loopback; before that nobody gets through */
 void proxy_add_peer(Proxy *p, int port);                /* the next source */
 
+unsigned proxy_n_connections(const Proxy *p);           /* that anybody ever made to it */
+
 void proxy_hold(Proxy *p, unsigned source, bool questions, bool answers);      /* what shall be held back from now on */
 void proxy_cut(Proxy *p, unsigned source);              /* its connections end; others may be made */

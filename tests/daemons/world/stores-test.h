@@ -32,14 +32,16 @@ static inline uint64_t now_usec(void) {
         return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
 }
 
-#define RUN_UNTIL(place, condition) \
+#define RUN_FOR(place, condition, usec) \
         ({ \
-                uint64_t _end = now_usec() + 30000000; \
+                uint64_t _end = now_usec() + (usec); \
                 bool _holds; \
                 while (!(_holds = (condition)) && now_usec() < _end) \
                         (void) sd_event_run((place)->event, 20000); \
                 _holds; \
         })
+
+#define RUN_UNTIL(place, condition) RUN_FOR(place, condition, 30000000)
 
 static inline void place_open(Place *p, Backend b, const char *endpoints) {
         if (b == ETCD) {
