@@ -372,6 +372,10 @@ const char *etcd_problem(const Etcd *e) {
         return e->down ? e->problem ?: "no endpoint answers" : NULL;
 }
 
+unsigned etcd_generation(const Etcd *e) {
+        return e->generation;
+}
+
 /* ---- sending ---- */
 
 /* led: a member that has no leader says so rather than wait for one. */

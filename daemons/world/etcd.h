@@ -26,6 +26,9 @@ DEFINE_CLEANUP(Etcd *, etcd_free)
 /* Why no endpoint can be reached; NULL if one can, as far as anybody knows. */
 const char *etcd_problem(const Etcd *e);
 
+/* Another number for every connection to the cluster that was lost, as it is noticed: what was is to be asked for again. */
+unsigned etcd_generation(const Etcd *e);
+
 /* ---- calls ---- */
 
 typedef struct EtcdReply {

@@ -278,6 +278,8 @@ static void on_news(StoreWatch *store_watch, const StoreNews *news, void *userda
         KeysWatch *w = userdata;
         KeysNews told = { .back = !news->snapshot && news->n == 0 && news->error >= 0, .none = news->error < 0, .error = news->error };
 
+        if (news->anew)
+                w->own = 0;
         if (!told.back && !told.none) {
                 if (!w->parts && !news->snapshot && news->items[news->n - 1].modified == w->own)
                         return;

@@ -431,7 +431,7 @@ static void on_leader(StoreWatch *w, const StoreNews *news, void *userdata) {
         if (!last && !news->snapshot)
                 return;
         l->vacant = !last || !last->data;
-        if (l->won > 0 && (!last || last->modified > l->won))
+        if (l->won > 0 && (!last || last->modified > l->won || news->anew))
                 abdicate(l);
         if (last && last->data && l->claim && last->size == strlen(l->claim) && memcmp(last->data, l->claim, last->size) == 0)
                 elected(l, last->modified);

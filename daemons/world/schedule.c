@@ -156,6 +156,8 @@ static void on_chosen(StoreWatch *sw, const StoreNews *news, void *userdata) {
         const StoreItem *last = news->n > 0 ? &news->items[news->n - 1] : NULL;
 
         store_answers(w);
+        if (news->anew)
+                w->revision = 0;
         if ((last || news->snapshot) && take_decision(w, last, news->revision))
                 schedule_tell(w);
 }

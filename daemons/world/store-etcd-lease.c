@@ -14,7 +14,7 @@
 
 #define RETRY_USEC (UINT64_C(1000) * 1000)
 
-typedef struct EtcdLease {
+struct EtcdLease {
         StoreLease lease;       /* first */
         uint32_t ttl_sec;
         EtcdCall *call;         /* that grants it or keeps it alive */
@@ -23,7 +23,9 @@ typedef struct EtcdLease {
         sd_event_source *timer;
         store_lease_callback_t callback;
         void *userdata;
-} EtcdLease;
+        unsigned history;       /* EtcdMoment.history in which it was granted, or is asked for */
+        TAILQ_ENTRY(EtcdLease) link;
+};
 
 static void lease_ask(EtcdLease *l);
 
@@ -89,6 +91,7 @@ static void on_kept(const EtcdReply *reply, void *userdata) {
                 return;
         }
         if (reply->error >= 0) {
+                etcd_history_ask(store_of(l));
                 l->ends_usec = l->asked_usec + (uint64_t) ttl_sec * 1000000;
                 set_timer(l, MAX(l->asked_usec, now_usec(l)) + third_usec(l));
                 return;
@@ -124,6 +127,8 @@ static void lease_ask(EtcdLease *l) {
         else
                 snprintf(body, sizeof(body), "{\"TTL\":\"%u\"}", l->ttl_sec);
         l->asked_usec = now_usec(l);
+        if (!l->lease.held)
+                l->history = store_of(l)->now.history;
         if (l->lease.held)
                 set_timer(l, l->ends_usec);
         r = etcd_call(store_of(l)->etcd, l->lease.held ? "lease/keepalive" : "lease/grant", body, true,
@@ -140,6 +145,7 @@ int etcd_lease(Store *store, uint32_t ttl_sec, store_lease_callback_t callback, 
         if (!l)
                 return -ENOMEM;
         *l = (EtcdLease) { .lease.store = store, .ttl_sec = ttl_sec, .callback = callback, .userdata = userdata };
+        TAILQ_INSERT_TAIL(&store_of(l)->leases, l, link);
         lease_ask(l);
         *ret = &l->lease;
         return 0;
@@ -152,10 +158,31 @@ void etcd_unlease(StoreLease *lease, bool revoke) {
         EtcdCall *call;
         char body[64];
 
+        TAILQ_REMOVE(&store_of(l)->leases, l, link);
         etcd_call_cancel(l->call);
         (void) sd_event_source_disable_unref(l->timer);
         snprintf(body, sizeof(body), "{\"ID\":\"%lld\"}", (long long) lease->id);
         if (lease->held && revoke)
                 (void) etcd_call(store_of(l)->etcd, "lease/revoke", body, true, on_revoked, NULL, &call);
         free(l);
+}
+
+static EtcdLease *lease_of_before(EtcdStore *s) {
+        EtcdLease *l;
+
+        TAILQ_FOREACH(l, &s->leases, link)
+                if (l->history != s->now.history)
+                        return l;
+        return NULL;
+}
+
+/* It may be in the backup, without all that was written under it since. Whoever is told may free any of them. */
+void etcd_leases_anew(EtcdStore *s) {
+        EtcdLease *l;
+
+        while ((l = lease_of_before(s))) {
+                l->history = s->now.history;
+                if (l->lease.held)
+                        lease_lost(l);
+        }
 }

@@ -32,6 +32,7 @@ struct EtcdWatch {
         size_t bytes;           /* of its request, at most */
         int64_t next;           /* the first revision that it has not heard of; 0: it needs a snapshot */
         StoreCall *snapshot;    /* under way */
+        bool anew;              /* it will be of another history */
         store_watch_callback_t callback;
         void *userdata;
         TAILQ_ENTRY(EtcdWatch) link;
@@ -51,10 +52,12 @@ static void on_snapshot(const StoreReply *reply, void *userdata) {
                 w->callback(&w->watch, &(StoreNews) { .error = reply->error }, w->userdata);
                 return;
         }
+        StoreNews news = { .snapshot = true, .anew = w->anew, .items = reply->items, .n = reply->n, .revision = reply->revision };
         w->next = reply->revision + 1;
+        w->anew = false;
+        etcd_history_note(etcd_store(w->watch.store), reply->items, reply->n);
         etcd_stream_restart(w->bundle->stream);
-        w->callback(&w->watch, &(StoreNews) { .snapshot = true, .items = reply->items, .n = reply->n, .revision = reply->revision },
-                    w->userdata);
+        w->callback(&w->watch, &news, w->userdata);
 }
 
 static void watch_look(EtcdWatch *w) {
@@ -81,6 +84,7 @@ static char *stream_body(void *userdata) {
         EtcdBundle *bundle = userdata;
         StrBuf b = {};
 
+        etcd_history_ask(bundle->store);
         for (EtcdWatch *w = TAILQ_FIRST(&bundle->store->watches); w; w = TAILQ_NEXT(w, link))
                 if (w->bundle == bundle && w->next > 0)
                         put_request(&b, w, w->next);
@@ -102,6 +106,7 @@ static void watch_events(EtcdWatch *w, json_object *result, json_object *events)
         }
         if (n > 0) {
                 w->next = items[n - 1].modified + 1;
+                etcd_history_note(etcd_store(w->watch.store), items, n);
                 w->callback(&w->watch, &(StoreNews) { .items = items, .n = n, .revision = items[n - 1].modified }, w->userdata);
         }
         etcd_items_free(items, n);
@@ -219,6 +224,14 @@ void etcd_unwatch(StoreWatch *watch) {
 void etcd_watches_look(Store *store) {
         for (EtcdWatch *w = TAILQ_FIRST(&etcd_store(store)->watches); w; w = TAILQ_NEXT(w, link))
                 watch_look(w);
+}
+
+void etcd_watches_anew(EtcdStore *s) {
+        for (EtcdWatch *w = TAILQ_FIRST(&s->watches); w; w = TAILQ_NEXT(w, link)) {
+                w->anew = true;
+                w->snapshot = store_call_cancel(w->snapshot);   /* it may be of the one before */
+                watch_look(w);
+        }
 }
 
 void etcd_watches_changed(EtcdStore *s) {

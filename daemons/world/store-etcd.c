@@ -13,6 +13,7 @@ typedef struct EtcdStoreCall {
         StoreCall call;         /* first */
         EtcdCall *asked;
         bool reads;
+        EtcdMoment moment;      /* of the question */
         store_callback_t callback;
         void *userdata;
 } EtcdStoreCall;
@@ -78,7 +79,7 @@ static void put_writes(StrBuf *b, const char *member, const StoreWrite *writes, 
 
 /* ---- answers ---- */
 
-static int64_t etcd_revision(json_object *answer) {
+int64_t etcd_revision(json_object *answer) {
         return etcd_get_number(etcd_get(answer, "header"), "revision");
 }
 
@@ -143,6 +144,7 @@ static void on_answer(const EtcdReply *answer, void *userdata) {
         StoreReply reply = { .error = answer->error, .problem = answer->problem };
         StoreItem *items = NULL;
 
+        etcd_heard(etcd_store(c->call.store), answer->json, &c->moment);
         if (answer->error >= 0) {
                 json_object *holds = etcd_get(answer->json, "succeeded");
 
@@ -167,7 +169,7 @@ static int ask(Store *s, const char *path, StrBuf *body, bool reads, store_callb
                 free(c);
                 return -ENOMEM;
         }
-        *c = (EtcdStoreCall) { .call.store = s, .reads = reads, .callback = callback, .userdata = userdata };
+        *c = (EtcdStoreCall) { .call.store = s, .reads = reads, .moment = etcd_store(s)->now, .callback = callback, .userdata = userdata };
         r = etcd_call(etcd_store(s)->etcd, path, text, reads, on_answer, c, &c->asked);
         if (r < 0) {
                 free(c);
@@ -228,6 +230,7 @@ static const char *problem(const Store *s) {
 static void etcd_store_free(Store *store) {
         EtcdStore *s = etcd_store(store);
 
+        etcd_history_done(s);
         etcd_watches_done(s);
         etcd_free(s->etcd);
         (void) sd_event_unref(s->event);
@@ -256,6 +259,7 @@ int store_open_etcd(Store **ret, sd_event *event, const char *endpoints, Diag *r
                 return -ENOMEM;
         s->store.ops = &etcd_ops;
         s->event = sd_event_ref(event);
+        TAILQ_INIT(&s->leases);
         r = etcd_watches_init(s);
         if (r >= 0)
                 r = etcd_new(&s->etcd, event, endpoints, on_changed, s, reterr);

@@ -9,12 +9,21 @@
 #include "daemons/world/store.h"
 
 typedef struct EtcdBundle EtcdBundle;
+typedef struct EtcdLease EtcdLease;
 typedef struct EtcdWatch EtcdWatch;
 typedef struct EtcdStore EtcdStore;
 typedef struct Map Map;
+typedef struct sd_event_source sd_event_source;
 
 /* Below this stands all that is ours, in this version's form. */
 #define ETCD_ROOT "/mgmt/1/"
+
+/* When something was so: see store-etcd-history.c. */
+typedef struct EtcdMoment {
+        uint64_t cluster;       /* its name; 0: none is known yet */
+        int64_t term, revision;
+        unsigned history;       /* ours: another number for another history */
+} EtcdMoment;
 
 struct EtcdStore {
         Store store;            /* first */
@@ -24,7 +33,15 @@ struct EtcdStore {
         TAILQ_HEAD(, EtcdWatch) watches;
         Map *by_id;
         uint64_t last_watch;
+        TAILQ_HEAD(, EtcdLease) leases;
         bool was_down;
+        EtcdMoment now;         /* the latest that was heard of */
+        sd_event_source *anew;  /* somebody has to be told that it is another history */
+        char *landmark;         /* the key that was written last, of all that watches have told of; NULL: there is none */
+        int64_t landmark_at;    /* the revision that wrote it */
+        EtcdCall *asking;       /* whether it is as before; NULL: nobody does */
+        EtcdMoment asked;       /* when that was */
+        unsigned asked_at;      /* etcd_generation() then */
 };
 
 static inline EtcdStore *etcd_store(Store *s) {
@@ -38,6 +55,16 @@ void etcd_put_range(StrBuf *b, StoreRange range);
 int etcd_items(json_object *array, bool events, int64_t from_revision, StoreItem **ret, size_t *ret_n);
 void etcd_items_free(StoreItem *items, size_t n);
 
+/* ---- whether it is still the same history (store-etcd-history.c) ---- */
+
+void etcd_heard(EtcdStore *s, json_object *answer, const EtcdMoment *asked);   /* of a read or a commit, and EtcdStore.now at its question */
+void etcd_history_ask(EtcdStore *s);                    /* if that was not done since we connected */
+void etcd_history_note(EtcdStore *s, const StoreItem *items, size_t n);
+void etcd_history_done(EtcdStore *s);
+int etcd_on_anew(sd_event_source *source, void *userdata);
+
+int64_t etcd_revision(json_object *answer);
+
 /* ---- watches (store-etcd-watch.c) ---- */
 
 int etcd_watches_init(EtcdStore *s);
@@ -46,8 +73,10 @@ void etcd_watches_changed(EtcdStore *s);        /* the cluster went down, or is 
 int etcd_watch(Store *store, StoreRange range, store_watch_callback_t callback, void *userdata, StoreWatch **ret);
 void etcd_unwatch(StoreWatch *watch);
 void etcd_watches_look(Store *store);
+void etcd_watches_anew(EtcdStore *s);
 
 /* ---- leases (store-etcd-lease.c) ---- */
 
 int etcd_lease(Store *store, uint32_t ttl_sec, store_lease_callback_t callback, void *userdata, StoreLease **ret);
 void etcd_unlease(StoreLease *lease, bool revoke);
+void etcd_leases_anew(EtcdStore *s);

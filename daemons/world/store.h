@@ -105,6 +105,8 @@ StoreCall *store_call_cancel(StoreCall *c);
 
 typedef struct StoreNews {
         bool snapshot;          /* the items are all that there is: what is not among them is gone */
+        bool anew;              /* a snapshot of another history: the store was restored from a backup, or made anew, and revisions say
+                                 * nothing about those that were told before */
         const StoreItem *items; /* borrowed; none, and no snapshot: the store, which could not be reached, can be again */
         size_t n;
         int64_t revision;

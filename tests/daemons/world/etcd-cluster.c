@@ -38,10 +38,17 @@ static int advertised_port(const Cluster *c, unsigned i) {
         return c->options.peer_proxies[i] ?: c->peer_ports[i];
 }
 
+/* Of all members, as etcd takes it. */
+static void print_members(const Cluster *c, char *ret, size_t size) {
+        int n = 0;
+
+        for (unsigned i = 0; i < c->n; i++)
+                n += snprintf(ret + n, size - (size_t) n, "%sn%u=http://127.0.0.1:%d", i > 0 ? "," : "", i, advertised_port(c, i));
+}
+
 static _noreturn_ void run_etcd(const Cluster *c, unsigned i) {
         const char *scheme = c->options.certificate ? "https" : "http";
-        char name[16], data[96], log[96], client[64], peer[64], advertised[64], all[256] = "";
-        int n = 0;
+        char name[16], data[96], log[96], client[64], peer[64], advertised[64], all[256];
 
         snprintf(name, sizeof(name), "n%u", i);
         snprintf(data, sizeof(data), "%s/%s", c->directory, name);
@@ -49,8 +56,7 @@ static _noreturn_ void run_etcd(const Cluster *c, unsigned i) {
         snprintf(client, sizeof(client), "%s://127.0.0.1:%d", scheme, c->client_ports[i]);
         snprintf(peer, sizeof(peer), "http://127.0.0.1:%d", c->peer_ports[i]);
         snprintf(advertised, sizeof(advertised), "http://127.0.0.1:%d", advertised_port(c, i));
-        for (unsigned k = 0; k < c->n; k++)
-                n += snprintf(all + n, sizeof(all) - (size_t) n, "%sn%u=http://127.0.0.1:%d", k > 0 ? "," : "", k, advertised_port(c, k));
+        print_members(c, all, sizeof(all));
 
         const char *argv[40] = { "etcd", "--name", name, "--data-dir", data, "--log-level", "error", "--heartbeat-interval", "50",
                                  "--election-timeout", "500", "--unsafe-no-fsync", "--listen-client-urls", client,
@@ -111,6 +117,37 @@ void cluster_init(Cluster *c, unsigned n, const ClusterOptions *options) {
                 (void) close(fds[i]);
         for (unsigned i = 0; i < n; i++)
                 cluster_start(c, i);
+}
+
+bool cluster_can_back_up(void) {
+        return cluster_available() && access("/usr/bin/etcdctl", X_OK) == 0;
+}
+
+bool cluster_back_up(Cluster *c) {
+        char command[512];
+
+        snprintf(command, sizeof(command), "ETCDCTL_API=3 etcdctl --endpoints http://127.0.0.1:%d snapshot save %s/backup >%s/backup.log 2>&1",
+                 c->client_ports[0], c->directory, c->directory);
+        return system(command) == 0;
+}
+
+bool cluster_restore(Cluster *c) {
+        char members[256], command[1024];
+        bool restored = true;
+
+        print_members(c, members, sizeof(members));
+        for (unsigned i = 0; i < c->n; i++)
+                if (c->pids[i] > 0)
+                        cluster_signal(c, i, SIGKILL);
+        for (unsigned i = 0; i < c->n && restored; i++) {
+                snprintf(command, sizeof(command), "cd %s && rm -rf n%u && ETCDCTL_API=3 etcdctl snapshot restore backup --name n%u --data-dir n%u "
+                         "--initial-cluster %s --initial-advertise-peer-urls http://127.0.0.1:%d >>backup.log 2>&1", c->directory, i, i, i,
+                         members, advertised_port(c, i));
+                restored = system(command) == 0;
+        }
+        for (unsigned i = 0; i < c->n && restored; i++)
+                cluster_start(c, i);
+        return restored;
 }
 
 void cluster_done(Cluster *c) {

@@ -26,4 +26,10 @@ bool cluster_available(void);           /* whether etcd is installed */
 void cluster_init(Cluster *c, unsigned n, const ClusterOptions *options);      /* started, and about to answer */
 void cluster_done(Cluster *c);
 void cluster_start(Cluster *c, unsigned i);
+
+/* To a file in its directory, by etcdctl; and back: all members die, and begin again with what was in it. False: it could not be done. */
+bool cluster_can_back_up(void);
+bool cluster_back_up(Cluster *c);
+bool cluster_restore(Cluster *c);
+
 void cluster_signal(Cluster *c, unsigned i, int signal);        /* after SIGKILL it is gone for sure */

@@ -80,7 +80,7 @@ static inline Answer put(Place *p, const char *key, const char *data, StoreLease
 /* ---- watches ---- */
 
 typedef struct Seen {
-        unsigned n_snapshots, n_back;
+        unsigned n_snapshots, n_back, n_anew;
         unsigned n_items;       /* of later news */
         char text[1024];        /* "[snapshot] then news" */
         int64_t revision;
@@ -94,9 +94,10 @@ static inline void on_news(StoreWatch *w, const StoreNews *news, void *userdata)
                 s->n_back++;
                 return;
         }
-        CHECK(news->revision >= s->revision);
+        CHECK(news->anew || news->revision >= s->revision);
         s->revision = news->revision;
         *(news->snapshot ? &s->n_snapshots : &s->n_items) += news->snapshot ? 1 : (unsigned) news->n;
+        s->n_anew += news->anew;
         if (news->snapshot)
                 add_mark(s->text, sizeof(s->text), "[");
         for (size_t i = 0; i < news->n; i++)

@@ -262,6 +262,64 @@ TEST(leases_that_nobody_could_keep_are_lost_and_taken_again) {
         store_lease_free(l, true);
 }
 
+/* ---- a backup ---- */
+
+/* Revisions go back; what stood under the lease goes on the lease being taken anew. */
+static void check_restored(unsigned n_writes_since, unsigned n_writes_of_others) {
+        _cleanup_(cluster_done) Cluster c = {};
+        _cleanup_(place_done) Place p, other = {};
+        Seen seen = {};
+        Held held = {};
+        StoreLease *l;
+        StoreWatch *w;
+        char text[16];
+
+        cluster_init(&c, 1, NULL);
+        CHECK(place_init(&p, ETCD, c.endpoints));
+        CHECK_INT(put_until_done(&p, "k/old", "1").error, 0);
+        CHECK_INT(store_watch(p.store, (StoreRange) { "k/", true }, on_news, &seen, &w), 0);
+        CHECK_INT(store_lease_new(p.store, 30, on_lease, &held, &l), 0);
+        CHECK(RUN_UNTIL(&p, seen.n_snapshots == 1 && held.n_held == 1));
+        CHECK(cluster_back_up(&c));
+        for (unsigned i = 0; i < n_writes_since; i++) {
+                snprintf(text, sizeof(text), "%u", i);
+                CHECK_INT(put(&p, "k/lost", text, l).error, 0);
+        }
+        CHECK(RUN_UNTIL(&p, seen.n_items == n_writes_since));
+        CHECK(cluster_restore(&c));
+        CHECK(place_init(&other, ETCD, c.endpoints));
+        for (unsigned i = 0; i < n_writes_of_others; i++)
+                CHECK_INT(put_until_done(&other, "others", "1").error, 0);
+
+        CHECK(RUN_UNTIL(&p, seen.n_anew == 1 && held.n_lost == 1 && held.n_held == 2));
+        CHECK_STR(strrchr(seen.text, '['), "[ k/old=1 ]");
+        CHECK_INT(put_until_done(&p, "k/new", "1").error, 0);
+        CHECK(RUN_UNTIL(&p, strstr(seen.text, "] k/new=1")));
+        CHECK_INT(seen.n_anew, 1);
+        CHECK_INT(held.n_lost, 1);
+        store_lease_free(l, true);
+        store_watch_free(w);
+}
+
+TEST(a_cluster_that_is_restored_from_a_backup) {
+        if (!cluster_can_back_up())
+                TEST_SKIP("etcd or etcdctl is not installed");
+        check_restored(5, 0);
+}
+
+TEST(a_cluster_that_is_restored_while_nobody_writes) {
+        if (!cluster_can_back_up())
+                TEST_SKIP("etcd or etcdctl is not installed");
+        check_restored(1, 0);
+}
+
+/* Before this host is back: revisions alone do not tell. */
+TEST(a_cluster_that_is_restored_and_written_to) {
+        if (!cluster_can_back_up())
+                TEST_SKIP("etcd or etcdctl is not installed");
+        check_restored(2, 20);
+}
+
 /* ---- as whom ---- */
 
 /* Why it cannot be reached, as soon as it is known; whoever asks would be told after some more attempts. */
