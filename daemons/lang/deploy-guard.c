@@ -58,8 +58,8 @@ int deploy_guard_check(const DeployGuard *g, Value bundle, const DeployOptions *
                 r = deploy_verify(&trust, bundle, options, reterr);
         if (r >= 0 && options->sequence < g->accepted)
                 r = diag_set(reterr, (Pos) {}, -ESTALE,
-                             "it is older (sequence %" PRIu64 ") than one that was accepted before (%" PRIu64 ")", options->sequence,
-                             g->accepted);
+                             "it is older (sequence %" PRIu64 ") than one that was accepted before (%" PRIu64 "); to accept older ones "
+                             "after all, remove '%s' and restart mgmt-lang", options->sequence, g->accepted, g->memory);
         if (r < 0) {
                 (void) diag_prefix(reterr, "this host takes only programs that are signed, see '%s'", g->trust);
                 return r;

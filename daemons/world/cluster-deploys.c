@@ -203,14 +203,15 @@ int cluster_deploys_get(ClusterDeploys *c, uint64_t id, deploys_callback_t callb
 struct ClusterFollower {
         StoreWatch *watch;
         char *hostname;
-        uint64_t newest;
+        uint64_t newest, time_usec;
         bool told;
         cluster_newest_callback_t callback;
         void *userdata;
 };
 
-static uint64_t newest_of(const ClusterFollower *f, const StoreNews *news) {
-        uint64_t newest = news->snapshot ? 0 : f->newest;
+static void find_newest(const ClusterFollower *f, const StoreNews *news, uint64_t *ret, uint64_t *ret_time_usec) {
+        *ret = news->snapshot ? 0 : f->newest;
+        *ret_time_usec = news->snapshot ? 0 : f->time_usec;
 
         for (size_t i = 0; i < news->n; i++) {
                 _cleanup_(cluster_entry_done) ClusterEntry e = {};
@@ -219,21 +220,26 @@ static uint64_t newest_of(const ClusterFollower *f, const StoreNews *news) {
 
                 if (r < 0)
                         log_warning(r, "cannot read '%s' in the store: %m, ignoring", news->items[i].key);
-                if (r >= 0 && e.complete && e.id > newest && cluster_entry_is_for(&e, f->hostname))
-                        newest = e.id;
+                if (r >= 0 && e.complete && e.id > *ret && cluster_entry_is_for(&e, f->hostname)) {
+                        *ret = e.id;
+                        *ret_time_usec = e.time_usec;
+                }
         }
-        return newest;
 }
 
 static void on_news(StoreWatch *w, const StoreNews *news, void *userdata) {
         ClusterFollower *f = userdata;
-        uint64_t newest = newest_of(f, news);
+        uint64_t newest, time_usec;
 
-        if (f->told && f->newest == newest)
+        if (!news->snapshot && news->n == 0)
+                return;
+        find_newest(f, news, &newest, &time_usec);
+        if (f->told && f->newest == newest && f->time_usec == time_usec)
                 return;
         f->told = true;
         f->newest = newest;
-        f->callback(newest, f->userdata);
+        f->time_usec = time_usec;
+        f->callback(newest, time_usec, f->userdata);
 }
 
 int cluster_deploys_follow(ClusterDeploys *c, const char *hostname, cluster_newest_callback_t callback, void *userdata,

@@ -44,9 +44,9 @@ int cluster_deploys_add(ClusterDeploys *c, const ClusterAddition *a, deploys_cal
 int cluster_deploys_get(ClusterDeploys *c, uint64_t id, deploys_callback_t callback, void *userdata);
 int cluster_deploys_list(ClusterDeploys *c, deploys_callback_t callback, void *userdata);       /* newest first, without bundles */
 
-/* Called from the loop with the highest number of those that are meant for the host, at first (0: there is none) and whenever it is
- * another. */
-typedef void (*cluster_newest_callback_t)(uint64_t id, void *userdata);
+/* Called from the loop with the highest number of those that are meant for the host, and when that was made, at first (0: there is none)
+ * and whenever it is another: in a cluster that was restored from a backup it may be one of before, or have the number of one. */
+typedef void (*cluster_newest_callback_t)(uint64_t id, uint64_t time_usec, void *userdata);
 
 int cluster_deploys_follow(ClusterDeploys *c, const char *hostname, cluster_newest_callback_t callback, void *userdata,
                            ClusterFollower **ret);

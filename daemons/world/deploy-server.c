@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* In a cluster a host follows the list, and fetches what has a higher number than what it was given before. So nothing is given twice,
- * and nothing that is older, whatever order news comes in. What it was given is kept as soon as mgmt-lang says that it is in force. */
+ * and nothing that is older, whatever order news comes in. What it was given is kept as soon as mgmt-lang says that it is in force.
+ *
+ * A cluster that is restored from a backup gives numbers out a second time. So a deploy that has no higher number, but was made later,
+ * counts as well. */
 
 #include <errno.h>
 #include <sys/queue.h>
@@ -43,7 +46,7 @@ struct DeployServer {
         ClusterFollower *follower;
         HostPublisher *publisher;
         sd_event_source *retry;
-        uint64_t newest;        /* of the list */
+        uint64_t newest, newest_usec;   /* of the list, and when it was made */
         unsigned n_adding;      /* of mgmt-lang: the newest may be its own, which it has */
         bool fetching;
         uint64_t fetched;       /* which one, last */
@@ -155,6 +158,19 @@ static void set_given(DeployServer *s, const Deploy *d) {
         keep(s);
 }
 
+/* Whether what is in the list, or was fetched from it, comes after what was given last. */
+static bool is_later(const DeployServer *s, uint64_t id, uint64_t time_usec) {
+        return id > s->given.id || (id > 0 && s->given.time_usec > 0 && time_usec > s->given.time_usec);
+}
+
+/* The number is that of one before: what was in force counts for nothing any more. */
+static void begin_anew(DeployServer *s, uint64_t id) {
+        log_warning(0, "deploy %llu of the cluster was made after deploy %llu, which this host has: the store was restored from a "
+                    "backup, or made anew", (unsigned long long) id, (unsigned long long) s->given.id);
+        s->in_force = s->kept = 0;
+        give(s, &(Deploy) {});
+}
+
 static void pursue(DeployServer *s);
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -169,7 +185,7 @@ static void pursue_later(DeployServer *s, int error) {
 
 /* It stays broken, so it is not asked for again. */
 static void refuse_broken(DeployServer *s, uint64_t id, int error) {
-        set_given(s, &(Deploy) { .id = id });
+        set_given(s, &(Deploy) { .id = id, .time_usec = s->newest == id ? s->newest_usec : 0 });
         if (s->publisher)
                 host_publisher_set(s->publisher, id, DEPLOY_REFUSED, error == -EPROTONOSUPPORT ? "another version of mgmt wrote it"
                                                                                                : "its files are broken");
@@ -194,7 +210,9 @@ static void on_fetched(int error, const Deploy *deploys, size_t n, void *userdat
                 pursue_later(s, error);
                 return;
         }
-        if (n > 0 && deploys[0].id > s->given.id) {
+        if (n > 0 && is_later(s, deploys[0].id, deploys[0].time_usec)) {
+                if (deploys[0].id <= s->given.id)
+                        begin_anew(s, deploys[0].id);
                 set_given(s, &deploys[0]);
                 give(s, &s->given);
                 s->added(s->given.id, s->userdata);
@@ -206,7 +224,7 @@ static void on_fetched(int error, const Deploy *deploys, size_t n, void *userdat
 static void pursue(DeployServer *s) {
         int r;
 
-        if (s->fetching || s->n_adding > 0 || s->newest <= s->given.id || s->n_watchers == 0)
+        if (s->fetching || s->n_adding > 0 || s->n_watchers == 0 || !is_later(s, s->newest, s->newest_usec))
                 return;
         r = cluster_deploys_get(s->cluster, s->newest, on_fetched, s);
         if (r >= 0) {
@@ -218,14 +236,15 @@ static void pursue(DeployServer *s) {
         }
 }
 
-static void on_newest(uint64_t id, void *userdata) {
+static void on_newest(uint64_t id, uint64_t time_usec, void *userdata) {
         DeployServer *s = userdata;
 
-        if (id < s->kept)
+        if (id < s->kept && !is_later(s, id, time_usec))
                 log_warning(0, "the newest deploy that the cluster has for this host is %llu, older than the one in force here (%llu): "
-                            "is it another cluster? One that is made on this host has a higher number",
+                            "was it restored from a backup, or is it another cluster? The next deploy, which is made later, counts",
                             (unsigned long long) id, (unsigned long long) s->kept);
         s->newest = id;
+        s->newest_usec = time_usec;
         pursue(s);
 }
 
@@ -464,7 +483,7 @@ void deploy_server_hello(DeployServer *s, const Message *m) {
         /* Should it have another name now, what is meant for it may be something else: join() begins anew. */
         s->follower = cluster_follower_free(s->follower);
         s->publisher = host_publisher_free(s->publisher);
-        s->newest = 0;
+        s->newest = s->newest_usec = 0;
 }
 
 bool deploy_server_message(DeployServer *s, Channel *c, PeerId peer, Message *m) {

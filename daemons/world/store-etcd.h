@@ -57,7 +57,8 @@ void etcd_items_free(StoreItem *items, size_t n);
 
 /* ---- whether it is still the same history (store-etcd-history.c) ---- */
 
-void etcd_heard(EtcdStore *s, json_object *answer, const EtcdMoment *asked);   /* of a read or a commit, and EtcdStore.now at its question */
+/* answer: to a read or a commit; asked: EtcdStore.now at that question. */
+void etcd_heard(EtcdStore *s, json_object *answer, const EtcdMoment *asked);
 void etcd_history_ask(EtcdStore *s);                    /* if that was not done since we connected */
 void etcd_history_note(EtcdStore *s, const StoreItem *items, size_t n);
 void etcd_history_done(EtcdStore *s);

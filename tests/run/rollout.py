@@ -197,6 +197,22 @@ class Cluster:
              self.clients[i], "--listen-peer-urls", self.peers[i], "--initial-advertise-peer-urls", self.peers[i], "--initial-cluster",
              members], env=self.scratch.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def etcdctl(self, *arguments):
+        done = subprocess.run(["etcdctl", *arguments], env={**os.environ, "ETCDCTL_API": "3"}, cwd=self.scratch.path, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        check(done.returncode == 0, f"etcdctl {' '.join(arguments)}: {done.stdout}")
+
+    def back_up(self):
+        self.etcdctl("--endpoints", self.clients[0], "snapshot", "save", "backup")
+
+    def restore(self):
+        """Of one member."""
+        self.kill_etcd(0)
+        shutil.rmtree(self.scratch.at("etcd0"))
+        self.etcdctl("snapshot", "restore", "backup", "--name", "n0", "--data-dir", "etcd0", "--initial-cluster", f"n0={self.peers[0]}",
+                     "--initial-advertise-peer-urls", self.peers[0])
+        self.start_etcd(0)
+
     def post(self, path, body):
         request = urllib.request.Request(f"{self.clients[0]}/v3/{path}", json.dumps(body).encode())
         with urllib.request.urlopen(request, timeout=10) as f:
@@ -649,4 +665,44 @@ def signed_stages(scratch):
         wait_who(scratch, "new")
 
 
-main(reaches_all, signed, failures_are_told, staged, first_of_all, dies_in_the_middle, kept, store_dies_in_the_middle, signed_stages)
+def restored(scratch):
+    """A store that was restored from a backup: all hosts are in it again, and take what is deployed next, whatever its number"""
+    if not shutil.which("etcdctl"):
+        raise Skipped("etcdctl is not installed")
+    with Cluster(scratch) as cluster:
+        h1, h2, h3 = cluster.hosts
+        cluster.start()
+        h1.ok("deploy", site(scratch, "first"))
+        wait_who(scratch, "first")
+        for name in NAMES:
+            wait_state(cluster, name, 1, "converged")
+        cluster.back_up()
+        h2.stop()
+        for text in "second", "third":
+            h1.ok("deploy", site(scratch, text))
+        wait_who(scratch, "third", ("h1", "h3"))
+        wait_state(cluster, "h3", 3, "converged")
+
+        cluster.restore()
+        for host in h1, h3:
+            host.wait_log("world", "the cluster was restored from a backup, or made anew")
+            host.wait_log("world", "older than the one in force here (3)")
+            wait_state(cluster, host.name, 3, "converged")      # written again, and what is in force stays
+        check_equal(who(scratch, "h1"), "third", "what is in force")
+
+        # Number 2 was another deploy, which two of them have seen.
+        h2.start()
+        wait_until(h2.is_ready, "h2 is there")
+        check("deploy 2 is in force" in h2.ok("deploy", site(scratch, "after")), "no word of success")
+        wait_who(scratch, "after")
+        for name in NAMES:
+            wait_state(cluster, name, 2, "converged")
+        h1.wait_log("world", "was made after deploy 3, which this host has")
+        h3.stop()
+        h3.start()
+        h1.ok("deploy", site(scratch, "last"))
+        wait_who(scratch, "last")
+        wait_state(cluster, "h3", 3, "converged")
+
+
+main(reaches_all, signed, failures_are_told, staged, first_of_all, dies_in_the_middle, kept, store_dies_in_the_middle, signed_stages, restored)

@@ -387,9 +387,10 @@ typedef struct Follower {
         unsigned n;
 } Follower;
 
-static void on_newest(uint64_t id, void *userdata) {
+static void on_newest(uint64_t id, uint64_t time_usec, void *userdata) {
         Follower *f = userdata;
 
+        CHECK((id == 0) == (time_usec == 0));
         f->newest = id;
         f->n++;
 }
