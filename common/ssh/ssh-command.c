@@ -418,4 +418,3 @@ int ssh_command_write(SshCommand *c, const char *data, size_t size) {
                 return -ENOMEM;
         return c->soon ? sd_event_source_set_enabled(c->soon, SD_EVENT_ONESHOT) : 0;
 }
-

@@ -156,4 +156,3 @@ int deployed_step(Deployed *p, ChangeSet *ret, bool *ret_news, Diag *reterr) {
         p->error = TAKE_PTR(error);
         return r;
 }
-
