@@ -103,12 +103,12 @@ static void on_asked(const EtcdReply *reply, void *userdata) {
         if (reply->error == -ECANCELED || reply->error == -EHOSTDOWN)
                 return;         /* the next connection asks */
         etcd_heard(s, reply->json, &s->asked);
-        if (reply->error < 0 && s->landmark) {          /* its revision is gone, or to come */
+        if (reply->error < 0 && s->asked_for > 0) {     /* its revision is gone, or to come */
                 forget_landmark(s);
                 ask(s);
-        } else if (reply->error >= 0 && s->landmark && history == s->now.history &&
+        } else if (reply->error >= 0 && s->asked_for > 0 && history == s->now.history &&
                    (!json_object_is_type(kvs, json_type_array) || json_object_array_length(kvs) != 1 ||
-                    etcd_get_number(json_object_array_get_idx(kvs, 0), "mod_revision") != s->landmark_at))
+                    etcd_get_number(json_object_array_get_idx(kvs, 0), "mod_revision") != s->asked_for))
                 begin_anew(s, &s->now);
 }
 
@@ -124,6 +124,7 @@ static void ask(EtcdStore *s) {
         strbuf_putc(&b, '}');
         s->asked = s->now;
         s->asked_at = etcd_generation(s->etcd);
+        s->asked_for = s->landmark_at;
         r = b.failed ? -ENOMEM : etcd_call(s->etcd, "kv/range", b.data, true, on_asked, s, &s->asking);
         if (r < 0)
                 log_error(r, "cannot find out whether the cluster is the same as before: %m");

@@ -41,6 +41,7 @@ struct EtcdStore {
         int64_t landmark_at;    /* the revision that wrote it */
         EtcdCall *asking;       /* whether it is as before; NULL: nobody does */
         EtcdMoment asked;       /* when that was */
+        int64_t asked_for;      /* landmark_at then; 0: there was none */
         unsigned asked_at;      /* etcd_generation() then */
 };
 
