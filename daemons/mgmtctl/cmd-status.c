@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* `mgmtctl status`: what mgmt-engine knows of its resources, one line each. */
+/* `mgmtctl status`: what mgmt-engine knows of its resources, one line each, and what mgmt-world cannot do. */
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -94,6 +94,35 @@ static void print_json(const GraphData *g) {
         }
 }
 
+/* ---- mgmt-world ---- */
+
+/* What it cannot do and no resource tells. Where it does not run nobody needs it; it is not started to be asked. */
+static void print_problems(sd_bus *bus) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        const char *problem;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &call, "org.mgmt.world1", "/org/mgmt/world1", "org.freedesktop.DBus.Properties", "Get");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, false);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", "org.mgmt.world1.Manager", "Problems");
+        if (r >= 0)
+                r = sd_bus_call(bus, call, 0, NULL, &reply);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "s", &problem)) > 0)
+                if (arg_json) {
+                        struct json_object *j = json_object_new_object();
+
+                        output_json_str(j, "problem", problem);
+                        output_json(j);
+                } else
+                        output_line({ OUTPUT_RED, problem });
+}
+
 static int run_status(char *arguments[], int n) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(graph_data_done) GraphData g = {};
@@ -110,6 +139,8 @@ static int run_status(char *arguments[], int n) {
                 if (r >= 0)
                         r = print_sum(&g);
         }
+        if (n == 0)
+                print_problems(bus);
         return r < 0 ? EXIT_ERROR : EXIT_SUCCESS;
 }
 
@@ -117,7 +148,8 @@ const Command command_status = {
         .name = "status",
         .arguments = "[PATTERN]",
         .doc = "Show the resources: their state, last change and error",
-        .help = "PATTERN is a glob over KIND[NAME], such as 'file*'. 'mgmtctl why RESOURCE' tells more of one.\n",
+        .help = "PATTERN is a glob over KIND[NAME], such as 'file*'. 'mgmtctl why RESOURCE' tells more of one.\n"
+                "What the store that hosts share does not let this host do stands below them.\n",
         .options = status_options,
         .max_arguments = 1,
         .run = run_status,

@@ -23,13 +23,15 @@
 #include "daemons/world/exporter.h"
 #include "daemons/world/former-leases.h"
 #include "daemons/world/store.h"
+#include "daemons/world/troubles.h"
 
 enum {
         WRITES_MAX = 50,                /* of one commit */
         BYTES_MAX = 512 * 1024,         /* in them; etcd takes 1.5 MiB */
 };
 
-#define REFUSED_USEC (UINT64_C(60) * 1000000)
+#define REFUSED_MIN_USEC (UINT64_C(1) * 1000000)       /* doubles up to … */
+#define REFUSED_MAX_USEC (UINT64_C(60) * 1000000)
 #define UNKNOWN_USEC (UINT64_C(3) * 1000000)    /* an error that tells nothing, as of a member that ends just now */
 
 typedef enum PathState {
@@ -44,6 +46,8 @@ typedef struct Path {
         Value data;             /* nil: it shall go */
         PathState state;
         bool changed;           /* while it was flying */
+        bool refused;           /* when it was written last, which somebody was told of */
+        bool there;             /* in the store, as far as anybody knows */
         TAILQ_ENTRY(Path) link; /* DIRTY */
 } Path;
 
@@ -76,6 +80,7 @@ struct Exporter {
         bool fence_known;
         bool one_by_one;        /* a commit was refused: to find out what for */
         sd_event_source *again; /* what was refused */
+        unsigned n_refused;     /* times in a row */
 };
 
 static void flush(Exporter *x);
@@ -115,17 +120,36 @@ static int on_again(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
+/* What a role does not allow now it may later. */
 static void try_again(Exporter *x, int error) {
-        uint64_t usec = error == -EIO ? UNKNOWN_USEC : REFUSED_USEC;
+        unsigned doublings = MIN(x->n_refused, 6u);
+        uint64_t refused_usec = MIN(REFUSED_MIN_USEC << doublings, REFUSED_MAX_USEC);
+        uint64_t usec = error == -EIO ? UNKNOWN_USEC : refused_usec;
 
-        if (!x->again)
-                (void) sd_event_add_time_relative(x->event, &x->again, CLOCK_MONOTONIC, usec, usec / 10, on_again, x);
+        if (x->again)
+                return;
+        x->n_refused++;
+        (void) sd_event_add_time_relative(x->event, &x->again, CLOCK_MONOTONIC, usec, usec / 10, on_again, x);
 }
 
 static void refused(Exporter *x, Path *p, const StoreReply *reply) {
+        _cleanup_free_ char *text = NULL;
+
         p->state = PATH_REFUSED;
-        log_error(reply->error, "cannot export '%s': %s", p->path, reply->problem ?: strerrordesc_np(-reply->error));
+        if (asprintf(&text, "cannot %s '%s': %s", p->data.kind == TYPE_NIL ? "take back" : "export", p->path,
+                     reply->problem ?: strerrordesc_np(-reply->error)) < 0)
+                text = NULL;
+        troubles_set(x->store->troubles, p->path, text ?: "cannot export: out of memory");
+        p->refused = true;
         try_again(x, reply->error);
+}
+
+static void allowed(Exporter *x, Path *p) {
+        if (!p->refused)
+                return;
+        troubles_over(x->store->troubles, p->path);
+        p->refused = false;
+        x->n_refused = 0;
 }
 
 static bool is_lost(const StoreReply *reply) {
@@ -137,6 +161,10 @@ static void landed(Exporter *x, Path *p, const StoreReply *reply) {
         bool done = reply->error >= 0 && reply->holds;
 
         p->state = PATH_CLEAN;
+        if (done)
+                allowed(x, p);
+        if (done || is_lost(reply))
+                p->there = !done || p->data.kind != TYPE_NIL || p->changed;
         if (done && !p->changed && p->data.kind == TYPE_NIL) {
                 (void) map_remove(x->paths, p->path);
                 path_free(p);
@@ -163,6 +191,15 @@ static void on_written(const StoreReply *reply, void *userdata) {
                 flush(x);
 }
 
+static void fence_refused(Exporter *x, const StoreReply *reply) {
+        _cleanup_free_ char *text = NULL;
+
+        if (asprintf(&text, "cannot export anything: %s", reply->problem ?: strerrordesc_np(-reply->error)) < 0)
+                text = NULL;
+        troubles_set(x->store->troubles, x->fence, text ?: "cannot export anything: out of memory");
+        try_again(x, reply->error);
+}
+
 static void on_fence(const StoreReply *reply, void *userdata) {
         Exporter *x = userdata;
 
@@ -170,11 +207,11 @@ static void on_fence(const StoreReply *reply, void *userdata) {
         if (reply->error == -ECANCELED)
                 return;
         if (reply->error < 0 && !is_lost(reply)) {
-                log_error(reply->error, "cannot export: %s", reply->problem ?: strerrordesc_np(-reply->error));
-                try_again(x, reply->error);
+                fence_refused(x, reply);
                 return;
         }
         if (reply->error >= 0) {
+                troubles_over(x->store->troubles, x->fence);
                 x->fence_modified = reply->n > 0 ? reply->items[0].modified : 0;
                 x->fence_known = true;
                 if (reply->n > 0 && !x->former_known)
@@ -306,6 +343,12 @@ static int set_path(Exporter *x, const char *path, Value data, Path **ret) {
 }
 
 static void take_away(Exporter *x, Path *p) {
+        if (p->state == PATH_REFUSED && !p->there) {
+                allowed(x, p);
+                (void) map_remove(x->paths, p->path);
+                path_free(p);
+                return;
+        }
         value_done(&p->data);
         mark_dirty(x, p);
 }
@@ -479,6 +522,17 @@ static void drop_unnamed(Exporter *x) {
         flush(x);
 }
 
+static void forget_troubles(Exporter *x) {
+        size_t i = 0;
+        const char *path;
+        void *p;
+
+        if (x->fence)
+                troubles_over(x->store->troubles, x->fence);
+        while (map_next(x->paths, &i, &path, &p))
+                allowed(x, p);
+}
+
 /* Another name is another host: what the old one exported runs out. */
 static int set_hostname(Exporter *x, const char *hostname) {
         char *copy, *fence;
@@ -494,6 +548,7 @@ static int set_hostname(Exporter *x, const char *hostname) {
                 free(fence);
                 return -ENOMEM;
         }
+        forget_troubles(x);
         free(x->fence);
         x->fence = fence;
         x->fence_known = x->former_known = false;

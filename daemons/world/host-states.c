@@ -11,6 +11,7 @@
 #include "common/sd/log.h"
 #include "daemons/world/host-states.h"
 #include "daemons/world/stored-fields.h"
+#include "daemons/world/troubles.h"
 
 #define HOSTS "deploys/hosts/"
 #define HOST_PACE_USEC UINT64_C(10000000)
@@ -60,10 +61,13 @@ static void wait_a_while(HostPublisher *p, uint64_t usec) {
 }
 
 static void on_written(const StoreReply *reply, void *userdata) {
+        _cleanup_free_ char *text = NULL;
         HostPublisher *p = userdata;
 
         p->call = NULL;
         if (reply->error >= 0) {
+                if (p->error < 0)
+                        troubles_over(p->store->troubles, p->key);
                 p->error = 0;
                 if (p->ended && p->now.deploy == p->written)
                         wait_a_while(p, HOST_PACE_USEC);
@@ -75,9 +79,10 @@ static void on_written(const StoreReply *reply, void *userdata) {
                 wait_a_while(p, RETRY_USEC);
                 return;
         }
-        if (reply->error != p->error)
-                log_warning(reply->error, "cannot tell the cluster what has become of the deploy: %s",
-                            reply->problem ?: strerrordesc_np(-reply->error));
+        if (asprintf(&text, "cannot tell the cluster what has become of the deploy: %s",
+                     reply->problem ?: strerrordesc_np(-reply->error)) < 0)
+                text = NULL;
+        troubles_set(p->store->troubles, p->key, text ?: "cannot tell the cluster what has become of the deploy");
         p->error = reply->error;
         wait_a_while(p, REFUSED_USEC);
 }

@@ -17,6 +17,7 @@
 #include "common/sd/log.h"
 #include "common/strbuf.h"
 #include "daemons/world/schedule.h"
+#include "daemons/world/troubles.h"
 
 enum { LEADER_TTL_SEC = 5, CANDIDATES_MAX = 100000, WRITES_MAX = 50 };
 
@@ -26,6 +27,10 @@ enum { LEADER_TTL_SEC = 5, CANDIDATES_MAX = 100000, WRITES_MAX = 50 };
 #define LEADER_KEY "schedule/leader"
 #define VOTES "schedule/votes/"
 #define CHOSEN "schedule/chosen/"
+
+/* What troubles are about. */
+#define STAND "schedule election"
+#define DECIDE "schedule decisions"
 
 typedef struct Candidate {
         char *host;
@@ -271,6 +276,14 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
+static void refused(ScheduleLeader *l, const char *about, const char *what, const StoreReply *reply) {
+        _cleanup_free_ char *text = NULL;
+
+        if (asprintf(&text, "%s: %s", what, reply->problem ?: strerrordesc_np(-reply->error)) < 0)
+                text = NULL;
+        troubles_set(l->store->troubles, about, text ?: what);
+}
+
 static void try_again(ScheduleLeader *l) {
         if (!l->again)
                 (void) sd_event_add_time_relative(l->event, &l->again, CLOCK_MONOTONIC, REFUSED_USEC, REFUSED_USEC / 10, on_again, l);
@@ -309,10 +322,12 @@ static void on_decided(const StoreReply *reply, void *userdata) {
         }
         l->n_written = 0;
         if (reply->error < 0 && reply->error != -EHOSTDOWN && reply->error != -EINPROGRESS) {
-                log_error(reply->error, "cannot write who is scheduled: %s", reply->problem ?: strerrordesc_np(-reply->error));
+                refused(l, DECIDE, "cannot write who is scheduled", reply);
                 try_again(l);
                 return;
         }
+        if (reply->error >= 0)
+                troubles_over(l->store->troubles, DECIDE);
         decide(l);
 }
 
@@ -403,10 +418,11 @@ static void on_elected(const StoreReply *reply, void *userdata) {
                 return;
         }
         if (reply->error < 0) {
-                log_error(reply->error, "cannot stand for election: %s", reply->problem ?: strerrordesc_np(-reply->error));
+                refused(l, STAND, "cannot stand for election", reply);
                 try_again(l);
                 return;
         }
+        troubles_over(l->store->troubles, STAND);
         if (reply->holds)
                 elected(l, reply->revision);    /* else somebody was first; the watch tells when he is gone */
 }
@@ -476,6 +492,8 @@ ScheduleLeader *schedule_leader_free(ScheduleLeader *l) {
         store_call_cancel(l->campaign);
         store_call_cancel(l->deciding);
         (void) sd_event_source_disable_unref(l->again);
+        troubles_over(l->store->troubles, DECIDE);
+        troubles_over(l->store->troubles, STAND);
         store_lease_free(l->lease, true);       /* so that nobody has to wait for it to run out */
         map_free_with(l->namespaces, namespace_free);
         free(l->hostname);

@@ -9,12 +9,20 @@
 
 #include <errno.h>
 #include <json.h>
+#include <stdio.h>
+
+#include <systemd/sd-event.h>
 
 #include "common/map.h"
 #include "common/sd/log.h"
 #include "daemons/world/store-etcd.h"
+#include "daemons/world/troubles.h"
 
 enum { BUNDLE_BYTES = 500 };
+
+/* What a role does not allow is tried again, since roles change. */
+#define REFUSED_MIN_USEC (UINT64_C(1) * 1000000)
+#define REFUSED_MAX_USEC (UINT64_C(60) * 1000000)
 
 struct EtcdBundle {
         EtcdStore *store;
@@ -26,17 +34,57 @@ struct EtcdBundle {
 struct EtcdWatch {
         StoreWatch watch;       /* first */
         uint64_t id;
-        char *key;
+        char *key, *name;       /* and what troubles are called that it has */
         bool below;
         EtcdBundle *bundle;
         size_t bytes;           /* of its request, at most */
         int64_t next;           /* the first revision that it has not heard of; 0: it needs a snapshot */
         StoreCall *snapshot;    /* under way */
         bool anew;              /* it will be of another history */
+        unsigned n_refused;     /* in a row */
+        sd_event_source *again; /* after that; NULL: it was not */
         store_watch_callback_t callback;
         void *userdata;
         TAILQ_ENTRY(EtcdWatch) link;
 };
+
+/* ---- what is refused ---- */
+
+static void watch_look(EtcdWatch *w);
+
+static int on_again(sd_event_source *s, uint64_t usec, void *userdata) {
+        EtcdWatch *w = userdata;
+
+        w->again = sd_event_source_disable_unref(w->again);
+        watch_look(w);
+        return 0;
+}
+
+/* Whoever watches is told once, and may free the watch. */
+static void watch_refused(EtcdWatch *w, int error, const char *problem) {
+        _cleanup_free_ char *text = NULL;
+        unsigned doublings = MIN(w->n_refused, 6u);
+        uint64_t usec = MIN(REFUSED_MIN_USEC << doublings, REFUSED_MAX_USEC);
+        int r;
+
+        w->next = 0;
+        w->n_refused++;
+        if (asprintf(&text, "cannot read what is %s '%s': %s", w->below ? "below" : "at", w->key, problem) < 0)
+                text = NULL;
+        troubles_set(w->watch.store->troubles, w->name, text ?: problem);
+        if (!w->again) {
+                r = sd_event_add_time_relative(etcd_store(w->watch.store)->event, &w->again, CLOCK_MONOTONIC, usec, usec / 10, on_again, w);
+                if (r < 0)
+                        log_error(r, "cannot look at '%s' again: %m", w->key);
+        }
+        if (w->n_refused == 1)
+                w->callback(&w->watch, &(StoreNews) { .error = error }, w->userdata);
+}
+
+static void watch_allowed(EtcdWatch *w) {
+        w->n_refused = 0;
+        troubles_over(w->watch.store->troubles, w->name);
+}
 
 /* ---- snapshots ---- */
 
@@ -45,11 +93,12 @@ static void on_snapshot(const StoreReply *reply, void *userdata) {
         w->snapshot = NULL;
         if (reply->error == -ECANCELED)
                 return;
-        if (reply->error < 0) {
-                if (reply->error != -EHOSTDOWN)
-                        log_error(reply->error, "cannot read what is below '%s': %s", w->key,
-                                  reply->problem ?: strerrordesc_np(-reply->error));
+        if (reply->error == -EHOSTDOWN) {
                 w->callback(&w->watch, &(StoreNews) { .error = reply->error }, w->userdata);
+                return;
+        }
+        if (reply->error < 0) {
+                watch_refused(w, reply->error, reply->problem ?: strerrordesc_np(-reply->error));
                 return;
         }
         StoreNews news = { .snapshot = true, .anew = w->anew, .items = reply->items, .n = reply->n, .revision = reply->revision };
@@ -64,6 +113,7 @@ static void watch_look(EtcdWatch *w) {
         int r;
 
         w->next = 0;
+        w->again = sd_event_source_disable_unref(w->again);
         if (w->snapshot)
                 return;
         r = store_read(w->watch.store, (StoreRange) { w->key, w->below }, on_snapshot, w, &w->snapshot);
@@ -112,6 +162,13 @@ static void watch_events(EtcdWatch *w, json_object *result, json_object *events)
         etcd_items_free(items, n);
 }
 
+/* Which one was refused it does not say; reading tells. */
+static void look_at_all(EtcdBundle *bundle) {
+        for (EtcdWatch *w = TAILQ_FIRST(&bundle->store->watches); w; w = TAILQ_NEXT(w, link))
+                if (w->bundle == bundle && w->next > 0)
+                        watch_look(w);
+}
+
 static void watch_cancelled(EtcdBundle *bundle, EtcdWatch *w, json_object *result) {
         json_object *reason = etcd_get(result, "cancel_reason");
         const char *text = reason ? json_object_get_string(reason) : "without a reason";
@@ -120,18 +177,22 @@ static void watch_cancelled(EtcdBundle *bundle, EtcdWatch *w, json_object *resul
                 watch_look(w);
         else if (strstr(text, "Unauthenticated"))     /* it was restarted, and its tokens went with it; that has no number here */
                 etcd_stream_unknown(bundle->stream, text);
+        else if (w)
+                watch_refused(w, -EACCES, text);
         else
-                log_error(-EACCES, "the cluster refuses a watch: %s", text);
+                look_at_all(bundle);
 }
 
 static void stream_message(json_object *result, void *userdata) {
         EtcdBundle *bundle = userdata;
-        json_object *events = etcd_get(result, "events"), *cancelled = etcd_get(result, "canceled");
+        json_object *events = etcd_get(result, "events"), *cancelled = etcd_get(result, "canceled"), *created = etcd_get(result, "created");
         EtcdWatch *w = find(bundle->store, (uint64_t) etcd_get_number(result, "watch_id"));
 
         if (cancelled && json_object_get_boolean(cancelled)) {
                 watch_cancelled(bundle, w, result);
-        } else if (w && w->next > 0 && events)
+        } else if (w && w->n_refused > 0 && created)
+                watch_allowed(w);
+        else if (w && w->next > 0 && events)
                 watch_events(w, result, events);
 }
 
@@ -181,12 +242,16 @@ static int find_bundle(EtcdStore *s, EtcdWatch *w) {
 static void watch_free(EtcdStore *s, EtcdWatch *w) {
         (void) map_remove_n(s->by_id, &w->id, sizeof(w->id));
         store_call_cancel(w->snapshot);
+        (void) sd_event_source_disable_unref(w->again);
+        if (w->n_refused > 0)
+                troubles_over(s->store.troubles, w->name);
         if (w->bundle) {
                 w->bundle->bytes -= w->bytes;
                 if (w->bundle->bytes == 0)
                         etcd_stream_restart(w->bundle->stream);         /* to ask for nothing */
         }
         free(w->key);
+        free(w->name);
         free(w);
 }
 
@@ -199,7 +264,9 @@ int etcd_watch(Store *store, StoreRange range, store_watch_callback_t callback, 
                 return -ENOMEM;
         *w = (EtcdWatch) { .watch.store = store, .id = ++s->last_watch, .key = strdup(range.key), .below = range.below,
                            .callback = callback, .userdata = userdata };
-        r = w->key ? map_put_n(s->by_id, &w->id, sizeof(w->id), w) : -ENOMEM;
+        if (asprintf(&w->name, "watch %llu", (unsigned long long) w->id) < 0)
+                w->name = NULL;
+        r = w->key && w->name ? map_put_n(s->by_id, &w->id, sizeof(w->id), w) : -ENOMEM;
         if (r >= 0)
                 r = find_bundle(s, w);
         if (r >= 0)
@@ -244,7 +311,7 @@ void etcd_watches_changed(EtcdStore *s) {
 
                         if (w && w->next > 0)
                                 w->callback(&w->watch, &(StoreNews) {}, w->userdata);
-                        else if (w)
+                        else if (w && !w->again)
                                 watch_look(w);
                 }
         s->was_down = down;

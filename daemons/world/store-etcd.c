@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemons/world/store-etcd.h"
+#include "daemons/world/troubles.h"
 
 typedef struct EtcdStoreCall {
         StoreCall call;         /* first */
@@ -220,7 +221,10 @@ static void etcd_cancel(StoreCall *call) {
 /* ---- opening ---- */
 
 static void on_changed(void *userdata) {
-        etcd_watches_changed(userdata);
+        EtcdStore *s = userdata;
+
+        troubles_touch(s->store.troubles);
+        etcd_watches_changed(s);
 }
 
 static const char *problem(const Store *s) {

@@ -19,6 +19,7 @@ typedef struct StoreCall StoreCall;
 typedef struct StoreLease StoreLease;
 typedef struct StoreOps StoreOps;
 typedef struct StoreWatch StoreWatch;
+typedef struct Troubles Troubles;
 typedef struct sd_event sd_event;
 
 enum {
@@ -157,6 +158,7 @@ struct StoreOps {
 
 struct Store {
         const StoreOps *ops;
+        Troubles *troubles;     /* where it says what it, and whoever uses it, cannot do; borrowed, NULL: in the log alone */
 };
 
 struct StoreCall {

@@ -37,6 +37,23 @@ static int get_call_count(sd_bus *bus, const char *path, const char *interface, 
         return sd_bus_message_append(reply, "u", source_server_n_sources(m->sources));
 }
 
+static int get_problems(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                        void *userdata, sd_bus_error *reterr) {
+        WorldManager *m = userdata;
+        const char *unreachable = store_problem(m->store);
+        _cleanup_free_ const char **texts = troubles_texts(m->troubles);
+        int r;
+
+        if (!texts)
+                return -ENOMEM;
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r >= 0 && unreachable)
+                r = sd_bus_message_append(reply, "s", unreachable);
+        for (size_t i = 0; texts[i] && r >= 0; i++)
+                r = sd_bus_message_append(reply, "s", texts[i]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 /* ---- strings ---- */
 
 /* The callbacks own the call; KeysCall itself needs no further care. */
@@ -294,6 +311,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("ResourceCount", "u", get_resource_count, 0, 0),
         SD_BUS_PROPERTY("CallCount", "u", get_call_count, 0, 0),
         SD_BUS_PROPERTY("StoreUri", "s", NULL, offsetof(WorldManager, store_uri), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Problems", "as", get_problems, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("GetString", SD_BUS_ARGS("s", key), SD_BUS_RESULT("b", found, "s", value), method_get_string, 0),
         SD_BUS_METHOD_WITH_ARGS("SetString", SD_BUS_ARGS("s", key, "s", value), SD_BUS_NO_RESULT, method_set_string, 0),
         SD_BUS_METHOD_WITH_ARGS("DeleteString", SD_BUS_ARGS("s", key), SD_BUS_NO_RESULT, method_delete_string, 0),
@@ -313,5 +331,11 @@ void world_bus_deploy_added(WorldManager *m, uint64_t id) {
         char *properties[] = { (char *) "DeployId", NULL };
 
         (void) daemon_emit(m->daemon, OBJECT_PATH, INTERFACE, "DeployAdded", "t", id);
+        (void) daemon_emit_changed(m->daemon, OBJECT_PATH, INTERFACE, properties);
+}
+
+void world_bus_troubled(WorldManager *m) {
+        char *properties[] = { (char *) "Problems", NULL };
+
         (void) daemon_emit_changed(m->daemon, OBJECT_PATH, INTERFACE, properties);
 }

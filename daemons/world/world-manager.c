@@ -110,6 +110,31 @@ static void on_deploy_added(uint64_t id, void *userdata) {
         world_bus_deploy_added(userdata, id);
 }
 
+/* Many of them at once are one piece of news. */
+static int on_troubled(sd_event_source *s, void *userdata) {
+        world_bus_troubled(userdata);
+        return 0;
+}
+
+static void troubled(void *userdata) {
+        (void) sd_event_source_set_enabled(((WorldManager *) userdata)->troubled, SD_EVENT_ONESHOT);
+}
+
+static int open_troubles(WorldManager *m) {
+        int r;
+
+        r = sd_event_add_defer(m->daemon->event, &m->troubled, on_troubled, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->troubled, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        m->troubles = troubles_new(troubled, m);
+        if (!m->troubles)
+                return -ENOMEM;
+        m->store->troubles = m->troubles;
+        return 0;
+}
+
 static int open_stores(WorldManager *m) {
         _cleanup_(diag_done) Diag diag = {};
         _cleanup_free_ char *path = NULL;
@@ -132,6 +157,8 @@ static int open_stores(WorldManager *m) {
                 r = store_open_sqlite(&m->own, m->database);
         if (r >= 0)
                 r = open_shared(m, path, &diag);
+        if (r >= 0)
+                r = open_troubles(m);
         if (r < 0 && diag.error < 0) {
                 (void) log_diag(LOG_ERR, &diag);
                 return -ECANCELED;
@@ -207,6 +234,8 @@ void world_manager_stop(Daemon *d) {
         if (m->store != m->own)
                 store_free(m->store);
         store_free(m->own);
+        troubles_free(m->troubles);
+        (void) sd_event_source_disable_unref(m->troubled);
         free(m->store_uri);
         free(m);
         d->manager = NULL;

@@ -15,6 +15,7 @@
 #include "daemons/world/keys.h"
 #include "daemons/world/keys-server.h"
 #include "daemons/world/schedule.h"
+#include "daemons/world/troubles.h"
 
 typedef struct WorldManager {
         Daemon *daemon;
@@ -33,6 +34,8 @@ typedef struct WorldManager {
         SourceServer *sources;
         KeysServer *writes;
         char *store_uri;
+        Troubles *troubles;     /* of the store, and of whoever uses it */
+        sd_event_source *troubled;      /* they have changed, and nobody was told yet */
 } WorldManager;
 
 extern const ResourceType *const world_kinds[];
@@ -50,3 +53,4 @@ void world_manager_stop(Daemon *d);
 
 int world_bus_export(WorldManager *m);
 void world_bus_deploy_added(WorldManager *m, uint64_t id);      /* tells the bus */
+void world_bus_troubled(WorldManager *m);                       /* so does this: the troubles are others, or the store's problem is */

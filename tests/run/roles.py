@@ -173,6 +173,46 @@ def later(scratch):
             run.end(signal.SIGINT)
 
 
+def status(scratch, run):
+    """As soon as there is one."""
+    done = scratch.ctl("status", MGMT_BUS_ADDRESS=run.bus())
+    return done.stdout if done.returncode == 0 else "cannot be asked"
+
+
+def refused_until_allowed(scratch):
+    """What may not be read or exported is shown by status as long as that lasts, is tried again, and goes on when the role allows it"""
+    text = """
+import "fmt"
+import "world/collect"
+file "$SCRATCH/seen" {
+        state => "exists",
+        content => fmt.printf("%d", len(collect.res("file"))),
+}
+file "/x" {
+        Meta:hidden => true,
+        Meta:export => ["elsewhere"],
+}
+"""
+    with Etcd(scratch) as etcd:
+        etcd.ctl("put", "/mgmt/1/exports/web1/file/web2//y", "{}")
+        etcd.ctl("role", "revoke-permission", "host-web1", "/mgmt/1/", "/mgmt/10")
+        with start(scratch, "web1", text, MGMT_LOG_LEVEL="info") as run:
+            run.wait_event("it has a bus", type="started")
+            reading, exporting = "cannot read what is below 'exports/web1/file/': no role of user 'web1' allows it", "cannot export 'exports/elsewhere/file/web1//x'"
+            wait_until(lambda: reading in status(scratch, run), "status shows what cannot be read")
+            etcd.ctl("role", "grant-permission", "host-web1", "--prefix=true", "read", "/mgmt/1/")
+            wait_until(lambda: read(scratch.at("seen")) == "1", "it is read", 40)
+            wait_until(lambda: exporting in status(scratch, run), "status shows what cannot be exported")
+            check(reading not in status(scratch, run), "status still shows what can be read again")
+            etcd.ctl("role", "grant-permission", "host-web1", "--prefix=true", "readwrite", "/mgmt/1/exports/elsewhere/")
+            wait_until(lambda: "/mgmt/1/exports/elsewhere/file/web1//x" in etcd.ctl("get", "--prefix", "--keys-only", "/mgmt/1/exports/"), "it is exported", 40)
+            wait_until(lambda: "cannot" not in status(scratch, run), "status is well again")
+            for line in reading, exporting:
+                said = [l for l in run.stderr().splitlines() if line in l and "this is over" not in l]
+                check_equal(len(said), 1, f"how often it was said: {said}")
+            run.end(signal.SIGINT)
+
+
 def deploying(scratch):
     """Who may not write the list of deploys cannot deploy to the others, and hears why; with the rights of docs/deploys.md it can"""
     with Etcd(scratch) as etcd, start(scratch, "web1", 'print "here" {}\n') as run:
@@ -190,4 +230,4 @@ def deploying(scratch):
         run.end(signal.SIGINT)
 
 
-main(own, foreign, later, deploying)
+main(own, foreign, later, refused_until_allowed, deploying)
