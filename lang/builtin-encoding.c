@@ -76,41 +76,6 @@ static int text_from_json(const char *s, size_t size, Value *ret) {
         return value_str_take(ret, &b);
 }
 
-static int zero_value(const Type *type, Value *ret) {
-        Items l = {};
-        int r = 0;
-
-        switch (type->kind) {
-        case TYPE_BOOL:
-                *ret = VALUE_BOOL(false);
-                return 0;
-        case TYPE_INT:
-                *ret = VALUE_INT(0);
-                return 0;
-        case TYPE_FLOAT:
-                *ret = VALUE_FLOAT(0);
-                return 0;
-        case TYPE_STR:
-                return value_strz(ret, "");
-        case TYPE_LIST:
-                return value_list(ret, NULL, 0);
-        case TYPE_MAP:
-                return value_map(ret, NULL, 0);
-        case TYPE_STRUCT:
-                r = items_make(&l, type->n_fields);
-                for (; r >= 0 && l.n < type->n_fields; l.n++) {
-                        l.names[l.n] = type->fields[l.n].name;
-                        r = zero_value(type->fields[l.n].type, &l.values[l.n]);
-                }
-                if (r >= 0)
-                        r = value_struct(ret, l.names, l.values, l.n);
-                items_done(&l);
-                return r;
-        default:
-                return -EINVAL;
-        }
-}
-
 static int typed_from_json(struct json_object *j, const Type *type, bool flexible, Value *ret, Diag *reterr);
 
 static int list_from_json(struct json_object *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
@@ -157,7 +122,7 @@ static int struct_from_json(struct json_object *j, const Type *type, bool flexib
                 if (json_object_object_get_ex(j, f->name, &child))
                         r = typed_from_json(child, f->type, flexible, &l.values[l.n], reterr);
                 else if (flexible)
-                        r = zero_value(f->type, &l.values[l.n]);
+                        r = value_zero(&l.values[l.n], f->type);
                 else
                         r = diag_set(reterr, (Pos) {}, -EINVAL, "field %s was not found in struct", f->name);
         }
