@@ -12,6 +12,7 @@
 #include "common/sd/bus.h"
 #include "common/suggest.h"
 #include "daemons/mgmtctl/ago.h"
+#include "daemons/mgmtctl/bus-error.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/graph-data.h"
 #include "daemons/mgmtctl/output.h"
@@ -233,7 +234,7 @@ static int find_object(sd_bus *bus, const GraphData *g, const char *kind, const 
         if (r >= 0)
                 r = (*ret = strdup(path)) ? 0 : -ENOMEM;
         if (r < 0)
-                output_error("cannot ask mgmt-engine: %s", error.message ?: strerrordesc_np(-r));
+                output_error("cannot ask mgmt-engine: %s", bus_error_text(&error, r));
         return r;
 }
 
@@ -247,7 +248,7 @@ static int read_why(sd_bus *bus, const char *path, Why *ret) {
         if (r >= 0)
                 r = read_properties(reply, ret);
         if (r < 0)
-                output_error("cannot ask mgmt-engine: %s", error.message ?: strerrordesc_np(-r));
+                output_error("cannot ask mgmt-engine: %s", bus_error_text(&error, r));
         return r;
 }
 

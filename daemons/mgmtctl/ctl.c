@@ -8,33 +8,38 @@
 #include "common/macro.h"
 #include "common/sd/bus.h"
 #include "common/strbuf.h"
+#include "common/suggest.h"
 #include "daemons/mgmtctl/ctl.h"
+#include "daemons/mgmtctl/help.h"
 #include "daemons/mgmtctl/output.h"
 
 #define COMMAND(c) extern const Command command_##c;
 #include "daemons/mgmtctl/commands.def"
 #undef COMMAND
 
-static const Command *const commands[] = {
+const Command *const ctl_commands[] = {
 #define COMMAND(c) &command_##c,
 #include "daemons/mgmtctl/commands.def"
 #undef COMMAND
+        NULL
 };
 
 bool arg_json = false;
 static bool arg_help = false;
 static bool arg_version = false;
+static bool arg_man_page = false;
 static const char *arg_color = "auto";
 
-static const Option common_options[] = {
+const Option ctl_common_options[] = {
         { "json", OPTION_FLAG, &arg_json, .doc = "print JSON, one object per line" },
         { "color", OPTION_STR, &arg_color, "WHEN", "MGMT_COLOR", .doc = "auto, always or never" },
         { "help", OPTION_FLAG, &arg_help, .letter = 'h', .doc = "show this text" },
         {}
 };
 
-static const Option main_options[] = {
+const Option ctl_main_options[] = {
         { "version", OPTION_FLAG, &arg_version, .doc = "show the version" },
+        { "man-page", OPTION_FLAG, &arg_man_page, .doc = "print the manual page, in the language of man" },
         {}
 };
 
@@ -42,7 +47,7 @@ int ctl_open_bus(sd_bus **ret) {
         int r = bus_open(ret, NULL, "mgmtctl");
 
         if (r < 0)
-                output_error("cannot connect to the bus: %s", strerrordesc_np(-r));
+                output_error("cannot connect to the bus: %s; does dbus run? ('mgmtctl run' brings a bus of its own)", strerrordesc_np(-r));
         return r;
 }
 
@@ -115,11 +120,11 @@ static int options_parse(const Option *options, int argc, char *argv[], bool sto
         int c;
 
         strbuf_puts(&letters, stop_at_word ? "+" : "");
-        options_collect(common_options, all, getopt_options, &letters, &n);
+        options_collect(ctl_common_options, all, getopt_options, &letters, &n);
         options_collect(options, all, getopt_options, &letters, &n);
         if (letters.failed)
                 return -ENOMEM;
-        if (options_from_environment(common_options) < 0 || options_from_environment(options) < 0)
+        if (options_from_environment(ctl_common_options) < 0 || options_from_environment(options) < 0)
                 return -EINVAL;
 
         optind = 0;             /* starts over */
@@ -136,68 +141,40 @@ static int options_parse(const Option *options, int argc, char *argv[], bool sto
         return output_set_color(arg_color);
 }
 
-static void print_options(const Option *options) {
-        for (const Option *o = options; o && o->name; o++) {
-                char left[64], letter[8] = "";
-
-                if (o->letter)
-                        (void) snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-                (void) snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ?: "");
-                printf("  %-28s  %s", left, o->doc);
-                if (o->environment)
-                        printf(" [$%s]", o->environment);
-                printf("\n");
-        }
-}
-
-static void print_command_help(const Command *c) {
-        printf("mgmtctl %s [OPTIONS…]%s%s\n\n%s.\n", c->name, c->arguments ? " " : "", c->arguments ?: "", c->doc);
-        if (c->help)
-                printf("\n%s", c->help);
-        printf("\nOptions:\n");
-        print_options(c->options);
-        print_options(common_options);
-}
-
-static void print_help(void) {
-        printf("mgmtctl [OPTIONS…] COMMAND …\n\nKeeps this machine in the state that a program in mcl describes.\n\nCommands:\n");
-        for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
-                char left[64];
-
-                (void) snprintf(left, sizeof(left), "%s%s%s", commands[i]->name, commands[i]->arguments ? " " : "",
-                                commands[i]->arguments ?: "");
-                printf("  %-28s  %s\n", left, commands[i]->doc);
-        }
-        printf("\nOptions:\n");
-        print_options(common_options);
-        print_options(main_options);
-        printf("\n'mgmtctl COMMAND --help' tells more.\n");
-}
-
 static const Command *command_find(const char *name) {
-        for (size_t i = 0; i < ELEMENTSOF(commands); i++)
-                if (streq(commands[i]->name, name))
-                        return commands[i];
+        Suggestion near = suggestion_for(name);
+
+        for (const Command *const *c = ctl_commands; *c; c++) {
+                if (streq((*c)->name, name))
+                        return *c;
+                suggestion_add(&near, (*c)->name);
+        }
+        if (near.best)
+                output_error("there is no command '%s', did you mean '%s'?", name, near.best);
+        else
+                output_error("there is no command '%s', 'mgmtctl --help' lists them", name);
         return NULL;
 }
 
 int main(int argc, char *argv[]) {
-        if (options_parse(main_options, argc, argv, true) < 0)
+        if (options_parse(ctl_main_options, argc, argv, true) < 0)
                 return EXIT_ERROR;
         if (arg_version) {
                 printf("mgmtctl %s\n", MGMT_VERSION);
                 return EXIT_SUCCESS;
         }
+        if (arg_man_page) {
+                help_print_man_page();
+                return EXIT_SUCCESS;
+        }
         if (optind >= argc || streq(argv[optind], "help")) {
-                print_help();
+                help_print();
                 return EXIT_SUCCESS;
         }
 
         const Command *c = command_find(argv[optind]);
-        if (!c) {
-                output_error("there is no command '%s', 'mgmtctl --help' lists them", argv[optind]);
+        if (!c)
                 return EXIT_ERROR;
-        }
         /* getopt() names the program by its first word. */
         argc -= optind;
         argv += optind;
@@ -205,7 +182,7 @@ int main(int argc, char *argv[]) {
         if (options_parse(c->options, argc, argv, false) < 0)
                 return EXIT_ERROR;
         if (arg_help) {
-                print_command_help(c);
+                help_print_command(c);
                 return EXIT_SUCCESS;
         }
         int n = argc - optind;

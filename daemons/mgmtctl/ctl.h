@@ -38,6 +38,11 @@ typedef struct Command {
 /* Options that all commands have. */
 extern bool arg_json;
 
+/* The tables, each with an empty row at its end. */
+#define CTL_SUMMARY "Keeps this machine in the state that a program in mcl describes."
+extern const Command *const ctl_commands[];
+extern const Option ctl_common_options[], ctl_main_options[];
+
 typedef struct sd_bus sd_bus;
 
 int ctl_open_bus(sd_bus **ret); /* the one that the daemons are on; an error has been printed */

@@ -8,6 +8,7 @@
 
 #include "common/macro.h"
 #include "common/sd/bus.h"
+#include "daemons/mgmtctl/bus-error.h"
 #include "daemons/mgmtctl/deploy-list.h"
 #include "daemons/mgmtctl/output.h"
 
@@ -50,7 +51,7 @@ int deploy_list_read(DeployList *ret, sd_bus *bus) {
                 r = sd_bus_get_property_trivial(bus, "org.mgmt.lang1", "/org/mgmt/lang1", "org.mgmt.lang1.Manager", "DeployId", &error, 't',
                                                 &ret->in_force);
         if (r < 0) {
-                output_error("cannot list the deploys: %s", error.message ?: strerrordesc_np(-r));
+                output_error("cannot list the deploys: %s", bus_error_text(&error, r));
                 deploy_list_done(ret);
         }
         return r;

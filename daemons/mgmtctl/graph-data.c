@@ -6,6 +6,7 @@
 #include <systemd/sd-bus.h>
 
 #include "common/utf8.h"
+#include "daemons/mgmtctl/bus-error.h"
 #include "daemons/mgmtctl/graph-data.h"
 #include "daemons/mgmtctl/output.h"
 
@@ -200,7 +201,7 @@ int graph_data_read(GraphData *ret, sd_bus *bus, const char *pattern) {
         if (r >= 0)
                 r = number(&g);
         if (r < 0) {
-                output_error("cannot ask mgmt-engine: %s", error.message ?: strerrordesc_np(-r));
+                output_error("cannot ask mgmt-engine: %s", bus_error_text(&error, r));
                 return r;
         }
         *ret = g;

@@ -120,6 +120,13 @@ static int resolve_code(Input *i, char *code, size_t size, const char *label) {
         return 0;
 }
 
+/* No program begins like a path, or goes without a blank, a quote or a brace. */
+static bool looks_like_path(const char *text) {
+        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+~@%";
+
+        return strchr("/.~", text[0]) || !text[strspn(text, plain)];
+}
+
 static int resolve(Input *i, const char *text, Diag *reterr) {
         if (!*text)
                 return diag_set(reterr, (Pos) {}, -EINVAL, "input is empty");
@@ -136,6 +143,9 @@ static int resolve(Input *i, const char *text, Diag *reterr) {
                 return resolve_file(i, text, reterr);
         if (endswith(text, "/") || is_directory(text))
                 return resolve_directory(i, text, reterr);
+        if (looks_like_path(text))
+                return access(text, F_OK) < 0 ? diag_set(reterr, (Pos) {}, -errno, "cannot read '%s': %m", text) :
+                        diag_set(reterr, (Pos) {}, -EINVAL, "'%s' is neither a directory nor does its name end in .mcl", text);
         return resolve_code(i, strdup(text), strlen(text), "<code>");
 }
 

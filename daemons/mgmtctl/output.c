@@ -218,6 +218,8 @@ static void print_diag(const char *severity, const Diag *d, const char *source, 
                 _cleanup_free_ char *text = diag_render(d, source, source_size, color_err);
                 _cleanup_(strbuf_done) StrBuf b = {};
 
+                if (!d->pos.file)
+                        add_colored(&b, color_err, OUTPUT_RED, "mgmtctl: ");
                 size_t n = text ? strlen(text) : 0;
                 while (n > 0 && text[n - 1] == '\n')
                         n--;

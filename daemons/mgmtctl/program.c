@@ -14,6 +14,7 @@
 #include "common/paths.h"
 #include "common/sd/deploy-bus.h"
 #include "common/sign/deploy-signature.h"
+#include "daemons/mgmtctl/bus-error.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/input.h"
 #include "daemons/mgmtctl/output.h"
@@ -235,7 +236,7 @@ int program_fetch(Program *p, sd_bus *bus, uint64_t id, Value *ret_bundle) {
         if (r >= 0)
                 r = deploy_options_read(reply, &p->options, &d);
         if (r < 0)
-                output_error("cannot read deploy %llu: %s", (unsigned long long) id, error.message ?: d.message ?: strerrordesc_np(-r));
+                output_error("cannot read deploy %llu: %s", (unsigned long long) id, d.message ?: bus_error_text(&error, r));
         return r;
 }
 
@@ -266,7 +267,7 @@ int program_deploy(const Program *p, sd_bus *bus) {
         if (r >= 0)
                 r = sd_bus_message_read(reply, "t", &deploy);
         if (r < 0) {
-                program_print_error(p, error.message ?: strerrordesc_np(-r));
+                program_print_error(p, bus_error_text(&error, r));
                 return EXIT_ERROR;
         }
         if (arg_json) {

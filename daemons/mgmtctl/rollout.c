@@ -19,6 +19,7 @@
 #include "common/sd/bus.h"
 #include "common/sd/deploy-bus.h"
 #include "common/strbuf.h"
+#include "daemons/mgmtctl/bus-error.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/deploy-list.h"
 #include "daemons/mgmtctl/hosts.h"
@@ -111,7 +112,7 @@ static int64_t add(Rollout *r, Program *p, Value bundle, const char *hosts, uint
                 return (int64_t) deploy;
         if (is_passing(&error))
                 return 0;
-        output_error("%s", error.message ?: strerrordesc_np(-k));
+        output_error("%s", bus_error_text(&error, k));
         return k;
 }
 
