@@ -30,7 +30,6 @@ enum {
         CONNECTIONS = 64,
         ROUNDS = 7,
         ROUND_MSEC = 700,
-        PATIENCE_MSEC = 10000,
         SERVER_CPU = 0,
         CLIENT_CPU = 1,
 };

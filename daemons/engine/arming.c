@@ -12,10 +12,7 @@
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/semaphore.h"
 
-enum {
-        WATCH_WAIT_MSEC = 250,          /* before a watch that waits is tried again, the first time; it doubles ... */
-        WATCH_WAIT_MAX_SHIFT = 7,       /* ... so often */
-};
+enum { WATCH_WAIT_MAX_SHIFT = 7 };       /* so often Manager.watch_wait_usec doubles */
 
 static int set_timer(Scheduler *s, sd_event_source **source, uint64_t usec, sd_event_time_handler_t handler, Vertex *v) {
         int r;
@@ -221,7 +218,7 @@ static void wait_for_watch(Scheduler *s, Vertex *v, Diag *diag) {
         if (scheduler_block(s, v))
                 return;
         v->n_watch_waits = MIN(n + 1, (uint32_t) WATCH_WAIT_MAX_SHIFT);
-        (void) set_timer(s, &v->delay_timer, (UINT64_C(1000) * WATCH_WAIT_MSEC) << n, on_delay, v);
+        (void) set_timer(s, &v->delay_timer, v->manager->watch_wait_usec << n, on_delay, v);
 }
 
 void arming_failed(Scheduler *s, Vertex *member, int error, Diag *diag) {

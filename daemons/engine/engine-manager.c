@@ -20,7 +20,10 @@
 #include "daemons/engine/resource-bus.h"
 #include "daemons/engine/reversals.h"
 
-enum { REST_USEC = 1000 * 1000 };
+enum {
+        WATCH_WAIT_USEC = 250 * 1000,
+        REST_USEC = 1000 * 1000,
+};
 
 static void on_converged(Converger *c, bool converged, void *userdata) {
         Manager *m = userdata;
@@ -101,6 +104,7 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
         if (r < 0)
                 return r;
         m->fallback_poll_usec = PATH_WATCH_FALLBACK_USEC;
+        m->watch_wait_usec = WATCH_WAIT_USEC;
         m->rest_usec = REST_USEC;
         r = path_watcher_new(&m->paths, event);
         if (r < 0)

@@ -60,6 +60,7 @@ struct Manager {
         const ResourceType *const *types;       /* the kinds of this daemon */
         PathWatcher *paths;
         uint64_t fallback_poll_usec;    /* between two looks at what cannot be watched */
+        uint64_t watch_wait_usec;       /* before a watch that waits is tried again, the first time; it doubles */
         uint64_t rest_usec;             /* of who gives up twice in a row, whatever the news; it doubles each time */
         Names *names;
         const char *etc;                /* where they look; NULL: /etc */

@@ -8,8 +8,6 @@
 
 #include "tests/daemons/testhost.h"
 
-enum { PATIENCE_MSEC = 60000 };         /* for what must come; nothing here waits so long when all is well */
-
 static TestHost *host_of(const Resource *r) {
         return container_of(r->host, TestHost, host);
 }
@@ -164,14 +162,16 @@ static uint64_t now_msec(void) {
 }
 
 bool testhost_until(TestHost *h, bool (*condition)(void *userdata), void *userdata, unsigned milliseconds) {
-        uint64_t end = now_msec() + milliseconds;
+        uint64_t end = now_msec() + milliseconds, now;
+        bool holds;
 
-        while (!condition(userdata)) {
-                uint64_t now = now_msec();
-                if (now >= end || sd_event_run(h->host.event, (end - now) * 1000) < 0)
+        while (!(holds = condition(userdata)) && (now = now_msec()) < end)
+                if (sd_event_run(h->host.event, (end - now) * 1000) < 0)
                         return false;
-        }
-        return true;
+        /* However busy the machine was meanwhile, all that was ready at the end counts. */
+        for (int i = 0; i < 1000 && !holds && sd_event_run(h->host.event, 0) > 0; i++)
+                holds = condition(userdata);
+        return holds;
 }
 
 typedef struct Count {

@@ -13,6 +13,8 @@
 
 enum { NOT_FINISHED = 1000 };           /* neither a CheckResult nor a negative errno */
 
+enum { PATIENCE_MSEC = 60000 };         /* with what must come; nothing takes so long but what hangs */
+
 typedef struct TestHost {
         ResourceHost host;              /* first: resources point to it */
         unsigned n_changed;             /* calls of resource_changed() so far */

@@ -45,6 +45,8 @@ static void stage_begin(void) {
         n_answers = 0;
         names_asked = 0;
         names_delay_msec = 0;
+        names_held = false;
+        names_asked_by_loop = 0;
 }
 
 static void stage_end(int *unused) {
@@ -72,6 +74,14 @@ static void on_answer(NameQuery *q, int r, NameEntry *e, void *userdata) {
                 *(NameQuery **) userdata = name_query_free(q);
 }
 
+/* At most for a minute: nothing takes so long but what hangs. */
+static void run_until_answers(unsigned n) {
+        time_t end = time(NULL) + 60;
+
+        while (n_answers < n && time(NULL) < end)
+                (void) sd_event_run(event, 10000);
+}
+
 /* 1: at once; 0: later; or what went wrong. */
 static int find(NameKind kind, const char *text) {
         NameEntry e = {};
@@ -82,8 +92,8 @@ static int find(NameKind kind, const char *text) {
                 show(&e);
         name_entry_done(&e);
         unsigned before = n_answers;
-        for (int i = 0; r == 0 && n_answers == before && i < 1000; i++)
-                (void) sd_event_run(event, 10000);
+        if (r == 0)
+                run_until_answers(before + 1);
         CHECK(!q);
         return r == 0 ? result : r;
 }
@@ -162,19 +172,17 @@ TEST(the_loop_goes_on_meanwhile) {
         STAGE();
         NameQuery *q[6] = {};
         NameEntry e;
-        struct timespec a, b;
 
-        names_delay_msec = 100;
-        (void) clock_gettime(CLOCK_MONOTONIC, &a);
+        names_held = true;
         for (size_t i = 0; i < ELEMENTSOF(q); i++)
                 CHECK_INT(names_find(names, NAME_USER, "far", &e, &q[i], on_answer, NULL), 0);
-        (void) clock_gettime(CLOCK_MONOTONIC, &b);
-        CHECK((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 90);
         CHECK_INT(find(NAME_USER, "root"), 1);
+        (void) sd_event_run(event, 10000);
         CHECK_INT(n_answers, 0);
-        for (int i = 0; n_answers < ELEMENTSOF(q) && i < 1000; i++)
-                (void) sd_event_run(event, 10000);
+        names_held = false;
+        run_until_answers(ELEMENTSOF(q));
         CHECK_INT(n_answers, ELEMENTSOF(q));
+        CHECK_INT(names_asked_by_loop, 0);
         for (size_t i = 0; i < ELEMENTSOF(q); i++)
                 name_query_free(q[i]);
 }

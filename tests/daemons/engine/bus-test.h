@@ -85,11 +85,9 @@ static sd_bus *service_connect(void) {
         return bus;
 }
 
-/* Runs the loop until the kind has said so, or for long enough. */
+/* Runs the loop until the kind has said so. */
 static bool bus_wait(const unsigned *counter, unsigned more_than) {
-        for (int i = 0; i < 400 && *counter <= more_than; i++)
-                rig_run(10000);
-        return *counter > more_than;
+        return RIG_UNTIL(*counter > more_than);
 }
 
 static inline void bus_test_unused(void) {

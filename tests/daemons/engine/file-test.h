@@ -94,8 +94,7 @@ static int begin_apply(void) {
 }
 
 static int finish_apply(void) {
-        for (int i = 0; i < 100000 && rig.host.finished == NOT_FINISHED; i++)
-                (void) sd_event_run(rig.event, 2000);
+        (void) RIG_UNTIL(rig.host.finished != NOT_FINISHED);
         return rig.host.finished;
 }
 

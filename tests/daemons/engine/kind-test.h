@@ -161,6 +161,23 @@ static void rig_run(unsigned usec) {
         testhost_run(&rig.host, usec / 1000);
 }
 
+static uint64_t rig_now(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
+/* Runs until the condition holds, and says whether it does. It is looked at now and then, as it may be about other processes. */
+#define RIG_UNTIL(condition) \
+        ({ \
+                uint64_t _end = rig_now() + UINT64_C(1000) * PATIENCE_MSEC; \
+                bool _holds; \
+                while (!(_holds = (condition)) && rig_now() < _end) \
+                        (void) sd_event_run(rig.event, 2000); \
+                _holds; \
+        })
+
 /* One attempt, to its end. */
 static int rig_apply(bool apply) {
         return testhost_check(&rig.host, rig.r, apply);
@@ -224,6 +241,7 @@ static inline void kind_test_unused(void) {
         (void) rig_neighbour;
         (void) rig_watch;
         (void) rig_run;
+        (void) rig_now;
         (void) rig_apply;
         (void) check_wants;
         (void) field_in_dir;

@@ -90,11 +90,10 @@ static void world_end(World *w) {
         __attribute__((__cleanup__(world_end))) World w; \
         REQUIRE(world_begin(&w) >= 0)
 
-/* Messages take their time: until this was said and nothing more comes, or too long. */
+/* Messages take their time: until this was said, and nothing more comes. */
 #define CHECK_TOLD(w, want) \
         do { \
-                for (int _i = 0; _i < 300 && !streq((w).told.data ?: "", (want)); _i++) \
-                        run_for(&(w).e, 3000); \
+                (void) RUN_UNTIL(&(w).e, streq((w).told.data ?: "", (want))); \
                 run_for(&(w).e, 10000); \
                 CHECK_STR((w).told.data ?: "", (want)); \
                 strbuf_done(&(w).told); \

@@ -95,9 +95,7 @@ static int connect_to(Engine *e, Client *c) {
                         return r;
         }
         int r = channel_connect(&c->channel, e->event, path, &ops, c);
-        for (int i = 0; i < 200 && r >= 0 && !c->connected; i++)
-                run_for(e, 5000);
-        return r < 0 ? r : c->connected ? 0 : -ETIMEDOUT;
+        return r < 0 ? r : RUN_UNTIL(e, c->connected) ? 0 : -ETIMEDOUT;
 }
 
 static void tell(Client *c, Message m) {
@@ -135,22 +133,17 @@ static void tell_commit(Client *c, uint64_t generation) {
 
 /* Runs until the client has heard that many answers to its graphs. */
 static void wait_answers(Engine *e, Client *c, unsigned n) {
-        for (int i = 0; i < 400 && c->n_accepted + c->n_rejected < n; i++)
-                run_for(e, 5000);
+        (void) RUN_UNTIL(e, c->n_accepted + c->n_rejected >= n);
         CHECK_INT(c->n_accepted + c->n_rejected, n);
 }
 
 static void wait_event(Engine *e, Client *c, const char *line) {
-        for (int i = 0; i < 400 && !(c->events.data && strstr(c->events.data, line)); i++)
-                run_for(e, 5000);
-        if (!c->events.data || !strstr(c->events.data, line))
+        if (!RUN_UNTIL(e, c->events.data && strstr(c->events.data, line)))
                 TEST_FAIL("no event '%s' in:\n%s", line, c->events.data ? c->events.data : "");
 }
 
 static void wait_state(Engine *e, Client *c, const char *line) {
-        for (int i = 0; i < 400 && !(c->states.data && strstr(c->states.data, line)); i++)
-                run_for(e, 5000);
-        if (!c->states.data || !strstr(c->states.data, line))
+        if (!RUN_UNTIL(e, c->states.data && strstr(c->states.data, line)))
                 TEST_FAIL("no state '%s' in:\n%s", line, c->states.data ?: "");
 }
 
@@ -341,9 +334,7 @@ TEST(events_are_filtered_and_the_recent_past_is_told) {
 
         /* who leaves is forgotten, although nothing happens that could be sent */
         c.channel = channel_free(c.channel);
-        for (int i = 0; i < 200 && events_n_subscribers(e.m->events) > 0; i++)
-                run_for(&e, 5000);
-        CHECK_INT(events_n_subscribers(e.m->events), 0);
+        CHECK(RUN_UNTIL(&e, events_n_subscribers(e.m->events) == 0));
 }
 
 TEST_MAIN()

@@ -60,6 +60,7 @@ TEST(a_directory_is_exchanged_for_a_link_while_a_file_is_written) {
         make_dir("home/d");
         CHECK_INT(make("home/d/f", FIELDS("state=exists", "mode=0644", field_in_dir("source", "large"))), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
+        CHECK(RIG_UNTIL(n_entries("home/d") > 0));
         CHECK_INT(rename(in_dir("home/d"), in_dir("home/e")), 0);
         others_link("../secret", "home/d");
         CHECK_INT(finish_apply(), CHECK_CHANGED);
@@ -76,6 +77,7 @@ TEST(a_file_is_exchanged_for_a_link_while_it_is_written) {
         put_file("home/f", "old");
         CHECK_INT(make("home/f", FIELDS("state=exists", "mode=0644", "owner=65534", field_in_dir("source", "large"))), 0);
         CHECK_INT(begin_apply(), CHECK_PENDING);
+        CHECK(RIG_UNTIL(n_entries("home") > 1));
         CHECK_INT(unlink(in_dir("home/f")), 0);
         others_link("../secret/f", "home/f");
         CHECK_INT(finish_apply(), CHECK_CHANGED);
@@ -273,9 +275,7 @@ TEST(names_with_everything_in_them) {
                 rig_run(10000);
                 rig.host.n_changed = 0;
                 put_file(name, "y");
-                for (int k = 0; k < 100 && rig.host.n_changed == 0; k++)
-                        rig_run(10000);
-                CHECK(rig.host.n_changed > 0);
+                CHECK(RIG_UNTIL(rig.host.n_changed > 0));
                 CHECK_INT(rig_apply(true), CHECK_CHANGED);
                 converge(in_dir(name), FIELDS("state=absent"));
                 (void) snprintf(dir, sizeof(dir), "home/%s/", names[i]);

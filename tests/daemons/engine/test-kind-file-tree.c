@@ -453,7 +453,7 @@ TEST(a_large_file) {
         CHECK_INT(truncate(in_dir("f"), INT64_C(1) << 40), 0);
         CHECK_INT(rig_make(&file_type, in_dir("f"), FIELDS("state=exists", "content=small")), 0);
         CHECK_INT(file_type.prepare(rig.r, &rig.host.diag), 0);
-        CHECK_INT(begin_apply(), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("f", "small");
 }
 

@@ -98,9 +98,7 @@ static int values(void) {
         CHECK_INT(rig_make(&fwattr_type, "Tag", FIELDS("value=abc")), 0);
         CHECK_INT(rig_watch(), 0);
         put("Tag", "current_value", "other\n");
-        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
-                rig_run(10000);
-        CHECK(rig.host.n_changed > 0);
+        CHECK(RIG_UNTIL(rig.host.n_changed > 0));
         CHECK_INT(make_directories("/sys/class/firmware-attributes/dell", 0755), 0);
         CHECK_INT(rig_apply(true), -ENOTUNIQ);
         return 0;

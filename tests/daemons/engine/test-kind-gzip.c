@@ -82,15 +82,11 @@ TEST(what_is_different_is_seen) {
         rig_run(10000);
         rig.host.n_changed = 0;
         put_file("in", "third");
-        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
-                rig_run(10000);
-        CHECK(rig.host.n_changed > 0);
+        CHECK(RIG_UNTIL(rig.host.n_changed > 0));
         rig_run(10000);
         rig.host.n_changed = 0;
         CHECK_INT(unlink(in_dir("f.gz")), 0);
-        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
-                rig_run(10000);
-        CHECK(rig.host.n_changed > 0);
+        CHECK(RIG_UNTIL(rig.host.n_changed > 0));
 }
 
 static size_t size_of(const char *name) {

@@ -90,9 +90,7 @@ TEST(what_is_kept_is_looked_at) {
                 CHECK_INT(rig_apply(true), -EBADMSG);
                 CHECK(rig.host.diag.message && !strstr(rig.host.diag.message, "0123"));
         }
-        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
-                rig_run(10000);
-        CHECK(rig.host.n_changed > 0);
+        CHECK(RIG_UNTIL(rig.host.n_changed > 0));
         CHECK_INT(rig_make(&password_type, "p", FIELDS("length=10", "saved=true", "check_recovery=true")), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_OK);

@@ -167,15 +167,13 @@ TEST(systemd_goes_away_during_a_job) {
         CHECK(bus_wait(&rig.host.n_armed, 0));
         rig.host.finished = NOT_FINISHED;
         CHECK_INT(svc_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
-        for (int i = 0; i < 200 && systemd.n_jobs == 0; i++)
-                rig_run(10000);
+        CHECK(RIG_UNTIL(systemd.n_jobs > 0));
         rig_run(50000);
         CHECK_INT(rig.host.finished, NOT_FINISHED);
         systemd_stop(NULL);
         rig_run(50000);
         CHECK(systemd_start((Systemd) { .load = "loaded", .active = "inactive", .file = "static", .result = "done" }) >= 0);
-        for (int i = 0; i < 200 && rig.host.finished == NOT_FINISHED; i++)
-                rig_run(10000);
+        CHECK(RIG_UNTIL(rig.host.finished != NOT_FINISHED));
         CHECK_INT(rig.host.finished, -EAGAIN);
         CHECK(bus_wait(&rig.host.n_changed, 0));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
@@ -201,8 +199,7 @@ TEST(cancelled_during_a_job) {
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         rig.host.finished = NOT_FINISHED;
         CHECK_INT(svc_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
-        for (int i = 0; i < 200 && systemd.n_jobs == 0; i++)
-                rig_run(10000);
+        CHECK(RIG_UNTIL(systemd.n_jobs > 0));
         rig_run(50000);
         svc_type.cancel(rig.r);
         CHECK(sd_bus_emit_signal(systemd.bus, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "JobRemoved", "uoss", 1,

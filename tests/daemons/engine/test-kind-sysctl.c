@@ -20,9 +20,7 @@ TEST(in_a_file) {
         check_file("x.conf", "net.ipv4.ip_forward = 1\n");
         CHECK_INT(rig_apply(true), CHECK_OK);
         put_file("x.conf", "net.ipv4.ip_forward = 1\n# x\n");
-        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
-                rig_run(10000);
-        CHECK(rig.host.n_changed > 0);
+        CHECK(RIG_UNTIL(rig.host.n_changed > 0));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("x.conf", "net.ipv4.ip_forward = 1\n");
         CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "no/x.conf"))), 0);
@@ -101,9 +99,7 @@ static int in_the_kernel(void) {
         rig_run(10000);
         rig.host.n_changed = 0;
         CHECK(write_text("/proc/sys/net/ipv4/ip_local_port_range", "10000 20000"));
-        for (int i = 0; i < 200 && rig.host.n_changed == 0; i++)
-                rig_run(10000);
-        CHECK(rig.host.n_changed > 0);
+        CHECK(RIG_UNTIL(rig.host.n_changed > 0));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_kernel("20000\t30000\n");
 

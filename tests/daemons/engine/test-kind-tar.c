@@ -141,9 +141,7 @@ TEST(changes_are_watched) {
                 rig_run(10000);
                 rig.host.n_changed = 0;
                 put_file(names[i], "other");
-                for (int k = 0; k < 200 && rig.host.n_changed == 0; k++)
-                        rig_run(10000);
-                CHECK(rig.host.n_changed > 0);
+                CHECK(RIG_UNTIL(rig.host.n_changed > 0));
         }
 }
 
@@ -254,9 +252,9 @@ static void attempts(const char *text) {
         strbuf_done(&rig.host.differences);
 }
 
-/* Nor in the library; the loop's own memory may change a little. */
+/* Nor in the library; the loop's own memory may change a little, and what malloc() keeps for itself counts as well. */
 TEST(nothing_is_left_in_memory) {
-        enum { ROUNDS = 12, WARM = 2, SLACK = 1024 };
+        enum { ROUNDS = 32, WARM = 2, SLACK = 4096 };
         size_t before = 0;
         RIG_FAST();
 

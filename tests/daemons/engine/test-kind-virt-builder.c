@@ -158,9 +158,7 @@ TEST(an_image_is_made_once) {
         check_file("a.img", "another");
         unsigned n = rig.host.n_changed;
         CHECK_INT(unlink(in_dir("a.img")), 0);
-        for (unsigned i = 0; i < 2000 && rig.host.n_changed == n; i++)
-                rig_run(1000);
-        CHECK(rig.host.n_changed > n);
+        CHECK(RIG_UNTIL(rig.host.n_changed > n));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
 }
 
@@ -226,8 +224,7 @@ TEST(an_attempt_can_be_stopped) {
         CHECK_INT(make(), 0);
         rig.r->applies = true;
         CHECK_INT(virt_builder_type.check_apply(rig.r, true, &rig.host.diag), CHECK_PENDING);
-        for (unsigned i = 0; i < 5000 && access(in_dir("begun"), F_OK) < 0; i++)
-                rig_run(1000);
+        CHECK(RIG_UNTIL(access(in_dir("begun"), F_OK) >= 0));
         virt_builder_type.cancel(rig.r);
         CHECK_INT(n_files(".mgmt-"), 0);
         install_program("echo whole >\"$3\"");

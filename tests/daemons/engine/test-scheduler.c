@@ -128,8 +128,7 @@ TEST(a_broken_watch_of_a_path) {
         local_host_path_changed(NULL, -ESTALE, find_vertex(&e, "a")->resource);
         run(&e);
         CHECK_TRACE("unwatch:a a");
-        for (int i = 0; i < 1000 && world.trace.size == 0; i++)
-                run_for(&e, 1000);
+        CHECK(RUN_UNTIL(&e, world.trace.size > 0));
         run(&e);
         CHECK_TRACE("watch:a a");       /* watched again, and what was missed is seen */
         run_for(&e, 5000);
@@ -137,13 +136,15 @@ TEST(a_broken_watch_of_a_path) {
 }
 
 TEST(who_gives_up_again_and_again_rests) {
+        static const uint64_t rest_usec = UINT64_C(1000000000);
         ENGINE(e);
-        uint64_t begin = clock_usec();
+        uint64_t begin;
 
-        e.m->rest_usec = 30000;
+        e.m->rest_usec = rest_usec;
         set(world.failures, "a", 3);
         CHECK_INT(swap(&e, true, "a:quiet b a>b"), 0);
         run(&e);
+        begin = clock_usec();
         touch(&e, "a");
         run(&e);
         CHECK_TRACE("watch:a a! a!");
@@ -153,17 +154,18 @@ TEST(who_gives_up_again_and_again_rests) {
         CHECK_TRACE("");
         CHECK_STR(state_of(&e, "a"), "failed");
         CHECK_INT(e.m->scheduler.n_unsettled, 1);       /* b */
-        while (!world.trace.size && clock_usec() - begin < 5000000)
-                run_for(&e, 1000);
-        CHECK_TRACE("a!");
-        CHECK(clock_usec() - begin >= 30000);
-        touch(&e, "a");
+        CHECK(is_due(find_vertex(&e, "a")->delay_timer, rest_usec, begin, clock_usec()));
         begin = clock_usec();
-        while (!world.trace.size && clock_usec() - begin < 5000000)
-                run_for(&e, 1000);
+        elapse(find_vertex(&e, "a")->delay_timer);
+        run(&e);
+        CHECK_TRACE("a!");
+        touch(&e, "a");
+        run(&e);
+        CHECK_TRACE("");
+        CHECK(is_due(find_vertex(&e, "a")->delay_timer, 2 * rest_usec, begin, clock_usec()));   /* longer each time */
+        elapse(find_vertex(&e, "a")->delay_timer);
         run(&e);
         CHECK_TRACE("a b");
-        CHECK(clock_usec() - begin >= 50000);           /* longer each time */
 
         /* a success, and all that is forgotten */
         set(world.failures, "a", 2);
@@ -263,17 +265,24 @@ TEST(retryreset_refills_the_budget) {
 
 TEST(a_delay_comes_before_the_retry) {
         ENGINE(e);
+        uint64_t begin = clock_usec();
 
         set(world.failures, "a", 1);
-        CHECK_INT(swap(&e, true, "a:retry=1,delay=30"), 0);
+        CHECK_INT(swap(&e, true, "a:retry=1,delay=3600000"), 0);
         run(&e);
         CHECK_TRACE("a!");
         CHECK_STR(state_of(&e, "a"), "retrying");
         touch(&e, "a");         /* is no reason to be earlier */
         run(&e);
         CHECK_TRACE("");
-        run_for(&e, 60000);
-        CHECK_TRACE("a");
+        CHECK(is_due(find_vertex(&e, "a")->delay_timer, UINT64_C(3600000000), begin, clock_usec()));
+
+        set(world.failures, "b", 1);
+        begin = clock_usec();
+        CHECK_INT(swap(&e, true, "b:retry=1,delay=30"), 0);
+        CHECK(RUN_UNTIL(&e, e.m->scheduler.n_unsettled == 0));
+        CHECK_TRACE("b! b");
+        CHECK(clock_usec() - begin >= 30000);
 }
 
 TEST(an_event_during_an_attempt_makes_another) {
@@ -345,13 +354,16 @@ TEST(a_watch_whose_service_is_not_there_waits) {
         ENGINE(e);
 
         set(world.failures, "p", 1);
-        CHECK_INT(swap(&e, true, "p:retry=1,delay=40 a:service b p>a a>b"), 0);
+        CHECK_INT(swap(&e, true, "p:retry=1,delay=3600000 a:service b p>a a>b"), 0);
         run(&e);
         CHECK_TRACE("watch:a~ p!");
         CHECK_STR(state_of(&e, "a"), "waiting");
         CHECK_STR(find_vertex(&e, "a")->error.message, "told that there is no service");
         set(world.services, "a", 1);
-        run_for(&e, 60000);
+        run(&e);
+        CHECK_TRACE("");
+        elapse(find_vertex(&e, "p")->delay_timer);
+        run(&e);
         CHECK_TRACE("p a b");
         CHECK_STR(state_of(&e, "a"), "ok");
         CHECK(!find_vertex(&e, "a")->error.message);
@@ -360,6 +372,7 @@ TEST(a_watch_whose_service_is_not_there_waits) {
 TEST(a_watch_that_waits_is_tried_again) {
         ENGINE(e);
 
+        e.m->watch_wait_usec = 3600000000;
         CHECK_INT(swap(&e, true, "a:service"), 0);
         run(&e);
         CHECK_TRACE("watch:a~");
@@ -369,9 +382,27 @@ TEST(a_watch_that_waits_is_tried_again) {
         set(world.services, "a", 1);
         run(&e);
         CHECK_TRACE("");
-        run_for(&e, 600000);
+        elapse(find_vertex(&e, "a")->delay_timer);
+        run(&e);
         CHECK_TRACE("a");
         CHECK_INT(e.m->scheduler.n_unsettled, 0);
+}
+
+/* Later each time, as long as it is in vain. */
+TEST(a_watch_that_waits_is_waited_for_with_patience) {
+        ENGINE(e);
+
+        CHECK(e.m->watch_wait_usec >= 100000 && e.m->watch_wait_usec <= 1000000);
+        e.m->watch_wait_usec = 3600000000;
+        uint64_t begin = clock_usec();
+        CHECK_INT(swap(&e, true, "a:service"), 0);
+        for (unsigned i = 0; i < 10; i++) {
+                run(&e);
+                CHECK_TRACE("watch:a~");
+                CHECK(is_due(find_vertex(&e, "a")->delay_timer, e.m->watch_wait_usec << MIN(i, 7u), begin, clock_usec()));
+                begin = clock_usec();
+                elapse(find_vertex(&e, "a")->delay_timer);
+        }
 }
 
 /* It was there, and goes: the same. What was under way is as if it had not been. */
@@ -397,8 +428,10 @@ TEST(a_service_that_goes_is_waited_for) {
 TEST(timeout_cancels) {
         ENGINE(e);
 
+        uint64_t begin = clock_usec();
         CHECK_INT(swap(&e, true, "a:pending,timeout=20"), 0);
-        run_for(&e, 50000);
+        CHECK(RUN_UNTIL(&e, e.m->scheduler.n_unsettled == 0));
+        CHECK(clock_usec() - begin >= 20000);
         CHECK_TRACE("a? a/");
         CHECK_STR(state_of(&e, "a"), "failed");
         CHECK_STR(find_vertex(&e, "a")->error.message, "timeout after 0.02 seconds");
@@ -446,11 +479,11 @@ TEST(hidden_ones_are_ordered) {
 TEST(poll_in_place_of_a_watch) {
         ENGINE(e);
 
+        uint64_t begin = clock_usec();
         CHECK_INT(swap(&e, true, "a:late,poll=1 b:late,poll=-1"), 0);
-        run(&e);
-        CHECK_TRACE("a b");
-        run_for(&e, 1200000);
-        CHECK_TRACE("a");
+        CHECK(RUN_UNTIL(&e, world.trace.size >= strlen("a b a")));
+        CHECK_TRACE("a b a");
+        CHECK(clock_usec() - begin >= 1000000);
 }
 
 TEST(without_watches_it_is_polled) {
@@ -472,8 +505,9 @@ TEST(without_watches_it_is_polled) {
 
 TEST(limit_holds_events_back) {
         ENGINE(e);
+        uint64_t begin = clock_usec();
 
-        CHECK_INT(swap(&e, true, "a:limit=20,burst=3"), 0);
+        CHECK_INT(swap(&e, true, "a:limit=0.001,burst=3"), 0);
         run(&e);
         CHECK_TRACE("a");       /* the first look takes a token as well */
         touch(&e, "a");
@@ -485,8 +519,18 @@ TEST(limit_holds_events_back) {
         touch(&e, "a");
         run(&e);
         CHECK_TRACE("");
-        run_for(&e, 100000);
+        CHECK(is_due(find_vertex(&e, "a")->limit_timer, 1000000000, begin, clock_usec()));
+        elapse(find_vertex(&e, "a")->limit_timer);
+        run(&e);
         CHECK_TRACE("a");
+
+        begin = clock_usec();
+        CHECK_INT(swap(&e, true, "b:limit=20,burst=1"), 0);
+        run(&e);
+        touch(&e, "b");
+        CHECK(RUN_UNTIL(&e, world.trace.size > 1));
+        CHECK_TRACE("b b");
+        CHECK(clock_usec() - begin >= 50000);
 }
 
 TEST(a_limit_of_nothing_is_the_burst) {

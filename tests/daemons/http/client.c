@@ -174,7 +174,7 @@ Answer ask(TestHost *h, const char *address, const char *request, ...) {
         r = vasprintf(&text, request, ap);
         va_end(ap);
         if (r >= 0 && client_open(&c, h, address) >= 0 && client_send(&c, text, strlen(text)) >= 0)
-                a = client_read(&c, startswith(text, "HEAD") != NULL, 5000);
+                a = client_read(&c, startswith(text, "HEAD") != NULL, PATIENCE_MSEC);
         client_close(&c);
         return a;
 }

@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         MUST(client_open(&c, &host, test_address()) >= 0);
         (void) client_send(&c, (const char *) data, MIN(size, (size_t) 256 * 1024));
         (void) shutdown(c.fd, SHUT_WR);
-        MUST(client_until_closed(&c, 5000));
+        MUST(client_until_closed(&c, PATIENCE_MSEC));
         (void) setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
         client_close(&c);
 

@@ -621,18 +621,18 @@ static int changing_interface(void) {
                 teardown(&f);
                 return 77;
         }
-        CHECK(testhost_until(&f.host, is_changed, &f, 5000));
+        CHECK(testhost_until(&f.host, is_changed, &f, PATIENCE_MSEC));
         testhost_unwatch(f.server);
         CHECK_INT(testhost_watch(&f.host, f.server), 0);
         CHECK_INT(testhost_check(&f.host, f.server, true), CHECK_OK);
         f.host.n_changed = 0;
         CHECK(make_bridge(false));
-        CHECK(testhost_until(&f.host, is_lost, &f, 5000));
+        CHECK(testhost_until(&f.host, is_lost, &f, PATIENCE_MSEC));
         CHECK_INT(f.host.watch_error, -EAGAIN);
         CHECK_STR(f.host.reason, "the interface has gone");
         CHECK_INT(f.host.n_changed, 0);
         CHECK(make_bridge(true));
-        CHECK(testhost_until(&f.host, is_changed, &f, 5000));
+        CHECK(testhost_until(&f.host, is_changed, &f, PATIENCE_MSEC));
         testhost_unwatch(f.server);
         CHECK_INT(testhost_watch(&f.host, f.server), 0);
         CHECK_INT(testhost_check(&f.host, f.server, true), CHECK_OK);

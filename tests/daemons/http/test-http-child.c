@@ -200,11 +200,11 @@ TEST(a_body_that_nobody_wanted_is_asked_for_again) {
         CHECK_INT(testhost_watch(&f.host, without), 0);
         CHECK_INT(client_open(&c, &f.host, test_address()), 0);
         CHECK_INT(client_send(&c, start, strlen(start)), 0);
-        CHECK(testhost_until(&f.host, is_received, &c.fd, 5000));
+        CHECK(testhost_until(&f.host, is_received, &c.fd, PATIENCE_MSEC));
         testhost_run(&f.host, 20);
         CHECK_INT(testhost_watch(&f.host, f.server), 0);
         CHECK_INT(client_send(&c, "llo", 3), 0);
-        a = client_read(&c, false, 5000);
+        a = client_read(&c, false, PATIENCE_MSEC);
         CHECK_INT(a.status, 503);
         CHECK_STR(answer_header(&a, "Retry-After"), "1");
         answer_done(&a);
@@ -241,7 +241,7 @@ static bool has_received(void *userdata) {
 static bool client_until(Client *c, const char *text) {
         Received r = { c, text };
 
-        return testhost_until(c->host, has_received, &r, 5000);
+        return testhost_until(c->host, has_received, &r, PATIENCE_MSEC);
 }
 
 static void open_stream(Fixture *f, Client *c, const char *target) {
@@ -250,7 +250,7 @@ static void open_stream(Fixture *f, Client *c, const char *target) {
         (void) snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", target);
         CHECK_INT(client_open(c, &f->host, test_address()), 0);
         CHECK_INT(client_send(c, request, strlen(request)), 0);
-        CHECK(testhost_until(&f->host, has_stream, f->echo, 5000));
+        CHECK(testhost_until(&f->host, has_stream, f->echo, PATIENCE_MSEC));
 }
 
 TEST(a_stream_says_things_as_they_happen) {
@@ -289,7 +289,7 @@ TEST(a_stream_of_known_size) {
         CHECK_INT(http_stream_write(f.echo->stream, "abc", 3), 0);
         CHECK_INT(http_stream_write(f.echo->stream, "def", 3), 0);
         f.echo->stream = http_stream_end(f.echo->stream, 0);
-        a = client_read(&c, false, 5000);
+        a = client_read(&c, false, PATIENCE_MSEC);
         CHECK_STR(a.body, "abcdef");
         CHECK_STR(answer_header(&a, "Content-Length"), "6");
         CHECK_INT(f.echo->n_gone, 0);
@@ -301,7 +301,7 @@ TEST(a_stream_of_known_size) {
         open_stream(&f, &c, "/stream?6");
         CHECK_INT(http_stream_write(f.echo->stream, "abc", 3), 0);
         f.echo->stream = http_stream_end(f.echo->stream, -EIO);
-        CHECK(client_until_closed(&c, 5000));
+        CHECK(client_until_closed(&c, PATIENCE_MSEC));
         CHECK(strstr(c.in.data, "\r\n\r\nabc"));
         client_close(&c);
         teardown(&f);
@@ -317,7 +317,7 @@ TEST(the_owner_of_a_stream_is_told_that_the_client_left) {
                 open_stream(&f, &c, "/stream");
                 CHECK(client_until(&c, "\r\n\r\n"));
                 client_close(&c);
-                CHECK(testhost_until(&f.host, is_gone, f.echo, 5000));
+                CHECK(testhost_until(&f.host, is_gone, f.echo, PATIENCE_MSEC));
                 CHECK_INT(f.echo->n_gone, 1);
                 if (f.echo->stream)
                         CHECK_INT(http_stream_write(f.echo->stream, "x", 1), -EPIPE);
@@ -343,7 +343,7 @@ TEST(a_stream_that_nobody_reads_is_bounded) {
 
         (void) sd_event_source_set_enabled(c.source, SD_EVENT_ON);
         unsigned before = f.echo->n_room;
-        CHECK(testhost_until(&f.host, is_sent, f.echo, 5000));
+        CHECK(testhost_until(&f.host, is_sent, f.echo, PATIENCE_MSEC));
         testhost_run(&f.host, 20);
         CHECK_INT(f.echo->n_room, before + 1);
         client_close(&c);

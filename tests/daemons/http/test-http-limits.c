@@ -200,7 +200,7 @@ static char next_report(Fixture *f, Child *c) {
 
         if (sd_event_add_io(f->event, &wake, c->report, POLLIN, on_report, NULL) < 0)
                 abort();
-        if (testhost_until(&f->host, has_reported, c, 60000))
+        if (testhost_until(&f->host, has_reported, c, PATIENCE_MSEC))
                 (void) !read(c->report, &what, 1);
         sd_event_source_disable_unref(wake);
         return what;
@@ -287,7 +287,7 @@ TEST(more_requests_than_allowed_wait) {
         setup(&f);
         Child c = run_clients(held_clients);
         CHECK_INT(next_report(&f, &c), 's');
-        CHECK(testhost_until(&f.host, is_full, &f, 20000));
+        CHECK(testhost_until(&f.host, is_full, &f, PATIENCE_MSEC));
         testhost_run(&f.host, 200);
         (void) !write(c.go, "", 1);
         CHECK_INT(next_report(&f, &c), 'y');

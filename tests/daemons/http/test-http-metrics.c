@@ -85,7 +85,7 @@ static void setup(Fixture *f, const char *remote) {
         f->bus = start_bus(f, pair[1], false);
         f->manager.bus = &f->bus;
         must(sd_bus_add_filter(f->engine, NULL, on_call, NULL));
-        CHECK(testhost_until(&f->host, is_ready, f, 5000));
+        CHECK(testhost_until(&f->host, is_ready, f, PATIENCE_MSEC));
 
         (void) snprintf(address, sizeof(address), "\"%s\"", test_address());
         f->server = testhost_resource(&f->host, resource_type_find(http_kinds, "http:server"), "s", "address", address, NULL);
@@ -150,12 +150,12 @@ TEST(those_who_wait_share_the_answer) {
                 REQUIRE(client_open(&c[i], &f.host, test_address()) >= 0);
                 REQUIRE(client_send(&c[i], GET, strlen(GET)) >= 0);
         }
-        CHECK(testhost_until(&f.host, was_called, NULL, 5000));
+        CHECK(testhost_until(&f.host, was_called, NULL, PATIENCE_MSEC));
         testhost_run(&f.host, 50);
         CHECK_INT(engine.n_calls, 1);
         must(sd_bus_reply_method_return(engine.last, "s", "late\n"));
         for (size_t i = 0; i < ELEMENTSOF(c); i++) {
-                Answer a = client_read(&c[i], false, 5000);
+                Answer a = client_read(&c[i], false, PATIENCE_MSEC);
                 CHECK_INT(a.status, 200);
                 CHECK_STR(a.body, "late\n");
                 answer_done(&a);
@@ -189,7 +189,7 @@ TEST(without_an_engine_there_is_nothing) {
         engine.silent = true;
         REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
         REQUIRE(client_send(&c, GET, strlen(GET)) >= 0);
-        CHECK(testhost_until(&f.host, was_called, NULL, 5000));
+        CHECK(testhost_until(&f.host, was_called, NULL, PATIENCE_MSEC));
         testhost_free(TAKE_PTR(f.server));
         must(sd_bus_reply_method_return(engine.last, "s", "late\n"));
         testhost_run(&f.host, 20);

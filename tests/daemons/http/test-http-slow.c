@@ -102,7 +102,7 @@ static bool drip(Fixture *f, Client *c, const char *text, size_t size, size_t pi
 }
 
 static void check_answered(Client *c, unsigned status) {
-        Answer a = client_read(c, false, 5000);
+        Answer a = client_read(c, false, PATIENCE_MSEC);
 
         CHECK_INT(a.status, status);
         answer_done(&a);
@@ -129,7 +129,7 @@ TEST(who_says_nothing_or_never_comes_to_an_end_must_go) {
         for (size_t i = 0; i < ELEMENTSOF(beginnings); i++) {
                 REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
                 CHECK_INT(client_send(&c, beginnings[i], strlen(beginnings[i])), 0);
-                if (!client_until_closed(&c, TIMES * PATIENCE_MS))
+                if (!client_until_closed(&c, PATIENCE_MSEC))
                         TEST_FAIL("still open after '%s'", beginnings[i]);
                 client_close(&c);
         }
@@ -172,7 +172,7 @@ TEST(nor_does_it_in_a_handshake) {
         CHECK(!drip(&f, &c, hello, sizeof(hello), 1));
         client_close(&c);
         REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
-        CHECK(client_until_closed(&c, TIMES * PATIENCE_MS));
+        CHECK(client_until_closed(&c, PATIENCE_MSEC));
         client_close(&c);
         teardown(&f);
 }
@@ -218,14 +218,14 @@ TEST(nobody_is_slow_while_nobody_serves) {
         Fixture f;
         Client open, fresh;
 
-        setup(&f);
+        setup_with(&f, MUCH_PATIENCE_MS);
         REQUIRE(client_open(&open, &f.host, test_address()) >= 0);
-        testhost_run(&f.host, PATIENCE_MS / 4);
+        testhost_run(&f.host, 10);
         http_listener_serve(f.listener, NULL);
         REQUIRE(client_open(&fresh, &f.host, test_address()) >= 0);
         CHECK_INT(client_send(&open, REQUEST("/"), strlen(REQUEST("/"))), 0);
         CHECK_INT(client_send(&fresh, REQUEST("/"), strlen(REQUEST("/"))), 0);
-        testhost_run(&f.host, TIMES * PATIENCE_MS);
+        testhost_run(&f.host, 2 * MUCH_PATIENCE_MS);
         http_listener_serve(f.listener, &f.serving);
         check_answered(&open, 404);
         check_answered(&fresh, 404);
@@ -278,7 +278,7 @@ static void check_head(Fixture *f, const StrBuf *request, unsigned status, const
 
         REQUIRE(client_open(&c, &f->host, test_address()) >= 0);
         (void) client_send(&c, request->data, request->size);
-        Answer a = client_read(&c, false, TIMES * PATIENCE_MS);
+        Answer a = client_read(&c, false, PATIENCE_MSEC);
         if (a.status != status)
                 TEST_FAIL("%s of %zu: expected %u, got %u", what, size, status, a.status);
         answer_done(&a);
@@ -310,7 +310,7 @@ static void make_head(StrBuf *ret, size_t i, size_t n) {
 TEST(heads_of_all_sizes_are_answered) {
         Fixture f;
 
-        setup(&f);
+        setup_with(&f, PATIENCE_MSEC);
         for (size_t i = 0; i < ELEMENTSOF(heads); i++) {
                 size_t most = HTTP_HEAD_MAX / heads[i].cost, little = 512 / heads[i].cost;
 
@@ -333,7 +333,7 @@ TEST(heads_that_are_larger_still_come_to_an_end) {
         Fixture f;
         Client c;
 
-        setup_with(&f, 60 * 1000);
+        setup_with(&f, 10 * PATIENCE_MSEC);
         for (size_t i = 0; i < ELEMENTSOF(heads); i++)
                 for (size_t size = HTTP_HEAD_MAX + 512; size < HTTP_HEAD_MAX + 8192; size += 97) {
                         _cleanup_(strbuf_done) StrBuf request = {};
@@ -341,7 +341,7 @@ TEST(heads_that_are_larger_still_come_to_an_end) {
                         make_head(&request, i, size / heads[i].cost);
                         REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
                         (void) client_send(&c, request.data, request.size);
-                        if (!client_until_closed(&c, 10000))
+                        if (!client_until_closed(&c, PATIENCE_MSEC))
                                 TEST_FAIL("%s of %zu stays", heads[i].what, size / heads[i].cost);
                         client_close(&c);
                 }
@@ -352,7 +352,7 @@ TEST(heads_that_are_larger_still_come_to_an_end) {
 TEST(too_many_arguments_leave_nothing_behind) {
         Fixture f;
 
-        setup(&f);
+        setup_with(&f, PATIENCE_MSEC);
         for (size_t n = 100; n < 250; n += 10) {
                 _cleanup_(strbuf_done) StrBuf request = {};
 
@@ -383,7 +383,7 @@ TEST(where_the_library_is_stuck_it_ends_as_well) {
                         (void) client_send(&c, request.data, request.size);
                         if (hang_up)
                                 (void) shutdown(c.fd, SHUT_WR);
-                        if (!client_until_closed(&c, 10000))
+                        if (!client_until_closed(&c, PATIENCE_MSEC))
                                 TEST_FAIL("%zu stays", n);
                         client_close(&c);
                 }
@@ -398,7 +398,7 @@ TEST(the_way_to_the_right_path_may_be_too_long) {
         } cases[] = { { 500, 301 }, { 1500, 301 }, { 2500, 414 }, { 7000, 414 } };
         Fixture f;
 
-        setup(&f);
+        setup_with(&f, PATIENCE_MSEC);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 _cleanup_(strbuf_done) StrBuf request = {};
 
@@ -424,7 +424,7 @@ TEST(the_reason_for_a_refusal_arrives) {
         Fixture f;
         Client c;
 
-        setup(&f);
+        setup_with(&f, PATIENCE_MSEC);
         memset(rest, 'a', sizeof(rest));
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 for (unsigned n = 0; n < 20; n++) {

@@ -286,7 +286,7 @@ static bool has_text(void *userdata) {
 static void wait_text(Fixture *f, Client *c, const char *text) {
         const void *p[] = { c, text };
 
-        if (!testhost_until(&f->host, has_text, p, 5000))
+        if (!testhost_until(&f->host, has_text, p, PATIENCE_MSEC))
                 TEST_FAIL("no '%s' in: %s", text, c->in.data ? c->in.data : "");
 }
 
@@ -329,7 +329,7 @@ TEST(pages_follow) {
         wait_text(&f, &c[0], "\"value\":\"newer\"");
 
         end(&f);                /* and nobody comes */
-        CHECK(client_until_closed(&c[0], 5000));
+        CHECK(client_until_closed(&c[0], PATIENCE_MSEC));
         client_close(&c[0]);
         teardown(&f);
 }
@@ -380,7 +380,7 @@ TEST(who_watches_hears_the_next_value) {
         testhost_run(&f.host, 30);
         CHECK_INT(c.in.size, 0);
         check_post(&f, "id=n&value=5", 200, "null");
-        Answer a = client_read(&c, false, 5000);
+        Answer a = client_read(&c, false, PATIENCE_MSEC);
         CHECK_INT(a.status, 200);
         CHECK(a.body && startswith(a.body, "{\"value\":\"5\",\"seq\":"));
         answer_done(&a);

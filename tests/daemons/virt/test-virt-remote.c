@@ -262,7 +262,7 @@ TEST(one_that_never_answers_holds_up_nobody_else) {
         uint64_t start = now_msec();
         testhost_done(&f.host);
         virt_manager_done(&f.manager);
-        CHECK(now_msec() - start < 5000);
+        CHECK(now_msec() - start < PATIENCE_MSEC / 2);  /* and not until it answers */
         (void) unlink(f.fake.path);
         (void) rmdir(f.fake.folder);
 }
