@@ -179,8 +179,7 @@ TEST(a_large_file_and_a_cancelled_attempt) {
         rig.r->applies = true;
         CHECK_INT(deploy_tar_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
         rig.host.finished = NOT_FINISHED;
-        for (int i = 0; i < 200 && lang.n_asked == 0; i++)
-                rig_run(1000);
+        CHECK(RIG_UNTIL(lang.n_asked > 0));
         deploy_tar_type.cancel(rig.r);
         rig_run(50000);
         CHECK_INT(rig.host.finished, NOT_FINISHED);
