@@ -10,6 +10,7 @@
 #include "daemons/engine/arming.h"
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/engine-manager.h"
+#include "daemons/engine/scheduler-steps.h"
 #include "daemons/engine/semaphore.h"
 
 enum { WATCH_WAIT_MAX_SHIFT = 7 };       /* so often Manager.watch_wait_usec doubles */

@@ -12,6 +12,7 @@
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/exports.h"
 #include "daemons/engine/reversals.h"
+#include "daemons/engine/scheduler-steps.h"
 #include "daemons/engine/semaphore.h"
 
 static JournalVertex journal_vertex(const Vertex *v) {

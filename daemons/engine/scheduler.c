@@ -15,6 +15,7 @@
 #include "daemons/engine/drift.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/reversals.h"
+#include "daemons/engine/scheduler-steps.h"
 #include "daemons/engine/scheduler.h"
 #include "daemons/engine/semaphore.h"
 
@@ -42,7 +43,6 @@ static void queue(Scheduler *s, Vertex *v) {
         vertex_enlist(v, &s->ready);
 }
 
-/* Puts v in the queue unless it waits for something that has not given way yet. */
 void scheduler_wake(Scheduler *s, Vertex *v) {
         if (!v->list)
                 queue(s, v);

@@ -54,17 +54,3 @@ bool scheduler_is_coming(const Vertex *v);
 
 /* A notification for some member of the group is pending; with EDGE_TOLD as well: the attempt under way knows of it. */
 bool scheduler_refresh(const Vertex *v, EdgeFlags flags);
-
-/* ---- between scheduler.c, attempt.c and arming.c ---- */
-
-void scheduler_set_state(Scheduler *s, Vertex *v, VertexState state);
-void scheduler_wake(Scheduler *s, Vertex *v);
-void scheduler_wake_waiters(Scheduler *s, Vertex *v);   /* v is clean now */
-void scheduler_kick(Scheduler *s);                      /* after putting something in the queue */
-
-/* Puts v in the queue of the first direct predecessor that is not clean; false if there is none. */
-bool scheduler_block(Scheduler *s, Vertex *v);
-
-/* An attempt or a watch failed, and nothing goes on at the vertex any more: retries, as long as the budget lasts. Takes the
- * content of diag. */
-void scheduler_failed(Scheduler *s, Vertex *v, int32_t *budget_left, Diag *diag);
