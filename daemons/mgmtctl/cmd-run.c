@@ -9,6 +9,7 @@
 #include "daemons/mgmtctl/foreground.h"
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/prefix.h"
+#include "daemons/mgmtctl/program.h"
 
 static ProgramOptions arg_program = { .sema = -1, .deploy = { .autoedge = true, .autogroup = true }, .unchecked = true };
 static const char *arg_prefix = NULL;
@@ -42,6 +43,17 @@ typedef struct Counts {
         unsigned n_changed, n_failures;         /* for the line of progress */
 } Counts;
 
+/* What failed says where in the program; for people, that is a file of theirs. */
+static void print_event(Foreground *f, const Message *m) {
+        bool has_place = !arg_json && m->event.text && streq_ptr(m->event.type, "state");
+        _cleanup_free_ char *shown = has_place ? program_place(foreground_program(f), m->event.text) : NULL;
+        Message copy = *m;
+
+        if (shown)
+                copy.event.text = shown;
+        output_event(&copy);
+}
+
 static void on_event(Foreground *f, const Message *m, void *userdata) {
         Counts *counts = userdata;
         const char *type = m->event.type ?: "", *state = m->event.state ?: "";
@@ -51,7 +63,7 @@ static void on_event(Foreground *f, const Message *m, void *userdata) {
         counts->n_failures += streq(type, "state") && streq(state, "failed");
         if (converged)
                 output_progress_clear();
-        output_event(m);
+        print_event(f, m);
         if (output_is_broken())
                 foreground_end(f, EXIT_ERROR);
         else if (streq(type, "exit"))

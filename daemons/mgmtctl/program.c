@@ -155,9 +155,10 @@ void program_done(Program *p) {
 
 char *program_place(const Program *p, const char *text) {
         const char *colon = text[0] == '/' ? strchr(text, ':') : NULL;
+        unsigned line, column;
         char *place;
 
-        if (!colon)
+        if (!colon || sscanf(colon, ":%u:%u", &line, &column) != 2)
                 return NULL;
         _cleanup_free_ char *bundle_path = strndup(text, (size_t) (colon - text));
         _cleanup_free_ char *path = bundle_path ? input_from_bundle(&p->input, bundle_path) : NULL;

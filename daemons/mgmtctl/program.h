@@ -41,7 +41,8 @@ void program_done(Program *p);
 /* Files are named as the user sees them, and the line is shown. d loses the names that it had. */
 void program_print_diag(const Input *i, Diag *d);
 
-/* "FILE:LINE:COLUMN" of the bundle, with the file as the user sees it. The caller's; NULL if it is no place. */
+/* "FILE:LINE:COLUMN" of the bundle, and whatever follows, with the file as the user sees it. The caller's; NULL if it begins with no
+ * place. */
 char *program_place(const Program *p, const char *text);
 
 /* mgmt-lang has refused it, for the reason text: compiles it here, which says more of what is wrong and where. Where that finds

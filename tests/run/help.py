@@ -117,6 +117,9 @@ def mistakes(s):
         done = s.ctl(*arguments, **nowhere)
         check_equal((done.returncode, done.stdout), (1, ""), arguments)
         check(want in done.stderr, f"{arguments}: {done.stderr!r}")
+    s.program('file "$SCRATCH/x" {\n\tcontent => "a",\n}\n', "site.mcl")
+    done = s.ctl("run", "--tmp-prefix", "--converged-exit", "--converger-timeout=0", "site.mcl")
+    check(" failed: site.mcl:1:1: '" in done.stdout, f"a failure while it runs: {done.stdout!r}")
     if os.geteuid() != 0:
         check("Permission denied" in s.ctl("check", unreadable).stderr, "a file that may not be read")
 
