@@ -89,11 +89,34 @@ static Node *take_lowest(FuncGraph *g) {
                 }
                 n->queued = false;
                 if (n->dead) {
+                        g->n_dead--;
                         free(n);
                         continue;
                 }
                 return n;
         }
+}
+
+/* A node that dies leaves the queue when its turn comes. While a program is built that is not before the end, and calls that are
+ * computed at once leave many behind: so now and then all of them go. */
+static void leave_queue(FuncGraph *g) {
+        enum { DEAD_MIN = 64 * 1024 };
+
+        if (++g->n_dead < DEAD_MIN + g->n_nodes)
+                return;
+        for (uint32_t i = g->lowest; i < g->n_buckets; i++) {
+                Bucket *b = &g->buckets[i];
+
+                for (Node **next = &b->first, *n; (n = *next);)
+                        if (n->dead) {
+                                *next = n->queue_next;
+                                free(n);
+                        } else {
+                                b->last = n;
+                                next = &n->queue_next;
+                        }
+        }
+        g->n_dead = 0;
 }
 
 /* ---- nodes ---- */
@@ -105,6 +128,10 @@ Node *node_new(FuncGraph *g, const NodeType *type, Pos pos) {
 Node *node_new_with(FuncGraph *g, const NodeType *type, size_t extra, Pos pos) {
         if (buckets_grow(g, 0) < 0)
                 return NULL;
+        if (g->n_nodes >= g->max_nodes || g->n_made >= g->max_made) {
+                g->too_large = true;
+                return NULL;
+        }
 
         Node *n = calloc(1, type->size + extra);
         if (!n)
@@ -120,6 +147,7 @@ Node *node_new_with(FuncGraph *g, const NodeType *type, size_t extra, Pos pos) {
                 g->nodes->prev = n;
         g->nodes = n;
         g->n_nodes++;
+        g->n_made++;
         return n;
 }
 
@@ -225,7 +253,9 @@ static void collect(FuncGraph *g, Node *n) {
                         Node *gone = dying;
                         dying = dying->next;
                         free_links(gone);
-                        if (!gone->queued)      /* else the queue frees it */
+                        if (gone->queued)
+                                leave_queue(g);
+                        else
                                 free(gone);
                 } else if (g->loose) {
                         n = g->loose;
@@ -449,6 +479,7 @@ int funcgraph_run(FuncGraph *g) {
                         node_queue(g, n);       /* another attempt with the next wave */
         }
         g->running = false;
+        g->n_made = 0;
         return r;
 }
 
@@ -542,6 +573,8 @@ int funcgraph_new(FuncGraph **ret, Program *p) {
         if (!g)
                 return -ENOMEM;
         g->program = p;
+        g->max_nodes = NODES_MAX;
+        g->max_made = NODES_MADE_MAX;
         g->root = calloc(1, sizeof(Env) + p->root->n_slots * sizeof(Node *));
         if (g->root) {
                 g->root->n_ref = 1;

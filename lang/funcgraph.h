@@ -102,11 +102,14 @@ struct FuncGraph {
         StmtNodes statements;
         Node *nodes;            /* all, the newest first */
         Node *swept;            /* the newest one that funcgraph_sweep() has seen */
-        size_t n_nodes;
+        size_t n_nodes, n_made; /* that there are; that were made since the wave before */
+        size_t max_nodes, max_made;     /* so many there may be, and be made; NODES_MAX and NODES_MADE_MAX, but for tests */
+        bool too_large;         /* more were wanted */
         Node *loose;            /* to be let go of; chained by their first output, while collecting */
         bool collecting;
         Bucket *buckets;        /* queued nodes by height, in the order in which they came */
         uint32_t n_buckets, lowest;
+        size_t n_dead;          /* of those in the queue */
         uint64_t n_runs;        /* how often a node ran, for tests and benchmarks */
         uint64_t sequence;
         unsigned depth;         /* of building */
@@ -118,6 +121,12 @@ struct FuncGraph {
         bool running;           /* a wave is under way */
         size_t n_waiting;       /* sources whose value is still to come */
         struct SourceNode *spoken;      /* sources that said something and want to know that it was taken */
+};
+
+/* A program can be short and want more than any host has: functions that call others twice, loops in loops. */
+enum {
+        NODES_MAX = 4 * 1024 * 1024,            /* at once */
+        NODES_MADE_MAX = 16 * 1024 * 1024,      /* in one wave: those of calls that are computed once are soon gone again */
 };
 
 int funcgraph_new(FuncGraph **ret, Program *p);

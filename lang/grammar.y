@@ -41,6 +41,8 @@ static void parser_error(Parser *p, Pos pos, const char *class, const char *form
 static Pos join(Pos from, Pos to);
 static const char *compose(Parser *p, const char *left, char separator, const char *right);
 static const Type *shallow(Parser *p, const Type *t);
+static uint32_t deeper(uint32_t a, uint32_t b);
+static bool too_deep(Parser *p, Pos pos, uint32_t depth);
 static Expr *finish(Parser *p, Expr *e);
 static Stmt *finish_stmt(Parser *p, Stmt *s);
 static Expr *operator(Parser *p, Pos pos, const char *name, Expr *left, Expr *right);
@@ -309,7 +311,8 @@ edge_chain
                 $$ = $1;
                 $$->pos = join(@1, $3->pos);
                 TRY(PUSH(&$$->edge, $3));
-                TRY($$ = finish_stmt(p, $$));
+                $$->depth = deeper($$->depth, $3->name->depth + 1);
+                TRY(!too_deep(p, $$->pos, $$->depth));
         }
         ;
 

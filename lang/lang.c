@@ -79,6 +79,15 @@ int lang_each_file(const Lang *l, int (*file)(void *userdata, const char *path, 
         return 0;
 }
 
+/* There was no memory, or there would have been none. */
+static int out_of_memory(FuncGraph *g, int error, Diag *reterr) {
+        bool too_large = g && g->too_large;
+
+        if (g)
+                g->too_large = false;
+        return diag_set(reterr, (Pos) {}, error, too_large ? "the program is too large: its calls and loops multiply" : "out of memory");
+}
+
 /* Runs what is queued and takes the difference out. */
 static int advance(Lang *l, ChangeSet *ret, Diag *reterr) {
         ChangeSet c = {};
@@ -86,7 +95,7 @@ static int advance(Lang *l, ChangeSet *ret, Diag *reterr) {
 
         funcgraph_sweep(l->graph);
         if (r < 0)
-                return diag_set(reterr, (Pos) {}, r, "out of memory");
+                return out_of_memory(l->graph, r, reterr);
         const Failure *problem = funcgraph_problem(l->graph);
         if (problem) {
                 l->stage = problem->interpret ? LANG_STAGE_INTERPRET : LANG_STAGE_STREAM;
@@ -120,8 +129,9 @@ int lang_start(Lang *l, ChangeSet *ret, Diag *reterr) {
         if (r >= 0)
                 r = funcgraph_build(l->graph);
         if (r < 0) {
+                (void) out_of_memory(l->graph, r, reterr);
                 l->graph = funcgraph_free(l->graph);
-                return diag_set(reterr, (Pos) {}, r, "out of memory");
+                return r;
         }
         return lang_step(l, ret, reterr);
 }

@@ -67,8 +67,7 @@ static void suggest_names(Program *p, Suggestion *near, const Scope *s, NameKind
         for (uint32_t j = 0; kind == NAME_VAR && j < s->params.n; j++)
                 suggestion_add(near, s->params.items[j]->name);
         while (map_next(s->names[kind], &i, &name, &value)) {
-                const char *full = prefix[0] ? arena_printf(p->arena, "%s%s", prefix, name)
-                                             : arena_strdup(p->arena, name);
+                const char *full = prefix[0] ? arena_printf(p->arena, "%s%s", prefix, name) : name;
                 if (full && name[0] != '_')
                         suggestion_add(near, full);
         }
@@ -112,6 +111,9 @@ static void suggest_import(Program *p, const char *name) {
 }
 
 static void suggest(Program *p, const Scope *s, NameKind kind, const char *name, const char *before) {
+        if (p->error_index == SIZE_MAX) /* nobody will read it, and it looks at every name */
+                return;
+
         Suggestion near = suggestion_for(name);
         bool dotted = strchr(name, '.');
 

@@ -21,6 +21,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/io.h"
+#include "common/map.h"
 #include "common/message.h"
 #include "daemons/lang/lang-manager.h"
 #include "daemons/lang/world-link.h"
@@ -121,17 +122,6 @@ static void add_error(struct json_object *result, const Diag *d, World *w) {
         json_object_object_add(result, "notes", notes);
 }
 
-/* Several transfers between two resources are still one edge. */
-static bool is_edge_given_before(const ChangeSet *c, size_t i) {
-        const EdgeSpec *e = &c->edges[i];
-
-        for (const EdgeSpec *other = c->edges; other < e; other++)
-                if (streq(e->from_kind, other->from_kind) && streq(e->from_name, other->from_name) && streq(e->to_kind, other->to_kind) &&
-                    streq(e->to_name, other->to_name))
-                        return true;
-        return false;
-}
-
 static void add_line(struct json_object *lines, const char *format, ...) _printf_(2, 3);
 static void add_line(struct json_object *lines, const char *format, ...) {
         char *line;
@@ -146,27 +136,35 @@ static void add_line(struct json_object *lines, const char *format, ...) {
         free(line);
 }
 
-/* Of how many resources it is an end: hidden ones may have the name of another. */
-static size_t count_named(const ChangeSet *c, const char *kind, const char *name) {
-        size_t n = 0;
+/* How many resources have each name: hidden ones may have that of another. */
+static Map *count_names(const ChangeSet *c) {
+        Map *counts = map_new();
 
-        for (size_t i = 0; i < c->n_put; i++)
-                n += streq(c->put[i].kind, kind) && streq(c->put[i].name, name);
-        return n;
+        for (size_t i = 0; i < c->n_put && counts; i++) {
+                _cleanup_free_ char *name = NULL;
+
+                if (asprintf(&name, "%s[%s]", c->put[i].kind, c->put[i].name) >= 0)
+                        (void) map_put(counts, name, (void *) ((uintptr_t) map_get(counts, name) + 1));
+        }
+        return counts;
 }
 
 static void add_graph(struct json_object *result, const ChangeSet *c) {
+        _cleanup_(map_freep) Map *counts = count_names(c), *seen = map_new();
         struct json_object *lines = json_object_new_array();
 
         for (size_t i = 0; i < c->n_put; i++)
                 add_line(lines, "Vertex: %s[%s]", c->put[i].kind, c->put[i].name);
-        for (size_t i = 0; i < c->n_edges; i++) {
+        for (size_t i = 0; i < c->n_edges && counts && seen; i++) {
                 const EdgeSpec *e = &c->edges[i];
-                size_t n = count_named(c, e->from_kind, e->from_name) * count_named(c, e->to_kind, e->to_name);
+                _cleanup_free_ char *from = NULL, *to = NULL, *edge = NULL;
 
-                for (size_t k = 0; k < n && !is_edge_given_before(c, i); k++)
-                        add_line(lines, "Edge: %s[%s] -> %s[%s] # %s[%s] -> %s[%s]", e->from_kind, e->from_name, e->to_kind, e->to_name,
-                                 e->from_kind, e->from_name, e->to_kind, e->to_name);
+                /* Several transfers between two resources are still one edge. */
+                if (asprintf(&from, "%s[%s]", e->from_kind, e->from_name) < 0 || asprintf(&to, "%s[%s]", e->to_kind, e->to_name) < 0 ||
+                    asprintf(&edge, "%s -> %s", from, to) < 0 || map_put(seen, edge, (void *) e) <= 0)
+                        continue;
+                for (uintptr_t n = (uintptr_t) map_get(counts, from) * (uintptr_t) map_get(counts, to); n > 0; n--)
+                        add_line(lines, "Edge: %s # %s", edge, edge);
         }
         json_object_object_add(result, "graph", lines);
 }

@@ -442,6 +442,50 @@ TEST(functions_that_hold_each_other_are_let_go) {
         CHECK_INT(step(&r, 100 * 1000), 0);     /* and at the end of the program */
 }
 
+/* A node for each of the elements of a loop, and more for their bodies. */
+TEST(what_grows_too_large_leaves_what_was) {
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "for $i, $v in iter.range($n) {\n\ttest [fmt.printf(\"%d\", $v)] {}\n}\n"));
+        FuncGraph *g = r.lang->graph;
+
+        g->max_nodes = g->n_nodes + 1000;
+        CHECK(step(&r, 10000) < 0);
+        CHECK_STR(r.error.message, "the program is too large: its calls and loops multiply");
+        CHECK_INT(step(&r, 43), 0);
+        CHECK_CHANGES(&r, 1, 0, 0, 0);
+
+        g->max_nodes = NODES_MAX;
+        g->max_made = 1000;
+        CHECK(step(&r, 10000) < 0);
+        g->max_made = NODES_MADE_MAX;
+        CHECK_INT(step(&r, 41), 0);
+        CHECK_CHANGES(&r, 0, 2, 0, 0);
+        CHECK_INT(step(&r, 10000), 0);
+        CHECK_INT(r.changes.n_put, 9959);
+}
+
+/* They are computed while the program is built, and leave nothing behind in its queue. */
+TEST(calls_that_multiply_are_gone_when_they_are_computed) {
+        _cleanup_(running_done) Running r = {};
+        _cleanup_free_ char *text = strdup("$f0 = func($x) { $x + 1 }\n");
+
+        for (int i = 1; i <= 16 && text; i++) {
+                char *longer = NULL;
+                if (asprintf(&longer, "%s$f%d = func($x) { $f%d($f%d($x)) }\n", text, i, i - 1, i - 1) < 0)
+                        longer = NULL;
+                free(text);
+                text = longer;
+        }
+        REQUIRE(text);
+        _cleanup_free_ char *all = NULL;
+        REQUIRE(asprintf(&all, "%stest \"x\" {\n\tint64 => $n + $f16(0),\n}\n", text) > 0);
+        REQUIRE(start(&r, all));
+        CHECK_INT(r.changes.put[0].fields[0].value.i, 42 + 65536);
+        CHECK(r.lang->graph->n_nodes < 100);
+        CHECK_INT(r.lang->graph->n_dead, 0);
+}
+
 TEST(nothing_is_left_when_a_program_ends) {
         static const char text[] = "$x = fmt.printf(\"%d\", $n)\nclass c($p) {\n\t$q = $p + \"q\"\n\ttest [$q] {}\n}\n"
                                    "include c($x) as one\nprint [$one.q] {}\nfor $i, $v in [$x, \"y\"] {\n\tinclude c($v + \"z\")\n}\n";
