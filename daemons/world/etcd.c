@@ -523,13 +523,14 @@ static void call_refused(EtcdCall *c, json_object *j, const TransferResult *resu
         reply.error =
                 code == GRPC_NOT_FOUND ? -ENOENT :
                 code == GRPC_PERMISSION_DENIED || code == GRPC_UNAUTHENTICATED ? -EACCES :
-                code == GRPC_RESOURCE_EXHAUSTED ? (strstr(problem, "space") ? -ENOSPC : -EBUSY) :
+                code == GRPC_RESOURCE_EXHAUSTED ? (strstr(problem, "space") ? -ENOSPC : strstr(problem, "larger than") ? -E2BIG : -EBUSY) :
                 code == GRPC_FAILED_PRECONDITION ? -EDOM :
                 code == GRPC_INVALID_ARGUMENT ? (strstr(problem, "too large") ? -E2BIG : strstr(problem, "user name is empty") ? -EACCES :
                                                  -EINVAL) : -EIO;
         reply.not_found = code == GRPC_NOT_FOUND;
         _cleanup_free_ char *text = NULL;
-        if (code == GRPC_PERMISSION_DENIED && e->user && asprintf(&text, "no role of user '%s' allows it: %s", e->user, problem) < 0)
+        if ((code == GRPC_PERMISSION_DENIED && e->user && asprintf(&text, "no role of user '%s' allows it: %s", e->user, problem) < 0) ||
+            (reply.error == -E2BIG && asprintf(&text, "it is larger than the cluster takes: %s", problem) < 0))
                 text = NULL;
         reply.problem = text ?: problem;
         call_end(c, &reply);
@@ -687,7 +688,7 @@ static void stream_begin_soon(EtcdStream *s) {
         if (s->begin || !may_send(s->etcd))
                 return;
         int r = sd_event_add_defer(s->etcd->event, &s->begin, on_begin, s);
-        if (r < 0)
+        if (r < 0 && r != -ESTALE)      /* that is the end of the loop */
                 log_error(r, "cannot watch the cluster: %m");
 }
 

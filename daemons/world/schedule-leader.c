@@ -343,7 +343,6 @@ static void write_decisions(ScheduleLeader *l, const StoreWrite *writes, size_t 
 
 static void decide(ScheduleLeader *l) {
         StoreWrite writes[WRITES_MAX];
-        char keys[WRITES_MAX][256];
         size_t i = 0, n_writes = 0;
         const char *name;
         void *p;
@@ -352,25 +351,33 @@ static void decide(ScheduleLeader *l) {
                 return;
         while (n_writes < WRITES_MAX && map_next(l->namespaces, &i, &name, &p)) {
                 Namespace *n = p;
-                char *decided;
+                char *decided, *key;
 
-                if (!n->dirty || strlen(name) + sizeof(CHOSEN) > sizeof(keys[0]))
+                if (!n->dirty)
                         continue;
                 n->dirty = false;
                 decided = choose(n);
-                if (!decided || streq(decided, n->chosen)) {
+                if (decided && streq(decided, n->chosen)) {
                         free(decided);
+                        continue;
+                }
+                if (!decided || asprintf(&key, CHOSEN "%s", name) < 0) {
+                        log_error(-ENOMEM, "cannot decide about schedule '%s': %m", name);
+                        free(decided);
+                        n->dirty = true;
+                        try_again(l);
                         continue;
                 }
                 free(n->decided);
                 n->decided = decided;
-                (void) snprintf(keys[n_writes], sizeof(keys[0]), CHOSEN "%s", name);
-                writes[n_writes] = (StoreWrite) { .key = keys[n_writes], .data = decided[0] ? decided : NULL, .size = strlen(decided) };
+                writes[n_writes] = (StoreWrite) { .key = key, .data = decided[0] ? decided : NULL, .size = strlen(decided) };
                 l->written[n_writes++] = n;
         }
         l->n_written = n_writes;
         if (n_writes > 0)
                 write_decisions(l, writes, n_writes);
+        for (i = 0; i < n_writes; i++)
+                free((char *) writes[i].key);
 }
 
 static void on_all(StoreWatch *w, const StoreNews *news, void *userdata) {

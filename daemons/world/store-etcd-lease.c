@@ -11,8 +11,13 @@
 
 #include "common/sd/log.h"
 #include "daemons/world/store-etcd.h"
+#include "daemons/world/troubles.h"
 
 #define RETRY_USEC (UINT64_C(1000) * 1000)
+
+/* Troubles of all leases: what keeps one keeps the others. */
+#define TAKE "cannot take a lease"
+#define KEEP "cannot keep a lease alive"
 
 struct EtcdLease {
         StoreLease lease;       /* first */
@@ -47,6 +52,14 @@ static uint64_t third_usec(const EtcdLease *l) {
 /* After an error. A question that cannot be asked waits by itself until the cluster is back, so the next one need not. */
 static uint64_t retry_usec(const EtcdLease *l, int error) {
         return error == -EHOSTDOWN ? MIN(third_usec(l) / 4, RETRY_USEC) : third_usec(l) / 4;
+}
+
+static void lease_refused(EtcdLease *l, const char *what, const EtcdReply *reply) {
+        _cleanup_free_ char *text = NULL;
+
+        if (asprintf(&text, "%s: %s", what, reply->problem ?: strerrordesc_np(-reply->error)) < 0)
+                text = NULL;
+        troubles_set(l->lease.store->troubles, what, text ?: what);
 }
 
 static void lease_lost(EtcdLease *l) {
@@ -91,13 +104,14 @@ static void on_kept(const EtcdReply *reply, void *userdata) {
                 return;
         }
         if (reply->error >= 0) {
+                troubles_over(l->lease.store->troubles, KEEP);
                 etcd_history_ask(store_of(l));
                 l->ends_usec = l->asked_usec + (uint64_t) ttl_sec * 1000000;
                 set_timer(l, MAX(l->asked_usec, now_usec(l)) + third_usec(l));
                 return;
         }
         if (reply->error != -EHOSTDOWN)
-                log_error(reply->error, "cannot keep a lease alive: %s", reply->problem ?: strerrordesc_np(-reply->error));
+                lease_refused(l, KEEP, reply);
         set_timer(l, MIN(l->ends_usec, now_usec(l) + retry_usec(l, reply->error)));
 }
 
@@ -107,10 +121,11 @@ static void on_granted(const EtcdReply *reply, void *userdata) {
         l->call = NULL;
         if (reply->error < 0) {
                 if (reply->error != -EHOSTDOWN)
-                        log_error(reply->error, "cannot take a lease: %s", reply->problem ?: strerrordesc_np(-reply->error));
+                        lease_refused(l, TAKE, reply);
                 set_timer(l, now_usec(l) + (reply->error == -EHOSTDOWN ? retry_usec(l, reply->error) : third_usec(l)));
                 return;
         }
+        troubles_over(l->lease.store->troubles, TAKE);
         l->lease.id = etcd_get_number(reply->json, "ID");
         l->ends_usec = l->asked_usec + (uint64_t) MAX(etcd_get_number(reply->json, "TTL"), 1) * 1000000;
         l->lease.held = true;

@@ -476,6 +476,23 @@ STORES(a_host_that_is_gone_is_replaced) {
         schedule_watch_free(seen.watch);
 }
 
+STORES(a_schedule_whose_name_is_long) {
+        PLACE(p, b);
+        _cleanup_(host_done) Host h;
+        char name[2000] = "";
+        Chosen seen = {};
+        Vote *v;
+
+        memset(name, 'n', sizeof(name) - 1);
+        host_init(&h, &p, "n1");
+        CHECK_INT(schedule_watch(h.schedules, "n1", name, on_chosen, &seen, &seen.watch), 0);
+        v = candidate(&h, name);
+        CHECK(cast(&h, v, 1, "rr", true));
+        CHECK_CHOSEN(&p, seen, "n1");
+        vote_close(v, false);
+        schedule_watch_free(seen.watch);
+}
+
 STORES(votes_that_are_opened_again_stay) {
         PLACE(p, b);
         _cleanup_(host_done) Host h;
