@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include <systemd/sd-event.h>
@@ -15,6 +17,11 @@
 #include "common/sd/log.h"
 #include "daemons/world/database.h"
 #include "daemons/world/store.h"
+#include "daemons/world/troubles.h"
+
+/* A disk that is full may have room again. */
+#define RETRY_USEC (UINT64_C(5) * 1000000)
+#define TAKE "cannot take a lease"
 
 typedef struct SqliteStore SqliteStore;
 typedef struct SqliteWatch SqliteWatch;
@@ -56,6 +63,7 @@ struct SqliteWatch {
         bool below, dead;
         bool synced;            /* a snapshot was told */
         StoreCall *snapshot;    /* under way */
+        sd_event_source *again; /* it could not be read; NULL: it could */
         store_watch_callback_t callback;
         void *userdata;
         TAILQ_ENTRY(SqliteWatch) all, of_many;
@@ -66,6 +74,7 @@ typedef struct SqliteLease {
         StoreLease lease;
         uint32_t ttl_sec;
         DatabaseJob job;        /* that takes its number */
+        sd_event_source *again; /* it could not be taken; NULL: it could */
         bool waits, freed, revoke;
         store_lease_callback_t callback;
         void *userdata;
@@ -76,6 +85,7 @@ struct Expiry {
         SqliteStore *store;
         int64_t id;
         sd_event_source *timer;
+        StoreCall *call;        /* that removes what stands under it */
         TAILQ_ENTRY(Expiry) link;
 };
 
@@ -120,6 +130,7 @@ static void forget_items(SqliteCall *c) {
 /* ---- telling ---- */
 
 static void bury_watches(SqliteStore *s);
+static void watch_look(SqliteWatch *w);
 
 static void watch_tell(SqliteStore *s, SqliteWatch *w, const StoreNews *news) {
         if (!w->dead)
@@ -131,8 +142,12 @@ static void tell_below(SqliteStore *s, SqliteWatch *w, const SqliteCall *c) {
         size_t n = 0;
 
         items = calloc(c->n_items, sizeof(StoreItem));
+        if (!items) {
+                watch_look(w);          /* it is told all then */
+                return;
+        }
         for (size_t i = 0; i < c->n_items; i++)
-                if (items && startswith(c->items[i].key, w->key))
+                if (startswith(c->items[i].key, w->key))
                         items[n++] = c->items[i];
         if (n > 0)
                 watch_tell(s, w, &(StoreNews) { .items = items, .n = n, .revision = c->revision });
@@ -371,6 +386,22 @@ static void sqlite_cancel(StoreCall *call) {
 
 /* ---- watches ---- */
 
+static int on_look_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        SqliteWatch *w = userdata;
+
+        w->again = sd_event_source_disable_unref(w->again);
+        watch_look(w);
+        return 0;
+}
+
+static void watch_look_later(SqliteWatch *w, int error) {
+        sd_event *event = database_event(sqlite_store(w->watch.store)->database);
+
+        log_error(error, "cannot read what is below '%s': %m", w->key);
+        if (!w->again)
+                (void) sd_event_add_time_relative(event, &w->again, CLOCK_MONOTONIC, RETRY_USEC, 0, on_look_again, w);
+}
+
 static void on_snapshot(const StoreReply *reply, void *userdata) {
         SqliteWatch *w = userdata;
         SqliteStore *s = sqlite_store(w->watch.store);
@@ -378,7 +409,7 @@ static void on_snapshot(const StoreReply *reply, void *userdata) {
         w->snapshot = NULL;
         if (reply->error < 0) {
                 if (reply->error != -ECANCELED)
-                        log_error(reply->error, "cannot read what is below '%s': %m", w->key);
+                        watch_look_later(w, reply->error);
                 return;
         }
         w->synced = true;
@@ -395,7 +426,7 @@ static void watch_look(SqliteWatch *w) {
                 return;
         r = sqlite_read(w->watch.store, (StoreRange) { w->key, w->below }, on_snapshot, w, &w->snapshot);
         if (r < 0)
-                log_error(r, "cannot read what is below '%s': %m", w->key);
+                watch_look_later(w, r);
 }
 
 static void unlink_key(SqliteStore *s, SqliteWatch *w) {
@@ -473,6 +504,7 @@ static void sqlite_unwatch(StoreWatch *watch) {
         SqliteStore *s = sqlite_store(watch->store);
 
         w->snapshot = store_call_cancel(w->snapshot);
+        w->again = sd_event_source_disable_unref(w->again);
         w->dead = true;
         if (s->telling > 0)
                 s->dead_watches = true;
@@ -500,39 +532,69 @@ static int sqlite_lease_end(Store *s, int64_t id, store_callback_t callback, voi
         return 0;
 }
 
-static int expire(SqliteStore *s, int64_t id) {
-        StoreCall *c;
-
-        return sqlite_lease_end(&s->store, id, NULL, NULL, &c);
-}
-
 static void expiry_free(Expiry *e) {
         TAILQ_REMOVE(&e->store->expiries, e, link);
+        e->call = store_call_cancel(e->call);
         (void) sd_event_source_disable_unref(e->timer);
         free(e);
 }
 
-static int on_expiry(sd_event_source *timer, uint64_t usec, void *userdata) {
-        Expiry *e = userdata;
-        int r;
+static int on_expiry(sd_event_source *timer, uint64_t usec, void *userdata);
 
-        r = expire(e->store, e->id);
+static int expiry_wait(Expiry *e, uint64_t usec) {
+        e->timer = sd_event_source_disable_unref(e->timer);
+        return sd_event_add_time_relative(database_event(e->store->database), &e->timer, CLOCK_BOOTTIME, usec, 0, on_expiry, e);
+}
+
+static void expiry_failed(Expiry *e, int error) {
+        log_error(error, "cannot remove what was written under a lease, trying again: %m");
+        if (expiry_wait(e, RETRY_USEC) < 0)
+                expiry_free(e);         /* the next run does */
+}
+
+static void on_expired(const StoreReply *reply, void *userdata) {
+        Expiry *e = userdata;
+
+        e->call = NULL;
+        if (reply->error == -ECANCELED)
+                return;         /* the end */
+        if (reply->error < 0)
+                expiry_failed(e, reply->error);
+        else
+                expiry_free(e);
+}
+
+static void expire(Expiry *e) {
+        int r = sqlite_lease_end(&e->store->store, e->id, on_expired, e, &e->call);
+
         if (r < 0)
-                log_error(r, "cannot remove what was written under a lease: %m");
-        expiry_free(e);
+                expiry_failed(e, r);
+}
+
+static int on_expiry(sd_event_source *timer, uint64_t usec, void *userdata) {
+        expire(userdata);
         return 0;
 }
 
-static int expire_later(SqliteStore *s, int64_t id, uint32_t ttl_sec) {
+static int expiry_new(SqliteStore *s, int64_t id, Expiry **ret) {
         Expiry *e = calloc(1, sizeof(*e));
-        int r;
 
         if (!e)
                 return -ENOMEM;
         *e = (Expiry) { .store = s, .id = id };
         TAILQ_INSERT_TAIL(&s->expiries, e, link);
-        r = sd_event_add_time_relative(database_event(s->database), &e->timer, CLOCK_BOOTTIME, ttl_sec * UINT64_C(1000000), 0,
-                                       on_expiry, e);
+        *ret = e;
+        return 0;
+}
+
+static int expire_later(SqliteStore *s, int64_t id, uint32_t ttl_sec) {
+        Expiry *e;
+        int r;
+
+        r = expiry_new(s, id, &e);
+        if (r < 0)
+                return r;
+        r = expiry_wait(e, ttl_sec * UINT64_C(1000000));
         if (r < 0)
                 expiry_free(e);
         return r;
@@ -554,12 +616,35 @@ static int lease_run(DatabaseJob *j, Database *d) {
 
 static void lease_end(SqliteLease *l) {
         SqliteStore *s = sqlite_store(l->lease.store);
-        int r;
+        Expiry *e = NULL;
+        int r = 0;
 
-        r = l->lease.id == 0 ? 0 : l->revoke ? expire(s, l->lease.id) : expire_later(s, l->lease.id, l->ttl_sec);
+        if (l->lease.id > 0)
+                r = l->revoke ? expiry_new(s, l->lease.id, &e) : expire_later(s, l->lease.id, l->ttl_sec);
         if (r < 0)
                 log_error(r, "cannot end a lease: %m");
+        else if (e)
+                expire(e);
+        (void) sd_event_source_disable_unref(l->again);
         free(l);
+}
+
+static int on_take_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        SqliteLease *l = userdata;
+
+        l->again = sd_event_source_disable_unref(l->again);
+        l->waits = true;
+        database_queue(sqlite_store(l->lease.store)->database, &l->job);
+        return 0;
+}
+
+static void lease_refused(SqliteLease *l, int error) {
+        sd_event *event = database_event(sqlite_store(l->lease.store)->database);
+        char text[128];
+
+        snprintf(text, sizeof(text), TAKE ": %s", strerrordesc_np(-error));
+        troubles_set(l->lease.store->troubles, TAKE, text);
+        (void) sd_event_add_time_relative(event, &l->again, CLOCK_MONOTONIC, RETRY_USEC, 0, on_take_again, l);
 }
 
 static void lease_done(DatabaseJob *j, int error) {
@@ -568,12 +653,13 @@ static void lease_done(DatabaseJob *j, int error) {
         l->waits = false;
         if (error < 0) {
                 l->lease.id = 0;
-                if (error != -ECANCELED)
-                        log_error(error, "cannot take a lease: %m");
+                if (error != -ECANCELED && !l->freed)
+                        lease_refused(l, error);
         }
         if (l->freed)
                 lease_end(l);
         else if (error >= 0) {
+                troubles_over(l->lease.store->troubles, TAKE);
                 l->lease.held = true;
                 l->callback(&l->lease, true, l->userdata);
         }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/map.h"
@@ -262,6 +263,38 @@ STORES(leases_of_a_dead_host_run_out) {
         place_open(&p, b, NULL);
         CHECK_READ(&p, "dead/k", false, "dead/k=1");
         CHECK(RUN_UNTIL(&p, read_range(&p, "dead/k", false).n == 0));
+}
+
+/* ---- a disk that is full ---- */
+
+static void limit_files(uint64_t size) {
+        struct rlimit l;
+
+        CHECK_INT(getrlimit(RLIMIT_FSIZE, &l), 0);
+        l.rlim_cur = MIN((rlim_t) size, l.rlim_max);
+        CHECK_INT(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+/* Nobody else tells when there is room again: what could not be done is tried again. */
+TEST(leases_begin_and_end_when_there_is_room_again) {
+        PLACE(p, SQLITE);
+        StoreLease *early, *late;
+        Held held = {};
+
+        (void) signal(SIGXFSZ, SIG_IGN);
+        CHECK_INT(store_lease_new(p.store, 30, on_lease, &held, &early), 0);
+        CHECK(RUN_UNTIL(&p, held.n_held == 1));
+        CHECK_INT(put(&p, "full/k", "1", early).error, 0);
+        limit_files(1);
+        CHECK(put(&p, "full/other", "1", NULL).error < 0);
+        store_lease_free(early, true);
+        CHECK_INT(store_lease_new(p.store, 30, on_lease, &held, &late), 0);
+        CHECK_READ(&p, "full/", true, "full/k=1");
+        CHECK_INT(held.n_held, 1);
+        limit_files(RLIM_INFINITY);
+        CHECK(RUN_UNTIL(&p, held.n_held == 2 && read_range(&p, "full/k", false).n == 0));
+        CHECK_INT(put(&p, "full/k", "2", late).error, 0);
+        store_lease_free(late, true);
 }
 
 /* ---- at random ---- */
