@@ -306,9 +306,9 @@ static void print_text(const GraphData *g, const Why *w) {
                             { NULL, w->notified_by });
         if (*w->error && !streq(w->state, "waiting"))
                 output_line({ OUTPUT_DIM, "  error: " }, { OUTPUT_RED, w->error });
-        if (w->failures > 0 &&
-            (w->retries < 0 ? asprintf(&tries, "%u, and goes on trying", w->failures)
-                            : asprintf(&tries, "%u, %d %s left", w->failures, w->retries, w->retries == 1 ? "try" : "tries")) >= 0)
+        if (w->failures > 0 && (w->retries < 0 ? asprintf(&tries, "%u, and goes on trying", w->failures)
+                                               : asprintf(&tries, "%u, %d %s left", w->failures, w->retries,
+                                                          w->retries == 1 ? "try" : "tries")) >= 0)
                 output_line({ OUTPUT_DIM, "  failures in a row: " }, { NULL, tries });
         output_line({ OUTPUT_DIM, "  last success " }, { NULL, w->last_check_usec > 0 ? checked ?: "" : "never" });
         output_line({ OUTPUT_DIM, "  last change " }, { NULL, w->last_apply_usec > 0 ? applied ?: "" : "never" },

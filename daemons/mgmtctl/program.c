@@ -22,16 +22,24 @@
 
 enum { DEPLOY_USEC = 120 * 1000 * 1000 };
 
+/* pos is of a Diag, which owns the name of the file. */
+static void show_file(const Input *i, Pos *pos) {
+        char *shown = pos->file ? input_display(i, pos->file) : NULL;
+
+        if (!shown)
+                return;
+        free((char *) pos->file);
+        pos->file = shown;
+}
+
 /* The sources are found by their real names. */
 void program_print_diag(const Input *i, Diag *d) {
         size_t size = 0;
         _cleanup_free_ char *source = input_source(i, d->pos.file, &size);
-        char *shown = d->pos.file ? input_display(i, d->pos.file) : NULL;
 
-        if (shown) {
-                free((char *) d->pos.file);     /* it is the Diag's own copy */
-                d->pos.file = shown;
-        }
+        show_file(i, &d->pos);
+        for (size_t k = 0; k < d->n_notes; k++)
+                show_file(i, &d->notes[k].pos);
         output_diag(d, source, size);
 }
 

@@ -117,6 +117,17 @@ def mistakes(s):
         done = s.ctl(*arguments, **nowhere)
         check_equal((done.returncode, done.stdout), (1, ""), arguments)
         check(want in done.stderr, f"{arguments}: {done.stderr!r}")
+    write(s.at("types.mcl"), 'file "/x" {\n\tcontent => 42,\n}\n')
+    check_equal(s.ctl("check", "types.mcl").stderr, """\
+types.mcl:2:2: type error: str != int
+
+\tcontent => 42,
+\t^^^^^^^^^^^^^^
+types.mcl:2:13: note: this is of type int, where str is needed
+
+\tcontent => 42,
+\t           ^^
+""", "both places, as the user names the file")
     s.program('file "$SCRATCH/x" {\n\tcontent => "a",\n}\n', "site.mcl")
     done = s.ctl("run", "--tmp-prefix", "--converged-exit", "--converger-timeout=0", "site.mcl")
     check(" failed: site.mcl:1:1: '" in done.stdout, f"a failure while it runs: {done.stdout!r}")
