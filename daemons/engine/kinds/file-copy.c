@@ -53,6 +53,23 @@ static FileAccess new_access(const FileCopy *c) {
         return a;
 }
 
+/* It shall be just as open() makes it. */
+static bool is_plain(const FileCopy *c) {
+        const FileAccess *a = &c->access;
+
+        return c->have_fd < 0 && c->content->fd < 0 && !a->has_mode && a->uid == (uid_t) -1 && a->gid == (gid_t) -1 && !a->context;
+}
+
+/* Who may read it in the end may do so while it is written, as long as nothing but the mode decides on that: not the group of
+ * another owner, nor an access list like the one of the file that goes. */
+static mode_t mode_to_make(const FileCopy *c) {
+        const FileAccess *a = &c->access;
+
+        if (is_plain(c))
+                return 0666;
+        return c->have_fd < 0 && a->has_mode && a->uid == (uid_t) -1 && a->gid == (gid_t) -1 && !a->context ? a->mode & 0777 : 0600;
+}
+
 static int write_piece(FileCopy *c, int fd, Diag *reterr) {
         char buffer[FILE_PIECE_SIZE];
         const char *data;
@@ -95,6 +112,20 @@ static int begin_in_place(FileCopy *c, Diag *reterr) {
         return 1;
 }
 
+/* Most new files have it already, see mode_to_make(). */
+static int give_access(FileCopy *c, Diag *reterr) {
+        int fd = c->replacement.fd;
+        struct stat st;
+
+        if (is_plain(c))
+                return 0;
+        FileAccess a = new_access(c);
+        if (fstat(fd, &st) < 0)
+                return resource_error(c->resource, reterr, -errno, "cannot stat what is written beside '%s': %m", c->path);
+        int r = file_access_check(&a, fd, &st, c->resource, c->path, reterr);
+        return r == 0 ? file_access_set(&a, fd, c->resource, c->path, reterr) : MIN(r, 0);
+}
+
 static int write_beside(FileCopy *c, Diag *reterr) {
         int r = write_piece(c, c->replacement.fd, reterr);
 
@@ -102,8 +133,7 @@ static int write_beside(FileCopy *c, Diag *reterr) {
                 return r;
         if (c->have_fd >= 0)
                 replacement_copy_attributes(&c->replacement, c->have_fd);
-        FileAccess a = new_access(c);
-        r = file_access_set(&a, c->replacement.fd, c->resource, c->path, reterr);
+        r = give_access(c, reterr);
         if (r < 0)
                 return r;
         r = replacement_put(&c->replacement);
@@ -113,7 +143,7 @@ static int write_beside(FileCopy *c, Diag *reterr) {
 }
 
 static int begin_writing(FileCopy *c, Diag *reterr) {
-        int r = replacement_open(&c->replacement, c->dir_fd, c->base);
+        int r = replacement_open(&c->replacement, c->dir_fd, c->base, mode_to_make(c));
         if (r < 0)
                 return resource_error(c->resource, reterr, r, "cannot write beside '%s': %m", c->path);
         c->at = 0;

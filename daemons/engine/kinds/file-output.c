@@ -30,7 +30,7 @@ int file_output_open(FileOutput *o, const Resource *r, const char *path, Diag *r
 }
 
 int file_output_rewrite(FileOutput *o, Diag *reterr) {
-        int r = replacement_open(&o->replacement, o->where.dir_fd, o->where.base);
+        int r = replacement_open(&o->replacement, o->where.dir_fd, o->where.base, 0600);
 
         if (r < 0)
                 return resource_error(o->resource, reterr, r, "cannot write beside '%s': %m", o->path);

@@ -27,12 +27,12 @@ bool replacement_is_name(const char *name) {
         return digits && strlen(digits) == DIGITS && strspn(digits, "0123456789abcdef") == DIGITS;
 }
 
-int replacement_open(Replacement *n, int dir_fd, const char *base) {
+int replacement_open(Replacement *n, int dir_fd, const char *base, mode_t mode) {
         replacement_done(n);
         *n = (Replacement) { .fd = -EBADF, .dir_fd = dir_fd, .base = base };
         replacement_name(base, n->name);
         for (int attempt = 0; attempt < 2; attempt++) {
-                n->fd = openat(dir_fd, n->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                n->fd = openat(dir_fd, n->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
                 n->made = n->fd >= 0;
                 if (n->made)
                         return 0;

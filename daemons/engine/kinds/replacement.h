@@ -12,7 +12,7 @@
 enum { REPLACEMENT_NAME_MAX = 32 };
 
 typedef struct Replacement {
-        int fd;                 /* open for writing, mode 0600; owned */
+        int fd;                 /* open for writing; owned */
         int dir_fd;             /* borrowed */
         const char *base;       /* borrowed */
         char name[REPLACEMENT_NAME_MAX];
@@ -21,7 +21,8 @@ typedef struct Replacement {
 
 #define REPLACEMENT_INIT { .fd = -EBADF }
 
-int replacement_open(Replacement *n, int dir_fd, const char *base);
+/* mode: as open() has it. 0600, if it is to be another's. */
+int replacement_open(Replacement *n, int dir_fd, const char *base, mode_t mode);
 int replacement_put(Replacement *n);            /* -EBUSY: something is mounted there, it can be written in place only */
 void replacement_done(Replacement *n);          /* removes it, if it was not put in place */
 

@@ -34,6 +34,29 @@ TEST(content) {
         CHECK_INT(n_entries(""), 1);
 }
 
+/* What is not said is as open() would make it; what is said holds whatever that would do. */
+TEST(mode_of_a_new_file) {
+        RIG();
+        static const struct {
+                mode_t mask;
+                const char *mode;
+                mode_t want;
+        } cases[] = {
+                { 0022, NULL, 0644 }, { 0027, NULL, 0640 }, { 0, NULL, 0666 },
+                { 0022, "mode=0644", 0644 }, { 0077, "mode=0644", 0644 }, { 0022, "mode=0666", 0666 }, { 0777, "mode=0600", 0600 },
+                { 0022, "mode=0400", 0400 }, { 0022, "mode=4755", 04755 }, { 0022, "mode=u=rwx,g=rx,o=", 0750 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                mode_t saved = umask(cases[i].mask);
+                converge(in_dir("f"), cases[i].mode ? FIELDS("state=exists", "content=x", cases[i].mode) : FIELDS("state=exists", "content=x"));
+                umask(saved);
+                CHECK_INT(mode_of("f"), cases[i].want);
+                CHECK_INT(n_entries(""), 1);
+                CHECK_INT(unlink(in_dir("f")), 0);
+        }
+}
+
 TEST(content_of_any_length_is_compared_to_its_end) {
         RIG();
         size_t sizes[] = { 1, 65535, 65536, 65537, 131072, 1000000 };
