@@ -150,17 +150,22 @@ uint64_t resource_spec_hash(const ResourceSpec *s) {
         return h.hash;
 }
 
-uint64_t edge_spec_hash(const EdgeSpec *e) {
+static void hasher_add_edge(Hasher *h, const EdgeSpec *e) {
         const char *const texts[] = { e->from_kind, e->from_name, e->to_kind, e->to_name, e->send_key, e->receive_field };
-        Hasher h;
+        const char flags = (char) (e->notify | (e->send_key ? 2 : 0) | (e->receive_field ? 4 : 0));
 
-        h.hash = (uint64_t) e->notify | (e->send_key ? 2 : 0) | (e->receive_field ? 4 : 0);
-        h.n = 0;
+        hasher_add(h, &flags, 1);
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
                 if (texts[i])
-                        hasher_add(&h, texts[i], strlen(texts[i]) + 1);
-        hasher_flush(&h);
-        return h.hash;
+                        hasher_add(h, texts[i], strlen(texts[i]) + 1);
+}
+
+/* Of what was added so far; more may follow. */
+static uint64_t hasher_get(const Hasher *h) {
+        Hasher copy = *h;
+
+        hasher_flush(&copy);
+        return copy.hash;
 }
 
 int resource_spec_copy(ResourceSpec *to, const ResourceSpec *from) {
@@ -263,6 +268,21 @@ size_t change_set_n_twins(const ChangeSet *c, size_t i) {
         while (i + n + 1 < c->n_put && s[n + 1].meta.hidden && streq(s[n + 1].name, s->name) && streq(s[n + 1].kind, s->kind))
                 n++;
         return n;
+}
+
+uint64_t change_set_edges_hash(const ChangeSet *c, size_t n, uint64_t *ret_all) {
+        uint64_t first;
+        Hasher h;
+
+        h.hash = 0;
+        h.n = 0;
+        for (size_t i = 0; i < n; i++)
+                hasher_add_edge(&h, &c->edges[i]);
+        first = hasher_get(&h);
+        for (size_t i = n; i < c->n_edges; i++)
+                hasher_add_edge(&h, &c->edges[i]);
+        *ret_all = hasher_get(&h);
+        return first;
 }
 
 void change_set_done(ChangeSet *c) {

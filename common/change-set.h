@@ -64,7 +64,6 @@ uint64_t resource_spec_hash(const ResourceSpec *s);
 int resource_spec_copy(ResourceSpec *to, const ResourceSpec *from);
 void edge_spec_done(EdgeSpec *e);
 int edge_spec_copy(EdgeSpec *to, const EdgeSpec *from);
-uint64_t edge_spec_hash(const EdgeSpec *e);     /* equal: they are, but for pos. Only for use in this process */
 
 /* These move their argument into the set (also on failure, when it is released). */
 int change_set_put(ChangeSet *c, ResourceSpec *s);
@@ -75,6 +74,10 @@ void change_set_done(ChangeSet *c);
 
 /* How many follow the i-th put, as its twins. */
 size_t change_set_n_twins(const ChangeSet *c, size_t i);
+
+/* Hashes of the first n edges and of all: equal means that so many edges are the same in the same order, but for pos. Only for use in
+ * this process. */
+uint64_t change_set_edges_hash(const ChangeSet *c, size_t n, uint64_t *ret_all);
 
 static inline bool change_set_is_empty(const ChangeSet *c) {
         return !c->full && c->n_put == 0 && c->n_removed == 0 && c->n_edges == 0 && c->n_cut == 0;

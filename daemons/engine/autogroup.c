@@ -33,10 +33,6 @@ static int vertices_add(Vertices *list, Vertex *v) {
         return 0;
 }
 
-static bool is_groupable(const ResourceType *t) {
-        return t->parent_field || resource_type_groups(t);
-}
-
 static Vertex *plan_root(Vertex *v) {
         while (v->regroup_parent)
                 v = v->regroup_parent;
@@ -224,10 +220,16 @@ static bool may_lead(const Vertex *v) {
         return wants_group(v) && resource_groups(r, r);
 }
 
-static bool has_leader(const Vertices *list) {
-        for (size_t i = 0; i < list->n; i++)
-                if (may_lead(list->items[i]))
+/* Whether there may be a group of equals, or is one. */
+static bool has_groups(const KindSet *k) {
+        size_t it = 0;
+        void *value;
+
+        while (resource_type_groups(k->type) && map_next(k->by_name, &it, NULL, &value)) {
+                const Vertex *v = value;
+                if (may_lead(v) || v->parent || v->group)
                         return true;
+        }
         return false;
 }
 
@@ -311,10 +313,8 @@ static int plan_kind(Manager *m, const KindSet *k, Vertices *all) {
                         return r;
         }
         Vertices list = { .items = all->items + first, .n = all->n - first };
-        bool equals = resource_type_groups(k->type) && has_leader(&list);
-        if (equals || k->type->parent_field)
-                qsort(list.items, list.n, sizeof(*list.items), compare_names);
-        if (equals) {
+        qsort(list.items, list.n, sizeof(*list.items), compare_names);
+        if (resource_type_groups(k->type)) {
                 r = plan_equals(m, &list);
                 if (r < 0)
                         return r;
@@ -322,7 +322,7 @@ static int plan_kind(Manager *m, const KindSet *k, Vertices *all) {
         return k->type->parent_field ? plan_children(m, &list, k->type) : 0;
 }
 
-/* Kinds that can be grouped, or grouped into; deepest first. */
+/* Kinds of which something may be grouped, or is; deepest first. The others are left alone, however many there are of them. */
 static int find_kinds(Manager *m, KindSet ***ret, size_t *ret_n) {
         _cleanup_free_ KindSet **list = calloc(map_size(m->kinds) + 1, sizeof(*list));
         size_t n = 0, it = 0;
@@ -332,7 +332,8 @@ static int find_kinds(Manager *m, KindSet ***ret, size_t *ret_n) {
                 return -ENOMEM;
         while (map_next(m->kinds, &it, NULL, &value)) {
                 KindSet *k = value;
-                if (map_size(k->by_name) > 0 && is_groupable(k->type))
+                k->planned = map_size(k->by_name) > 0 && (k->type->parent_field || has_groups(k));
+                if (k->planned)
                         list[n++] = k;
         }
         qsort(list, n, sizeof(*list), compare_kinds);
@@ -375,13 +376,17 @@ static int compare_plan(Swap *s, const Vertices *all) {
         return 0;
 }
 
-static void forget_plan(Manager *m) {
-        for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
-                Vertex *v = manager_vertex(m, id);
-                if (!v)
-                        continue;
+/* Whoever has children in the plan is the parent of one of all. */
+static void forget_plan(const Vertices *all) {
+        for (size_t i = 0; i < all->n; i++) {
+                Vertex *v = all->items[i], *parent = v->regroup_parent;
+
+                vertex_root(v)->regroup_hit = v->regroup_hit = false;
+                if (parent) {
+                        parent->regroup_children = NULL;
+                        parent->regroup_hit = false;
+                }
                 v->regroup_parent = v->regroup_children = v->regroup_sibling = NULL;
-                v->regroup_hit = false;
         }
 }
 
@@ -396,7 +401,7 @@ static int add_parents(Manager *m, Vertices *all) {
                 size_t at = 0;
                 void *vertex;
 
-                if (is_groupable(k->type))
+                if (k->planned)
                         continue;
                 while (map_next(k->by_name, &at, NULL, &vertex)) {
                         Vertex *v = vertex;
@@ -444,6 +449,6 @@ int autogroup_update(Swap *s) {
                 r = add_parents(m, &all);
         if (r >= 0)
                 r = compare_plan(s, &all);
-        forget_plan(m);
+        forget_plan(&all);
         return r;
 }

@@ -48,6 +48,7 @@ typedef struct EngineOptions {
 struct KindSet {
         const ResourceType *type;
         Map *by_name;                   /* → Vertex */
+        bool planned;                   /* autogroup.c: it has groups, or may have; as of the last change of the graph */
         KindMetrics metrics;
 };
 

@@ -53,7 +53,6 @@ static void swap_done(Swap *s) {
         free(s->moved);
         free(s->neighbours);
         free(s->declared);
-        free(s->edge_hashes);
 }
 
 /* ---- resources ---- */

@@ -451,13 +451,11 @@ static int remove_edges_of_gone(Swap *s) {
 }
 
 static int build_full(Swap *s, const ChangeSet *set, Diag *reterr) {
-        int64_t n_known = swap_memo_edges(s, set);
+        size_t n_known;
         int r;
 
-        if (n_known >= 0)
-                return add_edges(s, set, (size_t) n_known, reterr);
-        if (n_known != -ENODATA)
-                return (int) n_known;
+        if (swap_memo_edges(s, set, &n_known))
+                return add_edges(s, set, n_known, reterr);
         r = drop_all_receives(s);
         if (r >= 0)
                 r = remove_edges_of_gone(s);

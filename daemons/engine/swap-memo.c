@@ -5,7 +5,6 @@
 
 void swap_memo_done(SwapMemo *m) {
         free(m->vertices);
-        free(m->edges);
         *m = (SwapMemo) {};
 }
 
@@ -24,17 +23,12 @@ static bool only_adds(const Swap *s) {
         return true;
 }
 
-int64_t swap_memo_edges(Swap *s, const ChangeSet *set) {
+bool swap_memo_edges(Swap *s, const ChangeSet *set, size_t *ret) {
         const SwapMemo *m = &s->manager->memo;
+        uint64_t first = change_set_edges_hash(set, MIN(m->n_edges, set->n_edges), &s->edges_hash);
 
-        s->edge_hashes = calloc(set->n_edges + 1, sizeof(uint64_t));
-        if (!s->edge_hashes)
-                return -ENOMEM;
-        for (size_t i = 0; i < set->n_edges; i++)
-                s->edge_hashes[i] = edge_spec_hash(&set->edges[i]);
-        if (!m->edges || m->n_edges > set->n_edges || !only_adds(s))
-                return -ENODATA;
-        return memcmp(m->edges, s->edge_hashes, m->n_edges * sizeof(uint64_t)) == 0 ? (int64_t) m->n_edges : -ENODATA;
+        *ret = m->n_edges;
+        return m->vertices && m->n_edges <= set->n_edges && first == m->edges_hash && only_adds(s);
 }
 
 void swap_memo_keep(Swap *s, const ChangeSet *set) {
@@ -44,6 +38,6 @@ void swap_memo_keep(Swap *s, const ChangeSet *set) {
         if (!set->full)
                 return;
         *m = (SwapMemo) {
-                .vertices = TAKE_PTR(s->declared), .n_vertices = set->n_put, .edges = TAKE_PTR(s->edge_hashes), .n_edges = set->n_edges,
+                .vertices = TAKE_PTR(s->declared), .n_vertices = set->n_put, .edges_hash = s->edges_hash, .n_edges = set->n_edges,
         };
 }

@@ -10,32 +10,31 @@
 #include "daemons/engine/graph-swap.h"
 #include "daemons/engine/vertex.h"
 
-/* What is to become of one vertex. */
+/* What is to become of one vertex. A large change makes thousands of them; what most need comes first. */
 typedef struct SwapEntry {
         Vertex *vertex;
-        Resource *replacement;  /* owned until it is put in place; NULL: the one it has stays */
-        Resource **twins;       /* of the replacement; owned until they are put in place */
-        size_t n_twins;
-        uint64_t spec_hash;     /* of the replacement; 0: it was not declared */
         bool added, removed;
-        uint32_t n_before;      /* added ones: how many of those before it are, too */
-        bool reversal;          /* it is, or will be, one: see swap-reversals.h */
-        bool restart;           /* must be stopped and started although it is the same */
         bool touched;           /* edges into it are others */
         bool source;            /* edges out of it are others */
-        bool has_receives;
-        Receive *receives;      /* the new list, if has_receives */
-        size_t n_receives, capacity_receives;
+        bool restart;           /* must be stopped and started although it is the same */
+        bool reversal;          /* it is, or will be, one: see swap-reversals.h */
+        bool grouped;           /* parent says what will be */
         bool exports;           /* its twins are others */
         bool rewired;           /* something of it is received anew, or no more */
-        bool grouped;           /* parent says what will be */
-        Vertex *parent;
-        bool has_serials;       /* those before the swap are kept here */
-        uint32_t offer_serial, want_serial;
         bool wants;             /* autoedge looks at it again */
-        bool has_auto_edges;
+        bool has_serials;       /* those before the swap are kept here */
+        bool has_receives, has_auto_edges;
+        uint32_t n_before;      /* added ones: how many of those before it are, too */
+        Resource *replacement;  /* owned until it is put in place; NULL: the one it has stays */
+        uint64_t spec_hash;     /* of the replacement; 0: it was not declared */
+        Vertex *parent;
         AutoEdge *auto_edges;   /* the new list, if has_auto_edges */
         size_t n_auto_edges, capacity_auto_edges;
+        uint32_t offer_serial, want_serial;
+        Receive *receives;      /* the new list, if has_receives */
+        size_t n_receives, capacity_receives;
+        Resource **twins;       /* of the replacement; owned until they are put in place */
+        size_t n_twins;
 } SwapEntry;
 
 typedef struct EdgeUndo {
@@ -55,7 +54,7 @@ typedef struct Swap {
         const SwapOptions *options;
         uint64_t number;
         VertexId *declared;     /* by place in the set; see swap-memo.h */
-        uint64_t *edge_hashes;
+        uint64_t edges_hash;    /* of all edges of a whole graph */
         Moved *moved;
         size_t n_moved, capacity_moved;
         const EdgeSpec *last_edge;      /* the one that was looked at last, NULL: none, and its ends */

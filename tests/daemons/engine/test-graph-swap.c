@@ -699,6 +699,10 @@ TEST(groups_follow_the_graph) {
         CHECK_TRACE("b f");
         CHECK_INT(swap(&e, false, "!b>x d:group=2,out=1"), 0);
         CHECK_GROUPS("c+d b+f x");
+        CHECK_INT(swap(&e, false, "b c d f"), 0);               /* nobody leads any more */
+        CHECK_GROUPS("b c d f x");
+        CHECK_INT(swap(&e, false, "b:group=1 c:group=2 d:group=2 f:group=1"), 0);
+        CHECK_GROUPS("c+d b+f x");
         CHECK_INT(swap(&e, false, "b f x>b b>x"), -ELOOP);
         CHECK_GROUPS("c+d b+f x");
         e.options.autogroup = false;
