@@ -120,13 +120,16 @@ static Question *question_new(DeployServer *s, PeerId peer, uint64_t request) {
 
 /* ---- the one that is kept ---- */
 
+static void pursue_later(DeployServer *s, int error);
+
 static void on_kept_written(int error, const Deploy *deploys, size_t n, void *userdata) {
         DeployServer *s = userdata;
 
         if (error == -ECANCELED)
                 return;
         if (error < 0) {
-                log_error(error, "cannot keep the deploy of the cluster for the next start: %m");
+                log_error(error, "cannot keep the deploy of the cluster for the next start, trying again: %m");
+                pursue_later(s, error);
                 return;
         }
         s->kept = deploys[0].id;
@@ -174,6 +177,7 @@ static void begin_anew(DeployServer *s, uint64_t id) {
 static void pursue(DeployServer *s);
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+        keep(userdata);
         pursue(userdata);
         return 0;
 }

@@ -513,7 +513,8 @@ static void call_refused(EtcdCall *c, json_object *j, const TransferResult *resu
                 return;
         }
         bool works = !c->authenticates;         /* else nothing does yet */
-        if (code == GRPC_UNAUTHENTICATED && e->user && !c->authenticates && !c->refused) {
+        bool stale = code == GRPC_UNAUTHENTICATED || (code == GRPC_INVALID_ARGUMENT && strstr(problem, "auth store is old"));
+        if (stale && e->user && !c->authenticates && !c->refused) {    /* nothing has happened: the token has to be another */
                 c->refused = true;
                 c->transfer = NULL;
                 drop_token(e);

@@ -495,6 +495,22 @@ static void drop(Exporter *x, const char *kind, const char *name) {
 
 /* ---- the session with mgmt-engine ---- */
 
+/* What does not even come to the store. */
+static void report(Exporter *x, const char *kind, const char *name, int error) {
+        _cleanup_free_ char *about = NULL, *text = NULL;
+
+        if (asprintf(&about, "%s[%s]", kind, name) < 0)
+                about = NULL;
+        const char *why = error == -ENAMETOOLONG ? "its name is too long" :
+                          error == -EINVAL ? "it is meant for a host that has no valid name" : strerrordesc_np(-error);
+        if (about && error < 0 && asprintf(&text, "cannot export %s: %s", about, why) < 0)
+                text = NULL;
+        if (error < 0)
+                troubles_set(x->store->troubles, about ?: "export", text ?: "cannot export: out of memory");
+        else if (about)
+                troubles_over(x->store->troubles, about);
+}
+
 static void forget_names(Exporter *x) {
         size_t i = 0;
         const char *key;
@@ -513,6 +529,7 @@ static void drop_unnamed(Exporter *x) {
                 if (!((Exported *) e)->named) {
                         const char *kind = key;
 
+                        report(x, kind, kind + strlen(kind) + 1, 0);
                         (void) map_remove_n(x->resources, key, strlen(kind) + 1 + strlen(kind + strlen(kind) + 1));
                         set_promised(x, e, false);
                         set_paths(x, e, NULL, 0);
@@ -599,9 +616,7 @@ static int message_put(Exporter *x, Message *m) {
 
         if (!names_are_valid(x, kind, name) || !parts_are_valid(m->export_put.parts))
                 return -EBADMSG;
-        int r = put(x, kind, name, m->export_put.parts);
-        if (r < 0)
-                log_error(r, "cannot export %s[%s]: %m", kind, name);
+        report(x, kind, name, put(x, kind, name, m->export_put.parts));
         return 0;
 }
 
@@ -638,8 +653,10 @@ bool exporter_message(Exporter *x, Channel *c, PeerId peer, Message *m) {
                 r = message_keep(x, m->export_keep.kind, m->export_keep.name);
                 break;
         case MESSAGE_EXPORT_REMOVE:
-                if (names_are_valid(x, m->export_remove.kind, m->export_remove.name))
-                        drop(x, m->export_remove.kind, m->export_remove.name);
+                if (!names_are_valid(x, m->export_remove.kind, m->export_remove.name))
+                        break;
+                drop(x, m->export_remove.kind, m->export_remove.name);
+                report(x, m->export_remove.kind, m->export_remove.name, 0);
                 break;
         case MESSAGE_EXPORT_SYNC:
                 drop_unnamed(x);

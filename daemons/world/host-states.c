@@ -8,6 +8,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/map.h"
 #include "common/sd/log.h"
 #include "daemons/world/host-states.h"
 #include "daemons/world/stored-fields.h"
@@ -189,19 +190,44 @@ HostPublisher *host_publisher_free(HostPublisher *p) {
 
 struct HostStates {
         StoreWatch *watch;
+        Map *told;              /* hosts that are there → the last snapshot before they were seen */
+        uintptr_t n_snapshots;
         const HostStatesOps *ops;
         void *userdata;
 };
 
-static void tell(const HostStates *h, const StoreItem *item) {
+static void tell_gone(HostStates *h, const char *host) {
+        (void) map_remove(h->told, host);
+        h->ops->state(host, 0, NULL, NULL, h->userdata);
+}
+
+/* Who is not in the latest snapshot. */
+static void tell_missing(HostStates *h) {
+        size_t i = 0;
+        const char *host;
+        void *seen_in;
+
+        while (map_next(h->told, &i, &host, &seen_in))
+                if ((uintptr_t) seen_in != h->n_snapshots) {
+                        _cleanup_free_ char *copy = strdup(host);
+
+                        if (copy)
+                                tell_gone(h, copy);
+                }
+}
+
+static void tell(HostStates *h, const StoreItem *item) {
         const char *host = item->key + strlen(HOSTS);
         HostState s = {};
         int r;
 
         if (!item->data) {
-                h->ops->state(host, 0, NULL, NULL, h->userdata);
+                tell_gone(h, host);
                 return;
         }
+        r = map_put(h->told, host, (void *) h->n_snapshots);
+        if (r < 0)
+                log_warning(r, "cannot remember host '%s': %m", host);
         r = fields_init(state_fields, &s);
         if (r >= 0)
                 r = stored_fields_decode(state_fields, &s, item->data);
@@ -213,10 +239,13 @@ static void tell(const HostStates *h, const StoreItem *item) {
 }
 
 static void on_news(StoreWatch *w, const StoreNews *news, void *userdata) {
-        const HostStates *h = userdata;
+        HostStates *h = userdata;
 
+        h->n_snapshots += news->snapshot;
         for (size_t i = 0; i < news->n; i++)
                 tell(h, &news->items[i]);
+        if (news->snapshot)
+                tell_missing(h);
         if (news->snapshot)
                 h->ops->told(h->userdata);
 }
@@ -227,10 +256,10 @@ int host_states_watch(HostStates **ret, Store *s, const HostStatesOps *ops, void
 
         if (!h)
                 return -ENOMEM;
-        *h = (HostStates) { .ops = ops, .userdata = userdata };
-        r = store_watch(s, (StoreRange) { .key = HOSTS, .below = true }, on_news, h, &h->watch);
+        *h = (HostStates) { .told = map_new(), .ops = ops, .userdata = userdata };
+        r = !h->told ? -ENOMEM : store_watch(s, (StoreRange) { .key = HOSTS, .below = true }, on_news, h, &h->watch);
         if (r < 0) {
-                free(h);
+                host_states_free(h);
                 return r;
         }
         *ret = h;
@@ -241,6 +270,7 @@ HostStates *host_states_free(HostStates *h) {
         if (!h)
                 return NULL;
         store_watch_free(h->watch);
+        map_free(h->told);
         free(h);
         return NULL;
 }

@@ -62,10 +62,10 @@ static void lease_refused(EtcdLease *l, const char *what, const EtcdReply *reply
         troubles_set(l->lease.store->troubles, what, text ?: what);
 }
 
-static void lease_lost(EtcdLease *l) {
+static void lease_lost(EtcdLease *l, const char *why) {
         l->call = etcd_call_cancel(l->call);
         l->lease.held = false;
-        log_warning(0, "a lease was lost, and with it what was written under it; asking for another");
+        log_warning(0, "a lease was lost (%s), and with it what was written under it; asking for another", why);
         lease_ask(l);
         l->callback(&l->lease, false, l->userdata);
 }
@@ -75,7 +75,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         EtcdLease *l = userdata;
 
         if (l->lease.held && now_usec(l) >= l->ends_usec)
-                lease_lost(l);
+                lease_lost(l, "nobody could be asked to keep it alive in time");
         else if (!l->call)
                 lease_ask(l);
         return 0;
@@ -100,7 +100,8 @@ static void on_kept(const EtcdReply *reply, void *userdata) {
 
         l->call = NULL;
         if (reply->not_found || (reply->error >= 0 && ttl_sec <= 0)) {
-                lease_lost(l);
+                lease_lost(l, now_usec(l) < l->ends_usec ? "somebody has ended it before its time; another host that has the same name does"
+                                                         : "it has run out");
                 return;
         }
         if (reply->error >= 0) {
@@ -198,6 +199,6 @@ void etcd_leases_anew(EtcdStore *s) {
         while ((l = lease_of_before(s))) {
                 l->history = s->now.history;
                 if (l->lease.held)
-                        lease_lost(l);
+                        lease_lost(l, "it is of another history");
         }
 }

@@ -439,6 +439,33 @@ TEST(certificates_of_both_ends) {
         (void) remove_tree(directory);
 }
 
+/* An authority and certificates that replace those of before, under the same names. */
+TEST(certificates_that_are_renewed) {
+        char directory[] = "/tmp/test-tls-XXXXXX", ca[64], certificate[96], key[64];
+        _cleanup_(place_done) Place p = {};
+        _cleanup_(cluster_done) Cluster c = {};
+
+        if (!cluster_available() || access("/usr/bin/openssl", X_OK) < 0)
+                TEST_SKIP("etcd or openssl is not installed");
+        CHECK(mkdtemp(directory));
+        REQUIRE(make_certificates(directory));
+        snprintf(ca, sizeof(ca), "%s/etcd.ca", directory);
+        snprintf(certificate, sizeof(certificate), "%s/etcd.cert", directory);
+        snprintf(key, sizeof(key), "%s/etcd.key", directory);
+        cluster_init(&c, 1, &(ClusterOptions) { .ca = ca, .certificate = certificate, .key = key });
+        setenv("CREDENTIALS_DIRECTORY", directory, 1);
+        CHECK(place_init(&p, ETCD, c.endpoints));
+        unsetenv("CREDENTIALS_DIRECTORY");
+        CHECK_INT(put_until_done(&p, "k", "1").error, 0);
+
+        cluster_signal(&c, 0, SIGKILL);
+        REQUIRE(make_certificates(directory));
+        cluster_start(&c, 0);
+        CHECK_INT(put_until_done(&p, "k", "2").error, 0);
+        CHECK_READ(&p, "k", false, "k=2");
+        (void) remove_tree(directory);
+}
+
 TEST(endpoints_that_are_none) {
         static const char *const cases[] = { "", ",", "localhost:2379", "ftp://a", "http://", "http://a/path", "http://a,b" };
         sd_event *event;

@@ -4,6 +4,7 @@
  * what is left when the answer of a write is lost or somebody dies in the middle. */
 
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdio.h>
 
 #include "common/deploy.h"
@@ -545,6 +546,31 @@ STORES(each_host_says_what_has_become_of_its_deploy) {
         host_states_free(watch_late);
         strbuf_done(&hosts.said);
         strbuf_done(&late.said);
+}
+
+/* News of what was removed may be lost in a snapshot. */
+TEST(hosts_that_are_not_in_a_later_snapshot_are_gone) {
+        static const HostStatesOps ops = { .state = on_host, .told = on_told };
+        HostPublisher *h1 = NULL;
+        HostStates *watch = NULL;
+        Hosts hosts = {};
+        PLACE(p, SQLITE);
+
+        CHECK_INT(host_states_watch(&watch, p.store, &ops, &hosts), 0);
+        CHECK_INT(host_publisher_new(&h1, p.event, p.store, "h1"), 0);
+        host_publisher_set(h1, 5, DEPLOY_CONVERGED, NULL);
+        CHECK(RUN_UNTIL(&p, said(&hosts, "h1 5 converged \n")));
+
+        /* by somebody else, who tells nobody */
+        sqlite3 *db;
+        CHECK_INT(sqlite3_open(p.path, &db), SQLITE_OK);
+        CHECK_INT(sqlite3_exec(db, "DELETE FROM entries WHERE key = 'deploys/hosts/h1'", NULL, NULL, NULL), SQLITE_OK);
+        CHECK_INT(sqlite3_close(db), SQLITE_OK);
+        store_changed(p.store);
+        CHECK(RUN_UNTIL(&p, said(&hosts, "h1 0 gone \n")));
+        host_publisher_free(h1);
+        host_states_free(watch);
+        strbuf_done(&hosts.said);
 }
 
 STORES_MAIN()
