@@ -83,7 +83,8 @@ static uint32_t find_slot(const Graph *g, VertexId a, VertexId b) {
 }
 
 static Slot *find_edge(const Graph *g, VertexId a, VertexId b) {
-        if (g->n_edges == 0 || a == b)
+        /* Most of what is asked for is not there, and most vertices have few neighbours or none. */
+        if (a == b || a >= g->limit || b >= g->limit || g->vertices[a].out.n == 0 || g->vertices[b].in.n == 0)
                 return NULL;
         Slot *s = &g->slots[find_slot(g, a, b)];
         return s->a != s->b ? s : NULL;

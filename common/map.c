@@ -207,31 +207,54 @@ int map_put(Map *m, const char *key, void *value) {
         return map_put_n(m, key, strlen(key), value);
 }
 
-int map_put_n(Map *m, const void *key, size_t size, void *value) {
+/* The entry of the key, made if it is not there; *ret_made says so. NULL: out of memory. */
+static Entry *find_or_add(Map *m, const void *key, size_t size, bool *ret_made) {
         uint64_t hash = hash_bytes(key, size);
+        uint32_t slot = 0;
 
+        *ret_made = false;
         if (m->capacity > 0) {
-                uint32_t slot = m->slots[find_slot(m, key, size, hash)];
-                if (slot != SLOT_EMPTY) {
-                        m->entries[slot].value = value;
-                        return 0;
-                }
+                slot = find_slot(m, key, size, hash);
+                if (m->slots[slot] != SLOT_EMPTY)
+                        return &m->entries[m->slots[slot]];
         }
 
         char *copy = malloc(size + 1);
         if (!copy)
-                return -ENOMEM;
-        if (m->n_entries == m->capacity && rebuild(m) < 0) {
-                free(copy);
-                return -ENOMEM;
+                return NULL;
+        if (m->n_entries == m->capacity) {
+                if (rebuild(m) < 0) {
+                        free(copy);
+                        return NULL;
+                }
+                slot = find_slot(m, key, size, hash);
         }
         if (size > 0)
                 memcpy(copy, key, size);
         copy[size] = '\0';
-        m->slots[find_slot(m, key, size, hash)] = m->n_entries;
-        m->entries[m->n_entries++] = (Entry) { .hash = hash, .key = copy, .size = size, .value = value };
+        Entry *e = &m->entries[m->n_entries];
+        *e = (Entry) { .hash = hash, .key = copy, .size = size };
+        m->slots[slot] = m->n_entries++;
         m->n_live++;
-        return 1;
+        *ret_made = true;
+        return e;
+}
+
+int map_put_n(Map *m, const void *key, size_t size, void *value) {
+        bool made;
+        Entry *e = find_or_add(m, key, size, &made);
+
+        if (!e)
+                return -ENOMEM;
+        e->value = value;
+        return made;
+}
+
+void **map_place_n(Map *m, const void *key, size_t size) {
+        bool made;
+        Entry *e = find_or_add(m, key, size, &made);
+
+        return e ? &e->value : NULL;
 }
 
 void *map_remove(Map *m, const char *key) {

@@ -22,6 +22,8 @@ void *map_get(const Map *m, const char *key);                   /* NULL if absen
 void *map_get_n(const Map *m, const void *key, size_t size);
 int map_put(Map *m, const char *key, void *value);              /* 1 new, 0 replaced, -ENOMEM */
 int map_put_n(Map *m, const void *key, size_t size, void *value);
+/* Where the value of the key stands, until the map is changed. Made if it is not there, with NULL in it; NULL: out of memory. */
+void **map_place_n(Map *m, const void *key, size_t size);
 void *map_remove(Map *m, const char *key);                      /* the value, or NULL */
 void *map_remove_n(Map *m, const void *key, size_t size);
 

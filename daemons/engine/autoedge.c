@@ -67,18 +67,35 @@ UidIndex *uid_index_free(UidIndex *u) {
 
 /* ---- the index ---- */
 
-static UidEntry *find_entry(UidIndex *u, const char *key, size_t size) {
+/* Those that are new are not remembered: each file has one of its own, and nobody asks for it. */
+static int find_entry(UidIndex *u, const char *key, size_t size, bool create, UidEntry **ret) {
         RecentEntry *recent = &u->recent[size % ELEMENTSOF(u->recent)];
+        void **place;
 
-        if (recent->entry && recent->size == size && memcmp(recent->key, key, size) == 0)
-                return recent->entry;
-        UidEntry *e = map_get_n(u->entries, key, size);
-        if (e && size <= sizeof(recent->key)) {
-                recent->entry = e;
+        *ret = NULL;
+        if (recent->entry && recent->size == size && memcmp(recent->key, key, size) == 0) {
+                *ret = recent->entry;
+                return 0;
+        }
+        if (create) {
+                place = map_place_n(u->entries, key, size);
+                if (!place)
+                        return -ENOMEM;
+                if (!*place) {
+                        *ret = *place = calloc(1, sizeof(UidEntry));
+                        if (!*ret)
+                                (void) map_remove_n(u->entries, key, size);
+                        return *ret ? 0 : -ENOMEM;
+                }
+                *ret = *place;
+        } else
+                *ret = map_get_n(u->entries, key, size);
+        if (*ret && size <= sizeof(recent->key)) {
+                recent->entry = *ret;
                 recent->size = size;
                 memcpy(recent->key, key, size);
         }
-        return e;
+        return 0;
 }
 
 static int get_entry(UidIndex *u, const ResourceUid *uid, bool create, UidEntry **ret) {
@@ -86,7 +103,6 @@ static int get_entry(UidIndex *u, const ResourceUid *uid, bool create, UidEntry 
         char small[256];
         _cleanup_free_ char *large = NULL;
         char *key = small;
-        int r;
 
         if (a + b > sizeof(small)) {
                 large = key = malloc(a + b);
@@ -96,19 +112,7 @@ static int get_entry(UidIndex *u, const ResourceUid *uid, bool create, UidEntry 
         memcpy(key, uid->domain, a);
         memcpy(key + a, uid->key, b);
 
-        *ret = find_entry(u, key, a + b);
-        if (*ret || !create)
-                return 0;
-        UidEntry *e = calloc(1, sizeof(*e));
-        if (!e)
-                return -ENOMEM;
-        r = map_put_n(u->entries, key, a + b, e);
-        if (r < 0) {
-                free(e);
-                return r;
-        }
-        *ret = e;
-        return 0;
+        return find_entry(u, key, a + b, create, ret);
 }
 
 /* The vertex behind a reference, or NULL if that is out of date. */
@@ -229,24 +233,36 @@ static int offer(Swap *s, const Vertex *v, const ResourceUid *uid) {
         return r < 0 ? r : call_wanting(s, entry);
 }
 
-static int update_offers(Swap *s, Vertex *v, SwapEntry *e, bool anew) {
-        _cleanup_(resource_uids_done) ResourceUids before = {}, after = {};
+/* What it offered and will offer; used for one after another. */
+typedef struct Offers {
+        ResourceUids before, after;
+} Offers;
+
+static void offers_done(Offers *o) {
+        resource_uids_done(&o->before);
+        resource_uids_done(&o->after);
+}
+
+static int update_offers(Swap *s, Vertex *v, SwapEntry *e, bool anew, Offers *o) {
+        ResourceUids *before = &o->before, *after = &o->after;
         int r = 0;
 
+        resource_uids_clear(before);
+        resource_uids_clear(after);
         if (!e->added && !anew)
-                r = get_offers(s, v->resource, &before);
+                r = get_offers(s, v->resource, before);
         if (r >= 0 && !e->removed)
-                r = get_offers(s, swap_resource(v), &after);
+                r = get_offers(s, swap_resource(v), after);
         if (r < 0)
                 return r;
-        if (!e->added && !anew && !e->removed && uids_equal(&before, &after))
+        if (!e->added && !anew && !e->removed && uids_equal(before, after))
                 return 0;
 
         v->offer_serial = ++s->manager->last_serial;
-        for (size_t i = 0; i < before.n && r >= 0; i++)
-                r = take_back(s, &before.items[i]);
-        for (size_t i = 0; i < after.n && r >= 0; i++)
-                r = offer(s, v, &after.items[i]);
+        for (size_t i = 0; i < before->n && r >= 0; i++)
+                r = take_back(s, &before->items[i]);
+        for (size_t i = 0; i < after->n && r >= 0; i++)
+                r = offer(s, v, &after->items[i]);
         return r;
 }
 
@@ -305,9 +321,8 @@ static int add_edge(Swap *s, Vertex *v, SwapEntry *e, const Vertex *match, bool 
         return 0;
 }
 
-static int find_edges(Swap *s, Vertex *v, SwapEntry *e, Diag *reterr) {
+static int find_edges(Swap *s, Vertex *v, SwapEntry *e, ResourceUids *uids, Diag *reterr) {
         const Resource *resource = swap_resource(v);
-        _cleanup_(resource_uids_done) ResourceUids uids = {};
         bool matched = false;
         int r;
 
@@ -319,18 +334,18 @@ static int find_edges(Swap *s, Vertex *v, SwapEntry *e, Diag *reterr) {
                 return r;
 
         for (unsigned batch = 0; !matched || !resource->type->first_match_ends; batch++) {
-                resource_uids_clear(&uids);
-                r = edge_wants(resource, batch, &uids);
+                resource_uids_clear(uids);
+                r = edge_wants(resource, batch, uids);
                 if (r < 0)
                         return resource_error(resource, reterr, r, "%s[%s]: autoedge: %m", resource->type->kind, resource->name);
-                if (uids.n == 0)
+                if (uids->n == 0)
                         return 0;
                 const Vertex *match = NULL;
-                for (size_t i = 0; i < uids.n; i++) {
+                for (size_t i = 0; i < uids->n; i++) {
                         UidEntry *entry;
-                        if (uids.items[i].fallback && match)
+                        if (uids->items[i].fallback && match)
                                 continue;
-                        r = get_entry(s->manager->uids, &uids.items[i], true, &entry);
+                        r = get_entry(s->manager->uids, &uids->items[i], true, &entry);
                         if (r >= 0)
                                 r = add_ref(s->manager, &entry->wants, (UidRef) { v->id, v->want_serial }, wanting);
                         if (r < 0)
@@ -338,8 +353,8 @@ static int find_edges(Swap *s, Vertex *v, SwapEntry *e, Diag *reterr) {
                         match = find_match(s, entry, v);
                         if (!match)
                                 continue;
-                        matched = matched || !uids.go_on;
-                        r = add_edge(s, v, e, match, uids.items[i].after);
+                        matched = matched || !uids->go_on;
+                        r = add_edge(s, v, e, match, uids->items[i].after);
                         if (r < 0)
                                 return r;
                 }
@@ -356,6 +371,7 @@ int autoedge_update(Swap *s, Diag *reterr) {
         Manager *m = s->manager;
         UidIndex *u = m->uids;
         bool anew = u->enabled != s->options->autoedge || u->stale || is_bloated(m);
+        _cleanup_(offers_done) Offers offers = {};
         int r;
 
         if (anew) {
@@ -383,7 +399,7 @@ int autoedge_update(Swap *s, Diag *reterr) {
                 if (!anew && !e->added && !e->removed && !e->restart)
                         continue;
                 keep_serials(e->vertex, e);
-                r = update_offers(s, e->vertex, e, anew);
+                r = update_offers(s, e->vertex, e, anew, &offers);
                 if (r < 0)
                         return r;
                 e->wants = true;
@@ -392,7 +408,7 @@ int autoedge_update(Swap *s, Diag *reterr) {
                 SwapEntry *e = s->entries[i];
                 if (!e->wants)
                         continue;
-                r = find_edges(s, e->vertex, e, reterr);
+                r = find_edges(s, e->vertex, e, &offers.after, reterr);
                 if (r < 0)
                         return r;
         }

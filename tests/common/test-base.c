@@ -212,8 +212,16 @@ TEST(map_against_an_array) {
                 snprintf(key, sizeof(key), "key-%u", i);
 
                 CHECK(map_get(m, key) == (in[i] ? &values[i] : NULL));
-                if (random() % 2) {
+                long what = random() % 4;
+                if (what == 0) {
                         CHECK_INT(map_put(m, key, &values[i]), !in[i]);
+                        n_in += !in[i];
+                        in[i] = true;
+                } else if (what == 1) {
+                        void **place = map_place_n(m, key, strlen(key));
+                        REQUIRE(place);
+                        CHECK(*place == (in[i] ? &values[i] : NULL));
+                        *place = &values[i];
                         n_in += !in[i];
                         in[i] = true;
                 } else {
