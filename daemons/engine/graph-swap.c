@@ -4,6 +4,7 @@
  * with a log to take them back (the graph itself is only read by the scheduler, which does not run meanwhile). The second is in
  * swap-commit.c. */
 
+#include "common/arena.h"
 #include "common/hash.h"
 #include "common/sd/log.h"
 #include "common/strbuf.h"
@@ -23,7 +24,9 @@ SwapEntry *swap_entry(Swap *s, Vertex *v) {
                 return v->swap;
         if (GROW(s->entries, s->n_entries, s->capacity_entries) < 0)
                 return NULL;
-        SwapEntry *e = calloc(1, sizeof(*e));
+        if (!s->arena)
+                s->arena = arena_new(0);
+        SwapEntry *e = s->arena ? arena_new0(s->arena, SwapEntry) : NULL;
         if (!e)
                 return NULL;
         e->vertex = v;
@@ -33,7 +36,7 @@ SwapEntry *swap_entry(Swap *s, Vertex *v) {
         return e;
 }
 
-static void swap_entry_free(SwapEntry *e) {
+static void swap_entry_done(SwapEntry *e) {
         resource_free(e->replacement);
         for (size_t i = 0; i < e->n_twins; i++)
                 resource_free(e->twins[i]);
@@ -42,12 +45,12 @@ static void swap_entry_free(SwapEntry *e) {
                 receive_done(&e->receives[i]);
         free(e->receives);
         free(e->auto_edges);
-        free(e);
 }
 
 static void swap_done(Swap *s) {
         for (size_t i = 0; i < s->n_entries; i++)
-                swap_entry_free(s->entries[i]);
+                swap_entry_done(s->entries[i]);
+        arena_free(s->arena);
         free(s->entries);
         free(s->undo);
         free(s->moved);

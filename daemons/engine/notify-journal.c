@@ -247,6 +247,10 @@ int notify_journal_end(NotifyJournal *j, JournalVertex source) {
         return 0;
 }
 
+bool notify_journal_is_empty(const NotifyJournal *j) {
+        return map_size(j->open) == 0 && map_size(j->recovered) == 0;
+}
+
 bool notify_journal_is_open(const NotifyJournal *j, JournalVertex source) {
         return contains(j->recovered, OP_BEGIN, source, NULL);
 }

@@ -32,5 +32,8 @@ bool notify_journal_is_pending(const NotifyJournal *j, JournalVertex source, Jou
 /* Whether an earlier engine ended in the middle of an attempt of it, and none of ours has ended since. */
 bool notify_journal_is_open(const NotifyJournal *j, JournalVertex source);
 
+/* Neither of any. */
+bool notify_journal_is_empty(const NotifyJournal *j);
+
 /* Forgets everything for which keep() is false; called when a whole graph was taken over. target is empty for an attempt. */
 int notify_journal_prune(NotifyJournal *j, bool (*keep)(JournalVertex source, JournalVertex target, void *userdata), void *userdata);

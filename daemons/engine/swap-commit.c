@@ -169,14 +169,17 @@ static void settle_edges(Swap *s) {
 
         for (size_t i = 0; i < s->n_undo; i++) {
                 const EdgeUndo *u = &s->undo[i];
+                bool was_pending = u->existed && (u->data & EDGE_PENDING);
+
+                if (!was_pending && notify_journal_is_empty(m->journal))
+                        continue;
                 const Vertex *from = manager_vertex(m, u->a), *to = manager_vertex(m, u->b);
                 JournalVertex source = { vertex_kind(from), vertex_name(from) }, target = { vertex_kind(to), vertex_name(to) };
-                bool pending = ((u->existed && (u->data & EDGE_PENDING)) || notify_journal_is_pending(m->journal, source, target));
                 uint32_t data = 0;
 
-                (void) graph_find_edge(m->graph, u->a, u->b, &data);
-                if (!pending)
+                if (!was_pending && !notify_journal_is_pending(m->journal, source, target))
                         continue;
+                (void) graph_find_edge(m->graph, u->a, u->b, &data);
                 if ((data & EDGE_NOTIFY) && (swap_resource(to)->type->flags & RESOURCE_REFRESHABLE)) {
                         (void) graph_add_edge(m->graph, u->a, u->b, data | EDGE_PENDING | (u->existed ? u->data & EDGE_TOLD : 0));
                         (void) notify_journal_pend(m->journal, source, target);

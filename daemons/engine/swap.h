@@ -60,6 +60,7 @@ typedef struct Swap {
         const EdgeSpec *last_edge;      /* the one that was looked at last, NULL: none, and its ends */
         Vertex *last_from, *last_to;
         const struct KindSet *last_kind;        /* of one of them */
+        struct Arena *arena;    /* of the entries; NULL while there are none */
         SwapEntry **entries;
         size_t n_entries, capacity_entries;
         EdgeUndo *undo;
