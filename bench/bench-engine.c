@@ -95,7 +95,7 @@ static void file_path(unsigned i, char path[static 64]) {
 static uint64_t floor_check(unsigned n) {
         char path[64], buffer[4096];
         struct stat st;
-        uint64_t begin = now_nsec();
+        uint64_t begin = cpu_nsec();
         int w = inotify_init1(IN_CLOEXEC);
 
         (void) snprintf(path, sizeof(path), "%s/files", directory);
@@ -110,7 +110,7 @@ static uint64_t floor_check(unsigned n) {
                 (void) close(fd);
         }
         (void) close(w);
-        return now_nsec() - begin;
+        return cpu_nsec() - begin;
 }
 
 static void bench_files(unsigned n) {
@@ -131,11 +131,11 @@ static void bench_files(unsigned n) {
                         file_path(i, path);
                         put(&set, "file", path, (const char *const[]) { "state", "exists", "content", CONTENT, NULL });
                 }
-                uint64_t begin = now_nsec();
+                uint64_t begin = cpu_nsec();
                 apply(m, &set, true, true);
-                uint64_t swapped = now_nsec();
+                uint64_t swapped = cpu_nsec();
                 converge(m);
-                uint64_t end = now_nsec();
+                uint64_t end = cpu_nsec();
                 if (end - begin < best) {
                         best = end - begin;
                         best_swap = swapped - begin;
@@ -165,7 +165,7 @@ static uint64_t floor_first(unsigned n, unsigned round) {
         int w = inotify_init1(IN_CLOEXEC);
 
         new_directory("floor", round, folder);
-        uint64_t begin = now_nsec();
+        uint64_t begin = cpu_nsec();
         if (inotify_add_watch(w, folder, FLOOR_MASK) < 0)
                 die("watch");
         for (unsigned i = 0; i < n; i++) {
@@ -175,7 +175,7 @@ static uint64_t floor_first(unsigned n, unsigned round) {
                 if (fd < 0 || write(fd, CONTENT, sizeof(CONTENT) - 1) < 0 || close(fd) < 0 || rename(temporary, path) < 0)
                         die("first");
         }
-        uint64_t end = now_nsec();
+        uint64_t end = cpu_nsec();
         (void) close(w);
         return end - begin;
 }
@@ -191,10 +191,10 @@ static uint64_t engine_first(unsigned n, unsigned round) {
                 (void) snprintf(path, sizeof(path), "%s/%u", folder, i);
                 put(&set, "file", path, (const char *const[]) { "state", "exists", "content", CONTENT, NULL });
         }
-        uint64_t begin = now_nsec();
+        uint64_t begin = cpu_nsec();
         apply(m, &set, true, true);
         converge(m);
-        uint64_t end = now_nsec();
+        uint64_t end = cpu_nsec();
         change_set_done(&set);
         engine_end(m, event);
         return end - begin;
