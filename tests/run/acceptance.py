@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 from harness import Run, check, check_equal, main, read, wait_until, write
 
 
-def commands(n, chained, text="echo {i} >> $SCRATCH/began; sleep 3; echo {i} >> $SCRATCH/done"):
+def commands(n, chained, text="echo {i} >> $SCRATCH/began; sleep 60; echo {i} >> $SCRATCH/done"):
     """n commands, one after another or beside each other."""
     lines = []
     for i in range(n):
@@ -27,8 +27,8 @@ def interrupted(s, chained):
         run.process.send_signal(signal.SIGINT)
         start = time.monotonic()
         run.process.send_signal(signal.SIGINT)
-        run.wait_end(3)
-        check(time.monotonic() - start < 2, "two signals were not enough")
+        run.wait_end()
+        check(time.monotonic() - start < 30, "two signals were not enough")
     began = read(s.at("began")).split()
     check(began == ["0"] if chained else len(set(began)) == len(began), f"these began: {began}")
     time.sleep(0.3)
@@ -54,7 +54,7 @@ exec "first" {
         cmd => "echo x >> $SCRATCH/tries; sleep 0.1; exit 1",
         shell => "/bin/sh",
 
-        Meta:retry => 10,
+        Meta:retry => -1,
         Meta:delay => 200,
 }
 exec "second" {
@@ -66,7 +66,7 @@ exec "second" {
 """)
     with Run(s, "--tmp-prefix", path) as run:
         wait_until(lambda: len((read(s.at("tries")) or "").split()) >= 2, "it was retried")
-        check(run.end(signal.SIGINT, 2) < 1.5, "it did not end in time")
+        run.end(signal.SIGINT)
     check(not os.path.exists(s.at("second")), "what depends on it ran")
     s.check_clean()
 

@@ -201,7 +201,7 @@ class Run:
             self.events.append(json.loads(line))
         self.lines.put(None)
 
-    def end(self, number=signal.SIGTERM, seconds=1.0):
+    def end(self, number=signal.SIGTERM, seconds=SECONDS):
         """Asks it to end; the seconds it took."""
         start = time.monotonic()
         self.process.send_signal(number)

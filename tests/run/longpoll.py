@@ -212,7 +212,7 @@ def serves_thousands_at_once(s):
         crowd.close()
         pid = run.pid_of("http")
         wait_until(lambda: resident(pid) < before + 24 * MIB, "memory is as before")
-        run.end(seconds=SECONDS)
+        run.end()
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
@@ -267,7 +267,7 @@ def loses_nothing(s):
             f.ended = True
             check_equal(f.failure, None, "what went wrong")
             check_equal(f.seen, sorted(f.seen, key=int), "order")
-        run.end(seconds=SECONDS)
+        run.end()
 
 
 main(serves_thousands_at_once, loses_nothing)

@@ -284,7 +284,7 @@ def retries(s):
     """What fails is not tried again, whatever the program says."""
     s.program('exec "bad" {\n        cmd => "/bin/true",\n        ifcmd => "/no/such/program",\n\n'
               '        Meta:retry => -1,\n        Meta:delay => 100000,\n}\n')
-    done = s.ctl("plan", "main.mcl", seconds=10)
+    done = s.ctl("plan", "main.mcl")
     check_equal(done.returncode, 1, "exit status")
     check("! exec[bad]" in done.stdout, f"no error: {done.stdout}")
 

