@@ -10,7 +10,8 @@ import time
 
 sys.dont_write_bytecode = True
 from harness import Run, check, check_equal, main, wait_until
-from scripted import Server, free_port
+from ports import own_port
+from scripted import Server
 
 OLD, NEW, NEWER = "Sun, 09 Sep 2001 01:46:40 GMT", "Sun, 09 Sep 2001 01:46:41 GMT", "Sun, 09 Sep 2001 01:46:42 GMT"
 BINARY = bytes(range(256)) * 300
@@ -220,7 +221,7 @@ def follows_redirects(s):
 
 def outlasts_a_restart(s):
     """A server that says that it will be back is waited for, also while nobody listens."""
-    port = free_port()
+    port = own_port()
     server = Server(port)
     with start(s, fetch(server.url, LONGPOLL, "Meta:retry => 1,")) as run:
         server.take("the first time").answer(200, b"one", Last_Modified=OLD)
@@ -254,7 +255,7 @@ def changes_nothing_under_noop(s):
 
 def speaks_to_our_own_server(s):
     """http:server:file with long poll on the other side: what is posted there is here in no time."""
-    port, flag_port = free_port(), free_port()
+    port, flag_port = own_port(), own_port()
     # one that receives from another cannot be in one group with it
     program = f"""\
         http:server "files" {{ address => "127.0.0.1:{port}", }}

@@ -4,7 +4,6 @@
 
 import os
 import signal
-import socket
 import sys
 import time
 import urllib.error
@@ -12,10 +11,9 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 from harness import DAEMONS, Run, check, check_equal, kill, main, read, wait_until, write
+from ports import own_port
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+PORT = own_port()
 
 PROGRAM = f"""\
 import "world"

@@ -6,24 +6,18 @@ They run on this very machine. Those that would change it stand in examples/syst
 
 import os
 import re
-import socket
 import sys
 
 sys.dont_write_bytecode = True
 from harness import Run, check, check_equal, main, read
+from ports import own_port
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def here(s, text):
     """The same program, but in a directory and on a port that nobody else uses."""
-    return s.program(text.replace("/tmp/", "$SCRATCH/").replace('"8080"', f'"{free_port()}"'))
+    return s.program(text.replace("/tmp/", "$SCRATCH/").replace('"8080"', f'"{own_port()}"'))
 
 
 # What a program may declare that runs here: nothing of it outlives the test's directory.

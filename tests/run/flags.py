@@ -4,16 +4,14 @@
 
 import http.client
 import os
-import socket
 import sys
 import urllib.parse
 
 sys.dont_write_bytecode = True
 from harness import SECONDS, Run, check_equal, main, read, wait_until
+from ports import own_port
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+PORT = own_port()
 
 PROGRAM = f"""\
 http:server "127.0.0.1:{PORT}" {{}}

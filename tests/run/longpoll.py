@@ -15,7 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 from harness import SECONDS, Run, Skipped, check, check_equal, kill, main, read, wait_until
-from scripted import free_port
+from ports import own_port
 
 CLIENTS = 10000
 MIB = 1024 * 1024
@@ -176,7 +176,7 @@ def last_is_served(port):
 
 def serves_thousands_at_once(s):
     """Ten thousand clients wait, and one change answers each of them, once, also if the server dies; the engine has other things to do."""
-    limits, n, port = many_files(), CLIENTS, free_port()
+    limits, n, port = many_files(), CLIENTS, own_port()
     replace(s.at("news"), "old")
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, port)) as run:
         run.wait_converged()
@@ -249,7 +249,7 @@ def kill_server(run):
 
 def loses_nothing(s):
     """Whether the server is killed before a change, after it, or both: everybody gets to know it."""
-    port = free_port()
+    port = own_port()
     replace(s.at("news"), "0")
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, port)) as run:
         run.wait_converged()

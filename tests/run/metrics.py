@@ -6,16 +6,14 @@ import http.client
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 from harness import SECONDS, Run, check, check_equal, main, wait_until, write
+from ports import own_port
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+PORT = own_port()
 
 PROGRAM = """\
 http:server "SERVER" {}

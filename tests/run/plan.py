@@ -5,17 +5,15 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
 from harness import MGMTCTL, SECONDS, Run, check, check_equal, main, read, wait_until, write
+from ports import own_port
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+PORT = own_port()
 
 PROGRAM = """\
 file "$SCRATCH/made/" {

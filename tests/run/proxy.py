@@ -10,7 +10,8 @@ import threading
 
 sys.dont_write_bytecode = True
 from harness import SECONDS, Run, check, check_equal, main, wait_until
-from scripted import Server, free_port
+from ports import own_port
+from scripted import Server
 
 OLD = "Sun, 09 Sep 2001 01:46:40 GMT"
 BIG = bytes(range(256)) * 40000                 # more than fits between the ends
@@ -52,7 +53,7 @@ class Stage:
     """A server of ours with a proxy for another one."""
 
     def __init__(self, s, more='cache => "$SCRATCH/cache/",', head=True):
-        self.s, self.server, self.port = s, Server(), free_port()
+        self.s, self.server, self.port = s, Server(), own_port()
         up = f'head => "{self.server.url}/pub/",' if head else ""
         self.run = Run(s, "--tmp-prefix", "--converger-timeout=0", s.program(f"""
             http:server "127.0.0.1:{self.port}" {{}}

@@ -20,6 +20,7 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 from harness import BUILD, Failed, Skipped, check, check_equal, kill, main, read, wait_until, write
+from ports import own_port
 
 NAMES = ("h1", "h2", "h3")
 
@@ -33,16 +34,6 @@ BUS = """<busconfig>
   </policy>
 </busconfig>
 """
-
-
-def free_ports(n):
-    held = [socket.socket() for _ in range(n)]
-    for s in held:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
 
 
 class Host:
@@ -162,7 +153,7 @@ class Cluster:
     def __enter__(self):
         if not all(map(shutil.which, ("etcd", "dbus-daemon", "busctl"))):
             raise Skipped("etcd, dbus-daemon or busctl is not installed")
-        ports = free_ports(2 * self.members)
+        ports = [own_port() for _ in range(2 * self.members)]
         self.clients = [f"http://127.0.0.1:{p}" for p in ports[:self.members]]
         self.peers = [f"http://127.0.0.1:{p}" for p in ports[self.members:]]
         self.store = "etcd:" + ",".join(self.clients)

@@ -74,9 +74,3 @@ class Request:
 
     def hang_up(self):
         self.answers.put(None)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]

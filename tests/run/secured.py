@@ -12,7 +12,7 @@ import sys
 
 sys.dont_write_bytecode = True
 from harness import SECONDS, Run, check, check_equal, main, read, wait_until, write
-from scripted import free_port
+from ports import own_port
 
 TLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")  # two certificates of our own making, for 127.0.0.1
 
@@ -59,7 +59,7 @@ def program(s, port, more=""):
 
 def speaks_tls(s):
     """Files of any size, ranges and long poll, as without; who does not speak TLS gets nothing."""
-    port = free_port()
+    port = own_port()
     install(s, "a")
     big = os.urandom(5 << 20)
     with open(s.at("big"), "wb") as f:
@@ -98,7 +98,7 @@ def speaks_tls(s):
 
 def reads_new_certificates(s):
     """A changed certificate counts at once for new connections; the old ones go on; a broken one changes nothing."""
-    port = free_port()
+    port = own_port()
     install(s, "a")
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, port)) as run:
         run.wait_converged()
@@ -120,7 +120,7 @@ def reads_new_certificates(s):
 
 def waits_for_its_certificate(s):
     """A certificate that the program makes itself is waited for."""
-    port = free_port()
+    port = own_port()
     more = "\n".join(f'file "$SCRATCH/{part}" {{ state => "exists", content => "{read(os.path.join(TLS, "a." + part))}", }}' for part in ("crt", "key"))
     more += f'\nFile["$SCRATCH/crt"] -> Http:Server["127.0.0.1:{port}"]\nFile["$SCRATCH/key"] -> Http:Server["127.0.0.1:{port}"]'
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, port, more)) as run:
@@ -131,7 +131,7 @@ def waits_for_its_certificate(s):
 
 def lets_in_who_may(s):
     """By name and password, or by a token; neither is ever told."""
-    port = free_port()
+    port = own_port()
     with Run(s, "--tmp-prefix", "--converger-timeout=0", s.program(f"""
             http:server "127.0.0.1:{port}" {{ user => "me", password => "se:cret", token => "to-ken", }}
             http:server:file "/text" {{ data => "hello", }}

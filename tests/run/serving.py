@@ -3,16 +3,14 @@
 """mgmtctl run: a web server whose program changes while clients are connected."""
 
 import http.client
-import socket
 import sys
 import threading
 
 sys.dont_write_bytecode = True
 from harness import Run, check, check_equal, main, wait_until
+from ports import own_port
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+PORT = own_port()
 
 
 def program(n):

@@ -6,18 +6,16 @@ import http.client
 import json
 import os
 import signal
-import socket
 import sys
 import urllib.parse
 
 sys.dont_write_bytecode = True
 from browser import Window
 from harness import Run, check, check_equal, kill, main, read, wait_until, write
+from ports import own_port
 from sse import Events
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+PORT = own_port()
 URL = f"http://127.0.0.1:{PORT}/status/"
 QUICK = ["--tmp-prefix", "--converger-timeout=0"]
 PROGRAM = f"""\

@@ -14,7 +14,7 @@ import time
 
 sys.dont_write_bytecode = True
 from harness import SECONDS, Run, Skipped, check, check_equal, main, read, wait_until
-from scripted import free_port
+from ports import own_port
 
 MIB = 1024 * 1024
 OLD, LATER = "Sun, 09 Sep 2001 01:46:40 GMT", "Sun, 09 Sep 2001 01:46:50 GMT"
@@ -24,7 +24,7 @@ class Stage:
     """A server with a big file, a small one, a text, and a file resource for the engine to look after."""
 
     def __init__(self, s):
-        self.s, self.port = s, free_port()
+        self.s, self.port = s, own_port()
         self.url = f"http://127.0.0.1:{self.port}"
         os.mkdir(s.at("root"))
         piece = random.randbytes(MIB)

@@ -6,7 +6,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import sys
 import time
 import urllib.parse
@@ -14,11 +13,10 @@ import urllib.parse
 sys.dont_write_bytecode = True
 from browser import Window, driver
 from harness import Run, check, check_equal, kill, main, read, wait_until
+from ports import own_port
 from sse import Events
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+PORT = own_port()
 URL = f"http://127.0.0.1:{PORT}/ui/"
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUICK = ["--tmp-prefix", "--converger-timeout=0"]

@@ -16,7 +16,7 @@ const char *test_address(void) {
 
         if (!address[0]) {
                 unsigned pid = (unsigned) getpid();
-                (void) snprintf(address, sizeof(address), "127.%u.%u.%u:18080", 1 + (pid >> 16 & 0x7f), pid >> 8 & 0xff, 1 + (pid & 0x7f));
+                (void) snprintf(address, sizeof(address), "127.%u.%u.%u:9118", 1 + (pid >> 16 & 0x7f), pid >> 8 & 0xff, pid & 0xff);
         }
         return address;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,16 +23,30 @@ bool cluster_available(void) {
         return access("/usr/bin/etcd", X_OK) == 0 || access("/usr/local/bin/etcd", X_OK) == 0;
 }
 
-/* One that is free now. They are all held until the last is known, so that none is given out twice. */
-static int free_port(int *ret_fd) {
-        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        socklen_t size = sizeof(a);
-        int fd = socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0);
+/* One that stays ours while a member is down: none of those that the kernel gives to whoever asks for any (32768 and up, where it was told
+ * nothing else), and of all tests that run at the same time only one gets it, as the name of an abstract socket, which is open until we end,
+ * says that it is taken. */
+static int own_port(void) {
+        static unsigned next;
 
-        if (fd < 0 || bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 || getsockname(fd, (struct sockaddr *) &a, &size) < 0)
-                abort();
-        *ret_fd = fd;
-        return ntohs(a.sin_port);
+        for (unsigned i = 0; i < 20000; i++) {
+                int port = 10000 + (int) (((unsigned) getpid() * 16 + next++) % 20000);
+                struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t) port) };
+                struct sockaddr_un claim = { .sun_family = AF_UNIX };
+                int length = snprintf(claim.sun_path + 1, sizeof(claim.sun_path) - 1, "mgmt-test-port-%d", port);
+                _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0);
+                _cleanup_close_ int held = socket(AF_UNIX, SOCK_DGRAM|SOCK_CLOEXEC, 0);
+
+                if (fd < 0 || held < 0)
+                        abort();
+                (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int) { 1 }, sizeof(int));
+                if (bind(held, (struct sockaddr *) &claim, (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t) length)) >= 0 &&
+                    bind(fd, (struct sockaddr *) &a, sizeof(a)) >= 0) {
+                        (void) TAKE_FD(held);
+                        return port;
+                }
+        }
+        abort();
 }
 
 static int advertised_port(const Cluster *c, unsigned i) {
@@ -100,7 +115,7 @@ void cluster_signal(Cluster *c, unsigned i, int number) {
 }
 
 void cluster_init(Cluster *c, unsigned n, const ClusterOptions *options) {
-        int fds[2 * CLUSTER_MAX], length = 0;
+        int length = 0;
 
         *c = (Cluster) { .directory = "/tmp/test-etcd-XXXXXX", .n = n };
         if (options)
@@ -108,13 +123,11 @@ void cluster_init(Cluster *c, unsigned n, const ClusterOptions *options) {
         if (!mkdtemp(c->directory))
                 abort();
         for (unsigned i = 0; i < n; i++) {
-                c->client_ports[i] = free_port(&fds[2 * i]);
-                c->peer_ports[i] = free_port(&fds[2 * i + 1]);
+                c->client_ports[i] = own_port();
+                c->peer_ports[i] = own_port();
                 length += snprintf(c->endpoints + length, sizeof(c->endpoints) - (size_t) length, "%shttp%s://127.0.0.1:%d",
                                    i > 0 ? "," : "", c->options.certificate ? "s" : "", c->client_ports[i]);
         }
-        for (unsigned i = 0; i < 2 * n; i++)
-                (void) close(fds[i]);
         for (unsigned i = 0; i < n; i++)
                 cluster_start(c, i);
 }
