@@ -8,6 +8,7 @@
 #include <systemd/sd-bus.h>
 
 #include "common/sd/bus.h"
+#include "daemons/mgmtctl/bus-ask.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/deploy-list.h"
 #include "daemons/mgmtctl/output.h"
@@ -27,6 +28,10 @@ static int find_previous(sd_bus *bus, uint64_t *ret) {
 
         if (deploy_list_read(&l, bus) < 0)
                 return -EIO;
+        if (!l.runs) {
+                output_error("cannot tell which deploy was in force: %s", bus_absence_text);
+                return -EHOSTDOWN;
+        }
         tried = l.n > 0 && *l.rows[0].hosts;
         for (size_t i = 0; i < l.n; i++)
                 if (!*l.rows[i].hosts && (tried || l.in_force == 0 || l.rows[i].id < l.in_force)) {

@@ -10,6 +10,7 @@
 #include "common/macro.h"
 #include "common/sd/bus.h"
 #include "daemons/mgmtctl/ago.h"
+#include "daemons/mgmtctl/bus-ask.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/graph-data.h"
 #include "daemons/mgmtctl/output.h"
@@ -98,17 +99,12 @@ static void print_json(const GraphData *g) {
 
 /* What it cannot do and no resource tells. Where it does not run nobody needs it; it is not started to be asked. */
 static void print_problems(sd_bus *bus) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *problem;
         int r;
 
-        r = sd_bus_message_new_method_call(bus, &call, "org.mgmt.world1", "/org/mgmt/world1", "org.freedesktop.DBus.Properties", "Get");
-        if (r >= 0)
-                r = sd_bus_message_set_auto_start(call, false);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "ss", "org.mgmt.world1.Manager", "Problems");
-        if (r >= 0)
-                r = sd_bus_call(bus, call, 0, NULL, &reply);
+        r = bus_ask(bus, "world", NULL, "org.freedesktop.DBus.Properties", "Get", NULL, &reply,
+                    "ss", "org.mgmt.world1.Manager", "Problems");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'v', "as");
         if (r >= 0)

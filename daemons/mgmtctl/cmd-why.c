@@ -12,7 +12,7 @@
 #include "common/sd/bus.h"
 #include "common/suggest.h"
 #include "daemons/mgmtctl/ago.h"
-#include "daemons/mgmtctl/bus-error.h"
+#include "daemons/mgmtctl/bus-ask.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/graph-data.h"
 #include "daemons/mgmtctl/output.h"
@@ -191,8 +191,7 @@ static void read_line(sd_bus *bus, Why *w) {
                 return;
         _cleanup_free_ char *file = strndup(w->source, (size_t) (colon - w->source));
         if (file &&
-            sd_bus_call_method(bus, "org.mgmt.lang1", "/org/mgmt/lang1", "org.mgmt.lang1.Manager", "GetLine", NULL, &reply, "su", file,
-                               (uint32_t) line) >= 0 &&
+            bus_ask(bus, "lang", NULL, NULL, "GetLine", NULL, &reply, "su", file, (uint32_t) line) >= 0 &&
             sd_bus_message_read(reply, "s", &text) >= 0 && *text)
                 w->line = strdup(text);
 }
@@ -223,8 +222,7 @@ static int find_object(sd_bus *bus, const GraphData *g, const char *kind, const 
         const char *path;
         int r;
 
-        r = sd_bus_call_method(bus, "org.mgmt.engine1", "/org/mgmt/engine1", "org.mgmt.engine1.Manager", "GetResource", &error, &reply,
-                               "ss", kind, name);
+        r = bus_ask(bus, "engine", NULL, NULL, "GetResource", &error, &reply, "ss", kind, name);
         if (r < 0 && sd_bus_error_has_name(&error, "org.mgmt.Error.NoSuchResource")) {
                 no_such_resource(g, kind, name);
                 return r;
@@ -243,8 +241,7 @@ static int read_why(sd_bus *bus, const char *path, Why *ret) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_call_method(bus, "org.mgmt.engine1", path, "org.freedesktop.DBus.Properties", "GetAll", &error, &reply, "s",
-                               "org.mgmt.engine1.Resource");
+        r = bus_ask(bus, "engine", path, "org.freedesktop.DBus.Properties", "GetAll", &error, &reply, "s", "org.mgmt.engine1.Resource");
         if (r >= 0)
                 r = read_properties(reply, ret);
         if (r < 0)

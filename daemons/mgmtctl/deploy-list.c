@@ -8,7 +8,7 @@
 
 #include "common/macro.h"
 #include "common/sd/bus.h"
-#include "daemons/mgmtctl/bus-error.h"
+#include "daemons/mgmtctl/bus-ask.h"
 #include "daemons/mgmtctl/deploy-list.h"
 #include "daemons/mgmtctl/output.h"
 
@@ -38,6 +38,22 @@ static int read_rows(DeployList *l, sd_bus_message *m) {
         return r;
 }
 
+static int read_in_force(DeployList *l, sd_bus *bus, sd_bus_error *reterr) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = bus_ask(bus, "lang", NULL, "org.freedesktop.DBus.Properties", "Get", reterr, &reply,
+                    "ss", "org.mgmt.lang1.Manager", "DeployId");
+        if (r < 0 && bus_error_is_absence(reterr)) {
+                sd_bus_error_free(reterr);
+                return 0;
+        }
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "v", "t", &l->in_force);
+        l->runs = r >= 0;
+        return r;
+}
+
 int deploy_list_read(DeployList *ret, sd_bus *bus) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -48,8 +64,7 @@ int deploy_list_read(DeployList *ret, sd_bus *bus) {
         if (r >= 0)
                 r = read_rows(ret, reply);
         if (r >= 0)
-                r = sd_bus_get_property_trivial(bus, "org.mgmt.lang1", "/org/mgmt/lang1", "org.mgmt.lang1.Manager", "DeployId", &error, 't',
-                                                &ret->in_force);
+                r = read_in_force(ret, bus, &error);
         if (r < 0) {
                 output_error("cannot list the deploys: %s", bus_error_text(&error, r));
                 deploy_list_done(ret);

@@ -19,6 +19,7 @@ typedef struct DeployRow {
 typedef struct DeployList {
         DeployRow *rows;
         size_t n;
+        bool runs;              /* mgmt-lang, which knows what is in force */
         uint64_t in_force;      /* id, 0: none that was deployed */
 } DeployList;
 

@@ -6,7 +6,7 @@
 #include <systemd/sd-bus.h>
 
 #include "common/utf8.h"
-#include "daemons/mgmtctl/bus-error.h"
+#include "daemons/mgmtctl/bus-ask.h"
 #include "daemons/mgmtctl/graph-data.h"
 #include "daemons/mgmtctl/output.h"
 
@@ -110,8 +110,7 @@ static int read_all(GraphData *g, sd_bus *bus, sd_bus_error *reterr) {
         do {
                 _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 
-                r = sd_bus_call_method(bus, "org.mgmt.engine1", "/org/mgmt/engine1", "org.mgmt.engine1.Manager", "GetGraph", reterr, &reply,
-                                       "uu", next, UINT32_C(0));
+                r = bus_ask(bus, "engine", NULL, NULL, "GetGraph", reterr, &reply, "uu", next, UINT32_C(0));
                 if (r >= 0)
                         r = read_part(reply, g, &next);
         } while (r >= 0 && next > 0);

@@ -14,7 +14,7 @@
 #include "common/paths.h"
 #include "common/sd/deploy-bus.h"
 #include "common/sign/deploy-signature.h"
-#include "daemons/mgmtctl/bus-error.h"
+#include "daemons/mgmtctl/bus-ask.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/input.h"
 #include "daemons/mgmtctl/output.h"

@@ -19,7 +19,7 @@
 #include "common/sd/bus.h"
 #include "common/sd/deploy-bus.h"
 #include "common/strbuf.h"
-#include "daemons/mgmtctl/bus-error.h"
+#include "daemons/mgmtctl/bus-ask.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/deploy-list.h"
 #include "daemons/mgmtctl/hosts.h"
