@@ -346,45 +346,63 @@ int graph_topological_order(const Graph *g, VertexId **ret) {
         return 0;
 }
 
+typedef struct CycleSearch {
+        uint8_t *state;         /* of each vertex: NEW, ON_PATH or LEFT */
+        uint32_t *next;         /* the edge of each to follow next */
+        VertexId *path;
+        size_t depth;
+} CycleSearch;
+
+enum { NEW, ON_PATH, LEFT };
+
+static void enter_path(CycleSearch *c, VertexId v) {
+        c->state[v] = ON_PATH;
+        c->path[c->depth++] = v;
+}
+
+/* Follows edges from the end of the path. Whether they have led back to to, which is on it. */
+static bool search_from(const Graph *g, CycleSearch *c, VertexId start, VertexId *ret_to) {
+        enter_path(c, start);
+        while (c->depth > 0) {
+                VertexId v = c->path[c->depth - 1];
+                const GraphAdjacency *out = &g->vertices[v].out;
+
+                if (c->next[v] == out->n) {
+                        c->state[v] = LEFT;
+                        c->depth--;
+                        continue;
+                }
+                VertexId to = out->items[c->next[v]++].peer;
+                if (c->state[to] == NEW)
+                        enter_path(c, to);
+                else if (c->state[to] == ON_PATH) {
+                        *ret_to = to;
+                        return true;
+                }
+        }
+        return false;
+}
+
 int graph_find_cycle(const Graph *g, VertexId **ret, size_t *ret_n) {
-        enum { NEW, ON_PATH, LEFT };
         _cleanup_free_ uint8_t *state = calloc((size_t) g->limit + 1, 1);
-        _cleanup_free_ uint32_t *next = calloc((size_t) g->limit + 1, sizeof(uint32_t));        /* edge to follow next */
+        _cleanup_free_ uint32_t *next = calloc((size_t) g->limit + 1, sizeof(uint32_t));
         _cleanup_free_ VertexId *path = calloc((size_t) g->limit + 2, sizeof(VertexId));
+        CycleSearch c = { .state = state, .next = next, .path = path };
+        VertexId to;
 
         if (!state || !next || !path)
                 return -ENOMEM;
         for (VertexId start = 0; start < g->limit; start++) {
-                size_t depth = 0;
-
-                if (state[start] != NEW)
+                if (state[start] != NEW || !search_from(g, &c, start, &to))
                         continue;
-                state[start] = ON_PATH;
-                path[depth++] = start;
-                while (depth > 0) {
-                        VertexId v = path[depth - 1];
-                        const GraphAdjacency *out = &g->vertices[v].out;
-
-                        if (next[v] == out->n) {
-                                state[v] = LEFT;
-                                depth--;
-                                continue;
-                        }
-                        VertexId to = out->items[next[v]++].peer;
-                        if (state[to] == NEW) {
-                                state[to] = ON_PATH;
-                                path[depth++] = to;
-                        } else if (state[to] == ON_PATH) {
-                                size_t first = 0;
-                                while (path[first] != to)
-                                        first++;
-                                path[depth++] = to;
-                                memmove(path, path + first, (depth - first) * sizeof(VertexId));
-                                *ret_n = depth - first;
-                                *ret = TAKE_PTR(path);
-                                return 0;
-                        }
-                }
+                size_t first = 0;
+                while (path[first] != to)
+                        first++;
+                path[c.depth++] = to;
+                memmove(path, path + first, (c.depth - first) * sizeof(VertexId));
+                *ret_n = c.depth - first;
+                *ret = TAKE_PTR(path);
+                return 0;
         }
         return -ENOENT;
 }

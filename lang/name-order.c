@@ -233,30 +233,39 @@ static int compare_pos(const void *a, const void *b) {
         return x->end_column < y->end_column ? -1 : x->end_column > y->end_column;
 }
 
+typedef AST_ARRAY(Pos) Places;
+
+/* The first reference that stays in the component; NULL: it is a single statement, and nothing is wrong with it. */
+static const OrderEdge *first_inside(const Order *o, const OrderVertex *v) {
+        for (uint32_t i = 0; i < v->edges.n; i++)
+                if (o->vertices.items[v->edges.items[i].to].component == v->component)
+                        return &v->edges.items[i];
+        return NULL;
+}
+
+/* Follows first references from a vertex to where the walk repeats itself, which it returns. Their places are noted where ret is given. */
+static uint32_t walk(Order *o, uint32_t at, int round, Places *ret) {
+        for (OrderVertex *v = &o->vertices.items[at]; v->walked < round; v = &o->vertices.items[at]) {
+                const OrderEdge *e = first_inside(o, v);
+
+                v->walked = round;
+                if (!e)
+                        break;
+                if (ret && e->reference && AST_PUSH(o->arena, ret, e->pos) < 0)
+                        o->error = -ENOMEM;
+                at = e->to;
+        }
+        return at;
+}
+
 /* Tells one cycle of a component: the one that following the first references leads to. */
 static void report(Order *o, const uint32_t *members, size_t n) {
-        AST_ARRAY(Pos) places = {};
-        uint32_t at = members[0];
+        Places places = {};
+        uint32_t first = members[0];
 
         for (size_t i = 0; i < n; i++)
-                at = MIN(at, members[i]);
-        /* Twice around: to where the walk repeats itself, and then once along the cycle. */
-        for (int round = 0; round < 2; round++)
-                for (;;) {
-                        OrderVertex *v = &o->vertices.items[at];
-                        const OrderEdge *e = NULL;
-                        if (v->walked > round)
-                                break;
-                        v->walked = round + 1;
-                        for (uint32_t j = 0; j < v->edges.n && !e; j++)
-                                if (o->vertices.items[v->edges.items[j].to].component == v->component)
-                                        e = &v->edges.items[j];
-                        if (!e)
-                                return;         /* a single statement, nothing wrong with it */
-                        if (round == 1 && e->reference && AST_PUSH(o->arena, &places, e->pos) < 0)
-                                o->error = -ENOMEM;
-                        at = e->to;
-                }
+                first = MIN(first, members[i]);
+        (void) walk(o, walk(o, first, 1, NULL), 2, &places);
         if (places.n == 0)
                 return;
         qsort(places.items, places.n, sizeof(Pos), compare_pos);
@@ -268,52 +277,78 @@ static void report(Order *o, const uint32_t *members, size_t n) {
 }
 
 /* Tarjan's algorithm, with its own stack: chains of definitions may be long. */
+typedef struct Components {
+        uint32_t *path;         /* from where the search began to where it is */
+        uint32_t *stack;        /* visited, and not known to be of any component */
+        uint32_t n_path, n_stack, last_index, n_components;
+} Components;
+
+/* v is where its component was entered: all that was visited since, and is of no other, is of it. */
+static void close_component(Order *o, Components *c, const OrderVertex *v) {
+        uint32_t end = c->n_stack;
+        OrderVertex *w;
+
+        c->n_components++;
+        do {
+                w = &o->vertices.items[c->stack[--c->n_stack]];
+                w->on_stack = false;
+                w->component = c->n_components;
+        } while (w != v);
+        report(o, c->stack + c->n_stack, end - c->n_stack);
+}
+
+/* The next edge of v, which is the end of the path. false: there is none. */
+static bool follow_edge(Order *o, Components *c, OrderVertex *v) {
+        if (v->next_edge >= v->edges.n)
+                return false;
+
+        uint32_t to = v->edges.items[v->next_edge].to;
+        const OrderVertex *w = &o->vertices.items[to];
+        if (w->index == 0) {
+                c->path[c->n_path++] = to;      /* and the edge comes again, when its end is done */
+                return true;
+        }
+        if (w->on_stack)
+                v->low = MIN(v->low, w->index);
+        v->next_edge++;
+        return true;
+}
+
+static void search(Order *o, Components *c, uint32_t root) {
+        c->path[c->n_path++] = root;
+        while (c->n_path > 0) {
+                uint32_t at = c->path[c->n_path - 1];
+                OrderVertex *v = &o->vertices.items[at];
+
+                if (v->index == 0) {
+                        v->index = v->low = ++c->last_index;
+                        v->on_stack = true;
+                        c->stack[c->n_stack++] = at;
+                }
+                if (follow_edge(o, c, v))
+                        continue;
+                c->n_path--;
+                if (c->n_path > 0) {
+                        OrderVertex *u = &o->vertices.items[c->path[c->n_path - 1]];
+                        u->low = MIN(u->low, v->low);
+                }
+                if (v->low == v->index)
+                        close_component(o, c, v);
+        }
+}
+
 static void find_components(Order *o) {
-        uint32_t n = o->vertices.n, index = 0, n_components = 0;
+        uint32_t n = o->vertices.n;
         _cleanup_free_ uint32_t *path = calloc(n + 1, sizeof(uint32_t)), *stack = calloc(n + 1, sizeof(uint32_t));
-        uint32_t n_path = 0, n_stack = 0;
+        Components c = { .path = path, .stack = stack };
 
         if (!path || !stack) {
                 o->error = -ENOMEM;
                 return;
         }
-        for (uint32_t root = 0; root < n; root++) {
-                if (o->vertices.items[root].index > 0)
-                        continue;
-                path[n_path++] = root;
-                while (n_path > 0) {
-                        OrderVertex *v = &o->vertices.items[path[n_path - 1]];
-                        if (v->index == 0) {
-                                v->index = v->low = ++index;
-                                v->on_stack = true;
-                                stack[n_stack++] = path[n_path - 1];
-                        }
-                        if (v->next_edge < v->edges.n) {
-                                OrderVertex *w = &o->vertices.items[v->edges.items[v->next_edge].to];
-                                if (w->index == 0)
-                                        path[n_path++] = v->edges.items[v->next_edge].to;
-                                else if (w->on_stack)
-                                        v->low = MIN(v->low, w->index);
-                                v->next_edge += w->index > 0;
-                                continue;
-                        }
-                        n_path--;
-                        if (n_path > 0) {
-                                OrderVertex *u = &o->vertices.items[path[n_path - 1]];
-                                u->low = MIN(u->low, v->low);
-                        }
-                        if (v->low != v->index)
-                                continue;
-                        uint32_t end = n_stack;
-                        n_components++;
-                        do {
-                                OrderVertex *w = &o->vertices.items[stack[--n_stack]];
-                                w->on_stack = false;
-                                w->component = n_components;
-                        } while (&o->vertices.items[stack[n_stack]] != v);
-                        report(o, stack + n_stack, end - n_stack);
-                }
-        }
+        for (uint32_t root = 0; root < n; root++)
+                if (o->vertices.items[root].index == 0)
+                        search(o, &c, root);
 }
 
 int order_check(Program *p, Block *b) {

@@ -148,6 +148,20 @@ static int join_if_apart(Vertex *parent, Vertex *child) {
         return 1;
 }
 
+/* Who says no name takes any: the last by name, as long as it is one and the same each time. */
+static Vertex *any_parent(const KindSet *parents) {
+        Vertex *best = NULL;
+        size_t it = 0;
+        void *value;
+
+        while (map_next(parents->by_name, &it, NULL, &value)) {
+                Vertex *v = value;
+                if (wants_group(v) && (!best || strcmp(vertex_name(v), vertex_name(best)) > 0))
+                        best = v;
+        }
+        return best;
+}
+
 /* list is sorted by name, downwards. */
 static int plan_children(Manager *m, const Vertices *list, const ResourceType *type) {
         const char *parent_kind;
@@ -156,26 +170,15 @@ static int plan_children(Manager *m, const Vertices *list, const ResourceType *t
 
         const KindSet *parents = map_get_n(m->kinds, parent_kind, n);
         for (size_t i = 0; parents && i < list->n; i++) {
-                Vertex *child = list->items[i], *best = NULL;
+                Vertex *child = list->items[i];
                 const char *name = parent_name(swap_resource(child));
 
                 if (child->regroup_parent || !wants_group(child))
                         continue;
-                if (name && *name)
-                        best = map_get(parents->by_name, name);
-                else {
-                        /* Any will do: the last by name, as long as it is one and the same each time. */
-                        size_t it = 0;
-                        void *value;
-                        while (map_next(parents->by_name, &it, NULL, &value)) {
-                                Vertex *v = value;
-                                if (wants_group(v) && (!best || strcmp(vertex_name(v), vertex_name(best)) > 0))
-                                        best = v;
-                        }
-                }
-                if (!best || !wants_group(best) || !metas_agree(swap_resource(best), swap_resource(child), false))
+                Vertex *parent = name && *name ? map_get(parents->by_name, name) : any_parent(parents);
+                if (!parent || !wants_group(parent) || !metas_agree(swap_resource(parent), swap_resource(child), false))
                         continue;
-                r = join_if_apart(best, child);
+                r = join_if_apart(parent, child);
                 if (r < 0)
                         return r;
         }

@@ -224,6 +224,14 @@ static int add_dummies(Work *w) {
 
 /* ---- parts and layers ---- */
 
+/* The first of them is the next to be visited. */
+static size_t push_neighbours(const Work *w, const Neighbours *side, uint32_t n, uint32_t *stack, size_t depth) {
+        for (uint32_t k = side->begin[n + 1]; k > side->begin[n]; k--)
+                if (w->nodes[side->items[k - 1]].part == UINT32_MAX)
+                        stack[depth++] = side->items[k - 1];
+        return depth;
+}
+
 /* Depth first from each part's first node to both sides: neighbours are visited soon after each other, which is a good order to
  * begin with. */
 static int visit_parts(Work *w) {
@@ -247,12 +255,8 @@ static int visit_parts(Work *w) {
                                 continue;
                         w->nodes[n].part = n_parts;
                         w->nodes[n].visit = n_visits++;
-                        for (uint32_t k = w->left.begin[n + 1]; k > w->left.begin[n]; k--)
-                                if (w->nodes[w->left.items[k - 1]].part == UINT32_MAX)
-                                        stack[depth++] = w->left.items[k - 1];
-                        for (uint32_t k = w->right.begin[n + 1]; k > w->right.begin[n]; k--)
-                                if (w->nodes[w->right.items[k - 1]].part == UINT32_MAX)
-                                        stack[depth++] = w->right.items[k - 1];
+                        depth = push_neighbours(w, &w->left, n, stack, depth);
+                        depth = push_neighbours(w, &w->right, n, stack, depth);
                 }
                 n_parts++;
         }
