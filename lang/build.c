@@ -83,6 +83,19 @@ int node_fail_large(FuncGraph *g, Node *n) {
         return node_fail_with(g, n, &error, false);
 }
 
+int node_set_made(FuncGraph *g, Node *n, int r, Value v, bool measure) {
+        if (r >= 0 && measure && !value_is_small(v, VALUE_PARTS_MAX)) {
+                value_done(&v);
+                r = -E2BIG;
+        }
+        if (r == -E2BIG)
+                return node_fail_large(g, n);
+        if (r < 0)
+                return r;
+        node_set(g, n, v);
+        return 0;
+}
+
 /* ---- composites ---- */
 
 typedef struct CompositeNode {
@@ -113,16 +126,7 @@ static int composite_run(FuncGraph *g, Node *n) {
                         names[i] = e->st.items[i].name;
                 r = value_struct(&v, names, values, n->n_in);
         }
-        if (r >= 0 && !value_is_small(v, VALUE_PARTS_MAX)) {
-                value_done(&v);
-                r = -E2BIG;
-        }
-        if (r == -E2BIG)
-                return node_fail_large(g, n);
-        if (r < 0)
-                return r;
-        node_set(g, n, v);
-        return 0;
+        return node_set_made(g, n, r, v, true);
 }
 
 static const NodeType composite_type = { .name = "composite", .size = sizeof(CompositeNode), .run = composite_run };

@@ -19,6 +19,9 @@ int node_fold(FuncGraph *g, Node *n);
 int node_fail_with(FuncGraph *g, Node *n, Diag *error, bool catchable);
 int node_fail_large(FuncGraph *g, Node *n);
 
+/* The end of a run that put a value together: r says what became of it. Takes v. measure: it may be too large as a whole. */
+int node_set_made(FuncGraph *g, Node *n, int r, Value v, bool measure);
+
 /* Makes the node what one of its inputs is, unless it runs again in this wave. */
 int node_forward(FuncGraph *g, Node *n, const Node *result);
 

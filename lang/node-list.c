@@ -33,16 +33,7 @@ static int list_run(FuncGraph *g, Node *n) {
         for (uint32_t i = 0; i < n->n_in; i++)
                 values[i] = l->height > 0 ? n->in[i].from->value : value_ref(n->in[i].from->value);
         r = l->height > 0 ? value_list_join(&v, values, n->n_in) : value_list(&v, values, n->n_in);
-        if (r >= 0 && l->whole && !value_is_small(v, VALUE_PARTS_MAX)) {
-                value_done(&v);
-                r = -E2BIG;
-        }
-        if (r == -E2BIG)
-                return node_fail_large(g, n);
-        if (r < 0)
-                return r;
-        node_set(g, n, v);
-        return 0;
+        return node_set_made(g, n, r, v, l->whole);
 }
 
 static const NodeType written_type = { .name = "list", .size = sizeof(ListNode), .run = list_run };
