@@ -175,6 +175,47 @@ int value_list_replace(Value *ret, Value list, uint32_t i, Value item) {
         return 0;
 }
 
+/* Its first n items, at least one, in as many parts down. */
+static ValueList *copy_begin(ValueList *old, uint32_t n) {
+        if (n == old->n) {
+                old->n_ref++;
+                return old;
+        }
+
+        uint32_t full = old->height > 0 ? full_size(old->height - 1) : 1;
+        ValueList *l = list_new(old->height, (n + full - 1) / full);
+
+        if (!l)
+                return NULL;
+        for (uint32_t k = 0; l->n < n; k++) {
+                if (old->height == 0) {
+                        add_item(l, value_ref(old->items[k]));
+                        continue;
+                }
+                ValueList *part = copy_begin(old->parts[k], MIN(n - l->n, old->parts[k]->n));
+                if (!part) {
+                        unref(l);
+                        return NULL;
+                }
+                add_part(l, part);
+        }
+        return l;
+}
+
+int value_list_truncate(Value *ret, Value list, uint32_t n) {
+        ValueList *l = list.l;
+
+        if (n == 0)
+                return value_list(ret, NULL, 0);
+        while (l->height > 0 && n <= full_size(l->height - 1))
+                l = l->parts[0];
+        l = copy_begin(l, n);
+        if (!l)
+                return -ENOMEM;
+        *ret = (Value) { .kind = TYPE_LIST, .l = l };
+        return 0;
+}
+
 int value_list_join(Value *ret, const Value *lists, size_t n) {
         uint32_t height = n > 0 ? lists[0].l->height + 1 : 0;
         ValueList *l = list_new(height, n);

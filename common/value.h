@@ -152,6 +152,7 @@ int value_list_from_strv(Value *ret, char *const *strv);        /* NULL-terminat
 /* Lists that share what they have in common with the one that they are made of. The items are moved as above. */
 int value_list_extend(Value *ret, Value list, Value *items, size_t n);
 int value_list_replace(Value *ret, Value list, uint32_t i, Value item);         /* i is below its length */
+int value_list_truncate(Value *ret, Value list, uint32_t n);                    /* n is not above its length */
 /* One after the other. At most VALUE_LIST_PART, of the same height, all full (of VALUE_LIST_PART, or that many such) but the last. */
 int value_list_join(Value *ret, const Value *lists, size_t n);
 

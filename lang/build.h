@@ -49,3 +49,8 @@ int make_elements(FuncGraph *g, Node *list, Pos pos, Node **ret);
 int elements_sync(FuncGraph *g, Node *elements);        /* takes in how the list is now, before elements come or go */
 /* The element at that position of the list, or of the map in the order of its keys; it follows the key. One of each position. */
 int make_element(FuncGraph *g, Node *elements, uint32_t position, Pos pos, Node **ret);
+
+/* node-filter.c: those of some elements to which something says yes. */
+int make_filter(FuncGraph *g, Pos pos, Node **ret);
+int filter_append(FuncGraph *g, Node *filter, Node *said, Node *element);
+int filter_truncate(FuncGraph *g, Node *filter, uint32_t n);    /* it has n elements or more */

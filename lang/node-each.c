@@ -202,7 +202,7 @@ int make_element(FuncGraph *g, Node *elements, uint32_t position, Pos pos, Node 
 }
 
 /* iter.map and its relatives. Inputs: the lists (one or two) and the function, an initial value where there is one, then what the
- * function makes of the elements: a list of that; for a reduction what it makes of the last one; for a filter one input per element. */
+ * function makes of the elements: a list of that, or of those to which it says yes; for a reduction what it makes of the last one. */
 typedef struct EachNode {
         Node node;
         BuiltinEach each;
@@ -221,7 +221,8 @@ static uint32_t each_length(const EachNode *e) {
         return n;
 }
 
-static int each_body(FuncGraph *g, EachNode *e, uint32_t index, Node *accumulated, Node **ret) {
+/* In *ret_element, which may be NULL, is the element of the last list. */
+static int each_body(FuncGraph *g, EachNode *e, uint32_t index, Node *accumulated, Node **ret_element, Node **ret) {
         const Closure *closure = (const Closure *) e->built_with.fn;
         Node *args[2] = {};
         uint32_t n_args = 0;
@@ -233,6 +234,8 @@ static int each_body(FuncGraph *g, EachNode *e, uint32_t index, Node *accumulate
                 if (r < 0)
                         return r;
         }
+        if (ret_element)
+                *ret_element = args[n_args - 1];
         return build_body(g, closure->fn, closure->env, args, e->node.pos, ret);
 }
 
@@ -242,22 +245,14 @@ static void drop_elements(FuncGraph *g, EachNode *e) {
                 node_drop(g, TAKE_PTR(e->elements[i]));
 }
 
-/* What is behind the function and its relatives; n of them stay. */
-static int drop_results(FuncGraph *g, EachNode *e, uint32_t n) {
-        while (e->node.n_in > e->first + n) {
-                int r = node_set_input(g, &e->node, e->node.n_in - 1, NULL);
-                if (r < 0)
-                        return r;
-                e->node.n_in--;
-        }
-        e->n_bodies = MIN(e->n_bodies, n);
-        return 0;
-}
-
+/* What is behind the function. */
 static int drop_bodies(FuncGraph *g, EachNode *e) {
-        int r = drop_results(g, e, 0);
-
         e->n_bodies = 0;
+        if (e->node.n_in <= e->first)
+                return 0;
+        int r = node_set_input(g, &e->node, e->first, NULL);
+        if (r >= 0)
+                e->node.n_in = e->first;
         return r;
 }
 
@@ -265,17 +260,31 @@ static int set_result(FuncGraph *g, EachNode *e, Node *result) {
         return e->node.n_in > e->first ? node_set_input(g, &e->node, e->first, result) : node_add_input(g, &e->node, result);
 }
 
-/* A filter looks at all of the elements and at what became of them. */
 static int filter_bodies(FuncGraph *g, EachNode *e, uint32_t n) {
-        int r = drop_results(g, e, n);
+        Node *filter = NULL, *body;
+        int r = 0;
 
-        while (r >= 0 && e->n_bodies < n) {
-                Node *body;
-                r = each_body(g, e, e->n_bodies, NULL, &body);
+        if (e->node.n_in > e->first)
+                filter = e->node.in[e->first].from;
+        else {
+                r = make_filter(g, e->node.pos, &filter);
                 if (r >= 0)
-                        r = node_add_input(g, &e->node, body);
+                        r = set_result(g, e, filter);
+        }
+        if (e->n_bodies > n && r >= 0) {
+                r = filter_truncate(g, filter, n);
+                if (r >= 0)
+                        e->n_bodies = n;
+                node_queue(g, &e->node);
+        }
+        while (e->n_bodies < n && r >= 0) {
+                Node *element = NULL;
+                r = each_body(g, e, e->n_bodies, NULL, &element, &body);
+                if (r >= 0)
+                        r = filter_append(g, filter, body, element);
                 if (r >= 0)
                         e->n_bodies++;
+                node_queue(g, &e->node);
         }
         return r;
 }
@@ -301,7 +310,7 @@ static int map_bodies(FuncGraph *g, EachNode *e, uint32_t n) {
                 node_queue(g, &e->node);
         }
         while (e->n_bodies < n && r >= 0) {
-                r = each_body(g, e, e->n_bodies, NULL, &body);
+                r = each_body(g, e, e->n_bodies, NULL, NULL, &body);
                 if (r >= 0)
                         r = list_append(g, list, e->n_bodies, body, &list);
                 if (r >= 0)
@@ -324,27 +333,13 @@ static int each_chain(FuncGraph *g, EachNode *e, uint32_t n) {
         if (!at)
                 r = make_element(g, e->elements[0], i++, e->node.pos, &at);
         for (; i < n && r >= 0; i++)
-                r = each_body(g, e, i, at, &at);
+                r = each_body(g, e, i, at, NULL, &at);
         if (r < 0)
                 return r;
         r = set_result(g, e, at);
         if (r >= 0)
                 e->n_bodies = n;
         return r;
-}
-
-static int filter_value(const EachNode *e, Value *ret) {
-        const Node *n = &e->node;
-        size_t k = 0;
-
-        _cleanup_free_ Value *items = calloc((size_t) e->n_bodies + 1, sizeof(Value));
-        if (!items)
-                return -ENOMEM;
-        for (uint32_t i = 0; i < e->n_bodies; i++) {
-                if (n->in[e->first + i].from->value.b)
-                        items[k++] = value_ref(value_list_at(n->in[e->function - 1].from->value.l, i));
-        }
-        return value_list(ret, items, k);
 }
 
 /* What the bodies take their elements from, as the lists are now. */
@@ -402,14 +397,7 @@ static int each_run(FuncGraph *g, Node *n) {
                 return r;
         if (n->queued || !node_ready(g, n, e->first, n->n_in))
                 return 0;
-        if (!filter)
-                return node_forward(g, n, n->in[e->first].from);
-        Value v;
-        r = filter_value(e, &v);
-        if (r < 0)
-                return r;
-        node_set(g, n, v);
-        return 0;
+        return node_forward(g, n, n->in[e->first].from);
 }
 
 static void each_done(FuncGraph *g, Node *n) {

@@ -500,6 +500,32 @@ TEST(one_other_item_is_all_that_differs) {
         }
 }
 
+TEST(the_begin_of_a_list_is_shared) {
+        _cleanup_free_ int64_t *numbers = calloc(40000, sizeof(int64_t));
+
+        for (uint32_t i = 0; i < 40000 && numbers; i++)
+                numbers[i] = i;
+        for (size_t a = 0; a < ELEMENTSOF(list_sizes); a++) {
+                uint32_t n = list_sizes[a];
+                _cleanup_(value_done) Value list = list_of_numbers(numbers, n);
+                for (size_t b = 0; b <= a; b++) {
+                        _cleanup_(value_done) Value begin = VALUE_NIL, again = VALUE_NIL;
+                        _cleanup_(value_done) Value whole = list_of_numbers(numbers, list_sizes[b]);
+                        Value item = VALUE_INT(list_sizes[b]);
+                        REQUIRE(value_list_truncate(&begin, list, list_sizes[b]) == 0);
+                        CHECK(holds_numbers(begin, numbers, list_sizes[b]));
+                        CHECK_INT(begin.l->height, whole.l->height);
+                        CHECK_INT(begin.l->extent.n_parts, whole.l->extent.n_parts);
+                        CHECK_INT(value_list_difference(list.l, begin.l, 0), list_sizes[b]);
+                        REQUIRE(value_list_extend(&again, begin, &item, 1) == 0);
+                        CHECK(list_sizes[b] == 40000 || holds_numbers(again, numbers, list_sizes[b] + 1));
+                        if (begin.l->height > 0)
+                                CHECK(begin.l->parts[0] == list.l->parts[0] || begin.l->height < list.l->height);
+                }
+                CHECK(holds_numbers(list, numbers, n));
+        }
+}
+
 TEST(lists_are_joined) {
         enum { FULL = VALUE_LIST_PART };
         int64_t numbers[3 * FULL + 5];

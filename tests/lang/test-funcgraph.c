@@ -343,6 +343,61 @@ TEST(a_mapped_list_costs_what_changed) {
         CHECK(n_runs[1] <= n_runs[0] + 2);      /* one for each height more */
 }
 
+/* The 500th of 1000 numbers is another now; those that five divides are left out. */
+static void check_filtered(Running *r, int64_t other) {
+        uint32_t n = 0;
+
+        if (step(r, other) < 0 || r->changes.n_put != 1) {
+                TEST_FAIL("%d: %s", (int) other, r->error.message ?: "no change");
+                return;
+        }
+        Value kept = r->changes.put[0].fields[0].value;
+        for (int64_t i = 0; i < 1000; i++) {
+                int64_t x = i == 500 ? other : i;
+                if (x % 5 == 0)
+                        continue;
+                if (n >= kept.l->n || value_list_at(kept.l, n).i != x)
+                        TEST_FAIL("%d: item %u is wrong", (int) other, n);
+                n++;
+        }
+        CHECK_INT(kept.l->n, n);
+}
+
+TEST(a_filtered_list_costs_what_changed) {
+        static const int64_t others[] = { 1, 2, 5, 3, 3000, 7, 8, 10, 1001 };
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$l = iter.map(iter.range(1000), func($x) { if $x == 500 { $n } else { $x } })\n"
+                          "test \"x\" {\n\tinterface => iter.filter($l, func($x) { math.mod($x, 5) != 0 }),\n}\n"));
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+                if (others[i] == 10) {          /* as it was */
+                        CHECK_INT(step(&r, 5), 0);
+                        continue;
+                }
+                check_filtered(&r, others[i]);
+                CHECK(r.n_runs < 40);
+        }
+}
+
+/* What is said of 1100 fails. */
+TEST(filtered_lists_follow_their_length_and_their_failures) {
+        static const int64_t lengths[] = { 0, 1, 7, 93, 96, 97, 1101, 1100, 64, 1200, 1000, 65, 0, 1500, 40, 3072, 1025 };
+        _cleanup_(running_done) Running r = {};
+
+        REQUIRE(start(&r, "$kept = iter.filter(iter.range($n), func($x) { if $x == 1100 { [1][$n] == 0 } else { math.mod($x, 3) == 1 } })\n"
+                          "test [fmt.printf(\"%d\", $n)] {\n\tinterface => $kept <|> [-1],\n}\n"));
+        for (size_t i = 0; i < ELEMENTSOF(lengths); i++) {
+                int64_t n = lengths[i];
+
+                REQUIRE(step(&r, n) == 0 && r.changes.n_put == 1);
+                Value kept = r.changes.put[0].fields[0].value;
+                CHECK_INT(kept.l->n, n > 1100 ? 1 : (n + 1) / 3);
+                for (uint32_t k = 0; k < kept.l->n; k++)
+                        if (value_list_at(kept.l, k).i != (n > 1100 ? -1 : 1 + 3 * (int64_t) k))
+                                TEST_FAIL("%d: item %u is wrong", (int) n, k);
+        }
+}
+
 /* One of many items of a list that is written down becomes another. */
 TEST(written_lists_of_any_length_follow_their_items) {
         static const size_t lengths[] = { 1, 31, 32, 33, 64, 65, 1024, 1025, 2000 };

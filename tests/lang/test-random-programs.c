@@ -218,7 +218,7 @@ static const char *ran_too_often;
 
 /* A node runs once in a wave; those that change their own shape run again when what they built has a value. */
 static int count_run(FuncGraph *g, Node *n) {
-        static const char *const shapes[] = { "if", "except", "call", "each", "growing list" };
+        static const char *const shapes[] = { "if", "except", "call", "each", "growing list", "filter" };
         const CountingType *t = (const CountingType *) n->type;
         uintptr_t times = (uintptr_t) map_get_n(runs, &n, sizeof(n)) + 1, max = 1;
 
