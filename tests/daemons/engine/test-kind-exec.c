@@ -296,7 +296,7 @@ TEST(watch) {
         put_file("w", "2");
         CHECK(RIG_UNTIL(rig.host.n_changed > 0));
 
-        char cmd[300], want[300];
+        char cmd[300], want[sizeof(cmd) + 32];
         CHECK_INT(mkfifo(in_dir("go"), 0600), 0);
         CHECK_INT(mkfifo(in_dir("end"), 0600), 0);
         (void) snprintf(cmd, sizeof(cmd), "watchcmd=echo; read x <%s; echo event; read x <%s; true", in_dir("go"), in_dir("end"));
