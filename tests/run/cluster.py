@@ -15,14 +15,11 @@ import time
 import urllib.error
 import urllib.request
 
-# Before anything else: a namespace in which bridges and links are ours, and which takes all of them along when it goes.
-if os.environ.get("MGMT_TEST_NAMESPACE") != "1":
-    os.environ["MGMT_TEST_NAMESPACE"] = "1"
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    os.execvp("unshare", ["unshare", *user, "--net", "--", sys.executable, *sys.argv])
-
 sys.dont_write_bytecode = True
 from harness import Failed, Run, Skipped, check, check_equal, kill, main, read, wait_until, write
+from namespace import enter_network_namespace
+
+enter_network_namespace()
 
 HOSTS = (1, 2, 3)
 NETWORK = "10.77.0"

@@ -14,13 +14,12 @@ import time
 import urllib.error
 import urllib.request
 
-# Before anything else: a namespace in which bridges and links are ours, and which takes all of them along when it goes.
-if os.environ.get("MGMT_TEST_NAMESPACE") != "1" and os.geteuid() == 0:
-    os.environ["MGMT_TEST_NAMESPACE"] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--", sys.executable, *sys.argv])
-
 sys.dont_write_bytecode = True
 from harness import DAEMONS, MGMTCTL, Failed, Run, Skipped, check, check_equal, kill, main, read, wait_until, write
+from namespace import enter_network_namespace
+
+if os.geteuid() == 0:
+    enter_network_namespace()
 
 NETWORK = "10.78.0"
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ.get("PATH", ""))

@@ -11,14 +11,11 @@ import sys
 import urllib.error
 import urllib.request
 
-# Before anything else: a namespace whose loopback is ours.
-if os.environ.get("MGMT_TEST_NAMESPACE") != "1":
-    os.environ["MGMT_TEST_NAMESPACE"] = "1"
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    os.execvp("unshare", ["unshare", *user, "--net", "--", sys.executable, *sys.argv])
-
 sys.dont_write_bytecode = True
 from harness import Run, Skipped, check, check_equal, main, read, wait_until, write
+from namespace import enter_network_namespace
+
+enter_network_namespace()
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/world.md")
 DEPLOYS = os.path.join(os.path.dirname(DOCUMENT), "deploys.md")

@@ -112,7 +112,7 @@ static unsigned count(const char *text, const char *what) {
 }
 
 static int body_exhausted(void) {
-        __attribute__((__cleanup__(engine_end))) Engine e;
+        __attribute__((__cleanup__(engine_end))) Engine e = {};
 
         if (!unshare_as_root(0) || !write_text("/proc/sys/user/max_inotify_watches", "6"))
                 return 77;
@@ -146,7 +146,7 @@ static int body_exhausted(void) {
 }
 
 static int body_no_instance(void) {
-        __attribute__((__cleanup__(engine_end))) Engine e;
+        __attribute__((__cleanup__(engine_end))) Engine e = {};
 
         if (!unshare_as_root(0) || !write_text("/proc/sys/user/max_inotify_instances", "0"))
                 return 77;
@@ -174,7 +174,7 @@ TEST(what_cannot_be_watched_is_looked_at) {
 }
 
 static int body_overflow(void) {
-        __attribute__((__cleanup__(engine_end))) Engine e;
+        __attribute__((__cleanup__(engine_end))) Engine e = {};
         _cleanup_free_ char *text = NULL;
 
         if (read_file_at(AT_FDCWD, "/proc/sys/fs/inotify/max_queued_events", 64, &text, NULL) < 0 || strtol(text, NULL, 10) > 200000)
