@@ -171,8 +171,9 @@ static void announce(Manager *m, const Diag *diag) {
                 events_emit(m->events, EVENT_GRAPH, NULL, NULL, LOG_ERR, NULL, text);
                 return;
         }
-        if (asprintf(&text, "generation %" PRIu64 ": %zu resources, %zu edges", m->generation, graph_n_vertices(m->graph),
-                     graph_n_edges(m->graph)) < 0)
+        size_t n = graph_n_vertices(m->graph), n_edges = graph_n_edges(m->graph);
+        if (asprintf(&text, "generation %" PRIu64 ": %zu resource%s, %zu edge%s", m->generation, n, n == 1 ? "" : "s",
+                     n_edges, n_edges == 1 ? "" : "s") < 0)
                 text = NULL;
         log_info("graph %s", text ? text : "");
         events_emit(m->events, EVENT_GRAPH, NULL, NULL, LOG_INFO, NULL, text);
