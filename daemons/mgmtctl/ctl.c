@@ -103,12 +103,32 @@ static void options_collect(const Option *options, const Option **all, struct op
         }
 }
 
-/* What getopt_long() returned stands for. NULL: it has said what is wrong. */
+/* What getopt_long() returned stands for, or NULL. */
 static const Option *option_found(const Option *const *all, size_t n, int c) {
         for (size_t i = 0; i < n; i++)
                 if (c == 256 + (int) i || (c > 0 && c == all[i]->letter))
                         return all[i];
         return NULL;
+}
+
+/* word is what getopt_long() would not take, and c what it said. */
+static void say_wrong_option(const Option *const *all, size_t n, const char *word, int c) {
+        const char letter[] = { '-', (char) optopt, '\0' };
+        if (optopt > 0 && optopt < 256) /* several may share a word, which is not done then */
+                word = letter;
+        const char *name = startswith(word, "--");
+        Suggestion near = suggestion_for(name ?: "");
+
+        for (size_t i = 0; i < n; i++)
+                suggestion_add(&near, all[i]->name);
+        if (c == ':')
+                output_error("option '%s' needs a value", word);
+        else if (option_found(all, n, optopt))
+                output_error("option '%s' takes no value", word);
+        else if (name && near.best)
+                output_error("there is no option '%s', did you mean '--%s'?", word, near.best);
+        else
+                output_error("there is no option '%s', --help lists them", word);
 }
 
 /* Up to the first word that is no option, or all of them. Leaves optind at what follows. */
@@ -119,7 +139,7 @@ static int options_parse(const Option *options, int argc, char *argv[], bool sto
         size_t n = 0;
         int c;
 
-        strbuf_puts(&letters, stop_at_word ? "+" : "");
+        strbuf_puts(&letters, stop_at_word ? "+:" : ":");
         options_collect(ctl_common_options, all, getopt_options, &letters, &n);
         options_collect(options, all, getopt_options, &letters, &n);
         if (letters.failed)
@@ -128,12 +148,15 @@ static int options_parse(const Option *options, int argc, char *argv[], bool sto
                 return -EINVAL;
 
         optind = 0;             /* starts over */
+        opterr = 0;
         while ((c = getopt_long(argc, argv, letters.data, getopt_options, NULL)) >= 0) {
                 const Option *o = option_found(all, n, c);
                 char what[64];
 
-                if (!o)
+                if (!o) {
+                        say_wrong_option(all, n, argv[optind - 1], c);
                         return -EINVAL;
+                }
                 (void) snprintf(what, sizeof(what), "--%s", o->name);
                 if (option_set(o, optarg, what) < 0)
                         return -EINVAL;

@@ -105,6 +105,13 @@ def mistakes(s):
     for arguments, want in [
             (["statsu"], "mgmtctl: there is no command 'statsu', did you mean 'status'?"),
             (["xyzzyx"], "mgmtctl: there is no command 'xyzzyx', 'mgmtctl --help' lists them"),
+            (["status", "--jsno"], "mgmtctl: there is no option '--jsno', did you mean '--json'?"),
+            (["--xyzzyx"], "mgmtctl: there is no option '--xyzzyx', --help lists them"),
+            (["status", "-y"], "mgmtctl: there is no option '-y', --help lists them"),
+            (["fmt", "-ytv"], "mgmtctl: there is no option '-y', --help lists them"),
+            (["status", "--json=yes"], "mgmtctl: option '--json=yes' takes no value"),
+            (["run", "x.mcl", "--max-runtime"], "mgmtctl: option '--max-runtime' needs a value"),
+            (["run", "x.mcl", "--max-runtime=soon"], "mgmtctl: --max-runtime must be a whole number between "),
             (["check", "nowhere.mcl"], "mgmtctl: cannot read 'nowhere.mcl': No such file or directory"),
             (["run", "nowhere.mcl"], "mgmtctl: cannot read 'nowhere.mcl': No such file or directory"),
             (["deploy", "/no/where"], "mgmtctl: cannot read '/no/where': No such file or directory"),
