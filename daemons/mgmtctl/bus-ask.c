@@ -8,12 +8,11 @@
 #include "common/macro.h"
 #include "daemons/mgmtctl/bus-ask.h"
 
-/* A daemon that has died, and is about to be started again, is waited for. */
-static bool is_wanted(sd_bus *bus) {
-        _cleanup_free_ char *state = NULL;
+bool bus_target_is(sd_bus *bus, const char *property, const char *value) {
+        _cleanup_free_ char *found = NULL;
 
         return sd_bus_get_property_string(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1/unit/mgmt_2etarget",
-                                          "org.freedesktop.systemd1.Unit", "ActiveState", NULL, &state) >= 0 && streq(state, "active");
+                                          "org.freedesktop.systemd1.Unit", property, NULL, &found) >= 0 && streq(found, value);
 }
 
 static int message_new(sd_bus_message **ret, sd_bus *bus, const char *daemon, const char *path, const char *interface, const char *method) {
@@ -45,8 +44,8 @@ int bus_ask(sd_bus *bus, const char *daemon, const char *path, const char *inter
                         r = sd_bus_call(bus, m, 0, &error, ret);
                 if (r >= 0)
                         break;
-                if (round == 0 && bus_error_is_absence(&error) && is_wanted(bus))
-                        continue;
+                if (round == 0 && bus_error_is_absence(&error) && bus_target_is(bus, "ActiveState", "active"))
+                        continue;       /* it has died, and is about to be started again: it is waited for */
                 if (reterr)
                         (void) sd_bus_error_move(reterr, &error);
                 break;

@@ -12,6 +12,9 @@
 int bus_ask(sd_bus *bus, const char *daemon, const char *path, const char *interface, const char *method, sd_bus_error *reterr,
             sd_bus_message **ret, const char *types, ...);
 
+/* Whether systemd says so of mgmt.target; not where there is no systemd. */
+bool bus_target_is(sd_bus *bus, const char *property, const char *value);
+
 /* There is nobody of that name on the bus. */
 bool bus_error_is_absence(const sd_bus_error *e);
 extern const char bus_absence_text[];

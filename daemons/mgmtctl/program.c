@@ -285,7 +285,10 @@ int program_deploy(const Program *p, sd_bus *bus) {
                 json_object_object_add(j, "type", json_object_new_string("deployed"));
                 json_object_object_add(j, "deploy", json_object_new_uint64(deploy));
                 output_json(j);
-        } else
-                output_note("deployed", "deploy %llu is in force", (unsigned long long) deploy);
+                return EXIT_SUCCESS;
+        }
+        output_note("deployed", "deploy %llu is in force", (unsigned long long) deploy);
+        if (bus_target_is(bus, "UnitFileState", "disabled"))
+                output_note("deployed", "after a reboot it will not be: mgmt.target is not enabled ('systemctl enable mgmt.target')");
         return EXIT_SUCCESS;
 }
