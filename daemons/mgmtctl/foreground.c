@@ -264,11 +264,25 @@ static int on_max_runtime(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
+static int on_reader_gone(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        foreground_end(userdata, EXIT_ERROR);
+        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
 /* ---- life ---- */
+
+/* Nobody reads what is printed any more: that shows at once, and not with the next line, which may never come. Files have no readers. */
+static int watch_reader(Foreground *f) {
+        int r = sd_event_add_io(f->event, NULL, STDOUT_FILENO, 0, on_reader_gone, f);
+
+        return r == -EPERM || r == -EBADF ? 0 : r;
+}
 
 static int add_sources(Foreground *f) {
         int r = signals_watch_end(f->event, on_signal, f);
 
+        if (r >= 0)
+                r = watch_reader(f);
         if (r < 0 || f->spec->max_runtime == 0)
                 return r;
         return sd_event_add_time_relative(f->event, NULL, CLOCK_MONOTONIC, (uint64_t) f->spec->max_runtime * 1000000, 1000,

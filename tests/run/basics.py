@@ -174,6 +174,15 @@ def closed_output(s):
     check_equal(run.returncode, 1, "exit status")
     s.check_clean()
 
+    # also when there is nothing more to be said
+    run = subprocess.Popen([MGMTCTL, "run", *QUICK, s.program(FILE)], env=s.environment(), stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, text=True)
+    while "converged" not in run.stdout.readline():
+        pass
+    run.stdout.close()
+    check_equal(run.wait(SECONDS), 1, "exit status of one that is silent")
+    s.check_clean()
+
 
 def noop(s):
     """--noop says what it would do and does nothing."""
