@@ -151,6 +151,7 @@ Manager *manager_free(Manager *m) {
                 graph_clear(m);
         m->proxies = proxies_free(m->proxies);
         m->names = names_free(m->names);
+        kernel_watcher_done(&m->kernel);
         for (HostBusType i = 0; i < _HOST_BUS_MAX; i++)
                 m->buses[i] = host_bus_free(m->buses[i]);
         swap_memo_done(&m->memo);

@@ -11,6 +11,7 @@
 #include "common/graph.h"
 #include "common/map.h"
 #include "common/resource.h"
+#include "common/sd/kernel-watch.h"
 #include "common/sd/names.h"
 #include "common/sd/path-watch.h"
 #include "daemons/engine/converger.h"
@@ -65,6 +66,7 @@ struct Manager {
         uint64_t rest_usec;             /* of who gives up twice in a row, whatever the news; it doubles each time */
         Names *names;
         const char *etc;                /* where they look; NULL: /etc */
+        KernelWatcher kernel;
         HostBus *buses[_HOST_BUS_MAX];  /* NULL until a kind needs it */
 
         Graph *graph;

@@ -18,6 +18,9 @@
 
 enum { LOST_REPLIES_MAX = 3 };
 
+/* systemd reads all its files before it answers, and a machine may be busy; systemctl has as much patience. */
+#define CALL_USEC (UINT64_C(90) * 1000 * 1000)
+
 typedef TAILQ_HEAD(ClientList, BusClient) ClientList;
 typedef TAILQ_HEAD(ListeningList, BusListening) ListeningList;
 
@@ -312,6 +315,8 @@ static int set_up(sd_bus *bus, void *userdata) {
         void *rule;
         int r;
 
+        if (!getenv("SYSTEMD_BUS_TIMEOUT"))
+                (void) sd_bus_set_method_call_timeout(bus, CALL_USEC);
         r = add_own_rules(b, bus);
         if (r < 0)
                 return r;
@@ -502,7 +507,7 @@ static bool is_unanswered(BusClient *c, sd_bus_message *m, const sd_bus_error *e
         }
         if (++c->n_lost_replies > LOST_REPLIES_MAX)
                 return false;
-        *ret = resource_waiting(c->resource, "its service has ended");
+        *ret = resource_waiting(c->resource, e->message ? e->message : "its service has not answered");
         resource_changed(c->resource);
         return true;
 }

@@ -130,6 +130,17 @@ int local_host_watch(Resource *r, const char *path, unsigned flags, PathWatch **
         return k < 0 ? resource_error(r, reterr, k, "cannot watch '%s': %m", path) : 0;
 }
 
+static void on_kernel(void *userdata) {
+        resource_changed(userdata);
+}
+
+int local_host_watch_kernel(Resource *r, KernelTopic topic, KernelWatch **ret, Diag *reterr) {
+        Manager *m = r->host->manager;
+        int k = kernel_watch_new(ret, &m->kernel, r->host->event, topic, NULL, on_kernel, r);
+
+        return k < 0 ? resource_error(r, reterr, k, "cannot watch %s: %m", kernel_topic_name(topic)) : 0;
+}
+
 Names *local_host_names(const Resource *r) {
         const Manager *m = r->host->manager;
 

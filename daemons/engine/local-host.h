@@ -4,6 +4,7 @@
 /* The engine's side of the resource contract (common/resource.h): what a kind reports, brought to its vertex. */
 
 #include "common/resource.h"
+#include "common/sd/kernel-watch.h"
 #include "daemons/engine/host-bus.h"
 
 typedef struct Manager Manager;
@@ -20,6 +21,9 @@ void local_host_path_changed(PathWatch *w, int error, void *userdata);          
 
 /* That watcher, for those who want to be called themselves. */
 PathWatcher *local_host_paths(const Resource *r);
+
+/* What the kernel tells: a change of r as well. */
+int local_host_watch_kernel(Resource *r, KernelTopic topic, KernelWatch **ret, Diag *reterr);
 
 /* And the one place where they look for users and groups; account.h is made of it. */
 Names *local_host_names(const Resource *r);

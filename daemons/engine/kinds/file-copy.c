@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* We do not wait for the disk: what a power cut takes away is found missing by the first check after the boot. */
+/* We do not wait for the disk, unless we are asked to: what a power cut takes away is found missing by the first check after the boot. */
 
 #include <fcntl.h>
 
@@ -85,13 +85,18 @@ static int write_piece(FileCopy *c, int fd, Diag *reterr) {
         return n > 0 && c->at < c->content->size;
 }
 
+static int flush(const FileCopy *c, int fd, Diag *reterr) {
+        return c->sync && fsync(fd) < 0 ? resource_error(c->resource, reterr, -errno, "cannot write '%s': %m", c->path) : 0;
+}
+
 static int write_in_place(FileCopy *c, Diag *reterr) {
         int r = write_piece(c, c->in_place_fd, reterr);
 
         if (r != 0)
                 return r;
         FileAccess a = new_access(c);
-        return file_access_set(&a, c->in_place_fd, c->resource, c->path, reterr);
+        r = flush(c, c->in_place_fd, reterr);
+        return r < 0 ? r : file_access_set(&a, c->in_place_fd, c->resource, c->path, reterr);
 }
 
 /* A file that something is mounted on, as containers do it with those in /etc. It must be the one that was looked at: here the path
@@ -134,6 +139,8 @@ static int write_beside(FileCopy *c, Diag *reterr) {
         if (c->have_fd >= 0)
                 replacement_copy_attributes(&c->replacement, c->have_fd);
         r = give_access(c, reterr);
+        if (r >= 0)
+                r = flush(c, c->replacement.fd, reterr);
         if (r < 0)
                 return r;
         r = replacement_put(&c->replacement);

@@ -19,6 +19,8 @@ typedef struct FileCopy {
         struct stat have;               /* of it */
         FileAccess access;              /* what is not said is as it was, or as it is with a new file */
 
+        bool sync;                      /* on the disk before it is in place: what a host needs to boot */
+
         bool changed;                   /* result of comparing: it is different */
         bool differs;                   /* known to, see file_copy_write() */
         uint64_t n_bytes;               /* written so far, for those who watch */

@@ -81,6 +81,7 @@ int file_text_write(FileText *t, const Resource *r, const char *path, const char
         c.content = &wanted;
         c.dir_fd = t->where.dir_fd;
         c.base = t->where.base;
+        c.sync = t->sync;
         c.have_fd = t->have.fd;
         if (c.have_fd >= 0)
                 c.have = t->have.st;

@@ -14,6 +14,7 @@ typedef struct FileText {
         mode_t mode;                    /* of a new one, as are uid and gid; (uid_t) -1: ours */
         uid_t uid;
         gid_t gid;
+        bool sync;                      /* as of FileCopy */
 } FileText;
 
 #define FILE_TEXT_INIT { .where = SAFE_PATH_INIT, .have = FILE_CONTENT_INIT, .mode = 0600, .uid = (uid_t) -1, .gid = (gid_t) -1 }

@@ -3,10 +3,6 @@
 /* The names of this host, through systemd-hostnamed: the pretty one for people, the static one in /etc/hostname, and the transient one
  * that the kernel has. hostnamed may change one with another, so they are looked at anew after each change. */
 
-#include <fcntl.h>
-
-#include <systemd/sd-event.h>
-
 #include "common/resource.h"
 #include "common/sd/path-watch.h"
 #include "daemons/engine/host-bus.h"
@@ -24,7 +20,7 @@ typedef struct Hostname {
 
         BusClient bus;
         PathWatch *watch;
-        sd_event_source *kernel;        /* tells when the kernel's name changes, of which hostnamed does not */
+        KernelWatch *kernel;            /* tells when the kernel's name changes, of which hostnamed does not */
         char now[NAMES_MAX][NAME_MAX_HERE];
         unsigned n_changes;     /* in this attempt */
 } Hostname;
@@ -80,33 +76,13 @@ static int hostname_open(Hostname *h) {
         return r;
 }
 
-static int on_kernel_name(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        resource_changed(userdata);
-        return 0;
-}
-
-/* This file asks for attention by an error, for which nobody needs to ask. */
-static int watch_kernel(Hostname *h) {
-        _cleanup_close_ int fd = open("/proc/sys/kernel/hostname", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        int r;
-
-        if (fd < 0)
-                return -errno;
-        r = sd_event_add_io(h->resource.host->event, &h->kernel, fd, 0, on_kernel_name, h);
-        if (r >= 0)
-                r = sd_event_source_set_io_fd_own(h->kernel, true);
-        if (r >= 0)
-                (void) TAKE_FD(fd);
-        return r;
-}
-
 static int hostname_watch(Resource *r, Diag *reterr) {
         Hostname *h = (Hostname *) r;
         int k;
 
         k = hostname_open(h);
         if (k >= 0)
-                k = watch_kernel(h);
+                k = local_host_watch_kernel(r, KERNEL_HOSTNAME, &h->kernel, reterr);
         if (k >= 0)
                 k = local_host_watch(r, "/etc/hostname", 0, &h->watch, reterr);
         if (k >= 0)
@@ -118,7 +94,7 @@ static void hostname_unwatch(Resource *r) {
         Hostname *h = (Hostname *) r;
 
         h->watch = path_watch_free(h->watch);
-        h->kernel = sd_event_source_disable_unref(h->kernel);
+        h->kernel = kernel_watch_free(h->kernel);
         bus_client_close(&h->bus);
 }
 

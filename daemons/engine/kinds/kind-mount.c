@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 
 #include <systemd/sd-event.h>
 
@@ -15,6 +14,7 @@
 #include "common/resource.h"
 #include "common/sd/path-watch.h"
 #include "common/strbuf.h"
+#include "daemons/engine/kinds/file-text.h"
 #include "daemons/engine/kinds/fstab.h"
 #include "daemons/engine/local-host.h"
 #include "daemons/engine/kinds/systemd-unit.h"
@@ -32,8 +32,7 @@ typedef struct Mount {
 
         SystemdUnit unit;
         FstabEntry wanted;      /* its texts are owned */
-        char *fstab;            /* what the file shall be, if it is not so */
-        bool mounted;
+        bool line_is_wrong;
         const char *method, *verb;      /* of the job that makes it so; NULL: none */
         PathWatch *fstab_watch, *device_watch;
         sd_event_source *mounts;
@@ -248,55 +247,78 @@ static bool is_what_was_wanted(const Mount *m, const FstabEntry *now) {
         return streq(now->device, m->device) || (device && (is_same_device(now->device, device) || is_loop_of(now->device, device)));
 }
 
-static int find_mount(Mount *m, bool *changed, Diag *reterr) {
+/* *now is what is mounted there; and m->method what brings it to what is wanted. */
+static int look_at_mount(Mount *m, FstabEntry *now, Diag *reterr) {
         _cleanup_free_ char *text = NULL;
-        _cleanup_(fstab_entry_done) FstabEntry now = {};
         int r;
 
         m->method = NULL;
         r = read_file_at(AT_FDCWD, MOUNTINFO, TEXT_MAX, &text, NULL);
         if (r >= 0)
-                r = mountinfo_find(text, m->resource.name, &now);
+                r = mountinfo_find(text, m->resource.name, now);
         if (r < 0)
                 return resource_error(&m->resource, reterr, r, "cannot read '" MOUNTINFO "': %m");
-        m->mounted = r > 0;
         if (is_absent(m)) {
                 m->method = r > 0 ? "StopUnit" : NULL;
                 m->verb = "unmount";
         } else {
-                bool same = r > 0 && is_what_was_wanted(m, &now);
+                bool same = r > 0 && is_what_was_wanted(m, now);
                 m->method = r == 0 ? "StartUnit" : !same ? "RestartUnit"
-                        : flags_differ(m->wanted.options, now.options) ? "ReloadUnit" : NULL;
+                        : flags_differ(m->wanted.options, now->options) ? "ReloadUnit" : NULL;
                 m->verb = "mount";
         }
-        if (m->method) {
-                *changed = true;
-                resource_differs(&m->resource, "state", r > 0 ? now.device : "not mounted", is_absent(m) ? "not mounted" : m->device);
-        }
+        return r;
+}
+
+static int find_mount(Mount *m, bool *changed, Diag *reterr) {
+        _cleanup_(fstab_entry_done) FstabEntry now = {};
+        int r = look_at_mount(m, &now, reterr);
+
+        if (r < 0 || !m->method)
+                return MIN(r, 0);
+        *changed = true;
+        resource_differs(&m->resource, "state", r > 0 ? now.device : "not mounted", is_absent(m) ? "not mounted" : m->device);
         return 0;
 }
 
-static int find_line(Mount *m, bool *changed, Diag *reterr) {
-        _cleanup_free_ char *text = NULL;
-        int r;
+/* Read, edited and written in one go: others write the file as well. */
+static int edit_line(Mount *m, bool apply, Diag *reterr) {
+        _cleanup_(file_text_done) FileText file = FILE_TEXT_INIT;
+        _cleanup_free_ char *wanted = NULL;
+        Resource *r = &m->resource;
+        int k;
 
-        free(m->fstab);
-        m->fstab = NULL;
-        r = read_file_at(AT_FDCWD, FSTAB, TEXT_MAX, &text, NULL);
-        if (r < 0 && r != -ENOENT)
-                return resource_error(&m->resource, reterr, r, "cannot read '" FSTAB "': %m");
-        r = fstab_edit(text ? text : "", m->resource.name, is_absent(m) ? NULL : &m->wanted, &m->fstab);
-        if (r <= 0)
-                return r;
-        *changed = true;
-        resource_differs(&m->resource, "fstab", text, m->fstab);
+        file.mode = 0644;
+        file.sync = true;
+        k = file_text_read(&file, r, FSTAB, TEXT_MAX, true, reterr);
+        if (k >= 0)
+                k = file_text_check(&file, r, FSTAB, reterr);
+        if (k < 0)
+                return k;
+        k = fstab_edit(file.text.data ? file.text.data : "", r->name, is_absent(m) ? NULL : &m->wanted, &wanted);
+        m->line_is_wrong = k > 0;
+        if (k <= 0)
+                return k;
+        if (apply)
+                return file_text_write(&file, r, FSTAB, wanted, strlen(wanted), reterr);
+        resource_differs(r, "fstab", file.text.data, wanted);
         return 0;
 }
 
 /* ---- making it so ---- */
 
+/* A file system may not do what it was asked for, and say nothing: it would be asked for ever. */
 static int done(Resource *r, Diag *reterr) {
-        return CHECK_CHANGED;
+        _cleanup_(fstab_entry_done) FstabEntry now = {};
+        Mount *m = (Mount *) r;
+        int k = look_at_mount(m, &now, reterr);
+
+        if (k < 0 || !m->method)
+                return k < 0 ? k : CHECK_CHANGED;
+        if (k == 0)
+                return resource_error(r, reterr, -EPROTO, "state: it was mounted, and is not there");
+        return resource_error(r, reterr, -EPROTO, "state: it was mounted, and is '%s' of type '%s' with options '%s'", now.device, now.type,
+                              now.options);
 }
 
 static int run_job(Resource *r, Diag *reterr) {
@@ -305,25 +327,16 @@ static int run_job(Resource *r, Diag *reterr) {
         return m->method ? systemd_unit_job(&m->unit, m->method, m->verb, done, reterr) : CHECK_CHANGED;
 }
 
-/* Who may read it is not changed. */
-static mode_t fstab_mode(void) {
-        struct stat st;
-
-        return stat(FSTAB, &st) < 0 ? 0644 : st.st_mode & 07777;
-}
-
 static int write_line(Resource *r, Diag *reterr) {
         Mount *m = (Mount *) r;
         int k;
 
         if (is_absent(m))
                 m->method = NULL;
-        if (!m->fstab)
+        if (!m->line_is_wrong)
                 return run_job(r, reterr);
-        k = write_file_atomic_at(AT_FDCWD, FSTAB, m->fstab, strlen(m->fstab), fstab_mode(), true);
-        if (k < 0)
-                return resource_error(r, reterr, k, "cannot write '" FSTAB "': %m");
-        return systemd_unit_reload(&m->unit, run_job, reterr);
+        k = edit_line(m, true, reterr);
+        return k < 0 ? k : systemd_unit_reload(&m->unit, run_job, reterr);
 }
 
 static int found(Resource *r, Diag *reterr) {
@@ -332,12 +345,12 @@ static int found(Resource *r, Diag *reterr) {
         bool changed = false;
         int k;
 
-        k = find_line(m, &changed, reterr);
+        k = edit_line(m, false, reterr);
         if (k >= 0)
                 k = find_mount(m, &changed, reterr);
         if (k < 0)
                 return k;
-        if (!changed)
+        if (!changed && !m->line_is_wrong)
                 return CHECK_OK;
         if (!r->applies)
                 return CHECK_CHANGED;
@@ -376,7 +389,6 @@ static void mount_done(Resource *r) {
 
         mount_unwatch(r);
         fstab_entry_done(&m->wanted);
-        free(m->fstab);
 }
 
 const ResourceType mount_type = {

@@ -12,6 +12,8 @@ typedef struct Fake {
         sd_bus *bus;
         char names[3][64];      /* static, transient, pretty */
         bool stubborn;          /* says yes, and does nothing */
+        bool silent;            /* says nothing, until it is asked to answer after all */
+        sd_bus_message *unanswered;
 } Fake;
 
 static Fake fake;
@@ -33,6 +35,11 @@ static int set_name(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
         r = sd_bus_message_read(m, "sb", &name, &interactive);
         if (r < 0)
                 return r;
+        if (fake.silent) {
+                sd_bus_message_unref(fake.unanswered);
+                fake.unanswered = sd_bus_message_ref(m);
+                return 1;
+        }
         if (i < 2 && strchr(name, ' '))
                 return sd_bus_error_setf(reterr, SD_BUS_ERROR_INVALID_ARGS, "Invalid hostname '%s'", name);
         if (!fake.stubborn)
@@ -62,6 +69,7 @@ static int fake_start(void) {
 }
 
 static void fake_stop(int *unused) {
+        fake.unanswered = sd_bus_message_unref(fake.unanswered);
         fake.bus = sd_bus_close_unref(fake.bus);
 }
 
@@ -94,6 +102,29 @@ TEST(names_are_set) {
                         CHECK_STR(fake.names[k], cases[i].names[k]);
                 CHECK_INT(rig_apply(true), CHECK_OK);
         }
+}
+
+/* One that does not answer is asked a few times more; then it is an error. An answer that comes too late is none. */
+TEST(a_service_that_does_not_answer) {
+        (void) setenv("SYSTEMD_BUS_TIMEOUT", "300ms", 1);
+        FAKE_BENCH();
+
+        fake.silent = true;
+        CHECK_INT(rig_make(&hostname_type, "web", FIELDS()), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.host.n_armed, 0));
+        for (unsigned i = 0; i < 3; i++) {
+                unsigned before = rig.host.n_changed;
+                CHECK_INT(rig_apply(true), -EAGAIN);
+                CHECK_STR(rig.host.reason, "Method call timed out");
+                CHECK(rig.host.n_changed > before);
+        }
+        CHECK_INT(sd_bus_reply_method_return(fake.unanswered, NULL), 1);
+        rig_run(20000);
+        (void) unsetenv("SYSTEMD_BUS_TIMEOUT");
+        fake.silent = false;
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_STR(fake.names[0], "web");
 }
 
 TEST(errors) {
