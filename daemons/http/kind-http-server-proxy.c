@@ -242,8 +242,10 @@ static bool transfer_resume(Transfer *t) {
 static void on_done(HttpFetch *f, int error, const char *message, void *userdata) {
         Transfer *t = userdata;
 
-        if (error < 0)
-                resource_log(&t->proxy->child.resource, LOG_WARNING, "cannot fetch '%s': %s", t->url, message);
+        if (error < 0) {
+                _cleanup_free_ char *url = http_url_redacted(t->url);
+                resource_log(&t->proxy->child.resource, LOG_WARNING, "cannot fetch '%s': %s", url ?: "", message);
+        }
         if (error < 0 && transfer_resume(t))
                 return;
         if (error >= 0 && t->resuming)

@@ -52,9 +52,9 @@ def content(path):
 class Stage:
     """A server of ours with a proxy for another one."""
 
-    def __init__(self, s, more='cache => "$SCRATCH/cache/",', head=True):
+    def __init__(self, s, more='cache => "$SCRATCH/cache/",', head=True, who=""):
         self.s, self.server, self.port = s, Server(), own_port()
-        up = f'head => "{self.server.url}/pub/",' if head else ""
+        up = f'head => "http://{who}127.0.0.1:{self.server.port}/pub/",' if head else ""
         self.run = Run(s, "--tmp-prefix", "--converger-timeout=0", s.program(f"""
             http:server "127.0.0.1:{self.port}" {{}}
             http:server:proxy "/distro/7/" {{
@@ -122,6 +122,19 @@ def says_what_is_not_there(s):
         check_equal(q.path, "/pub/7/a/x%20y%3F", "path")
         q.answer(200, b"odd")
         check_equal(client.end(), (200, b"odd"), "answer")
+        t.run.end()
+
+
+def keeps_the_password_to_itself(s):
+    """Who asks the other server is in no log."""
+    with Stage(s, who="james:secret@") as t:
+        client = t.ask()
+        q = t.server.take("upstream")
+        check_equal(q.headers["Authorization"], "Basic amFtZXM6c2VjcmV0", "who asks")
+        q.hang_up()
+        check_equal(client.end()[0], 500, "status after nothing")
+        log = t.run.wait_event("a complaint", type="log", kind="http:server:proxy")
+        check(f"'http://127.0.0.1:{t.server.port}/pub/7/a/b.txt'" in log["text"], log["text"])
         t.run.end()
 
 
@@ -273,5 +286,5 @@ def works_without_either(s):
         t.run.end()
 
 
-main(fetches_once, says_what_is_not_there, asks_for_heads, keeps_whole_files_only, goes_on_where_it_broke_off, serves_many_at_once,
-     leaves_with_its_client, keeps_no_more_than_allowed, works_without_either)
+main(fetches_once, says_what_is_not_there, keeps_the_password_to_itself, asks_for_heads, keeps_whole_files_only,
+     goes_on_where_it_broke_off, serves_many_at_once, leaves_with_its_client, keeps_no_more_than_allowed, works_without_either)
