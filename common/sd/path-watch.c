@@ -529,6 +529,9 @@ int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned f
         r = watcher_open(p);
         if (r < 0)
                 return r;
+        /* Nodes that have failed go with those who needed them, but for this one: there may be a watch for it by now. */
+        if (p->root->error < 0)
+                path_node_resolve(p, p->root, false);
         PathWatch *w = calloc(1, sizeof(PathWatch));
         if (!w)
                 return -ENOMEM;

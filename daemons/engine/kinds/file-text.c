@@ -35,7 +35,7 @@ static int read_text(FileText *t, const Resource *r, const char *path, Diag *ret
         const char *piece;
         ssize_t n;
 
-        while ((n = file_content_piece(&t->have, t->text.size, buffer, &piece)) > 0)
+        while ((n = file_content_piece(&t->have, t->text.size, buffer, &piece)) > 0 && !t->text.failed)
                 strbuf_add(&t->text, piece, (size_t) n);
         if (n < 0 || t->text.failed)
                 return resource_error(r, reterr, n < 0 ? (int) n : -ENOMEM, "cannot read '%s': %m", path);

@@ -130,8 +130,6 @@ int fstab_edit(const char *text, const char *point, const FstabEntry *entry, cha
         if (!changed)
                 return 0;
         *ret = strbuf_take(&b);
-        if (!*ret)
-                *ret = strdup("");
         return *ret ? 1 : -ENOMEM;
 }
 

@@ -172,7 +172,7 @@ static char *wanted_line(const AuthorizedKey *k) {
                 raw = (StrBuf) {};
                 strbuf_puts(&raw, *k->content ? k->content : k->resource.name);
         }
-        if (!raw.data || !parse_line(raw.data, &line))
+        if (raw.failed || !parse_line(raw.data, &line))
                 return NULL;
         put_part(&b, line.options, line.n_options);
         put_part(&b, line.type, line.n_type);
@@ -212,8 +212,6 @@ static int edit(const char *text, const char *wanted, bool absent, char **ret) {
         if (!changed)
                 return 0;
         *ret = strbuf_take(&b);
-        if (!*ret)
-                *ret = strdup("");
         return *ret ? 1 : -ENOMEM;
 }
 

@@ -145,12 +145,10 @@ static char *join(char *const *names) {
         for (size_t i = 0; i < n; i++)
                 sorted[i] = names[i];
         qsort(sorted, n, sizeof(*sorted), compare_names);
-        strbuf_puts(&b, "");
         for (size_t i = 0; i < n; i++)
                 if (i == 0 || !streq(sorted[i], sorted[i - 1]))
                         strbuf_printf(&b, "%s%s", b.size > 0 ? "," : "", sorted[i]);
-        char *text = strbuf_take(&b);
-        return text ? text : strdup("");
+        return strbuf_take(&b);
 }
 
 /* The groups that list this user, but for the primary one. */
