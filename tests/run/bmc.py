@@ -1,0 +1,208 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""bmc:power, against a BMC that does as the test says."""
+
+import base64
+import json
+import sys
+
+sys.dont_write_bytecode = True
+from harness import Run, check, check_equal, main
+from scripted import Server
+
+SYSTEMS = {"Members": [{"@odata.id": "/redfish/v1/Systems/7"}, {"@odata.id": "/redfish/v1/Systems/8"}]}
+AUTHORIZATION = "Basic " + base64.b64encode(b"admin:hunter2").decode()
+
+
+def power(port, state="on", more="", driver="redfish", meta="Meta:poll => 1,"):
+    return f"""\
+bmc:power "{driver}://admin@127.0.0.1:{port}" {{
+        password => "hunter2",
+        state => "{state}",
+        {more}
+        {meta}
+}}
+"""
+
+
+def give(request, what, status=200):
+    request.answer(status, json.dumps(what).encode() if not isinstance(what, bytes) else what)
+
+
+def start(s, program, *arguments):
+    return Run(s, "--tmp-prefix", "--converger-timeout=0", *arguments, s.program(program))
+
+
+def take(server, method, path, body=None):
+    q = server.take(f"{method} {path}")
+    check_equal((q.method, q.path, q.headers["Authorization"]), (method, path, AUTHORIZATION), "request")
+    if method == "POST":
+        check_equal(q.headers["Content-Type"], "application/json", "type of the body")
+        check_equal(json.loads(q.body), body, "body")
+    return q
+
+
+def show(server, state, actions=None):
+    """The machine is asked for, and is so."""
+    give(take(server, "GET", "/redfish/v1/Systems"), SYSTEMS)
+    q = take(server, "GET", "/redfish/v1/Systems/7")
+    give(q, {"PowerState": state, **({"Actions": actions} if actions else {})})
+
+
+def keeps_it_on(s):
+    """What is off is turned on, once; what is on its way is left alone."""
+    server = Server()
+    with start(s, power(server.port)) as run:
+        show(server, "Off", {"#ComputerSystem.Reset": {"target": "/reset?it"}})
+        give(take(server, "POST", "/reset?it", {"ResetType": "On"}), b"", 204)
+        changed = run.wait_event("turned on", type="changed", kind="bmc:power")
+        check("state: off -> on" in changed["text"], changed["text"])
+        show(server, "PoweringOn")
+        show(server, "PoweringOn")
+        show(server, "On")
+        show(server, "On")
+        run.end()
+        check_equal(len([e for e in run.events if e["type"] == "changed"]), 1, "changes")
+        check("hunter2" not in json.dumps(run.events) + run.stderr(), "the password is told")
+    server.close()
+    s.check_clean()
+
+
+def keeps_it_off(s):
+    """A machine that does not say where it is reset is reset where machines are; with noop it is left alone."""
+    server = Server()
+    with start(s, power(server.port, "off")) as run:
+        show(server, "On")
+        give(take(server, "POST", "/redfish/v1/Systems/7/Actions/ComputerSystem.Reset", {"ResetType": "ForceOff"}), {"ok": True})
+        run.wait_event("turned off", type="changed", kind="bmc:power")
+        show(server, "Off")
+        run.end()
+    with start(s, power(server.port, "off", meta="Meta:poll => 1, Meta:noop => true,")) as run:
+        for _ in range(2):
+            show(server, "On")
+        run.wait_event("noop", type="state", state="drifted", kind="bmc:power")
+        run.end()
+        check(all(q.method == "GET" for q in list(server.requests.queue)), "noop changed it")
+    server.close()
+
+
+def says_what_is_wrong(s):
+    """Answers of all sorts of servers: errors that say so, and nothing is changed."""
+    server = Server()
+    usual = "the BMC at 'http://127.0.0.1:%d' " % server.port
+    first = [
+        (401, {}, "does not let user 'admin' do that: status 401"),
+        (403, b"", "does not let user 'admin' do that: status 403"),
+        (500, {}, "answers with status 500"),
+        (302, {}, "answers with status 302"),
+        (200, b"<html>", "answers what is not understood: it is no JSON"),
+        (200, b'{"Members": [', "answers what is not understood: it is no JSON"),
+        (200, b'{"a":' * 50 + b"1" + b"}" * 50, "answers what is not understood: it is no JSON"),
+        (200, b"", "answers what is not understood: there is no system"),
+        (200, [], "answers what is not understood: there is no system"),
+        (200, {"Members": {}}, "answers what is not understood: there is no system"),
+        (200, {"Members": []}, "answers what is not understood: there is no system"),
+        (200, {"Members": [7]}, "answers what is not understood: there is no system"),
+        (200, {"Members": [{"@odata.id": "http://127.0.0.1:1/"}]}, "answers what is not understood: there is no system"),
+        (200, {"Members": [{"@odata.id": "//127.0.0.1:1/"}]}, "answers what is not understood: there is no system"),
+        (200, {"Members": [{"@odata.id": "@127.0.0.1:1/"}]}, "answers what is not understood: there is no system"),
+        (200, {"Members": [{"@odata.id": "/a\r\nb"}]}, "answers what is not understood: there is no system"),
+        (200, {"Members": [{"@odata.id": "/" + "a" * 2000}]}, "answers what is not understood: there is no system"),
+    ]
+    second = [
+        ({}, "there is no PowerState"),
+        ({"PowerState": None}, "there is no PowerState"),
+        ({"PowerState": "Off", "Actions": {"#ComputerSystem.Reset": {"target": "http://127.0.0.1:1/"}}},
+         "the target of its reset is no path"),
+    ]
+    with start(s, power(server.port, meta="Meta:poll => 1, Meta:retry => -1, Meta:delay => 10,")) as run:
+        def error(text):
+            event = run.wait_event("an error", type="state", state="retrying", kind="bmc:power")
+            check(usual + text in event["text"], event["text"])
+
+        for status, what, text in first:
+            give(take(server, "GET", "/redfish/v1/Systems"), what, status)
+            error(text)
+        for what, text in second:
+            give(take(server, "GET", "/redfish/v1/Systems"), SYSTEMS)
+            give(take(server, "GET", "/redfish/v1/Systems/7"), what)
+            error("answers what is not understood: " + text)
+        show(server, "Off")
+        take(server, "POST", "/redfish/v1/Systems/7/Actions/ComputerSystem.Reset", {"ResetType": "On"}).answer(409)
+        error("answers with status 409")
+        for _ in range(2):              # on an old connection that may have been an accident, so it is asked again
+            take(server, "GET", "/redfish/v1/Systems").hang_up()
+        event = run.wait_event("an error", type="state", state="retrying", kind="bmc:power")
+        check("cannot ask the BMC at 'http://127.0.0.1" in event["text"], event["text"])
+        server.take("again").answer(200, b" " * (1024 * 1024 + 1))
+        event = run.wait_event("an error", type="state", state="retrying", kind="bmc:power")
+        check("cannot ask the BMC at 'http://127.0.0.1" in event["text"], event["text"])
+        show(server, "On")
+        run.wait_event("it is right in the end", type="state", state="ok", kind="bmc:power")
+        run.end()
+        check("hunter2" not in json.dumps(run.events) + run.stderr(), "the password is told")
+    server.close()
+
+
+def calls_services(s):
+    """A service that takes calls: for all of a rack, so it is told for which machine."""
+    server = Server()
+    with start(s, power(server.port, driver="rpc", meta="Meta:poll => 1, Meta:retry => -1, Meta:delay => 10,")) as run:
+        get = {"id": 1, "host": "127.0.0.1", "method": "getPowerState"}
+        put = {"id": 2, "host": "127.0.0.1", "method": "setPowerState", "params": {"state": "on"}}
+        give(take(server, "POST", "/", get), {"id": 1, "result": "off"})
+        give(take(server, "POST", "/", put), {"id": 2, "result": "ok"})
+        run.wait_event("turned on", type="changed", kind="bmc:power")
+        give(take(server, "POST", "/", get), {"id": 1, "result": "ON", "error": None})
+        for what, text in (({"error": {"code": 1, "message": "no such machine"}}, "says: no such machine"),
+                           ({"error": {}}, "says: there is an error"), ({"result": 7}, "there is no result"), ({}, "there is no result")):
+            give(take(server, "POST", "/", get), what)
+            event = run.wait_event("an error", type="state", state="retrying", kind="bmc:power")
+            check(text in event["text"], event["text"])
+        give(take(server, "POST", "/", get), {"result": "off"})
+        give(take(server, "POST", "/", put), {"error": {"message": "busy"}})
+        event = run.wait_event("an error", type="state", state="retrying", kind="bmc:power")
+        check("says: busy" in event["text"], event["text"])
+        run.end()
+    server.close()
+
+
+def takes_it_from_the_name(s):
+    """What is said beside the name counts more than the name; a password in the name only where that is allowed."""
+    server = Server()
+    with start(s, f"""
+        bmc:power "redfish://admin:hunter%32@127.0.0.1:{server.port}" {{ insecure_password => true, state => "on", Meta:poll => 1, }}
+    """) as run:
+        show(server, "on")
+        run.end()
+    with start(s, f"""
+        bmc:power "rpcs://nobody@bmc.example.com:1" {{
+                hostname => "127.0.0.1", port => {server.port}, username => "admin", password => "hunter2", driver => "gofish",
+                state => "on", Meta:poll => 1,
+        }}
+    """) as run:
+        show(server, "on")
+        run.end()
+    server.close()
+
+
+def refuses(s):
+    """What makes no sense is seen before anything runs."""
+    for name, fields, text in (
+            ("redfish://h", 'state => "on",', "poll"),
+            ("redfish://h", 'Meta:poll => 1,', "state must be on or off, got ''"),
+            ("redfish://h", 'state => "reset", Meta:poll => 1,', "state must be on or off, got 'reset'"),
+            ("rack 7", 'state => "on", Meta:poll => 1,', "hostname must be given"),
+            ("rack 7", 'state => "on", hostname => "h", Meta:poll => 1,', "driver must be redfish"),
+            ("ipmi://h", 'state => "on", Meta:poll => 1,', "driver must be redfish"),
+            ("rpc://h", 'state => "on", hostname => "a/b", Meta:poll => 1,', "hostname must be a name or an address"),
+            ("rpc://h", 'state => "on", port => 65536, Meta:poll => 1,', "port must be from"),
+            ("rpc://h", 'state => "on", certificate => "ca.pem", Meta:poll => 1,', "certificate must be an absolute path"),
+            ("rpc://h:x", 'state => "on", Meta:poll => 1,', "not of the form"),
+            ("rpc://a:b@h", 'state => "on", Meta:poll => 1,', "insecure_password is not set"),
+    ):
+        done = s.ctl("plan", s.program(f'bmc:power "{name}" {{ {fields} }}'))
+        check(done.returncode != 0 and text in done.stderr + done.stdout, f"{name} {fields}: {done.returncode}, {done.stderr}{done.stdout}")
+
+
+main(keeps_it_on, keeps_it_off, says_what_is_wrong, calls_services, takes_it_from_the_name, refuses)
