@@ -4,6 +4,8 @@
 
 import base64
 import json
+import os
+import ssl
 import sys
 
 sys.dont_write_bytecode = True
@@ -167,6 +169,25 @@ def calls_services(s):
     server.close()
 
 
+def wants_a_certificate(s):
+    """Over TLS, a BMC that nobody vouches for gets no password."""
+    server, tls = Server(), os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(tls, "a.crt"), os.path.join(tls, "a.key"))
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    for certificate in ("", f'certificate => "{tls}/b.crt",'):
+        with start(s, power(server.port, "on", certificate, "redfishs", "Meta:poll => 1, Meta:retry => -1,")) as run:
+            error = run.wait_event("an error", type="state", state="retrying", kind="bmc:power")
+            check(f"cannot ask the BMC at 'https://127.0.0.1:{server.port}': " in error["text"], error["text"])
+            run.end()
+    check(server.requests.empty(), "it was asked")
+    with start(s, power(server.port, "on", f'certificate => "{tls}/a.crt",', "gofishs")) as run:
+        show(server, "On")
+        run.wait_event("right", type="state", state="ok", kind="bmc:power")
+        run.end()
+    server.close()
+
+
 def takes_it_from_the_name(s):
     """What is said beside the name counts more than the name; a password in the name only where that is allowed."""
     server = Server()
@@ -205,4 +226,4 @@ def refuses(s):
         check(done.returncode != 0 and text in done.stderr + done.stdout, f"{name} {fields}: {done.returncode}, {done.stderr}{done.stdout}")
 
 
-main(keeps_it_on, keeps_it_off, says_what_is_wrong, calls_services, takes_it_from_the_name, refuses)
+main(keeps_it_on, keeps_it_off, says_what_is_wrong, calls_services, wants_a_certificate, takes_it_from_the_name, refuses)
