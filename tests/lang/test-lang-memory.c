@@ -106,6 +106,47 @@ TEST(resources_and_edges) {
         exhaust(program, 50);
 }
 
+/* Whatever allocation fails in one step: the next one has what would have come of it. */
+static void check_next_step(Lang *l, uint64_t n, bool *ret_failed) {
+        _cleanup_(change_set_done) ChangeSet changes = {}, later = {}, snapshot = {};
+        _cleanup_(diag_done) Diag error = {};
+
+        for (Node *node = l->graph->nodes; node; node = node->next)
+                if (streq(node->type->name, "builtin") && node->n_in == 0)
+                        node_set(l->graph, node, VALUE_INT(3));
+        alloc_fail_at(n);
+        int r = lang_step(l, &changes, &error);
+        *ret_failed = alloc_failed();
+        alloc_fail_at(0);
+        if ((r < 0 && lang_step(l, &later, NULL) < 0) || lang_snapshot(l, &snapshot) < 0 || snapshot.n_put != 1) {
+                TEST_FAIL("allocation %" PRIu64 ": no graph", n);
+                return;
+        }
+        _cleanup_free_ char *text = value_text(snapshot.put[0].fields[0].value);
+        CHECK_STR(text ?: "", "[1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 16, 17, 18, 19, 23, 24, 26, 27, 28, 29, 31, 32, 33, 34, 36, 37, "
+                              "38, 39, 41, 42]");
+}
+
+TEST(a_filter_is_right_after_it_had_no_memory) {
+        static const MockFile program[] = {
+                { "/main.mcl", "import \"iter\"\nimport \"math\"\n$n = math.fortytwo()\n"
+                               "$l = iter.map(iter.range(40), func($x) { if $x < 20 { $x } else { $x + $n } })\n"
+                               "test \"x\" {\n\tinterface => iter.filter($l, func($x) { math.mod($x, 5) != 0 }),\n}\n" },
+                {}
+        };
+        bool failed = true;
+
+        files = program;
+        for (uint64_t n = 1; failed; n++) {
+                _cleanup_(lang_freep) Lang *l = NULL;
+                _cleanup_(change_set_done) ChangeSet first = {};
+
+                REQUIRE(compile(&l, &(Diags) {}) == 0 && lang_start(l, &first, NULL) == 0);
+                check_next_step(l, n, &failed);
+        }
+        exhaust(program, 300);
+}
+
 TEST(twins) {
         static const MockFile program[] = {
                 { "/main.mcl", "import \"math\"\n$n = math.fortytwo()\ntest \"x\" {}\nfor $i, $v in [\"a\", \"b\"] {\n"
