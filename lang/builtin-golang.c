@@ -4,6 +4,7 @@
  * and its own, joined by _ (golang/strings.join is golang_strings_join); functions without a module begin with _. */
 
 #include <errno.h>
+#include <math.h>
 
 #include "lang/builtins.h"
 #include "lang/template.h"
@@ -47,6 +48,61 @@ static bool known(const char *name) {
         return find(name) != NULL;
 }
 
+/* As templates call them. */
+static void put_type(StrBuf *b, const Type *t) {
+        switch (t->kind) {
+        case TYPE_INT:
+                strbuf_puts(b, "int64");
+                break;
+        case TYPE_FLOAT:
+                strbuf_puts(b, "float64");
+                break;
+        case TYPE_STR:
+                strbuf_puts(b, "string");
+                break;
+        case TYPE_LIST:
+                strbuf_puts(b, "[]");
+                put_type(b, t->element);
+                break;
+        case TYPE_MAP:
+                strbuf_puts(b, "map[");
+                put_type(b, t->key);
+                strbuf_puts(b, "]");
+                put_type(b, t->element);
+                break;
+        default:
+                strbuf_puts(b, type_kind_name(t->kind));
+        }
+}
+
+/* A number that is written down is of either type that can say it. */
+static void fit_constant(Value *v, const Type *t) {
+        if (t->kind == TYPE_FLOAT && v->kind == TYPE_INT)
+                *v = VALUE_FLOAT((double) v->i);
+        else if (t->kind == TYPE_INT && v->kind == TYPE_FLOAT && fabs(v->f) < 9e15 && v->f == (double) (int64_t) v->f)
+                *v = VALUE_INT((int64_t) v->f);
+}
+
+static int accept(void *userdata, const char *name, size_t i, const char *written, int written_size, Value *arg, Diag *reterr) {
+        const Type *type = builtin_type(find(name));
+        _cleanup_(strbuf_done) StrBuf want = {};
+
+        if (i >= type->n_fields)        /* call() says so */
+                return 0;
+        type = type->fields[i].type;
+        if (written)
+                fit_constant(arg, type);
+        if (value_check_type(*arg, type, NULL) >= 0)
+                return 0;
+        if (written && type->kind <= TYPE_FLOAT)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "expected %s; found %.*s",
+                                type->kind == TYPE_INT ? "integer" : type->kind == TYPE_STR ? "string" : type_kind_name(type->kind),
+                                written_size, written);
+        put_type(&want, type);
+        return diag_set(reterr, (Pos) {}, -EINVAL, "wrong type for value; expected %s; got %s", want.data ?: "?",
+                        template_type_name(*arg));
+}
+
 static int call(void *userdata, const char *name, const Value *args, size_t n, Value *ret, Diag *reterr) {
         const BuiltinCall *template_call = userdata;
         const Builtin *b = find(name);
@@ -56,12 +112,6 @@ static int call(void *userdata, const char *name, const Value *args, size_t n, V
 
         if (n != type->n_fields)
                 return diag_set(reterr, (Pos) {}, -EINVAL, "wrong number of args for %s: want %u got %zu", name, type->n_fields, n);
-        for (size_t i = 0; i < n; i++)
-                if (value_check_type(args[i], type->fields[i].type, NULL) < 0) {
-                        _cleanup_free_ char *want = type_text(type->fields[i].type);
-                        return diag_set(reterr, (Pos) {}, -EINVAL, "wrong type for value; expected %s; got %s", want ?: "?",
-                                        template_type_name(args[i]));
-                }
         BuiltinCall c = *template_call;
         c.builtin = b;
         c.type = type;
@@ -93,7 +143,7 @@ static int template_eval(const BuiltinCall *c, const Value *args, size_t n, Valu
         }
         r = template_parse(&t, args[0].s->data, args[0].s->size, known, reterr);
         if (r == 0)
-                r = template_run(&t, data, call, (void *) c, &out, reterr);
+                r = template_run(&t, data, &(TemplateWorld) { (void *) c, accept, call }, &out, reterr);
         if (r == 0)
                 r = out.failed ? -ENOMEM : value_str(ret, out.data ?: "", out.size);
         return r;

@@ -273,9 +273,7 @@ static bool read_number(Parser *p, Value *ret) {
                 }
                 double f = strtod(text, &end);
                 if (base == 0 && *end == '\0' && isdigit((unsigned char) (digits[0] == '.' ? digits[1] : digits[0])) && isfinite(f)) {
-                        /* 1e3 is as good an integer as any */
-                        bool whole = !strchr(text, '.') && fabs(f) < 9e15 && f == (double) (int64_t) f;
-                        *ret = whole ? VALUE_INT((int64_t) f) : VALUE_FLOAT(f);
+                        *ret = VALUE_FLOAT(f);
                         return true;
                 }
         }
@@ -317,6 +315,16 @@ static bool has_variable(const Parser *p, const char *name) {
                 if (streq(p->variables[i - 1], name))
                         return true;
         return false;
+}
+
+/* Messages about what is behind parentheses point to what was evaluated last in them. */
+static void point_inside(TemplateExpr *e) {
+        const TemplateCommand *c = &e->pipeline->commands[e->pipeline->n - 1];
+        const TemplateExpr *last = c->args[c->n - 1];
+
+        e->at = last->at;
+        e->begin = last->begin;
+        e->end = last->end;
 }
 
 static TemplateExpr *read_operand(Parser *p) {
@@ -363,7 +371,6 @@ static TemplateExpr *read_operand(Parser *p) {
                 if (ok && p->at < p->size && p->s[p->at] == '.') {
                         e->kind = TEMPLATE_CHAIN;
                         ok = read_fields(p, e);
-                        e->at = e->begin;
                 }
         } else if (is_word(c)) {
                 size_t end = word_end(p, p->at);
@@ -385,6 +392,8 @@ static TemplateExpr *read_operand(Parser *p) {
             !at_end(p))
                 ok = fail(p, "bad character U+%04X '%c'", (unsigned char) p->s[p->at], p->s[p->at]);
         e->end = p->at;
+        if (ok && e->kind == TEMPLATE_CHAIN)
+                point_inside(e);
         return ok ? e : NULL;
 }
 

@@ -22,8 +22,7 @@ typedef struct Variable {
 typedef struct Run {
         const Template *t;
         const char *executing;          /* name of the template */
-        template_call_t call;
-        void *userdata;
+        const TemplateWorld *world;
         StrBuf *out;
         Diag *reterr;
         Variable *variables;
@@ -36,6 +35,24 @@ typedef enum Flow { FLOW_ON = 0, FLOW_BREAK = 1, FLOW_CONTINUE = 2 } Flow;
 
 /* ---- errors: all of them say where ---- */
 
+/* The text of a part, with one space where there are some, but for strings. */
+static void put_tidied(StrBuf *b, const char *s, size_t size) {
+        char quote = '\0';
+
+        for (size_t i = 0; i < size; i++) {
+                bool space = !quote && strchr(" \t\r\n", s[i]);
+
+                if (quote ? s[i] == quote : s[i] == '"' || s[i] == '`' || s[i] == '\'')
+                        quote = quote ? '\0' : s[i];
+                if (quote && quote != '`' && s[i] == '\\' && i + 1 < size)
+                        strbuf_putc(b, s[i++]);
+                if (!space)
+                        strbuf_putc(b, s[i]);
+                else if (b->size > 0 && b->data[b->size - 1] != ' ')
+                        strbuf_putc(b, ' ');
+        }
+}
+
 /* Puts the place before the message of reterr, which is there already. */
 static int locate(Run *r, size_t at, size_t begin, size_t end, int error) {
         size_t line = 1, line_begin = 0;
@@ -45,9 +62,13 @@ static int locate(Run *r, size_t at, size_t begin, size_t end, int error) {
                         line++;
                         line_begin = i + 1;
                 }
-        if (r->reterr && r->reterr->message)
-                (void) diag_prefix(r->reterr, "template: execution error: template: %s:%zu:%zu: executing \"%s\" at <%.*s>",
-                                   "template", line, at - line_begin, r->executing, (int) (end - begin), r->t->source + begin);
+        if (r->reterr && r->reterr->message) {
+                _cleanup_(strbuf_done) StrBuf text = {};
+
+                put_tidied(&text, r->t->source + begin, end - begin);
+                (void) diag_prefix(r->reterr, "template: execution error: template: %s:%zu:%zu: executing \"%s\" at <%s>", "template",
+                                   line, at - line_begin, r->executing, text.data ?: "");
+        }
         return error;
 }
 
@@ -185,13 +206,45 @@ static int evaluate_logic(Run *r, Value dot, const TemplateCommand *c, const Val
         return 0;
 }
 
+/* Those of c (NULL: none) but the first, which is called, and what came through the pipe, as a function takes them. */
+static int evaluate_args(Run *r, Value dot, const TemplateCommand *c, const TemplateExpr *f, const Value *last, Value *args) {
+        bool own = template_has_builtin(f->names[0]);
+        size_t n = c ? c->n - 1 : 0;
+        int error;
+
+        for (size_t i = 0; i < n; i++) {
+                const TemplateExpr *e = c->args[i + 1];
+                const char *written = e->kind == TEMPLATE_CONSTANT ? r->t->source + e->begin : NULL;
+
+                error = evaluate_operand(r, dot, e, &args[i]);
+                if (error != 0)
+                        return error;
+                error = own ? 0 : r->world->accept(r->world->userdata, f->names[0], i, written, (int) (e->end - e->begin), &args[i],
+                                                   r->reterr);
+                if (error != 0)
+                        return locate(r, e->at, e->begin, e->end, error);
+        }
+        if (!last)
+                return 0;
+        args[n] = value_ref(*last);
+        error = own ? 0 : r->world->accept(r->world->userdata, f->names[0], n, NULL, 0, &args[n], r->reterr);
+        return error == 0 ? 0 : locate(r, f->at, c ? c->begin : f->begin, c ? c->end : f->end, error);
+}
+
+static int call_function(Run *r, const char *name, const Value *args, size_t n, Value *ret) {
+        if (template_has_builtin(name))
+                return template_builtin(name, args, n, ret, r->reterr);
+
+        int error = r->world->call(r->world->userdata, name, args, n, ret, r->reterr);
+        if (error != 0 && r->reterr)
+                (void) diag_prefix(r->reterr, "error calling %s", name);
+        return error;
+}
+
 /* f with the arguments of c (NULL: none) and what came through the pipe. */
 static int evaluate_call(Run *r, Value dot, const TemplateCommand *c, const TemplateExpr *f, const Value *last, Value *ret) {
-        size_t n = (c ? c->n - 1 : 0) + (last != NULL), given = 0;
-        size_t begin = c ? c->begin : f->begin, end = c ? c->end : f->end;
+        size_t n = (c ? c->n - 1 : 0) + (last != NULL);
         const char *name = f->names[0];
-        _cleanup_(value_done) Value result = VALUE_NIL;
-        int error = 0;
 
         if (n > 0 && (streq(name, "and") || streq(name, "or")))
                 return evaluate_logic(r, dot, c, last, *name == 'a', ret);
@@ -199,25 +252,14 @@ static int evaluate_call(Run *r, Value dot, const TemplateCommand *c, const Temp
         _cleanup_free_ Value *args = calloc(n + 1, sizeof(Value));
         if (!args)
                 return -ENOMEM;
-        for (; error == 0 && given + (last != NULL) < n; given += error == 0)
-                error = evaluate_operand(r, dot, c->args[given + 1], &args[given]);
+        int error = evaluate_args(r, dot, c, f, last, args);
         if (error == 0) {
-                if (last)
-                        args[given++] = value_ref(*last);
-                if (template_has_builtin(name))
-                        error = template_builtin(name, args, n, &result, r->reterr);
-                else {
-                        error = r->call(r->userdata, name, args, n, &result, r->reterr);
-                        if (error != 0 && r->reterr)
-                                (void) diag_prefix(r->reterr, "error calling %s", name);
-                }
+                error = call_function(r, name, args, n, ret);
                 if (error != 0)
-                        error = locate(r, f->at, begin, end, error);
+                        error = locate(r, f->at, c ? c->begin : f->begin, c ? c->end : f->end, error);
         }
-        for (size_t i = 0; i < given; i++)
+        for (size_t i = 0; i < n; i++)
                 value_done(&args[i]);
-        if (error == 0)
-                *ret = value_take(&result);
         return error;
 }
 
@@ -428,8 +470,8 @@ static int run_list(Run *r, Value dot, const TemplateNode *n, Flow *flow) {
         return error;
 }
 
-int template_run(const Template *t, Value data, template_call_t call, void *userdata, StrBuf *out, Diag *reterr) {
-        Run r = { .t = t, .executing = "template", .call = call, .userdata = userdata, .out = out, .reterr = reterr };
+int template_run(const Template *t, Value data, const TemplateWorld *world, StrBuf *out, Diag *reterr) {
+        Run r = { .t = t, .executing = "template", .world = world, .out = out, .reterr = reterr };
         Flow flow = FLOW_ON;
         int error;
 

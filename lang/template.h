@@ -96,11 +96,18 @@ typedef struct Template {
 int template_parse(Template *t, const char *source, size_t size, bool (*known)(const char *name), Diag *reterr);
 void template_done(Template *t);
 
-/* What a called function gives: 0, BUILTIN_CATCHABLE or negative errno. */
-typedef int (*template_call_t)(void *userdata, const char *name, const Value *args, size_t n, Value *ret, Diag *reterr);
+/* The functions of the world around, which known() of template_parse() knows. */
+typedef struct TemplateWorld {
+        void *userdata;
+        /* Whether a function takes this as its i-th argument. A constant may become another one that says the same; written is how
+         * it stands in the template, NULL for what is none. 0, or -EINVAL. */
+        int (*accept)(void *userdata, const char *name, size_t i, const char *written, int written_size, Value *arg, Diag *reterr);
+        /* What it gives: 0, BUILTIN_CATCHABLE or negative errno. */
+        int (*call)(void *userdata, const char *name, const Value *args, size_t n, Value *ret, Diag *reterr);
+} TemplateWorld;
 
 /* 0 and the text in out, or what a called function returned, or -EINVAL. */
-int template_run(const Template *t, Value data, template_call_t call, void *userdata, StrBuf *out, Diag *reterr);
+int template_run(const Template *t, Value data, const TemplateWorld *world, StrBuf *out, Diag *reterr);
 
 /* Structs become maps whose keys begin with a capital; lists and maps are converted inside. */
 int template_value(Value v, Value *ret);
