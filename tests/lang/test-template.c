@@ -95,7 +95,7 @@ static const struct { const char *text, *vars, *want; } cases[] = {
         { "{{ . | golang_strings_join \",\" }}", "\"a  b\"",
           "template: execution error: template: template:1:27: executing \"template\" at <\",\">: wrong type for value; expected []string; got string" },
         { "{{ \"a  b\" |   strings_split }}", NULL,
-          "template: execution error: template: template:1:16: executing \"template\" at <strings_split>: error calling strings_split: "
+          "template: execution error: template: template:1:14: executing \"template\" at <strings_split>: error calling strings_split: "
           "wrong number of args for strings_split: want 2 got 1" },
         { "{{ .X }}", "5",
           "template: execution error: template: template:1:3: executing \"template\" at <.X>: can't evaluate field X in type int64" },
