@@ -130,6 +130,7 @@ Node *node_new_with(FuncGraph *g, const NodeType *type, size_t extra, Pos pos) {
                 return NULL;
         if (g->n_nodes >= g->max_nodes || g->n_made >= g->max_made) {
                 g->too_large = true;
+                g->too_large_at = pos;
                 return NULL;
         }
 

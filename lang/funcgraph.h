@@ -104,7 +104,8 @@ struct FuncGraph {
         Node *swept;            /* the newest one that funcgraph_sweep() has seen */
         size_t n_nodes, n_made; /* that there are; that were made since the wave before */
         size_t max_nodes, max_made;     /* so many there may be, and be made; NODES_MAX and NODES_MADE_MAX, but for tests */
-        bool too_large;         /* more were wanted */
+        bool too_large;         /* more were wanted, the last one there */
+        Pos too_large_at;
         Node *loose;            /* to be let go of; chained by their first output, while collecting */
         bool collecting;
         Bucket *buckets;        /* queued nodes by height, in the order in which they came */

@@ -85,7 +85,8 @@ static int out_of_memory(FuncGraph *g, int error, Diag *reterr) {
 
         if (g)
                 g->too_large = false;
-        return diag_set(reterr, (Pos) {}, error, too_large ? "the program is too large: its calls and loops multiply" : "out of memory");
+        return diag_set(reterr, too_large ? g->too_large_at : (Pos) {}, error,
+                        too_large ? "the program is too large: its calls and loops multiply" : "out of memory");
 }
 
 /* Runs what is queued and takes the difference out. */

@@ -507,6 +507,7 @@ TEST(what_grows_too_large_leaves_what_was) {
         g->max_nodes = g->n_nodes + 1000;
         CHECK(step(&r, 10000) < 0);
         CHECK_STR(r.error.message, "the program is too large: its calls and loops multiply");
+        CHECK(r.error.pos.line >= 5 && r.error.pos.line <= 7);
         CHECK_INT(step(&r, 43), 0);
         CHECK_CHANGES(&r, 1, 0, 0, 0);
 
