@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* One endpoint is used until it fails; then another one is, by everybody: a stream that hangs at a member without a leader moves
- * as soon as any call has noticed. To find it all others are asked at the same time, and who is first to answer is taken: so a member
+ * as soon as any call has noticed, and another member answers. To find it all others are asked at the same time, and who is first to answer is taken: so a member
  * that says nothing costs nobody time. If none does, all are asked again after a pause, which doubles up to a few seconds; that is all
  * that goes on while a cluster is away, and how long it takes to notice that it is back. */
 
@@ -300,6 +300,17 @@ static void search_failed(Etcd *e, size_t endpoint, const char *problem) {
         find_out_whether_down(e);
 }
 
+/* Streams that run at it go on: that it was slow to answer a call says nothing about them, and to begin all of them anew would make it
+ * slower still. But after an outage the kernel takes its time to send again. */
+static void use_endpoint(Etcd *e, size_t endpoint) {
+        if (endpoint != e->current || e->down)
+                for (EtcdStream *s = TAILQ_FIRST(&e->streams); s; s = TAILQ_NEXT(s, link))
+                        s->transfer = transfer_cancel(s->transfer);
+        e->current = endpoint;
+        log_debug("%s answers", e->endpoints[endpoint]);
+        send_all(e);
+}
+
 static void on_scout_back(Transfer *t, const TransferResult *result, void *userdata) {
         Scout *s = userdata;
         Etcd *e = s->etcd;
@@ -310,9 +321,7 @@ static void on_scout_back(Transfer *t, const TransferResult *result, void *userd
         e->n_scouts--;
         if (!is_away(j, result)) {
                 recall_scouts(e);
-                e->current = s->endpoint;
-                log_debug("%s answers", e->endpoints[e->current]);
-                send_all(e);
+                use_endpoint(e, s->endpoint);
         } else if (e->n_scouts == 0) {
                 if (result->error >= 0)
                         plain_reason(result, plain, sizeof(plain));
@@ -358,9 +367,6 @@ static void endpoint_failed(Etcd *e, unsigned generation, const char *problem) {
         e->generation++;
         log_debug("%s: %s", e->endpoints[e->current], problem);
         note_failure(e, e->current, problem);
-        for (EtcdStream *s = TAILQ_FIRST(&e->streams); s; s = TAILQ_NEXT(s, link))
-                if (s->transfer)
-                        etcd_stream_restart(s);
         if (often)
                 pause_begin(e);
         else

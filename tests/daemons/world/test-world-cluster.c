@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include "daemons/world/store-etcd.h"
 #include "tests/daemons/world/proxy.h"
 #include "tests/daemons/world/store-calls.h"
 
@@ -260,6 +261,37 @@ TEST(leases_that_nobody_could_keep_are_lost_and_taken_again) {
         CHECK(RUN_UNTIL(&p, held.n_held == 2));
         CHECK_INT(put(&p, "again", "1", l).error, 0);
         store_lease_free(l, true);
+}
+
+/* It answers again as soon as it is asked whether it does. */
+TEST(a_member_that_is_slow_for_a_moment_is_not_given_up) {
+        CLUSTER(c, 1);
+        _cleanup_(far_done) Far f = {};
+        Answer late = {};
+        Seen seen = {};
+        StoreWatch *w;
+        StoreCall *call;
+        unsigned before;
+
+        far_init(&f, &c);
+        CHECK_INT(put_until_done(&f.place, "k", "1").error, 0);
+        CHECK_INT(store_watch(f.place.store, (StoreRange) { .key = "k" }, on_news, &seen, &w), 0);
+        CHECK(RUN_UNTIL(&f.place, seen.n_snapshots == 1));
+        CHECK_INT(put(&f.place, "k", "2", NULL).error, 0);
+        CHECK(RUN_UNTIL(&f.place, seen.n_items == 1));
+        Etcd *etcd = etcd_store(f.place.store)->etcd;
+        before = etcd_generation(etcd);
+        hold_link(&f, 0, true);
+        CHECK_INT(store_read(f.place.store, (StoreRange) { .key = "k" }, on_answer, &late, &call), 0);
+        CHECK(RUN_UNTIL(&f.place, etcd_generation(etcd) != before));   /* nothing came for too long */
+        hold_link(&f, 0, false);
+        CHECK(RUN_UNTIL(&f.place, late.came));
+        CHECK_INT(late.error, 0);
+        CHECK(!store_problem(f.place.store));
+        CHECK_INT(put(&f.place, "k", "3", NULL).error, 0);
+        CHECK(RUN_UNTIL(&f.place, seen.n_items == 2));
+        CHECK_INT(seen.n_back, 0);
+        store_watch_free(w);
 }
 
 /* ---- a backup ---- */
