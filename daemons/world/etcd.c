@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* One endpoint is used until it fails; then another one is, by everybody: a stream that hangs at a member without a leader moves
- * as soon as any call has noticed, and another member answers. To find it all others are asked at the same time, and who is first to answer is taken: so a member
- * that says nothing costs nobody time. If none does, all are asked again after a pause, which doubles up to a few seconds; that is all
- * that goes on while a cluster is away, and how long it takes to notice that it is back. */
+ * as soon as any call has noticed, and another member answers. To find it all others are asked at the same time, and who is first to
+ * answer is taken: so a member that says nothing costs nobody time. If none does, all are asked again after a pause, which doubles up
+ * to a few seconds; that is all that goes on while a cluster is away, and how long it takes to notice that it is back. */
 
 #include <fcntl.h>
 #include <json.h>
