@@ -336,6 +336,14 @@ int child_kill(Child *c, int signal) {
         return kill(-c->pid, signal) < 0 ? -errno : 0;
 }
 
+int child_dismiss(Child *c, int signal) {
+        int r = child_kill(c, signal);
+
+        if (r >= 0)
+                (void) sd_event_source_set_enabled(c->exit_source, SD_EVENT_OFF);
+        return r;
+}
+
 void child_hold_output(Child *c, ChildStream stream, bool hold) {
         if (c->streams[stream].source)
                 (void) sd_event_source_set_enabled(c->streams[stream].source, hold ? SD_EVENT_OFF : SD_EVENT_ON);
@@ -378,7 +386,7 @@ static void leave_to_loop(Child *c) {
         float_source(c->grace_source);
         for (ChildStream stream = 0; stream < _CHILD_STREAM_MAX; stream++)
                 float_source(c->streams[stream].source);
-        float_source(TAKE_PTR(c->exit_source));
+        float_source(c->exit_source);           /* borrowed now: it lives as long as c */
 }
 
 
@@ -394,6 +402,7 @@ Child *child_free(Child *c) {
 
         (void) child_kill(c, SIGKILL);
         if (!c->reaped && !reap(c)) {
+                (void) sd_event_source_set_enabled(c->exit_source, SD_EVENT_ON);
                 leave_to_loop(c);
                 return NULL;
         }
@@ -406,11 +415,12 @@ static int on_grace_over(sd_event_source *source, uint64_t usec, void *userdata)
         Child *c = userdata;
 
         (void) child_kill(c, SIGKILL);
+        (void) sd_event_source_set_enabled(c->exit_source, SD_EVENT_ON);
         return 0;
 }
 
 Child *child_release(Child *c, int signal, uint64_t grace_usec) {
-        if (!c || c->reaped || child_kill(c, signal) < 0 ||
+        if (!c || c->reaped || (c->whole_group ? child_kill(c, signal) : child_dismiss(c, signal)) < 0 ||
             sd_event_add_time_relative(sd_event_source_get_event(c->exit_source), &c->grace_source, CLOCK_MONOTONIC, grace_usec, 0,
                                        on_grace_over, c) < 0)
                 return child_free(c);

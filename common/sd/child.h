@@ -54,6 +54,10 @@ int child_start(Child **ret, sd_event *event, const ChildSpec *spec, child_callb
 
 int child_kill(Child *c, int signal);   /* to the whole group; -ESRCH after it was reaped */
 
+/* For one whose end is no news any more: signal now. The callback is not called; child_free(), when its time is up, kills who is
+ * left of the group by then. It is not reaped before, as its number is that of the group. */
+int child_dismiss(Child *c, int signal);
+
 /* Nothing of the stream is read meanwhile, so a child that writes a lot has to wait. What it wrote before its end comes anyway. */
 void child_hold_output(Child *c, ChildStream stream, bool hold);
 pid_t child_pid(const Child *c);        /* also after it was reaped, when the number may be somebody else's */
@@ -62,7 +66,7 @@ pid_t child_pid(const Child *c);        /* also after it was reaped, when the nu
 Child *child_free(Child *c);
 DEFINE_CLEANUP(Child *, child_free)
 
-/* The same with good manners: signal now, SIGKILL after grace_usec if it is still there. Its output is read and dropped meanwhile. */
+/* The same with good manners: signal now, SIGKILL after grace_usec for who is still there. Its output is read and dropped meanwhile. */
 Child *child_release(Child *c, int signal, uint64_t grace_usec);
 
 /* Raises our own limit of open files as far as allowed. Children start with the one we had. */

@@ -66,7 +66,7 @@ typedef struct Exec {
         Account account, watch_account; /* who commands, and watchcmd, run as */
         bool has_account;               /* account is known, in this attempt */
         Child *child;                   /* of the attempt under way */
-        Child *dying;                   /* of a cancelled one; SIGKILL when its time is up, or when the next begins */
+        Child *dying;                   /* of a cancelled one; SIGKILL for its group when its time is up, or when the next begins */
         sd_event_source *grace;
         Child *watcher;
         PathWatch **watches;
@@ -635,10 +635,6 @@ static void exec_on_end(Child *c, ChildResult *result, void *userdata) {
         Exec *e = userdata;
         _cleanup_(diag_done) Diag diag = {};
 
-        if (c == e->dying) {
-                bury(e);
-                return;
-        }
         _cleanup_(child_freep) _unused_ Child *ended = TAKE_PTR(e->child);
         int r = after_command(e, result, &diag);
         if (r != CHECK_PENDING)
@@ -686,7 +682,7 @@ static void exec_cancel(Resource *r) {
                 return;
         bury(e);
         e->dying = TAKE_PTR(e->child);
-        (void) child_kill(e->dying, end_signal(e));
+        (void) child_dismiss(e->dying, end_signal(e));
         if (sd_event_add_time_relative(r->host->event, &e->grace, CLOCK_MONOTONIC, GRACE_USEC, 0, on_grace_over, e) < 0)
                 bury(e);
 }

@@ -494,21 +494,28 @@ static void start_and_release(sd_event *event, const char *script, uint64_t grac
         CHECK(!called && !r.ended);
 }
 
+static bool ended_well(pid_t pid) {
+        siginfo_t info = {};
+
+        return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid && info.si_code == CLD_EXITED &&
+               info.si_status == 0;
+}
+
 TEST(a_released_child_has_time_to_end_well) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         char dir[] = "/tmp/test-child-XXXXXX", script[300], path[60];
         struct stat st;
-        pid_t pid;
+        pid_t pid, first;
 
         REQUIRE(sd_event_new(&event) >= 0);
         REQUIRE(mkdtemp(dir));
         (void) snprintf(path, sizeof(path), "%s/done", dir);
         /* It says more than a pipe holds before it ends. */
         (void) snprintf(script, sizeof(script), "trap 'head -c 300000 /dev/zero; : >%s; exit' TERM; echo x; sleep 300 & wait", path);
-        start_and_release(event, script, LIMIT_USEC, &pid);
-        for (int i = 0; i < 500 && process_exists(pid); i++)
+        start_and_release(event, script, LIMIT_USEC, &first);
+        for (int i = 0; i < 500 && !ended_well(first); i++)
                 CHECK(sd_event_run(event, 10 * 1000) >= 0);
-        CHECK(!process_exists(pid));
+        CHECK(ended_well(first));
         CHECK(stat(path, &st) >= 0);
         CHECK_INT(remove_tree(dir), 0);
 
@@ -522,6 +529,7 @@ TEST(a_released_child_has_time_to_end_well) {
         event = sd_event_unref(event);                          /* nothing is left behind */
         CHECK_INT(kill(-pid, SIGKILL), 0);
         CHECK(waitpid(pid, NULL, 0) == pid);
+        CHECK(waitpid(first, NULL, 0) == first);                /* others of its group still had time */
 }
 
 static void on_end_free(Child *c, ChildResult *result, void *userdata) {

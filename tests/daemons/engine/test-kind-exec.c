@@ -2,6 +2,9 @@
 
 /* Commands: guards, results, what is sent, how they end. */
 
+#include <poll.h>
+#include <sys/pidfd.h>
+
 #include "tests/daemons/engine/kind-test.h"
 #include "tests/names-service.h"
 
@@ -164,6 +167,38 @@ TEST(cancel_ends_the_whole_group) {
 
         CHECK_INT(rig_set("cmd=echo again"), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
+}
+
+static bool has_ended(int pidfd) {
+        return poll(&(struct pollfd) { .fd = pidfd, .events = POLLIN }, 1, 0) == 1;
+}
+
+/* One in the background does not hear of SIGINT, as shells have it. */
+TEST(who_does_not_obey_is_killed_when_the_time_is_up) {
+        for (int i = 0; i < 2; i++) {
+                RIG();
+                _cleanup_(diag_done) Diag diag = {};
+                _cleanup_free_ char *text = NULL;
+                struct stat st;
+
+                CHECK_INT(rig_make(&exec_type, "x", FIELDS("shell=/bin/sh", field_in_dir("cwd", ""), "env.PATH=/bin:/usr/bin", "sig=SIGINT",
+                                                             "cmd=sleep 300 & echo $! >new; mv new member; wait")), 0);
+                CHECK_INT(exec_type.check_apply(rig.r, true, &diag), CHECK_PENDING);
+                REQUIRE(RIG_UNTIL(stat(in_dir("member"), &st) >= 0));
+                REQUIRE(read_file_at(AT_FDCWD, in_dir("member"), 100, &text, NULL) >= 0);
+                _cleanup_close_ int member = pidfd_open((pid_t) atoi(text), 0);
+                REQUIRE(member >= 0);
+                exec_type.cancel(rig.r);
+                rig_run(10000);
+                CHECK(!has_ended(member));
+                if (i == 0) {
+                        CHECK(RIG_UNTIL(has_ended(member)));
+                        continue;
+                }
+                CHECK_INT(rig_set("cmd=true"), 0);      /* no two at a time */
+                CHECK_INT(rig_apply(true), CHECK_CHANGED);
+                CHECK(RIG_UNTIL(has_ended(member)));
+        }
 }
 
 TEST(who_it_runs_as) {
