@@ -57,6 +57,10 @@ char *path_daemon(const char *name) {
         return find(MGMT_DAEMON_DIR, program);
 }
 
+char *path_ctl(void) {
+        return find(MGMT_BIN_DIR, "mgmtctl");
+}
+
 static const char *environment(const char *name) {
         const char *value = secure_getenv(name);
         return value && *value ? value : NULL;

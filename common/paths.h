@@ -9,6 +9,7 @@
  * installed. Owned by the caller. NULL if out of memory. */
 char *path_data(const char *name);              /* "kinds.json" */
 char *path_daemon(const char *name);            /* "engine" → …/mgmt-engine */
+char *path_ctl(void);                           /* …/mgmtctl */
 
 /* $MGMT_RUNTIME_DIR, else /run/mgmt. Sockets are in it: path_socket("engine") → /run/mgmt/engine.sock. */
 const char *path_runtime_dir(void);

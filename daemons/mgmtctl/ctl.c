@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* mgmtctl: finds the command, reads its options from its table, runs it. */
+/* Finds the command, reads its options from its table, runs it. */
 
 #include <getopt.h>
 #include <stdio.h>
@@ -13,17 +13,7 @@
 #include "daemons/mgmtctl/help.h"
 #include "daemons/mgmtctl/output.h"
 
-#define COMMAND(c) extern const Command command_##c;
-#include "daemons/mgmtctl/commands.def"
-#undef COMMAND
-
-const Command *const ctl_commands[] = {
-#define COMMAND(c) &command_##c,
-#include "daemons/mgmtctl/commands.def"
-#undef COMMAND
-        NULL
-};
-
+char **ctl_words = NULL;
 bool arg_json = false;
 static bool arg_help = false;
 static bool arg_version = false;
@@ -164,10 +154,10 @@ static int options_parse(const Option *options, int argc, char *argv[], bool sto
         return output_set_color(arg_color);
 }
 
-static const Command *command_find(const char *name) {
+static const Command *command_find(const Command *const commands[], const char *name) {
         Suggestion near = suggestion_for(name);
 
-        for (const Command *const *c = ctl_commands; *c; c++) {
+        for (const Command *const *c = commands; *c; c++) {
                 if (streq((*c)->name, name))
                         return *c;
                 suggestion_add(&near, (*c)->name);
@@ -179,7 +169,8 @@ static const Command *command_find(const char *name) {
         return NULL;
 }
 
-int main(int argc, char *argv[]) {
+int ctl_main(const Command *const commands[], int argc, char *argv[]) {
+        ctl_words = argv;
         if (options_parse(ctl_main_options, argc, argv, true) < 0)
                 return EXIT_ERROR;
         if (arg_version) {
@@ -187,21 +178,19 @@ int main(int argc, char *argv[]) {
                 return EXIT_SUCCESS;
         }
         if (arg_man_page) {
-                help_print_man_page();
+                help_print_man_page(commands);
                 return EXIT_SUCCESS;
         }
         if (optind >= argc || streq(argv[optind], "help")) {
-                help_print();
+                help_print(commands);
                 return EXIT_SUCCESS;
         }
 
-        const Command *c = command_find(argv[optind]);
+        const Command *c = command_find(commands, argv[optind]);
         if (!c)
                 return EXIT_ERROR;
-        /* getopt() names the program by its first word. */
         argc -= optind;
         argv += optind;
-        argv[0] = program_invocation_name;
         if (options_parse(c->options, argc, argv, false) < 0)
                 return EXIT_ERROR;
         if (arg_help) {

@@ -38,10 +38,15 @@ typedef struct Command {
 /* Options that all commands have. */
 extern bool arg_json;
 
+/* The words of the command line, for who hands them on: as they were given, or in another order that means the same. */
+extern char **ctl_words;
+
 /* The tables, each with an empty row at its end. */
 #define CTL_SUMMARY "Keeps this machine in the state that a program in mcl describes."
-extern const Command *const ctl_commands[];
 extern const Option ctl_common_options[], ctl_main_options[];
+
+/* Does what argv asks for; commands end with NULL. Returns what main() shall return. */
+int ctl_main(const Command *const commands[], int argc, char *argv[]);
 
 typedef struct sd_bus sd_bus;
 

@@ -57,7 +57,7 @@ static void print_command(const Command *c) {
         print_options(c->options);
 }
 
-void help_print_man_page(void) {
+void help_print_man_page(const Command *const commands[]) {
         printf(".TH MGMTCTL 1 \"\" \"mgmt " MGMT_VERSION "\" \"User Commands\"\n"
                ".SH NAME\nmgmtctl \\- "
                "keep this machine in the state that a program in mcl describes\n"
@@ -70,7 +70,7 @@ void help_print_man_page(void) {
         printf(".PP\nWithout a command:\n");
         print_options(ctl_main_options);
         printf(".SH COMMANDS\n");
-        for (const Command *const *c = ctl_commands; *c; c++)
+        for (const Command *const *c = commands; *c; c++)
                 print_command(*c);
         printf(".SH EXIT STATUS\n0 if all went well, 1 for an error, also one of usage. Commands that have others say so.\n"
                ".SH ENVIRONMENT\n.TP\n.B MGMT_BUS_ADDRESS\nThe bus that the daemons are on, if it is not that of the system: "

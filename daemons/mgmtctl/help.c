@@ -41,9 +41,9 @@ void help_print_command(const Command *c) {
         print_options(ctl_common_options);
 }
 
-void help_print(void) {
+void help_print(const Command *const commands[]) {
         printf("mgmtctl [OPTIONS…] COMMAND …\n\n" CTL_SUMMARY "\n\nCommands:\n");
-        for (const Command *const *c = ctl_commands; *c; c++) {
+        for (const Command *const *c = commands; *c; c++) {
                 char left[64];
 
                 (void) snprintf(left, sizeof(left), "%s%s%s", (*c)->name, (*c)->arguments ? " " : "", (*c)->arguments ?: "");

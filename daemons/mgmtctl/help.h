@@ -5,8 +5,8 @@
 
 #include "daemons/mgmtctl/ctl.h"
 
-void help_print(void);
+void help_print(const Command *const commands[]);
 void help_print_command(const Command *c);
 
-void help_print_man_page(void);         /* for man(1) */
+void help_print_man_page(const Command *const commands[]);         /* for man(1) */
 void help_print_completion(void);       /* a script for bash */

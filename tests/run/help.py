@@ -119,6 +119,10 @@ def mistakes(s):
             (["run", "main"], "mgmtctl: 'main' is neither a directory nor does its name end in .mcl"),
             (["run", ""], "mgmtctl: input is empty"),
             (["run", "."], "mgmtctl: there is neither metadata.yaml nor main.mcl in the directory '.'"),
+            (["remote", "h", "main", "--converged-exit"], "mgmtctl: --converged-exit needs --converger-timeout"),
+            (["--color=never", "--", "remote", "--parallel", "2", "--", "h", "nowhere.mcl"],
+             "mgmtctl: cannot read 'nowhere.mcl': No such file or directory"),
+            (["remote", "h:0", "main"], "mgmtctl: '0' is no port"),
             (["status"], "mgmtctl: cannot connect to the bus: No such file or directory; does dbus run?"),
             (["why", "nonsense"], "'nonsense' is not a resource, expected one such as file[/etc/motd]")]:
         done = s.ctl(*arguments, **nowhere)

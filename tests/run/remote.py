@@ -183,6 +183,15 @@ file "$SCRATCH/${hostname}.out" {
 
 # ---- the cases ----
 
+def loaded(scratch):
+    """The libraries of SSH are loaded by who speaks it, and by no other command"""
+    def libraries(program):
+        done = subprocess.run(["ldd", os.path.join(os.path.dirname(MGMTCTL), program)], stdout=subprocess.PIPE, text=True, check=True)
+        return {line.split(".so")[0].strip() for line in done.stdout.splitlines()}
+    check_equal({"libssh", "libcurl"} & libraries("mgmtctl"), set(), "mgmtctl")
+    check_equal({"libssh", "libcurl"} - libraries("mgmt-ssh"), set(), "not in mgmt-ssh")
+
+
 def one(scratch):
     """A program with files of its own runs on another host, which is left as it was but for what the program did"""
     with Network(scratch, 1) as network:
@@ -679,4 +688,4 @@ def credentials(scratch):
             host.check_clean(1)
 
 
-main(by_hand, one, several, interrupted, keys, configured, killed, cut_off, told, bare, tunnel, credentials)
+main(loaded, by_hand, one, several, interrupted, keys, configured, killed, cut_off, told, bare, tunnel, credentials)
