@@ -7,8 +7,10 @@
  * client has sent of its next request before the line is complete, the library tells nobody; the kernel counts its bytes. */
 
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 
 #include "daemons/http/mhd-private.h"
@@ -65,6 +67,22 @@ static bool is_crowded(const HttpListener *l) {
         return l->n_connections - l->n_shut >= l->connections_max / 4 * 3;
 }
 
+/* Nothing of what was sent is still on its way. */
+static bool has_all(const HttpConnection *c) {
+        int n;
+
+        return ioctl(c->fd, SIOCOUTQ, &n) >= 0 && n == 0;
+}
+
+/* A sendfile() that is interrupted (that the process is stopped or frozen is enough) sends less than it was asked to. To the library
+ * that means that the socket is full; it waits for the edge at which there is room again, and where there always was, that never
+ * comes. The kernel tells of room also when this option is set: to the default, which it has. */
+static void announce_room(const HttpConnection *c) {
+        int standard = 0;
+
+        (void) setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &standard, sizeof(standard));
+}
+
 static bool gets_on(const HttpConnection *c, uint64_t n) {
         uint64_t least = patience_usec(c->listener) * HTTP_RATE / 1000000;
 
@@ -89,8 +107,11 @@ HttpConnection *slow_find(HttpListener *l, uint64_t now) {
                 l->served_usec = now;           /* it was us who did not run */
         while ((c = TAILQ_FIRST(&l->wanted)) && now >= look_usec(l, c)) {
                 uint64_t n = progress(c);
+                bool waits = c->wanted == WANTED_TAKEN && has_all(c);   /* for us */
 
-                if (!gets_on(c, n))
+                if (waits)
+                        announce_room(c);
+                else if (!gets_on(c, n))
                         return c;
                 bool begun = c->wanted == WANTED_REQUEST && c->wanted_progress != NOBODY_ASKED && n != c->wanted_progress;
                 want(c, begun ? WANTED_HEADERS : c->wanted);

@@ -3,8 +3,11 @@
 /* Clients that take their time, or say too much, before they have asked for anything. The listener here has a fraction of a second of
  * patience. */
 
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "daemons/http/address.h"
 #include "daemons/http/http-manager.h"
@@ -41,6 +44,26 @@ static void reply_large(HttpRequest *q) {
         http_request_reply(q, reply);
 }
 
+static unsigned n_interruptions;
+
+/* The library calls this one. */
+__attribute__((__visibility__("default"))) ssize_t sendfile64(int to, int from, off64_t *offset, size_t size) {
+        if (n_interruptions > 0) {
+                n_interruptions--;
+                size = MIN(size, (size_t) MUCH_PATIENCE_MS * HTTP_RATE / 1000 / 2);
+        }
+        return syscall(SYS_sendfile, to, from, offset, size);
+}
+
+static void reply_file(HttpRequest *q) {
+        HttpReply *reply = http_reply_new(200);
+
+        reply->fd = memfd_create("large", MFD_CLOEXEC);
+        CHECK_INT(ftruncate(reply->fd, LARGE), 0);
+        CHECK_INT(http_reply_piece(reply, NULL, 0, LARGE), 0);
+        http_request_reply(q, reply);
+}
+
 static void serve(HttpRequest *q, void *userdata) {
         Fixture *f = userdata;
 
@@ -48,6 +71,8 @@ static void serve(HttpRequest *q, void *userdata) {
                 http_request_hold(q, &f->holds);
         else if (streq(http_request_path(q), "/large"))
                 reply_large(q);
+        else if (streq(http_request_path(q), "/file"))
+                reply_file(q);
         else
                 http_request_reply_status(q, 404);
 }
@@ -264,6 +289,37 @@ static void check_readers(unsigned n, unsigned n_stay) {
 TEST(slow_readers_go_where_others_want_the_place) {
         check_readers(PLACES / 2, PLACES / 2);
         check_readers(PLACES - 1, PLACES / 4 * 3 - 1);
+}
+
+/* As if the process had been stopped in the middle of its first calls: the socket is not full, and the library waits for room in it.
+ * From a client that is slow, so little would not be enough where others want the place. */
+static void check_interrupted(unsigned n_others) {
+        static Client others[PLACES];
+        Fixture f;
+        Client c;
+
+        setup_with(&f, MUCH_PATIENCE_MS);       /* the kernel has some as well, with less than a packet */
+        for (unsigned i = 0; i < n_others; i++) {
+                REQUIRE(client_open(&others[i], &f.host, test_address()) >= 0);
+                CHECK_INT(client_send(&others[i], REQUEST("/held"), strlen(REQUEST("/held"))), 0);
+        }
+        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+        n_interruptions = 2;
+        CHECK_INT(client_send(&c, REQUEST("/file"), strlen(REQUEST("/file"))), 0);
+        Answer a = client_read(&c, false, PATIENCE_MSEC);
+        CHECK_INT(n_interruptions, 0);
+        CHECK_INT(a.status, 200);
+        CHECK_INT(a.body_size, LARGE);
+        answer_done(&a);
+        client_close(&c);
+        for (unsigned i = 0; i < n_others; i++)
+                client_close(&others[i]);
+        teardown(&f);
+}
+
+TEST(an_interrupted_download_goes_on) {
+        check_interrupted(0);
+        check_interrupted(PLACES / 4 * 3);
 }
 
 /* ---- too much ---- */
