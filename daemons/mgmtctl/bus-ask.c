@@ -24,6 +24,11 @@ static int message_new(sd_bus_message **ret, sd_bus *bus, const char *daemon, co
         return sd_bus_message_new_method_call(bus, ret, name, path ?: its_path, interface ?: its_interface, method);
 }
 
+/* That it has died, maybe with the question in its hands; a question may be asked twice. */
+static bool is_gone(const sd_bus_error *e) {
+        return bus_error_is_absence(e) || sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY);
+}
+
 int bus_ask(sd_bus *bus, const char *daemon, const char *path, const char *interface, const char *method, sd_bus_error *reterr,
             sd_bus_message **ret, const char *types, ...) {
         int r = 0;
@@ -44,8 +49,8 @@ int bus_ask(sd_bus *bus, const char *daemon, const char *path, const char *inter
                         r = sd_bus_call(bus, m, 0, &error, ret);
                 if (r >= 0)
                         break;
-                if (round == 0 && bus_error_is_absence(&error) && bus_target_is(bus, "ActiveState", "active"))
-                        continue;       /* it has died, and is about to be started again: it is waited for */
+                if (round == 0 && is_gone(&error) && bus_target_is(bus, "ActiveState", "active"))
+                        continue;       /* it is about to be started again: it is waited for */
                 if (reterr)
                         (void) sd_bus_error_move(reterr, &error);
                 break;

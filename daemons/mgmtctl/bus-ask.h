@@ -8,7 +8,8 @@
 #include <systemd/sd-bus.h>
 
 /* Calls a method of "org.mgmt.<daemon>1", as sd_bus_call_method() does. The question does not start a daemon: who has stopped mgmt.target
- * does not want that. Where interface is NULL it is the daemon's Manager, at its own object. */
+ * does not want that. It may be asked twice, if the daemon dies over it while mgmt.target is active. Where interface is NULL it is the
+ * daemon's Manager, at its own object. */
 int bus_ask(sd_bus *bus, const char *daemon, const char *path, const char *interface, const char *method, sd_bus_error *reterr,
             sd_bus_message **ret, const char *types, ...);
 
