@@ -433,21 +433,32 @@ static bool make_certificates(const char *directory) {
         return system(command) == 0;
 }
 
+typedef struct Certificates {
+        char directory[32], ca[64], certificate[64], key[64];
+} Certificates;
+
+/* A cluster of one that believes, and shows, certificates only. It borrows their paths. */
+static void start_secured(Cluster *ret, Certificates *t) {
+        snprintf(t->directory, sizeof(t->directory), "/tmp/test-tls-XXXXXX");
+        REQUIRE(mkdtemp(t->directory));
+        REQUIRE(make_certificates(t->directory));
+        snprintf(t->ca, sizeof(t->ca), "%s/etcd.ca", t->directory);
+        snprintf(t->certificate, sizeof(t->certificate), "%s/etcd.cert", t->directory);
+        snprintf(t->key, sizeof(t->key), "%s/etcd.key", t->directory);
+        cluster_init(ret, 1, &(ClusterOptions) { .ca = t->ca, .certificate = t->certificate, .key = t->key });
+}
+
 TEST(certificates_of_both_ends) {
-        char directory[] = "/tmp/test-tls-XXXXXX", ca[64], certificate[96], key[64], elsewhere[64];
+        char link_to_ca[96], elsewhere[64];
+        Certificates t;
         _cleanup_(place_done) Place known = {}, stranger = {}, trusting = {};
         _cleanup_(cluster_done) Cluster c = {};
 
         if (!cluster_available() || access("/usr/bin/openssl", X_OK) < 0)
                 TEST_SKIP("etcd or openssl is not installed");
-        CHECK(mkdtemp(directory));
-        REQUIRE(make_certificates(directory));
-        snprintf(ca, sizeof(ca), "%s/etcd.ca", directory);
-        snprintf(certificate, sizeof(certificate), "%s/etcd.cert", directory);
-        snprintf(key, sizeof(key), "%s/etcd.key", directory);
-        cluster_init(&c, 1, &(ClusterOptions) { .ca = ca, .certificate = certificate, .key = key });
+        start_secured(&c, &t);
 
-        setenv("CREDENTIALS_DIRECTORY", directory, 1);
+        setenv("CREDENTIALS_DIRECTORY", t.directory, 1);
         CHECK(place_init(&known, ETCD, c.endpoints));
         Answer a;
         do
@@ -460,42 +471,37 @@ TEST(certificates_of_both_ends) {
         unsetenv("CREDENTIALS_DIRECTORY");
         CHECK(place_init(&stranger, ETCD, c.endpoints));
         CHECK(strstr(problem_of(&stranger), "certificate"));
-        snprintf(elsewhere, sizeof(elsewhere), "%s/only-ca", directory);
+        snprintf(elsewhere, sizeof(elsewhere), "%s/only-ca", t.directory);
         CHECK_INT(make_directories(elsewhere, 0700), 0);
-        snprintf(certificate, sizeof(certificate), "%s/etcd.ca", elsewhere);
-        CHECK_INT(link(ca, certificate), 0);
+        snprintf(link_to_ca, sizeof(link_to_ca), "%s/etcd.ca", elsewhere);
+        CHECK_INT(link(t.ca, link_to_ca), 0);
         setenv("CREDENTIALS_DIRECTORY", elsewhere, 1);
         CHECK(place_init(&trusting, ETCD, c.endpoints));
         CHECK(strstr(problem_of(&trusting), "certificate"));
         unsetenv("CREDENTIALS_DIRECTORY");
-        (void) remove_tree(directory);
+        (void) remove_tree(t.directory);
 }
 
 /* An authority and certificates that replace those of before, under the same names. */
 TEST(certificates_that_are_renewed) {
-        char directory[] = "/tmp/test-tls-XXXXXX", ca[64], certificate[96], key[64];
+        Certificates t;
         _cleanup_(place_done) Place p = {};
         _cleanup_(cluster_done) Cluster c = {};
 
         if (!cluster_available() || access("/usr/bin/openssl", X_OK) < 0)
                 TEST_SKIP("etcd or openssl is not installed");
-        CHECK(mkdtemp(directory));
-        REQUIRE(make_certificates(directory));
-        snprintf(ca, sizeof(ca), "%s/etcd.ca", directory);
-        snprintf(certificate, sizeof(certificate), "%s/etcd.cert", directory);
-        snprintf(key, sizeof(key), "%s/etcd.key", directory);
-        cluster_init(&c, 1, &(ClusterOptions) { .ca = ca, .certificate = certificate, .key = key });
-        setenv("CREDENTIALS_DIRECTORY", directory, 1);
+        start_secured(&c, &t);
+        setenv("CREDENTIALS_DIRECTORY", t.directory, 1);
         CHECK(place_init(&p, ETCD, c.endpoints));
         unsetenv("CREDENTIALS_DIRECTORY");
         CHECK_INT(put_until_done(&p, "k", "1").error, 0);
 
         cluster_signal(&c, 0, SIGKILL);
-        REQUIRE(make_certificates(directory));
+        REQUIRE(make_certificates(t.directory));
         cluster_start(&c, 0);
         CHECK_INT(put_until_done(&p, "k", "2").error, 0);
         CHECK_READ(&p, "k", false, "k=2");
-        (void) remove_tree(directory);
+        (void) remove_tree(t.directory);
 }
 
 TEST(endpoints_that_are_none) {
