@@ -68,7 +68,7 @@ static inline void bus_stopp(int *unused) {
 }
 
 /* Also without a bus, which may come later. */
-#define BUS_BENCH() \
+#define BUS_RIG() \
         if (!bus_is_available()) \
                 TEST_SKIP("needs dbus-daemon"); \
         RIG(); \

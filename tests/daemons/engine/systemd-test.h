@@ -177,8 +177,8 @@ static void systemd_stop(int *unused) {
         systemd.bus = sd_bus_close_unref(systemd.bus);
 }
 
-#define SYSTEMD_BENCH(...) \
-        BUS_BENCH(); \
+#define SYSTEMD_RIG(...) \
+        BUS_RIG(); \
         __attribute__((__cleanup__(systemd_stop), __unused__)) int systemd_guard = 0; \
         REQUIRE(bus_start() >= 0); \
         REQUIRE(systemd_start((Systemd) { .result = "done", __VA_ARGS__ }) >= 0)

@@ -73,8 +73,8 @@ static void put_program(const char *const *files) {
                 CHECK(sd_bus_emit_signal(lang.bus, "/org/mgmt/lang1", LANG ".Manager", "ProgramChanged", "ts", UINT64_C(1), "x") >= 0);
 }
 
-#define LANG_BENCH() \
-        BUS_BENCH(); \
+#define LANG_RIG() \
+        BUS_RIG(); \
         __attribute__((__cleanup__(lang_stop), __unused__)) int lang_guard = 0; \
         REQUIRE(bus_start() >= 0)
 
@@ -121,7 +121,7 @@ TEST(what_is_in_it) {
         static const char want[] = "/files/ 755\n/files/a-b 644 three\n/files/a.txt 644\n/files/a/ 755\n/files/a/b/ 755\n"
                 "/files/a/b/c 644 deep\n/files/a/b/d 644 two\n/main.mcl 644 print \"x\" {}\n\n/metadata.yaml 644 main: main.mcl\n\n"
                 "/zoo/ 755\n/zoo/é 644 four\n";
-        LANG_BENCH();
+        LANG_RIG();
 
         REQUIRE(lang_start() >= 0);
         put_program(site);
@@ -136,7 +136,7 @@ TEST(what_is_in_it) {
 }
 
 TEST(another_program) {
-        LANG_BENCH();
+        LANG_RIG();
 
         CHECK_INT(make(NULL), 0);
         CHECK_INT(rig_watch(), 0);
@@ -167,7 +167,7 @@ TEST(a_large_file_and_a_cancelled_attempt) {
         _cleanup_(diag_done) Diag diag = {};
         char *large = malloc(LARGE_SIZE + 1);
         struct stat st;
-        LANG_BENCH();
+        LANG_RIG();
 
         REQUIRE(large);
         memset(large, 'x', LARGE_SIZE);
@@ -191,7 +191,7 @@ TEST(a_large_file_and_a_cancelled_attempt) {
 }
 
 TEST(what_is_no_bundle) {
-        LANG_BENCH();
+        LANG_RIG();
 
         REQUIRE(lang_start() >= 0);
         lang.lies = true;

@@ -100,8 +100,8 @@ static void firewalld_stop(int *unused) {
         firewalld.bus = sd_bus_close_unref(firewalld.bus);
 }
 
-#define FIREWALLD_BENCH() \
-        BUS_BENCH(); \
+#define FIREWALLD_RIG() \
+        BUS_RIG(); \
         __attribute__((__cleanup__(firewalld_stop), __unused__)) int firewalld_guard = 0; \
         REQUIRE(bus_start() >= 0); \
         REQUIRE(firewalld_start() >= 0)
@@ -127,7 +127,7 @@ TEST(what_is_done_follows_from_what_is) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 unsigned before = test_failures;
-                FIREWALLD_BENCH();
+                FIREWALLD_RIG();
                 bool fails = cases[i].result < 0;
                 firewalld.refusal = cases[i].refusal;
                 CHECK_INT(rig_make(&firewalld_type, "f", cases[i].fields), 0);
@@ -143,7 +143,7 @@ TEST(what_is_done_follows_from_what_is) {
 }
 
 TEST(changes_are_seen) {
-        FIREWALLD_BENCH();
+        FIREWALLD_RIG();
 
         CHECK_INT(rig_make(&firewalld_type, "f", FIELDS("services=ssh")), 0);
         CHECK_INT(rig_watch(), 0);
@@ -158,7 +158,7 @@ TEST(changes_are_seen) {
 }
 
 TEST(it_is_waited_for) {
-        BUS_BENCH();
+        BUS_RIG();
 
         REQUIRE(bus_start() >= 0);
         CHECK_INT(rig_make(&firewalld_type, "f", FIELDS("services=ssh")), 0);

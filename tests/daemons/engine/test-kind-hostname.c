@@ -73,8 +73,8 @@ static void fake_stop(int *unused) {
         fake.bus = sd_bus_close_unref(fake.bus);
 }
 
-#define FAKE_BENCH() \
-        BUS_BENCH(); \
+#define FAKE_RIG() \
+        BUS_RIG(); \
         __attribute__((__cleanup__(fake_stop), __unused__)) int fake_guard = 0; \
         REQUIRE(bus_start() >= 0); \
         REQUIRE(fake_start() >= 0)
@@ -90,7 +90,7 @@ TEST(names_are_set) {
                 { "transient_hostname=now", NULL, NULL, { "web", "now", "web" } },
                 { "static_hostname=", "transient_hostname=", "pretty_hostname=P", { "old", "old", "P" } },
         };
-        FAKE_BENCH();
+        FAKE_RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 memcpy(fake.names, (char[3][64]) { "old", "old", "" }, sizeof(fake.names));
@@ -107,7 +107,7 @@ TEST(names_are_set) {
 /* One that does not answer is asked a few times more; then it is an error. An answer that comes too late is none. */
 TEST(a_service_that_does_not_answer) {
         (void) setenv("SYSTEMD_BUS_TIMEOUT", "300ms", 1);
-        FAKE_BENCH();
+        FAKE_RIG();
 
         fake.silent = true;
         CHECK_INT(rig_make(&hostname_type, "web", FIELDS()), 0);
@@ -128,7 +128,7 @@ TEST(a_service_that_does_not_answer) {
 }
 
 TEST(errors) {
-        FAKE_BENCH();
+        FAKE_RIG();
 
         CHECK_INT(rig_make(&hostname_type, "two words", FIELDS()), 0);
         CHECK_INT(rig_apply(true), -EINVAL);
@@ -143,7 +143,7 @@ TEST(errors) {
 }
 
 TEST(without_a_bus_it_waits) {
-        BUS_BENCH();
+        BUS_RIG();
         __attribute__((__cleanup__(fake_stop), __unused__)) int fake_guard = 0;
 
         CHECK_INT(rig_make(&hostname_type, "web", FIELDS()), 0);

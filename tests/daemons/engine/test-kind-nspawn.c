@@ -65,8 +65,8 @@ static void machined_stop(int *unused) {
         machined.bus = sd_bus_close_unref(machined.bus);
 }
 
-#define MACHINED_BENCH(state, image) \
-        SYSTEMD_BENCH(.unit = "systemd-nspawn@box.service", .load = "loaded", .active = "inactive", .file = "disabled"); \
+#define MACHINED_RIG(state, image) \
+        SYSTEMD_RIG(.unit = "systemd-nspawn@box.service", .load = "loaded", .active = "inactive", .file = "disabled"); \
         __attribute__((__cleanup__(machined_stop), __unused__)) int machined_guard = 0; \
         REQUIRE(machined_start((state), (image)) >= 0)
 
@@ -88,7 +88,7 @@ TEST(what_is_done_follows_from_what_is) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 unsigned before = test_failures;
-                MACHINED_BENCH(cases[i].state, cases[i].image);
+                MACHINED_RIG(cases[i].state, cases[i].image);
                 CHECK_INT(rig_make(&nspawn_type, "box", FIELDS(cases[i].field)), 0);
                 int r = rig_apply(false);
                 CHECK(cases[i].result < 0 ? r < 0 : r == cases[i].result);
@@ -103,7 +103,7 @@ TEST(what_is_done_follows_from_what_is) {
 }
 
 TEST(machines_come_and_go) {
-        MACHINED_BENCH("running", true);
+        MACHINED_RIG("running", true);
 
         CHECK_INT(rig_make(&nspawn_type, "box", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);
@@ -119,7 +119,7 @@ TEST(machines_come_and_go) {
 }
 
 TEST(without_machined_it_waits) {
-        SYSTEMD_BENCH(.unit = "systemd-nspawn@box.service");
+        SYSTEMD_RIG(.unit = "systemd-nspawn@box.service");
 
         CHECK_INT(rig_make(&nspawn_type, "box", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);

@@ -162,8 +162,8 @@ static void fake_stop(int *unused) {
         fake.bus = sd_bus_close_unref(fake.bus);
 }
 
-#define FAKE_BENCH() \
-        BUS_BENCH(); \
+#define FAKE_RIG() \
+        BUS_RIG(); \
         __attribute__((__cleanup__(fake_stop), __unused__)) int fake_guard = 0; \
         REQUIRE(bus_start() >= 0); \
         REQUIRE(fake_start() >= 0)
@@ -206,7 +206,7 @@ TEST(transactions) {
                   "Resolve(262144,x)", CHECK_CHANGED },
                 { "installed", "", NULL, NULL, "Resolve(262144,x) RefreshCache(0) Resolve(332032,x) Resolve(262144,x)", -ENOENT },
         };
-        FAKE_BENCH();
+        FAKE_RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 char state[32], allow[32];
@@ -249,7 +249,7 @@ TEST(errors_say_what_would_help) {
                 { {}, "InstallPackages", PK_ERROR_CANNOT_GET_LOCK, NULL, -EAGAIN },
                 { {}, "RefreshCache", PK_ERROR_LOCK_REQUIRED, NULL, -EAGAIN },
         };
-        FAKE_BENCH();
+        FAKE_RIG();
 
         fake.available[0] = "1";
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -269,7 +269,7 @@ TEST(errors_say_what_would_help) {
 }
 
 TEST(what_is_there_but_not_wanted) {
-        FAKE_BENCH();
+        FAKE_RIG();
 
         fake.available[0] = "1";
         fake.unsupported = true;
@@ -306,7 +306,7 @@ TEST(what_is_there_but_not_wanted) {
 }
 
 TEST(a_group_is_one_transaction) {
-        FAKE_BENCH();
+        FAKE_RIG();
         Resource *child;
 
         fake.available[0] = "1";
@@ -349,7 +349,7 @@ TEST(a_group_is_one_transaction) {
 }
 
 TEST(packagekit_is_not_there_dies_and_comes_back) {
-        FAKE_BENCH();
+        FAKE_RIG();
 
         fake_stop(NULL);
         CHECK_INT(rig_make(&pkg_type, "x", FIELDS()), 0);

@@ -42,7 +42,7 @@ TEST(what_is_done_follows_from_what_is) {
                 { "running", "", "not-found", "inactive", NULL, false, false, "", -EAGAIN },
                 { "stopped", "", NULL, "", NULL, false, false, "", -EAGAIN },
         };
-        SYSTEMD_BENCH();
+        SYSTEMD_RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 char state[32], startup[32];
@@ -81,7 +81,7 @@ TEST(jobs_that_do_not_end_well) {
                 { NULL, SD_BUS_ERROR_ACCESS_DENIED, "cannot start 'web.service': No.", -EACCES },
                 { NULL, SYSTEMD ".TransactionIsDestructive", NULL, -EAGAIN },
         };
-        SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
+        SYSTEMD_RIG(.load = "loaded", .active = "inactive", .file = "static");
 
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -103,7 +103,7 @@ TEST(started_for_nothing) {
                 { "activating", NULL, CHECK_CHANGED },
         };
         static const char unit[] = "/org/freedesktop/systemd1/unit/web_2eservice";
-        SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
+        SYSTEMD_RIG(.load = "loaded", .active = "inactive", .file = "static");
 
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);
@@ -123,7 +123,7 @@ TEST(started_for_nothing) {
 }
 
 TEST(another_job_is_waited_for) {
-        SYSTEMD_BENCH(.load = "loaded", .active = "deactivating", .file = "static", .job = 9);
+        SYSTEMD_RIG(.load = "loaded", .active = "deactivating", .file = "static", .job = 9);
 
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
         CHECK_INT(rig_watch(), 0);
@@ -141,7 +141,7 @@ TEST(another_job_is_waited_for) {
 }
 
 TEST(a_state_that_is_told_again_is_no_news) {
-        SYSTEMD_BENCH(.load = "loaded", .active = "active", .file = "static");
+        SYSTEMD_RIG(.load = "loaded", .active = "active", .file = "static");
         static const char unit[] = "/org/freedesktop/systemd1/unit/web_2eservice";
 
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
@@ -159,7 +159,7 @@ TEST(a_state_that_is_told_again_is_no_news) {
 
 TEST(systemd_goes_away_during_a_job) {
         _cleanup_(diag_done) Diag diag = {};
-        SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
+        SYSTEMD_RIG(.load = "loaded", .active = "inactive", .file = "static");
 
         systemd.result = NULL;
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
@@ -181,7 +181,7 @@ TEST(systemd_goes_away_during_a_job) {
 }
 
 TEST(a_job_that_gives_way_to_another) {
-        SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
+        SYSTEMD_RIG(.load = "loaded", .active = "inactive", .file = "static");
 
         systemd.result = "canceled";
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
@@ -193,7 +193,7 @@ TEST(a_job_that_gives_way_to_another) {
 
 TEST(cancelled_during_a_job) {
         _cleanup_(diag_done) Diag diag = {};
-        SYSTEMD_BENCH(.load = "loaded", .active = "inactive", .file = "static");
+        SYSTEMD_RIG(.load = "loaded", .active = "inactive", .file = "static");
 
         systemd.result = NULL;
         CHECK_INT(rig_make(&svc_type, "web", FIELDS("state=running")), 0);
