@@ -339,6 +339,14 @@ static void look(Engine *e) {
         expect_reversals();
 }
 
+/* What it needs comes. */
+static bool lacks(const Vertex *v) {
+        if (v->state != VERTEX_WAITING || !probe_has(v->resource, "need") || actor(v)->available)
+                return false;
+        actor(v)->available = true;
+        return true;
+}
+
 /* Until nothing waits any more, and what has been undone has left. */
 static void help_out(Engine *e, bool to_the_end) {
         for (unsigned i = 0; i < 1000 && (n_held > 0 || (to_the_end && graph_n_vertices(e->m->graph) > 0)); i++) {
@@ -350,7 +358,7 @@ static void help_out(Engine *e, bool to_the_end) {
                         }
                         if (v && v->pending)
                                 model_finish(v->pending, false);
-                        else if (v && vertex_root(v)->state == VERTEX_FAILED)
+                        else if (v && (vertex_root(v)->state == VERTEX_FAILED || lacks(v)))
                                 happen(v);
                 }
                 run_for(e, 1000);
