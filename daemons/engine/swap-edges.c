@@ -450,6 +450,27 @@ static int remove_edges_of_gone(Swap *s) {
         return r;
 }
 
+/* Of what is declared anew, and sent before: the set need not speak of its edges. */
+static int check_sender(const Swap *s, const SwapEntry *e, Diag *reterr) {
+        const GraphAdjacency *out = graph_successors(s->manager->graph, e->vertex->id);
+        const Resource *r = e->replacement;
+
+        if (!r || e->removed || !r->meta.hidden)
+                return 0;
+        for (uint32_t i = 0; i < out->n; i++)
+                if (out->items[i].data & EDGE_TRANSFER)
+                        return diag_set(reterr, r->pos, -EINVAL, "%s[%s] is hidden and cannot send", r->type->kind, r->name);
+        return 0;
+}
+
+static int check_senders(const Swap *s, Diag *reterr) {
+        int r = 0;
+
+        for (size_t i = 0; i < s->n_entries && r >= 0; i++)
+                r = check_sender(s, s->entries[i], reterr);
+        return r;
+}
+
 static int build_full(Swap *s, const ChangeSet *set, Diag *reterr) {
         size_t n_known;
         int r;
@@ -471,5 +492,7 @@ int swap_build_edges(Swap *s, const ChangeSet *set, Diag *reterr) {
                 r = cut_edge(s, &set->cut[i], reterr);
         if (r >= 0)
                 r = remove_edges_of_gone(s);
-        return r < 0 ? r : add_edges(s, set, 0, reterr);
+        if (r >= 0)
+                r = add_edges(s, set, 0, reterr);
+        return r < 0 ? r : check_senders(s, reterr);
 }

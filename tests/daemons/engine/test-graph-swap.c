@@ -124,7 +124,6 @@ TEST(edges_come_and_go) {
         CHECK_INT(graph_n_edges(e.m->graph), 0);
 }
 
-/* One ordered pair: a declared edge, two transfers, a notification; what is left when some of them go. */
 /* "a>b a~>c", in the order of the vertices; "=" notifies, "~" transfers. */
 static char *edges_text(const Engine *e) {
         const Graph *g = e->m->graph;
@@ -183,6 +182,25 @@ TEST(a_whole_graph_is_sent_again) {
         }
 }
 
+/* Also where the change says nothing of the transfer. */
+TEST(who_sends_cannot_hide) {
+        ENGINE(e);
+
+        CHECK_INT(swap(&e, true, "a:out=1 b a~>b"), 0);
+        run(&e);
+        CHECK_INT(swap(&e, false, "a:out=1,hidden"), -EINVAL);
+        CHECK_STR(e.diag.message, "probe[a] is hidden and cannot send");
+        _cleanup_free_ char *kept = edges_text(&e);
+        CHECK_STR(kept, "a~>b");
+        CHECK_INT(swap(&e, false, "a:out=1,hidden !a~>b"), 0);
+        run(&e);
+        CHECK_INT(swap(&e, false, "a:out=1 a~>b"), 0);
+        run(&e);
+        _cleanup_free_ char *back = edges_text(&e);
+        CHECK_STR(back, "a~>b");
+}
+
+/* One ordered pair: a declared edge, two transfers, a notification; what is left when some of them go. */
 TEST(an_edge_lasts_as_long_as_it_has_a_reason) {
         ENGINE(e);
         uint32_t data;
