@@ -339,12 +339,22 @@ static void look(Engine *e) {
         expect_reversals();
 }
 
-/* What it needs comes. */
+/* What it was told to wait for comes. */
 static bool lacks(const Vertex *v) {
-        if (v->state != VERTEX_WAITING || !probe_has(v->resource, "need") || actor(v)->available)
+        if (v->state != VERTEX_WAITING || !v->error.message || !probe_has(v->resource, "need"))
                 return false;
         actor(v)->available = true;
         return true;
+}
+
+static void tell_states(const Manager *m) {
+        for (VertexId id = 0; id < graph_id_limit(m->graph); id++) {
+                const Vertex *v = manager_vertex(m, id), *root = v ? vertex_root((Vertex *) v) : NULL;
+                if (v)
+                        TELL("%s[%s] is %s%s%s, %s: %s\n", vertex_kind(v), vertex_name(v), v->parent ? "in a group that is " : "",
+                             vertex_state_name(root->state), v->resource->meta.realize ? ", held for" : "",
+                             waits_to_be_right(v) ? "not yet right" : "was right", root->error.message ?: "no error");
+        }
 }
 
 /* Until nothing waits any more, and what has been undone has left. */
@@ -364,12 +374,15 @@ static void help_out(Engine *e, bool to_the_end) {
                 run_for(e, 1000);
                 look(e);
         }
+        if (n_held > 0)
+                tell_states(e->m);
         CHECK_INT(n_held, 0);
 }
 
 /* Whatever was, a graph without traps comes to rest. */
 static void come_to_rest(Engine *e) {
         crash.in = 0;
+        nobody_is_slow = true;          /* nor slower than its timeout */
         for (unsigned x = 0; x < LETTERS; x++)
                 actors[x].failures = 0;
         CHECK(take_over(e, true, ""));
@@ -396,6 +409,7 @@ static void come_to_rest(Engine *e) {
 static int begin_row(Engine *e, uint64_t seed) {
         int r = engine_begin_with(e, types, &no_options);
 
+        nobody_is_slow = false;
         memset(actors, 0, sizeof(actors));
         memset(model_edges, 0, sizeof(model_edges));
         free(crash.disk);
