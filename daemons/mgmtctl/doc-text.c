@@ -225,7 +225,7 @@ static void write_traits(const Manual *m, DocPage *p, const SchemaKind *k) {
         if (k->edgeable)
                 doc_item(p, "Its place among other resources is found by what they are about (`Meta:autoedge`).");
         if (k->flags & RESOURCE_REFRESHABLE)
-                doc_item(p, "It does more when it is notified (`Notify`, `Listen`).");
+                doc_item(p, "It is looked at when it is notified, and most kinds do more then (`Notify`, `Listen`).");
         if (k->flags & RESOURCE_RECEIVES)
                 doc_item(p, "Its fields can be received from other resources.");
         if (k->reversible)

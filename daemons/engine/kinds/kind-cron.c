@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* A timer of systemd, which starts a unit at certain times: its unit file, whether it is enabled, and that it runs. */
+/* A timer of systemd, which starts a unit at certain times: its unit file, whether it is enabled, and that it runs. A notification
+ * makes it look again, and that is all. */
 
 #include <fcntl.h>
 
@@ -125,11 +126,16 @@ static int cron_prepare(Resource *r, Diag *reterr) {
         int k;
 
         free(c->path);
-        free(c->text);
         c->path = NULL;
-        c->text = make_text(c);
-        k = c->text ? make_path(c, &c->path) : -ENOMEM;
+        k = make_path(c, &c->path);
         return k < 0 ? resource_error(r, reterr, k, "cannot say where its unit file is: %m") : 0;
+}
+
+/* By what the fields are now: they may have been received. */
+static int say_text(Cron *c, Diag *reterr) {
+        free(c->text);
+        c->text = make_text(c);
+        return c->text ? 0 : resource_error(&c->resource, reterr, -ENOMEM, "cannot say what its unit file is to be: %m");
 }
 
 static int write_file(Cron *c, Diag *reterr) {
@@ -277,6 +283,12 @@ static int cron_check_apply(Resource *r, bool apply, Diag *reterr) {
         Cron *c = (Cron *) r;
         int k;
 
+        /* What is watched, and whom we ask, has been decided. */
+        if (resource_received(r, "session"))
+                return resource_error(r, reterr, -EOPNOTSUPP, "session cannot be received as another one than was declared");
+        k = say_text(c, reterr);
+        if (k < 0)
+                return k;
         k = cron_open(c);
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot ask systemd: %m");
@@ -319,6 +331,7 @@ const ResourceType cron_type = {
                    "\ttime => \"daily\",\n"
                    "}\n",
         .size = sizeof(Cron),
+        .flags = RESOURCE_REFRESHABLE | RESOURCE_RECEIVES,
         .fields = cron_fields,
         .done = cron_done,
         .validate = cron_validate,

@@ -34,7 +34,7 @@ typedef struct GzipPacking {
 
 static const FieldSpec gzip_fields[] = {
         FIELD(Gzip, path, FIELD_STR, FIELD_IS_NAME, "The compressed file, an absolute path."),
-        FIELD(Gzip, input, FIELD_STR, FIELD_OPTIONAL, "The file that is compressed, an absolute path."),
+        FIELD(Gzip, input, FIELD_STR, FIELD_OPTIONAL, "The file that is compressed, an absolute path; content does not count then."),
         FIELD(Gzip, content, FIELD_STR, 0, "What is compressed if there is no input."),
         FIELD(Gzip, level, FIELD_INT8, 0,
               "How hard to try, from 1 to 9; 0 does not compress at all, -1 is zlib's choice, and -2 only encodes single bytes.",
@@ -52,8 +52,6 @@ static int gzip_validate(const Resource *r, Diag *reterr) {
                 return resource_error(r, reterr, -EINVAL, "input must be absolute and not end in a slash, got '%s'", g->input);
         if (g->input && path_is_inside(path, g->input))
                 return resource_error(r, reterr, -ELOOP, "input must not be what it is made into, '%s'", path);
-        if (g->input && *g->content)
-                return resource_error(r, reterr, -EINVAL, "content must not be given beside input");
         if (g->level < HUFFMAN_ONLY || g->level > Z_BEST_COMPRESSION)
                 return resource_error(r, reterr, -EINVAL, "level must be from %d to %d, got %d", HUFFMAN_ONLY, Z_BEST_COMPRESSION,
                                       g->level);

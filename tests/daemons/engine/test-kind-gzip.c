@@ -57,6 +57,19 @@ TEST(content) {
         CHECK_INT(rig_apply(true), CHECK_OK);
 }
 
+TEST(input_wins_over_content) {
+        RIG();
+
+        put_file("in", "from input");
+        CHECK_INT(rig_make(&gzip_type, in_dir("f.gz"), FIELDS("content=from content", field_in_dir("input", "in"))), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        check_unpacked("f.gz", "from input", 10);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_INT(unlink(in_dir("in")), 0);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        check_unpacked("f.gz", "from input", 10);
+}
+
 TEST(what_is_different_is_seen) {
         RIG();
 
@@ -163,7 +176,7 @@ TEST(validate) {
                 const char *name, *fields[3];
         } bad[] = { { "f", { "content=x" } }, { "/f/", { "content=x" } }, { "/f", { "input=g" } }, { "/f", { "input=/g/" } },
                     { "/f", { "input=/f" } }, { "/f", { "input=/x/../f" } }, { "/f", { "level=10" } }, { "/f", { "level=-3" } },
-                    { "/f", { "input=/g", "content=x" } }, { "/f", { "level=1000" } }, { "/f", { "input=" } } };
+                    { "/f", { "level=1000" } }, { "/f", { "input=" } } };
         RIG();
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
