@@ -104,6 +104,7 @@ uint64_t listener_now(const HttpListener *l);
 
 void slow_want(HttpConnection *c, Wanted wanted);
 void slow_forget(HttpConnection *c);            /* nothing is wanted of it */
+void slow_announce_room(HttpListener *l);       /* the library's calls may have been interrupted: it learns again where it may send */
 uint64_t slow_next(const HttpListener *l);      /* the time at which to look for slow ones; UINT64_MAX: there is nobody */
 HttpConnection *slow_find(HttpListener *l, uint64_t now);       /* one that is too slow; NULL: there is none now */
 

@@ -27,6 +27,7 @@ enum {
         TIMER_ACCURACY_USEC = 1000,     /* pipelined requests wait for it */
         CROWDED_USEC = 50 * 1000,       /* an idle connection may stay so long where all places are taken */
         DOUBT_USEC = 20 * 1000,
+        STOPPED_USEC = 10 * 1000,       /* a turn that takes longer may have been interrupted: the process was stopped or frozen */
         CROWD_MIN = 512,                /* connections from which on it matters that their memory is given back */
         READ_INCREMENT = 512,           /* of what is more than half of its memory, the library reads a third of that at a time; not more */
         ANSWER_HEAD = 2 * 1024,         /* bytes for the head of an answer, and to read a body by */
@@ -168,17 +169,32 @@ static void listener_trim(HttpListener *l) {
         l->n_connections_peak = l->n_connections;
 }
 
-static void listener_run(HttpListener *l) {
-        unsigned before = l->n_connections;
+/* Goes on while the machine sleeps. */
+static uint64_t clock_now(void) {
+        struct timespec t;
 
-        if (l->paused)
-                return;
-        listener_expire(l);
+        (void) clock_gettime(CLOCK_BOOTTIME, &t);
+        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
+static void listener_turn(HttpListener *l) {
+        unsigned before = l->n_connections;
+        uint64_t begun = clock_now();
+
         l->resumed = false;
         (void) MHD_run(l->daemon);
         /* at its limit of connections (or the system's), the library stops listening, and looks only here whether it may go on */
         if (l->n_connections < before)
                 (void) MHD_run(l->daemon);
+        if (clock_now() - begun >= STOPPED_USEC)
+                slow_announce_room(l);
+}
+
+static void listener_run(HttpListener *l) {
+        if (l->paused)
+                return;
+        listener_expire(l);
+        listener_turn(l);
         listener_drop_hung_up(l);
         listener_trim(l);
 

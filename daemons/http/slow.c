@@ -7,6 +7,7 @@
  * client has sent of its next request before the line is complete, the library tells nobody; the kernel counts its bytes. */
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -76,11 +77,22 @@ static bool has_all(const HttpConnection *c) {
 
 /* A sendfile() that is interrupted (that the process is stopped or frozen is enough) sends less than it was asked to. To the library
  * that means that the socket is full; it waits for the edge at which there is room again, and where there always was, that never
- * comes. The kernel tells of room also when this option is set: to the default, which it has. */
+ * comes. The kernel tells of room also when this option is set: to the default, which it has. Where there is too little room to speak
+ * of, it tells of more once somebody has asked. */
 static void announce_room(const HttpConnection *c) {
+        struct pollfd room = { .fd = c->fd, .events = POLLOUT };
         int standard = 0;
 
-        (void) setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &standard, sizeof(standard));
+        if (poll(&room, 1, 0) > 0)
+                (void) setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &standard, sizeof(standard));
+}
+
+void slow_announce_room(HttpListener *l) {
+        const HttpConnection *c;
+
+        TAILQ_FOREACH(c, &l->wanted, wanted_entries)
+                if (c->wanted == WANTED_TAKEN)
+                        announce_room(c);
 }
 
 static bool gets_on(const HttpConnection *c, uint64_t n) {

@@ -44,13 +44,14 @@ static void reply_large(HttpRequest *q) {
         http_request_reply(q, reply);
 }
 
-static unsigned n_interruptions;
+static unsigned n_interruptions, stopped_ms;
 
-/* The library calls this one. */
+/* The library calls this one. It is interrupted as if the process were stopped for that long. */
 __attribute__((__visibility__("default"))) ssize_t sendfile64(int to, int from, off64_t *offset, size_t size) {
         if (n_interruptions > 0) {
                 n_interruptions--;
                 size = MIN(size, (size_t) MUCH_PATIENCE_MS * HTTP_RATE / 1000 / 2);
+                (void) usleep(stopped_ms * 1000);
         }
         return syscall(SYS_sendfile, to, from, offset, size);
 }
@@ -316,6 +317,16 @@ TEST(slow_readers_go_where_others_want_the_place) {
         check_readers(PLACES - 1, PLACES / 4 * 3 - 1);
 }
 
+static void check_file(Client *c) {
+        n_interruptions = 2;
+        CHECK_INT(client_send(c, REQUEST("/file"), strlen(REQUEST("/file"))), 0);
+        Answer a = client_read(c, false, PATIENCE_MSEC);
+        CHECK_INT(n_interruptions, 0);
+        CHECK_INT(a.status, 200);
+        CHECK_INT(a.body_size, LARGE);
+        answer_done(&a);
+}
+
 /* As if the process had been stopped in the middle of its first calls: the socket is not full, and the library waits for room in it.
  * From a client that is slow, so little would not be enough where others want the place. */
 static void check_interrupted(unsigned n_others) {
@@ -329,13 +340,7 @@ static void check_interrupted(unsigned n_others) {
                 CHECK_INT(client_send(&others[i], REQUEST("/held"), strlen(REQUEST("/held"))), 0);
         }
         REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
-        n_interruptions = 2;
-        CHECK_INT(client_send(&c, REQUEST("/file"), strlen(REQUEST("/file"))), 0);
-        Answer a = client_read(&c, false, PATIENCE_MSEC);
-        CHECK_INT(n_interruptions, 0);
-        CHECK_INT(a.status, 200);
-        CHECK_INT(a.body_size, LARGE);
-        answer_done(&a);
+        check_file(&c);
         client_close(&c);
         for (unsigned i = 0; i < n_others; i++)
                 client_close(&others[i]);
@@ -345,6 +350,20 @@ static void check_interrupted(unsigned n_others) {
 TEST(an_interrupted_download_goes_on) {
         check_interrupted(0);
         check_interrupted(PLACES / 4 * 3);
+}
+
+/* With all the patience in the world, so it is not the look at slow clients that helps. */
+TEST(a_download_does_not_wait_after_a_stop) {
+        Fixture f;
+        Client c;
+
+        stopped_ms = 50;
+        setup_with(&f, 2 * PATIENCE_MSEC);
+        REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+        check_file(&c);
+        client_close(&c);
+        teardown(&f);
+        stopped_ms = 0;
 }
 
 /* ---- too much ---- */
