@@ -111,7 +111,7 @@ HttpConnection *slow_find(HttpListener *l, uint64_t now);       /* one that is t
 /* ---- framing.c ---- */
 
 /* 0, or the status by which a request is refused that somebody else could take for another one. */
-unsigned framing_check(struct MHD_Connection *mhd);
+unsigned framing_check(struct MHD_Connection *mhd, const char *method, const char *target, const char *version);
 
 /* ---- linger.c ---- */
 
@@ -123,7 +123,7 @@ void linger_end(HttpListener *l);
 HttpRequest *request_new(HttpConnection *c, struct MHD_Connection *mhd, const char *target);
 HttpRequest *request_free(HttpRequest *q);
 void request_release(HttpRequest *q);           /* no longer held back */
-enum MHD_Result request_begin(HttpRequest *q, const char *method);
+enum MHD_Result request_begin(HttpRequest *q, const char *method, const char *version);
 enum MHD_Result request_add_body(HttpRequest *q, const char *data, size_t size);
 enum MHD_Result request_answer(HttpRequest *q); /* it is complete, or was woken */
 void request_resume(HttpRequest *q);            /* below: the library goes on with it */

@@ -248,7 +248,7 @@ static enum MHD_Result handle(void *userdata, struct MHD_Connection *mhd, const 
                 return MHD_NO;
 
         if (!q->begun)
-                return request_begin(q, method);
+                return request_begin(q, method, version);
         if (*upload_size > 0) {
                 size_t size = *upload_size;
 

@@ -255,11 +255,11 @@ static void request_measure(HttpRequest *q) {
 }
 
 /* The headers are there. A request that is refused here loses its connection, for its body is not read. */
-enum MHD_Result request_begin(HttpRequest *q, const char *method) {
+enum MHD_Result request_begin(HttpRequest *q, const char *method, const char *version) {
         HttpListener *l = q->connection->listener;
         const char *text = http_request_header(q, "Content-Length");
         uint64_t size = text ? strtoull(text, NULL, 10) : 0;
-        unsigned status = framing_check(q->mhd);
+        unsigned status = framing_check(q->mhd, method, q->target, version);
 
         q->begun = true;
         q->method = method;

@@ -207,6 +207,7 @@ TEST(contents_and_paths) {
 /* Whatever could be two requests for one server, and one for another, is none here. */
 TEST(where_a_request_ends_is_beyond_doubt) {
 #define NEXT "GET /one HTTP/1.1\r\nHost: a\r\n\r\n"
+#define NUL "\1"                         /* is sent as a NUL */
         static const struct {
                 const char *headers;    /* of a POST, with its body */
                 unsigned status;        /* 405: it is a request like others, and so is the next one */
@@ -237,6 +238,19 @@ TEST(where_a_request_ends_is_beyond_doubt) {
                 { "X: a\rContent-Length: 3\r\n\r\nabc", 400 },
                 { "X\vY: a\r\nContent-Length: 3\r\n\r\nabc", 400 },
                 { "Host: b\r\nContent-Length: 3\r\n\r\nabc", 400 },
+                { "Content-Length: 3\r\nX: a: b\r\nCookie: a=b; c=d\r\nY:  \t\r\nZ: \t c \r\n\r\nabc", 405 },
+                { "Content-Length: 3\n\nabc", 405 },
+                { "X: a\nContent-Length: 3\n\r\nabc", 405 },
+                { "Content-Length: 3" NUL "0\r\n\r\nabc", 400 },
+                { "Content-Length: 3" NUL "\r\n\r\nabc", 400 },
+                { "Content-Length: 3" NUL "0\n\nabc", 400 },
+                { "X: a" NUL "b\r\nContent-Length: 3\r\n\r\nabc", 400 },
+                { "X: " NUL "\r\nContent-Length: 3\r\n\r\nabc", 400 },
+                { "X: " NUL "Y: b\nContent-Length: 3\r\n\r\nabc", 400 },
+                { "Content-Length" NUL ": 3\r\n\r\nabc", 400 },
+                { "X: a\r\n b\r\nContent-Length: 3\r\n\r\nabc", 400 },
+                { "Content-Leng: 3\r\n th\r\n\r\nabc", 400 },
+                { "Content-Length: 3\r\nX: a\r\n\tb\r\n\r\nabc", 400 },
                 { "Transfer-Encoding: chunked\r\n\r\n3zz\r\nabc\r\n0\r\n\r\n", 400 },
         };
         Fixture f;
@@ -250,6 +264,8 @@ TEST(where_a_request_ends_is_beyond_doubt) {
                 strbuf_puts(&request, before);
                 strbuf_puts(&request, cases[i].headers);
                 strbuf_puts(&request, NEXT);
+                for (size_t k = 0; k < request.size; k++)
+                        request.data[k] = request.data[k] == *NUL ? '\0' : request.data[k];
                 REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
                 CHECK_INT(client_send(&c, request.data, request.size), 0);
                 Answer first = client_read(&c, false, PATIENCE_MSEC);
@@ -263,7 +279,25 @@ TEST(where_a_request_ends_is_beyond_doubt) {
                 client_close(&c);
         }
         teardown(&f);
+#undef NUL
 #undef NEXT
+}
+
+TEST(what_is_asked_for_does_not_end_at_a_nul) {
+        static const char requests[][64] = { "GET /one\0.txt HTTP/1.1\r\nHost: a\r\n\r\n", "GET /one HTTP/1.1\0x\r\nHost: a\r\n\r\n" };
+        Fixture f;
+        Client c;
+
+        setup_all(&f);
+        for (size_t i = 0; i < ELEMENTSOF(requests); i++) {
+                REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
+                CHECK_INT(client_send(&c, requests[i], (size_t) ((const char *) memmem(requests[i], 64, "\n\r\n", 3) + 3 - requests[i])), 0);
+                Answer a = client_read(&c, false, PATIENCE_MSEC);
+                CHECK_INT(a.status, 400);
+                answer_done(&a);
+                client_close(&c);
+        }
+        teardown(&f);
 }
 
 TEST(headers_of_answers) {
