@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/edge-rule.h"
+#include "common/paths.h"
 #include "common/strbuf.h"
 #include "common/utf8.h"
 #include "daemons/virt/docker-json.h"
@@ -296,11 +297,14 @@ static int read_ports(Json *bindings, char ***ret) {
 }
 
 static void put_path(StrBuf *b, const char *path, size_t size) {
-        while (size > 1 && path[size - 1] == '/')
-                size--;
-        for (size_t i = 0; i < size; i++)
-                if (i == 0 || path[i] != '/' || path[i - 1] != '/')
-                        strbuf_putc(b, path[i]);
+        _cleanup_free_ char *clean = size > 0 ? malloc(size + 2) : NULL;
+
+        if (size == 0)
+                return;
+        if (clean)
+                strbuf_add(b, clean, path_clean(path, size, clean));
+        else
+                b->failed = true;
 }
 
 char *docker_volume_text(const char *source, size_t n_source, const char *target, size_t n_target, bool read_only) {
@@ -477,6 +481,14 @@ char *docker_parse_error(const char *json, size_t size) {
         return s ? clean(s, strlen(s)) : clean(json, size);
 }
 
+/* An old member and a new one say the same; one day there will be only the new one. */
+static const char *pull_error(Json *j) {
+        Json *detail = get(j, "errorDetail", json_type_object);
+        const char *old = get_text(j, "error");
+
+        return old || !detail ? old : get_text(detail, "message") ?: "no reason";
+}
+
 int docker_parse_pull(const char *text, size_t size, char **ret_error) {
         _cleanup_free_ char *error = NULL;
 
@@ -485,7 +497,7 @@ int docker_parse_pull(const char *text, size_t size, char **ret_error) {
                 size_t n = end ? (size_t) (end - text) + 1 : size;
                 _cleanup_(json_putp) Json *j = NULL;
                 /* the first one may be cut */
-                const char *s = parse_object(text, n, &j) >= 0 ? get_text(j, "error") : NULL;
+                const char *s = parse_object(text, n, &j) >= 0 ? pull_error(j) : NULL;
 
                 if (s) {
                         free(error);

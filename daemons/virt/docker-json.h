@@ -9,9 +9,9 @@
 
 #include "common/diag.h"
 
-/* The versions of the API that we speak. */
+/* The versions of the API that we speak. Docker 29 speaks none below 1.44. */
 #define DOCKER_API_MIN "1.24"
-#define DOCKER_API_MAX "1.43"
+#define DOCKER_API_MAX "1.44"
 
 /* The newest version that both sides speak, with its "v". -EPROTO if there is none. */
 int docker_parse_version(const char *json, size_t size, char ret[static 16], Diag *reterr);
@@ -79,7 +79,7 @@ int docker_parse_pull(const char *text, size_t size, char **ret_error);
 /* Made of the characters that docker allows; none of them has a meaning in a path or a query. */
 bool docker_image_name_valid(const char *name);
 
-/* One of DockerContainer.volumes, its paths without slashes that say nothing. NULL if out of memory. */
+/* One of DockerContainer.volumes, its paths as docker cleans them. NULL if out of memory. */
 char *docker_volume_text(const char *source, size_t n_source, const char *target, size_t n_target, bool read_only);
 
 /* Sorts and drops what is there twice. */

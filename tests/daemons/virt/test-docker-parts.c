@@ -45,7 +45,8 @@ TEST(versions) {
         } cases[] = {
                 { "{\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.12\"}", "v1.41" },
                 { "{\"ApiVersion\":\"1.43\"}", "v1.43" },
-                { "{\"ApiVersion\":\"1.50\",\"MinAPIVersion\":\"1.24\"}", "v1.43" },
+                { "{\"ApiVersion\":\"1.50\",\"MinAPIVersion\":\"1.24\"}", "v1.44" },
+                { "{\"ApiVersion\":\"1.52\",\"MinAPIVersion\":\"1.44\"}", "v1.44" },
                 { "{\"ApiVersion\":\"1.4\"}", NULL },
                 { "{\"ApiVersion\":\"1.41x\"}", NULL },
                 { "{\"ApiVersion\":1.41}", NULL },
@@ -172,6 +173,9 @@ TEST(pulls) {
                 { "{\"status\":\"a\"}\r\n{\"status\":\"b\"}\r\n", NULL },
                 { "tus\":\"cut\"}\n{\"error\":\"denied\",\"errorDetail\":{}}\n", "denied" },
                 { "{\"error\":\"no end", NULL },
+                { "{\"errorDetail\":{\"message\":\"new\"}}\n{\"status\":\"b\"}\n", "new" },
+                { "{\"errorDetail\":{\"code\":7}}\n", "no reason" },
+                { "{\"errorDetail\":null}\n", NULL },
                 { "", NULL },
                 { "\n\n{\"error\":\"x\"}", "x" },
         };
@@ -195,7 +199,7 @@ TEST(lists) {
 
 TEST(what_is_wanted_of_a_container) {
         static const char text[] = "{\"Id\":\"abc\",\"Name\":\"/web\",\"State\":{\"Status\":\"running\"},\"Config\":{\"Env\":[\"A=1\",\"HOME=/\"]}}";
-        char *env[] = { (char *) "B=2", (char *) "A=1", NULL }, *volumes[] = { (char *) "/a//b/:/c:ro,Z", (char *) "data:/data", NULL };
+        char *env[] = { (char *) "B=2", (char *) "A=1", NULL }, *volumes[] = { (char *) "/a//x/.././b/:/c/../c:ro,Z", (char *) "data:/data", NULL };
         const DockerSpec spec = { .image = "app", .env = env, .volumes = volumes, .restart = "" };
         char *cmd[] = { (char *) "sh", NULL }, *of_image[] = { (char *) "PATH=/bin", (char *) "A=0", NULL };
         const DockerImage image = { .cmd = cmd, .env = of_image };

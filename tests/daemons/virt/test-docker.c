@@ -535,11 +535,11 @@ TEST(versions) {
                 const char *api, *min, *field, *want, *message;
         } cases[] = {
                 { "1.41", "1.12", "\"\"", "/v1.41/", NULL },
-                { "1.99", "1.24", "\"\"", "/v1.43/", NULL },
+                { "1.99", "1.44", "\"\"", "/v1.44/", NULL },
                 { "1.24", "1.12", "\"\"", "/v1.24/", NULL },
                 { "1.41", "1.12", "\"v1.30\"", "/v1.30/", NULL },
                 { "1.20", "1.12", "\"\"", NULL, "it speaks at most 1.20, which is older than 1.24" },
-                { "9.0", "8.0", "\"\"", NULL, "it speaks at least 8.0, which is newer than 1.43" },
+                { "9.0", "8.0", "\"\"", NULL, "it speaks at least 8.0, which is newer than 1.44" },
                 { "x", "", "\"\"", NULL, "the answer has no version" },
         };
 
