@@ -97,19 +97,6 @@ static void on_reply(DockerCall *c, int result, const DockerReply *reply, Diag *
         docker_call_free(c);            /* the reply was in it */
 }
 
-static int ask(DockerKind *k, const char *method, char *path, char *body, bool pulls) {
-        DockerRequest q = {
-                .method = method,
-                .path = path,
-                .body = body,
-                .version = k->apiversion[0] ? k->apiversion : NULL,
-                .pulls = pulls,
-                .goes_on = !k->beginning,
-        };
-
-        return docker_call(&k->call, docker_of(k), &q, on_reply, k);
-}
-
 /* An attempt that ends before its hook has returned ends by what the hook returns. */
 static void cannot_ask(DockerKind *k, int error) {
         if (k->beginning)
@@ -128,13 +115,19 @@ int docker_kind_begin(DockerKind *k, bool apply, void (*first)(DockerKind *k), D
                                   : CHECK_PENDING;
 }
 
-void docker_kind_ask(DockerKind *k, const char *method, char *path, char *body, docker_next_t next) {
+void docker_kind_request(DockerKind *k, DockerRequest *request, docker_next_t next) {
         int r;
 
         k->next = next;
-        r = ask(k, method, path, body, false);
+        request->version = k->apiversion[0] ? k->apiversion : NULL;
+        request->goes_on = !k->beginning;
+        r = docker_call(&k->call, docker_of(k), request, on_reply, k);
         if (r < 0)
                 cannot_ask(k, r);
+}
+
+void docker_kind_ask(DockerKind *k, const char *method, char *path, char *body, docker_next_t next) {
+        docker_kind_request(k, &(DockerRequest) { .method = method, .path = path, .body = body }, next);
 }
 
 /* ---- images ---- */
@@ -214,7 +207,6 @@ static void on_pulled(DockerKind *k, const DockerReply *reply) {
 void docker_kind_pull(DockerKind *k, docker_next_t next) {
         const char *last = strrchr(k->reference, '/'), *mark;
         char *path;
-        int r;
 
         last = last ? last : k->reference;
         mark = strchr(last, '@');
@@ -222,8 +214,5 @@ void docker_kind_pull(DockerKind *k, docker_next_t next) {
         if (asprintf(&path, "/images/create?fromImage=%.*s&tag=%s", (int) (mark - k->reference), k->reference, mark + 1) < 0)
                 path = NULL;
         k->after_pull = next;
-        k->next = on_pulled;
-        r = ask(k, "POST", path, NULL, true);
-        if (r < 0)
-                cannot_ask(k, r);
+        docker_kind_request(k, &(DockerRequest) { .method = "POST", .path = path, .pulls = true }, on_pulled);
 }

@@ -49,6 +49,7 @@ int docker_kind_begin(DockerKind *k, bool apply, void (*first)(DockerKind *k), D
 
 /* The next call. Takes path (NULL: out of memory) and body. Where it cannot be made the attempt has ended when it returns. */
 void docker_kind_ask(DockerKind *k, const char *method, char *path, char *body, docker_next_t next);
+void docker_kind_request(DockerKind *k, DockerRequest *request, docker_next_t next);    /* the same with more to say of it */
 
 void docker_kind_look_at_image(DockerKind *k, docker_next_t next);      /* next gets a reply of no interest */
 void docker_kind_recall_image(DockerKind *k, docker_next_t next);       /* does not ask for what is known; never as the first call */

@@ -23,6 +23,7 @@ enum {
         REPLY_MAX = 8 * 1024 * 1024,
         EVENT_MAX = 256 * 1024,         /* one line; labels are in it */
         N_CALLS_MAX = 16,               /* at a time; docker does not get faster from more */
+        N_WAITING_MAX = 256,            /* of those that docker itself waits in */
         CALL_SECONDS = 300,
         PULL_SILENT_SECONDS = 300,
         CHECK_MILLISECONDS = 2000,      /* to find out whether an error is one, or the end of the daemon */
@@ -52,7 +53,7 @@ struct DockerCall {
         CurlJob job;
         Docker *docker;
         char *method, *path, *body, *version;
-        bool pulls;
+        bool pulls, waits;
         docker_call_done_t done;
         void *userdata;
 
@@ -92,13 +93,13 @@ struct Docker {
         Activation activation;
         bool absent;                    /* it waits because there is no socket, or nobody who listens there */
         bool needed;                    /* by users who came since it was open last, or since systemd was asked for it */
-        sd_event_source *timer;         /* the next try */
+        sd_event_source *timer;         /* the next try; while it subscribes, the end of patience */
         uint64_t wait_usec;             /* the last wait, 0 before the first */
         unsigned n_lost;                /* daemons that went as soon as they had come, in a row */
         sd_event_source *starter;       /* calls begin in the loop */
 
         CallList queued, running;
-        unsigned n_running;             /* without pulls */
+        unsigned n_running, n_waiting;  /* those of the second list that docker works at, and the others */
 
         void (*observer)(void *userdata);
         void *observer_userdata;
@@ -132,6 +133,18 @@ static void tell_all(Docker *d) {
 
 /* ---- calls ---- */
 
+static unsigned *counter(const DockerCall *c) {
+        return c->pulls || c->waits ? &c->docker->n_waiting : &c->docker->n_running;
+}
+
+/* Nobody needs the connection any more. */
+static void leave(Docker *d) {
+        if (d->users || !TAILQ_EMPTY(&d->queued) || !TAILQ_EMPTY(&d->running))
+                return;
+        (void) sd_event_source_set_time_relative(d->left, LEFT_USEC);
+        (void) sd_event_source_set_enabled(d->left, SD_EVENT_ONESHOT);
+}
+
 static void call_transfer_end(DockerCall *c) {
         if (!c->running)
                 return;
@@ -142,8 +155,7 @@ static void call_transfer_end(DockerCall *c) {
         c->headers = NULL;
         c->running = false;
         TAILQ_REMOVE(&c->docker->running, c, siblings);
-        if (!c->pulls)
-                c->docker->n_running--;
+        (*counter(c))--;
 }
 
 static void kick(Docker *d) {
@@ -160,6 +172,7 @@ static void call_finish(DockerCall *c, int result, Diag *diag) {
                 TAILQ_REMOVE(&d->queued, c, siblings);
         c->docker = NULL;
         kick(d);
+        leave(d);
         c->done(c, result, &reply, diag, c->userdata);  /* may free it */
 }
 
@@ -261,8 +274,7 @@ static int call_start(DockerCall *c) {
         TAILQ_REMOVE(&d->queued, c, siblings);
         TAILQ_INSERT_TAIL(&d->running, c, siblings);
         c->running = true;
-        if (!c->pulls)
-                d->n_running++;
+        (*counter(c))++;
         return 0;
 }
 
@@ -270,7 +282,7 @@ static DockerCall *next_call(const Docker *d) {
         DockerCall *c;
 
         TAILQ_FOREACH(c, &d->queued, siblings)
-                if (c->pulls || d->n_running < N_CALLS_MAX)
+                if (*counter(c) < (c->pulls || c->waits ? N_WAITING_MAX : N_CALLS_MAX))
                         return c;
         return NULL;
 }
@@ -293,6 +305,7 @@ static void hello_end(Docker *d) {
                 curl_loop_remove(d->loop, &d->hello);
                 curl_easy_cleanup(d->hello.easy);
                 d->hello.easy = NULL;
+                (void) sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
         }
         strbuf_done(&d->line);
         d->broken = false;
@@ -307,8 +320,15 @@ static void try_again(Docker *d) {
         tell_all(d);
 }
 
+static void fail(Docker *d, int error, const char *why);
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
-        try_again(userdata);
+        Docker *d = userdata;
+
+        if (d->state == DOCKER_SUBSCRIBING)
+                fail(d, -ETIMEDOUT, "docker has a version, but does not say whether it tells of events");
+        else
+                try_again(d);
         return 0;
 }
 
@@ -463,6 +483,7 @@ static size_t on_events(char *data, size_t one, size_t n, void *userdata) {
 static void on_events_end(CurlJob *j, CURLcode result);
 
 static void opened(Docker *d) {
+        (void) sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
         d->opened_usec = now_usec(d);
         d->wait_usec = 0;
         d->needed = false;
@@ -499,6 +520,9 @@ static int subscribe(Docker *d) {
             curl_easy_setopt(d->hello.easy, CURLOPT_WRITEFUNCTION, on_events) != CURLE_OK ||
             curl_easy_setopt(d->hello.easy, CURLOPT_WRITEDATA, d) != CURLE_OK)
                 return -ENOMEM;
+        /* Not for the transfer as a whole: it has no end. */
+        (void) sd_event_source_set_time_relative(d->timer, CALL_SECONDS * UINT64_C(1000000));
+        (void) sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT);
         return curl_loop_add(d->loop, &d->hello);
 }
 
@@ -665,6 +689,7 @@ int docker_call(DockerCall **ret, Docker *d, DockerRequest *request, docker_call
         c->path = TAKE_PTR(path);
         c->body = TAKE_PTR(body);
         c->pulls = request->pulls;
+        c->waits = request->waits;
         c->done = done;
         c->userdata = userdata;
         c->docker = d;
@@ -688,6 +713,7 @@ DockerCall *docker_call_free(DockerCall *c) {
                 else
                         TAILQ_REMOVE(&d->queued, c, siblings);
                 kick(d);
+                leave(d);
         }
         free(c->method);
         free(c->path);
@@ -702,7 +728,7 @@ static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
         Docker *d = userdata;
 
         if (!TAILQ_EMPTY(&d->queued) || !TAILQ_EMPTY(&d->running))
-                return 0;               /* their owner has no need of events */
+                return 0;               /* their owner has no need of events; the last one to end will leave */
         hello_end(d);
         docker_image_forget(d, NULL);
         d->watch = path_watch_free(d->watch);
@@ -768,10 +794,7 @@ void docker_detach(DockerUser *u) {
         if (u->image && !map_get(d->by_image, u->image))
                 docker_image_forget(d, u->image);
         u->docker = NULL;
-        if (!d->users) {
-                (void) sd_event_source_set_time_relative(d->left, LEFT_USEC);
-                (void) sd_event_source_set_enabled(d->left, SD_EVENT_ONESHOT);
-        }
+        leave(d);
         if (d->observer)
                 d->observer(d->observer_userdata);
 }

@@ -45,6 +45,7 @@ typedef struct DockerRequest {
         char *body;             /* JSON or NULL; the same */
         const char *version;    /* such as "v1.41"; NULL: the one agreed on; borrowed until docker_call() returns */
         bool pulls;             /* takes as long as it takes, as long as something arrives */
+        bool waits;             /* docker waits for something in it: it does not keep others from being asked */
         bool goes_on;           /* belongs to something that has begun: before those that begin */
 } DockerRequest;
 

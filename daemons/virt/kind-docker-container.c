@@ -229,10 +229,11 @@ static const struct {
         const char *what;                       /* that did not work */
         char *(*body)(const DockerSpec *s);
         bool gone_is_well;                      /* if there is no such container any more */
+        bool waits;                             /* for what is in the container, with DockerRequest.waits */
 } steps[_STEP_MAX] = {
         [STEP_UPDATE] = { "POST", "/containers/", "/update", "cannot change it", docker_spec_update },
         [STEP_UNPAUSE] = { "POST", "/containers/", "/unpause", "cannot unpause it" },
-        [STEP_STOP] = { "POST", "/containers/", "/stop", "cannot stop it", .gone_is_well = true },
+        [STEP_STOP] = { "POST", "/containers/", "/stop", "cannot stop it", .gone_is_well = true, .waits = true },
         [STEP_REMOVE] = { "DELETE", "/containers/", "", "cannot remove it", .gone_is_well = true },
         [STEP_CREATE] = { "POST", "/containers/create?name=", "", "cannot create it", docker_spec_create },
         [STEP_START] = { "POST", "/containers/", "/start", "cannot start it" },
@@ -320,7 +321,8 @@ static void proceed(DockerContainerKind *c) {
                         path = NULL;
                 }
         }
-        docker_kind_ask(&c->docker, steps[c->step].method, path, body, on_step);
+        docker_kind_request(&c->docker, &(DockerRequest) { .method = steps[c->step].method, .path = path, .body = body,
+                                                           .waits = steps[c->step].waits }, on_step);
 }
 
 /* ---- deciding ---- */

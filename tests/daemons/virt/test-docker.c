@@ -263,9 +263,12 @@ TEST(what_an_image_is_is_not_asked_again_before_it_changes) {
         CHECK_INT(testhost_check(&f.host, a, true), CHECK_OK);
 
         /* nor what was known of a docker that has gone */
+        unsigned n_changed = f.host.n_changed;
         fake_docker_stop(&f.fake, false);
+        CHECK(testhost_until_changed(&f.host, n_changed, PATIENCE_MSEC));
         fake_docker_listen(&f.fake);
-        testhost_run(&f.host, 200);
+        while (testhost_check(&f.host, a, true) == -EAGAIN)
+                testhost_run(&f.host, 10);
         CHECK_INT(testhost_check(&f.host, a, true), CHECK_OK);
         n = f.fake.n_requests;
         CHECK_INT(testhost_check(&f.host, b, true), CHECK_OK);
@@ -369,6 +372,25 @@ TEST(it_waits_for_docker_and_follows_it) {
         teardown(&f);
 }
 
+static bool is_intercepted(void *userdata) {
+        return ((Fixture *) userdata)->fake.n_times == 0;
+}
+
+/* As with Meta:poll. */
+TEST(the_connection_goes_after_one_who_watches_nothing) {
+        Fixture f;
+
+        setup(&f);
+        Resource *r = CONTAINER(&f, "web", "image", "\"app\"");
+        CHECK_INT(r->type->prepare(r, NULL), 0);
+        for (unsigned i = 1; i <= 2; i++) {
+                CHECK_INT(testhost_check(&f.host, r, true), i == 1 ? CHECK_CHANGED : CHECK_OK);
+                CHECK(testhost_until(&f.host, is_closed, &f, PATIENCE_MSEC));
+        }
+        testhost_free(r);
+        teardown(&f);
+}
+
 TEST(the_connection_goes_with_its_last_user) {
         Fixture f;
 
@@ -384,6 +406,40 @@ TEST(the_connection_goes_with_its_last_user) {
         CHECK_INT(f.fake.n_subscribed, 1);
         testhost_free(r);
         CHECK(testhost_until(&f.host, is_closed, &f, 20000));
+        teardown(&f);
+}
+
+/* A container that does not react takes its ten seconds, and many of them take no longer. */
+TEST(those_that_are_stopped_keep_nobody_from_being_asked) {
+        enum { N = 20 };
+        Resource *stops[N];
+        Fixture f;
+
+        setup(&f);
+        f.fake.intercept = fake_intercept;
+        f.fake.wanted = "/stop";
+        for (unsigned i = 0; i < N; i++) {
+                char name[8];
+
+                (void) snprintf(name, sizeof(name), "web%u", i);
+                Resource *r = CONTAINER(&f, name, "image", "\"app\"");
+                CHECK_INT(testhost_watch(&f.host, r), 0);
+                CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+                testhost_free(r);
+                stops[i] = CONTAINER(&f, name, "image", "\"app\"", "state", "\"stopped\"");
+                CHECK_INT(testhost_watch(&f.host, stops[i]), 0);
+        }
+        f.fake.n_times = N;             /* none of them is answered */
+        for (unsigned i = 0; i < N; i++)
+                CHECK_INT(stops[i]->type->check_apply(stops[i], true, NULL), CHECK_PENDING);
+        CHECK(testhost_until(&f.host, is_intercepted, &f, PATIENCE_MSEC));
+        Resource *r = CONTAINER(&f, "new", "image", "\"app\"");
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        testhost_free(r);
+        for (unsigned i = 0; i < N; i++)
+                testhost_free(stops[i]);
+        CHECK(testhost_until(&f.host, is_closed, &f, PATIENCE_MSEC));
         teardown(&f);
 }
 
