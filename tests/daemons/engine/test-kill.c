@@ -10,7 +10,7 @@
  *      what is to be undone when it goes is undone, once, and nothing else is; what is to be right once before it goes has been;
  *      and when nothing is in the way any more, all is repaired, and everything was checked since.
  *
- * MGMT_SEED=… plays one run again, MGMT_RUNS=… makes as many as wanted. */
+ * MGMT_SEED=… plays one run again, MGMT_RUNS=… makes as many new ones as wanted. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -419,7 +419,7 @@ static void one(uint64_t seed) {
 
 TEST(random_runs_with_kills) {
         const char *seed = getenv("MGMT_SEED"), *runs = getenv("MGMT_RUNS");
-        uint64_t first = (uint64_t) time(NULL) * 1000000, n = runs ? strtoull(runs, NULL, 10) : RUNS;
+        uint64_t first = runs ? (uint64_t) time(NULL) * 1000000 : 1, n = runs ? strtoull(runs, NULL, 10) : RUNS;
 
         (void) log_set_level(LOG_EMERG);
         if (seed) {
