@@ -113,6 +113,10 @@ static bool is_settled(const Vertex *v) {
         return v->state == VERTEX_OK || v->state == VERTEX_DRIFTED;
 }
 
+static bool is_armed(const Vertex *v) {
+        return v->watching && v->n_unarmed == 0 && !v->watch_waits;
+}
+
 /* Returns whether an attempt was started. */
 static bool look_at(Scheduler *s, Vertex *v) {
         if (v->unpublished && is_settled(v)) {
@@ -124,7 +128,9 @@ static bool look_at(Scheduler *s, Vertex *v) {
                 return false;
         if (!v->watching) {
                 arming_start(s, v);
-                return false;
+                if (!is_armed(v))
+                        return false;
+                vertex_unlist(v);       /* not at the end of the queue: all that was just touched is still in the caches */
         }
         if (v->watch_waits) {
                 if (!scheduler_block(s, v))

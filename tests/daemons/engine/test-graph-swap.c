@@ -833,7 +833,7 @@ TEST(who_minds_others_is_told_when_they_go) {
         CHECK_TRACE("a");
         CHECK_INT(swap(&e, false, "plain.ay:other"), 0);
         run(&e);
-        CHECK_TRACE("a ay");
+        CHECK_TRACE("ay a");
         CHECK_INT(swap(&e, false, "plain.az"), 0);
         run(&e);
         CHECK_TRACE("az");
