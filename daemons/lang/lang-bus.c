@@ -109,8 +109,7 @@ static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *rete
 }
 
 /* The program as it runs, wherever it came from. */
-static int method_get_line(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
-        const Manager *m = userdata;
+static int answer_line(const Manager *m, sd_bus_message *call, sd_bus_error *reterr) {
         _cleanup_(value_done) Value key = {};
         const char *file, *text, *end;
         uint32_t line;
@@ -136,6 +135,25 @@ static int method_get_line(sd_bus_message *call, void *userdata, sd_bus_error *r
         if (!utf8_valid(copy, strlen(copy)))
                 copy[0] = '\0';         /* cut within a character, or none at all */
         return sd_bus_reply_method_return(call, "s", copy);
+}
+
+static void answer_line_now(Manager *m, void *userdata) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata;
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        int r = answer_line(m, call, &e);
+
+        if (r < 0)
+                (void) sd_bus_reply_method_errno(call, r, &e);
+}
+
+/* Whoever asks has the place from the engine, which may run the next program already. */
+static int method_get_line(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
+        int r = manager_wait_decision(userdata, answer_line_now, call);
+
+        if (r <= 0)
+                return answer_line(userdata, call, reterr);
+        sd_bus_message_ref(call);
+        return 1;
 }
 
 /* All files of it; for those who pass them on. */

@@ -59,6 +59,38 @@ static void change_drop(Manager *m) {
         change.done(change.userdata, -ESTALE, 0, &(Diag) { .error = -ESTALE, .message = (char *) "a newer program took its place" });
 }
 
+/* ---- who waits for the engine's answer ---- */
+
+static bool is_undecided(const Manager *m) {
+        return m->change.program && m->sent == m->change.program;
+}
+
+static void waiters_call(Manager *m) {
+        unsigned n = m->n_waiters;
+
+        m->n_waiters = 0;
+        for (unsigned i = 0; i < n; i++) {
+                DecisionWaiter w = m->waiters[i];
+                w.decided(m, w.userdata);
+        }
+}
+
+static void waiters_wake(Manager *m) {
+        if (!is_undecided(m))
+                waiters_call(m);
+}
+
+int manager_wait_decision(Manager *m, void (*decided)(Manager *m, void *userdata), void *userdata) {
+        if (!is_undecided(m))
+                return 0;
+        if (m->n_waiters >= DECISION_WAITERS_MAX)
+                return -EBUSY;
+        m->waiters[m->n_waiters++] = (DecisionWaiter) { .decided = decided, .userdata = userdata };
+        return 1;
+}
+
+/* ---- life ---- */
+
 static void later_done(Manager *m) {
         value_done(&m->later.bundle);
         deploy_options_done(&m->later.options);
@@ -70,6 +102,7 @@ Manager *manager_free(Manager *m) {
                 return NULL;
         if (m->change.done)
                 change_drop(m);
+        waiters_call(m);
         drop_program(m, m->current);
         engine_link_free(m->engine);
         world_link_free(m->world);
@@ -109,6 +142,7 @@ void manager_change_finish(Manager *m, int error, Diag *d) {
 
         m->change = (Change) {};
         drop_program(m, change.program);
+        waiters_wake(m);
         set_last_error(m, error < 0 ? d : NULL);
         if (change.done)
                 change.done(change.userdata, error, m->current ? m->current->deploy : 0, d);
@@ -177,9 +211,10 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
         if (r < 0) {
                 drop_program(m, m->change.program);
                 m->change = (Change) {};
-                return diag_set(reterr, (Pos) {}, r, "cannot hand the graph to mgmt-engine: %m");
+                diag_set(reterr, (Pos) {}, r, "cannot hand the graph to mgmt-engine: %m");
         }
-        return 0;
+        waiters_wake(m);
+        return r;
 }
 
 int manager_watch_deploys(Manager *m) {
@@ -226,6 +261,7 @@ void manager_accepted(Manager *m, uint64_t generation) {
         m->current = TAKE_PTR(m->change.program);
         m->in_force_since = generation;
         log_info("a program is in force: %s", m->current->options.source);
+        waiters_wake(m);
         remember(m);
 
         if (m->change.store) {

@@ -16,6 +16,7 @@
 
 typedef struct Daemon Daemon;
 typedef struct EngineLink EngineLink;
+typedef struct Manager Manager;
 typedef struct Remote Remote;
 typedef struct WorldLink WorldLink;
 typedef struct sd_event sd_event;
@@ -31,6 +32,14 @@ typedef struct Change {
         change_done_t done;
         void *userdata;
 } Change;
+
+/* Somebody who waits until it is known which program the engine runs. */
+typedef struct DecisionWaiter {
+        void (*decided)(Manager *m, void *userdata);
+        void *userdata;
+} DecisionWaiter;
+
+enum { DECISION_WAITERS_MAX = 64 };
 
 /* A deploy that appeared while a change was under way; id 0: none. */
 typedef struct Deploy {
@@ -53,7 +62,7 @@ typedef struct Refusal {
         char *text;
 } Refusal;
 
-typedef struct Manager {
+struct Manager {
         Daemon *daemon;         /* NULL in tests */
         sd_event *event;
         Schema *schema;
@@ -77,7 +86,9 @@ typedef struct Manager {
         WorldLink *world;       /* NULL until deploys or its functions matter */
         Remote *http;           /* NULL until its functions matter */
         SourceShare share;      /* of the functions that look outside */
-} Manager;
+        DecisionWaiter waiters[DECISION_WAITERS_MAX];
+        unsigned n_waiters;
+};
 
 int manager_new(Manager **ret, sd_event *event, const char *hostname);
 Manager *manager_free(Manager *m);
@@ -94,6 +105,10 @@ int manager_change(Manager *m, Value bundle, DeployOptions *options, uint64_t de
 
 /* The end of the change under way, whichever it is: error 0, or negative errno with its message in d. */
 void manager_change_finish(Manager *m, int error, Diag *d);
+
+/* While an engine has a change and has not answered, it may run the program before or already the new one. 1: decided() is called, once,
+ * when it has answered, or at the end of the manager. 0: nothing is open, and nobody is called; -EBUSY: too many wait. */
+int manager_wait_decision(Manager *m, void (*decided)(Manager *m, void *userdata), void *userdata);
 
 /* Follows the deploys that mgmt-world has. */
 int manager_watch_deploys(Manager *m);

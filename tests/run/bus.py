@@ -5,13 +5,14 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
 
 sys.dont_write_bytecode = True
-from harness import SECONDS, Run, check, check_equal, main, read, wait_until, write
+from harness import MGMTCTL, SECONDS, Run, check, check_equal, main, read, wait_until, write
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NAME, PATH = "org.mgmt.engine1", "/org/mgmt/engine1"
@@ -114,17 +115,27 @@ class Monitor:
         self.process.kill()
         self.process.wait(SECONDS)
 
-    def find(self, member, text):
-        """The signal, if it was seen by now."""
+    def find(self, member, text, holds=lambda data: True):
+        """What the first such signal says that was seen by now and for which the condition holds."""
         self.lines += self.process.stdout.read() or b""
         for line in self.lines.decode().splitlines(keepends=True):
             if line.endswith("\n") and f'"{member}"' in line and text in line:
-                return json.loads(line)["payload"]["data"]
+                data = json.loads(line)["payload"]["data"]
+                if holds(data):
+                    return data
         return None
 
-    def wait(self, member, text):
-        wait_until(lambda: self.find(member, text), f"{member} of {text}")
-        return self.find(member, text)
+    def wait(self, member, text, meanwhile=lambda: None, holds=lambda data: True):
+        """Doing something again and again, since it is not known when the monitor listens."""
+        found = []
+
+        def is_told():
+            found[:] = [self.find(member, text, holds)]
+            if found[0] is None:
+                meanwhile()
+            return found[0] is not None
+        wait_until(is_told, f"{member} of {text}")
+        return found[0]
 
 
 def signals(s):
@@ -132,15 +143,13 @@ def signals(s):
     with started(s) as run, Monitor(run) as monitor:
         motd = object_of(run, "file", s.at("motd"))
         before = get(run, motd, RESOURCE, "LastApplyUSec")
-        for _ in range(50):
+
+        def drift():
             write(s.at("motd"), "drift")
             wait_until(lambda: read(s.at("motd")) == "one\n", "the repair")
             time.sleep(0.05)
-            if monitor.find("PropertiesChanged", motd):
-                break
-        told = monitor.wait("PropertiesChanged", motd)
-        check_equal(told[0], RESOURCE, "the interface")
-        check(told[1]["LastApplyUSec"]["data"] > before, "an old time")
+        monitor.wait("PropertiesChanged", motd, drift,
+                     lambda told: told[0] == RESOURCE and told[1].get("LastApplyUSec", {}).get("data", 0) > before)
 
         call(run, "Check", "ss", "exec", "bad")
         run.wait_event("it fails again", type="state", kind="exec", name="bad", state="failed")
@@ -152,6 +161,31 @@ def signals(s):
         told = monitor.wait("InterfacesAdded", new)
         check_equal(told[1][RESOURCE]["Name"]["data"], "new", "its name")
         check(RESOURCE in monitor.wait("InterfacesRemoved", later)[1], "its interface has not gone")
+        run.end()
+
+
+def lines(s):
+    """While the engine has a program and has not said whether it takes it, nobody is told a line of the one before in its place."""
+    lang = ("org.mgmt.lang1", "/org/mgmt/lang1", "org.mgmt.lang1.Manager")
+
+    def generation():
+        return json.loads(busctl(run, "get-property", *lang, "Generation"))["data"]
+
+    with started(s) as run:
+        sent, engine = generation(), run.pid_of("engine")
+        os.kill(engine, signal.SIGSTOP)
+        try:
+            deploy = subprocess.Popen([MGMTCTL, "deploy", s.program('noop "new" {}\n' + PROGRAM)], env=s.environment(MGMT_BUS_ADDRESS=run.bus()),
+                                      stdout=subprocess.DEVNULL)
+            wait_until(lambda: generation() > sent, "the engine has the new program")
+            asked = subprocess.Popen(["busctl", f"--address={run.bus()}", "call", *lang, "GetLine", "su", "/main.mcl", "1"],
+                                     text=True, stdout=subprocess.PIPE)
+            time.sleep(0.3)
+            check(asked.poll() is None, "it was answered before the engine took the program")
+        finally:
+            os.kill(engine, signal.SIGCONT)
+        check_equal(asked.communicate(timeout=SECONDS)[0], 's "noop \\"new\\" {}"\n', "the line")
+        check_equal(deploy.wait(SECONDS), 0, "status of the deploy")
         run.end()
 
 
@@ -178,4 +212,4 @@ def written_down(s):
 if not shutil.which("busctl"):
     print("1..0 # SKIP needs busctl")
     sys.exit(0)
-main(objects, lists, signals, written_down)
+main(objects, lists, signals, lines, written_down)
