@@ -105,16 +105,15 @@ static int read_state(sd_bus_message *m, StatusState *ret) {
         return r;
 }
 
-static void on_properties(HttpServerStatus *s, sd_bus_message *m) {
+/* m stands before the properties. */
+static void on_state(HttpServerStatus *s, const char *path, sd_bus_message *m) {
         _cleanup_free_ char *kind = NULL, *name = NULL;
         StatusState now = { .state = "", .error = "" };
         StrBuf b = {};
 
-        if (sd_bus_path_decode_many(sd_bus_message_get_path(m), "/org/mgmt/engine1/resource/%/%", &kind, &name) <= 0)
+        if (sd_bus_path_decode_many(path, "/org/mgmt/engine1/resource/%/%", &kind, &name) <= 0 || read_state(m, &now) < 0)
                 return;
-        if (sd_bus_message_skip(m, "s") < 0 || read_state(m, &now) < 0)
-                return;
-        strbuf_puts(&b, "{\"kind\":");
+        strbuf_printf(&b, "{\"number\":%" PRIu64 ",\"kind\":", ++*status_changes_told(s->changes));
         markup_json(&b, kind);
         strbuf_puts(&b, ",\"name\":");
         markup_json(&b, name);
@@ -127,11 +126,39 @@ static void on_properties(HttpServerStatus *s, sd_bus_message *m) {
         status_changes_note(s->changes, kind, name, &now);
 }
 
+static void on_properties(HttpServerStatus *s, sd_bus_message *m) {
+        if (sd_bus_message_skip(m, "s") >= 0)
+                on_state(s, sd_bus_message_get_path(m), m);
+}
+
+/* The first state of a new resource is told so. A page may have read the graph before, when it was another. */
+static void on_added(HttpServerStatus *s, sd_bus_message *m) {
+        const char *path, *interface;
+        int r;
+
+        r = sd_bus_message_read(m, "o", &path);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
+                r = sd_bus_message_read(m, "s", &interface);
+                if (r >= 0 && streq(interface, "org.mgmt.engine1.Resource")) {
+                        on_state(s, path, m);
+                        return;
+                }
+                if (r >= 0)
+                        r = sd_bus_message_skip(m, "a{sv}");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+}
+
 static void on_signal(sd_bus_message *m, void *userdata) {
         HttpServerStatus *s = userdata;
 
         if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Properties", "PropertiesChanged"))
                 on_properties(s, m);
+        else if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.ObjectManager", "InterfacesAdded"))
+                on_added(s, m);
         else if (sd_bus_message_is_signal(m, NULL, "GraphChanged") || sd_bus_message_is_signal(m, NULL, "ResourcesChanged"))
                 ui_hub_tell(s->hub, "graph", "{}");
 }
@@ -324,7 +351,7 @@ static int http_server_status_watch(Resource *r, Diag *reterr) {
         if (k >= 0)
                 k = take_changes(s, m);
         if (k >= 0)
-                k = status_questions_new(&s->questions, m);
+                k = status_questions_new(&s->questions, m, status_changes_told(s->changes));
         if (k >= 0)
                 k = engine_follow(&s->follower, m, &ops, s);
         if (k < 0)

@@ -16,7 +16,7 @@
 
 #define ENGINE "org.mgmt.engine1"
 #define RESOURCE ENGINE ".Resource"
-#define PATIENCE_USEC UINT64_C(5000000)
+#define PATIENCE_USEC UINT64_C(60000000)        /* with a machine that has much to do */
 
 typedef struct Known {
         uint64_t applied_usec;
@@ -39,6 +39,7 @@ struct StatusChanges {
         void (*tell)(const char *json, void *userdata);
         void *userdata;
         uint64_t since_usec;            /* CLOCK_REALTIME */
+        uint64_t told;
         Map *known;                     /* path of the object → Known */
         Asked *asked;
         unsigned n_asked;
@@ -182,6 +183,10 @@ void status_changes_note(StatusChanges *c, const char *kind, const char *name, c
                 note(c, path, now_usec(), kind, name, fails ? "failed" : "recovered", fails ? now->error : NULL);
                 k->fails = fails;
         }
+}
+
+uint64_t *status_changes_told(StatusChanges *c) {
+        return &c->told;
 }
 
 void status_changes_stop(StatusChanges *c) {

@@ -29,6 +29,9 @@ int status_changes_new(StatusChanges **ret, HttpManager *m, void (*tell)(const c
 StatusChanges *status_changes_free(StatusChanges *c);
 DEFINE_CLEANUP(StatusChanges *, status_changes_free)
 
+/* How many states of resources were told to pages; whoever tells one counts it. It goes on over changes of the program, as pages do. */
+uint64_t *status_changes_told(StatusChanges *c);
+
 /* The engine is not asked any more, until there is something to note again. */
 void status_changes_stop(StatusChanges *c);
 

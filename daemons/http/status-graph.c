@@ -19,7 +19,7 @@
 #define ENGINE_PATH "/org/mgmt/engine1"
 #define ENGINE_MANAGER "org.mgmt.engine1.Manager"
 #define LANG "org.mgmt.lang1"
-#define PATIENCE_USEC UINT64_C(5000000)
+#define PATIENCE_USEC UINT64_C(60000000)        /* with a machine that has much to do */
 
 enum { PART_MAX = 2000 };               /* vertices in one answer */
 
@@ -35,12 +35,13 @@ typedef struct Question {
         /* of the graph */
         StrBuf vertices, edges;
         size_t n_vertices, n_edges;
-        uint64_t generation;
+        uint64_t generation, told;
         unsigned n_starts;
 } Question;
 
 struct StatusQuestions {
         HttpManager *manager;
+        const uint64_t *told;
         Question *first;                /* the newest */
         unsigned n;
 };
@@ -159,7 +160,8 @@ static int graph_start(Question *q) {
 }
 
 static void graph_complete(Question *q, bool more) {
-        strbuf_printf(&q->answer, "{\"generation\":%" PRIu64 ",\"more\":%s,\"vertices\":[", q->generation, more ? "true" : "false");
+        strbuf_printf(&q->answer, "{\"generation\":%" PRIu64 ",\"told\":%" PRIu64 ",\"more\":%s,\"vertices\":[", q->generation, q->told,
+                      more ? "true" : "false");
         strbuf_add(&q->answer, q->vertices.data ?: "", q->vertices.size);
         strbuf_puts(&q->answer, "],\"edges\":[");
         strbuf_add(&q->answer, q->edges.data ?: "", q->edges.size);
@@ -182,6 +184,8 @@ static int take_part(Question *q, sd_bus_message *m) {
         if (q->n_vertices > 0 && generation != q->generation)
                 return ++q->n_starts < 10 ? graph_start(q) : -EAGAIN;
         q->generation = generation;
+        if (q->n_vertices == 0)
+                q->told = *q->all->told;        /* all that the engine said before this answer came before it */
         r = bus_json_put_items(&q->vertices, m, &q->n_vertices);
         if (r >= 0)
                 r = bus_json_put_items(&q->edges, m, &q->n_edges);
@@ -331,12 +335,12 @@ void status_answer_resource(StatusQuestions *s, HttpRequest *request, const char
 
 /* ---- all of them ---- */
 
-int status_questions_new(StatusQuestions **ret, HttpManager *m) {
+int status_questions_new(StatusQuestions **ret, HttpManager *m, const uint64_t *told) {
         StatusQuestions *s = calloc(1, sizeof(*s));
 
         if (!s)
                 return -ENOMEM;
-        s->manager = m;
+        *s = (StatusQuestions) { .manager = m, .told = told };
         *ret = s;
         return 0;
 }

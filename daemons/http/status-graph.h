@@ -4,6 +4,8 @@
 /* Questions to the engine whose answers are shown as JSON: the graph, and all of one resource. Never waits; those who ask the same at
  * the same time get the same answer. */
 
+#include <stdint.h>
+
 #include "common/macro.h"
 #include "daemons/http/mhd.h"
 
@@ -15,14 +17,16 @@ enum {
         STATUS_QUESTIONS_MAX = 64,              /* at a time; who asks more is told to come later */
 };
 
-int status_questions_new(StatusQuestions **ret, HttpManager *m);
+/* told: the number of the last state that pages were told, wherever the questions come from. */
+int status_questions_new(StatusQuestions **ret, HttpManager *m, const uint64_t *told);
 StatusQuestions *status_questions_free(StatusQuestions *s);     /* who waits is answered with 503 */
 DEFINE_CLEANUP(StatusQuestions *, status_questions_free)
 
 /* Answer a request, now or when the engine has said it. Also called when it is woken.
  *
- *      {"generation":…,"more":…,"vertices":[[…],…],"edges":[[…],…]}      as GetGraph of dbus/org.mgmt.engine1.xml has them
- *      {"State":…,…,"line":…}                                           the properties of the resource, and its line in the program */
+ *      {"generation":…,"told":…,"more":…,"vertices":[[…],…],"edges":[[…],…]}
+ *                              as GetGraph of dbus/org.mgmt.engine1.xml has them; what was told up to that number is in it
+ *      {"State":…,…,"line":…}  the properties of the resource, and its line in the program */
 void status_answer_graph(StatusQuestions *s, HttpRequest *q);
 void status_answer_resource(StatusQuestions *s, HttpRequest *q, const char *kind, const char *name);
 

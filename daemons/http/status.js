@@ -11,6 +11,8 @@
         const SVG = "http://www.w3.org/2000/svg";
 
         let vertices = [], edges = [], byId = new Map(), more = false;
+        let told = 0;                   // number of the last state that the graph knows of
+        const news = new Map();         // id → state that was told while the graph was read: which of both is newer shows then
         const chosenStates = new Set();
         let chosen = null;              // id of the resource that is shown
 
@@ -60,6 +62,11 @@
                 }
                 edges = [...pairs.values()];
                 byId = new Map(vertices.map((v) => [v.id, v]));
+                told = graph.told;
+                for (const [id, { number, ...state }] of news)
+                        if (number > told && byId.has(id))
+                                Object.assign(byId.get(id), state);
+                news.clear();
         };
 
         const roots = () => vertices.filter((v) => v.root === v);
@@ -282,6 +289,7 @@
                 $("#one").hidden = false;
         };
 
+        let asked = 0;
         const choose = async (id, scroll = true) => {
                 const v = byId.get(id);
                 chosen = v ? id : null;
@@ -292,8 +300,8 @@
                         return;
                 }
                 try {
-                        const d = await ask(v);
-                        if (chosen !== id)
+                        const number = ++asked, d = await ask(v);
+                        if (chosen !== id || number !== asked)
                                 return;
                         details(v, d);
                         if (scroll)
@@ -317,8 +325,10 @@
                 if (reading)
                         return;
                 reading = true;
+                let failed = false;
                 try {
                         const response = await fetch("graph");
+                        failed = !response.ok;
                         if (response.ok) {
                                 take(await response.json());
                                 render();
@@ -327,28 +337,33 @@
                                         choose(chosen, false);
                         }
                 } catch {
-                        /* it will be told when it is there again */
+                        failed = true;
                 }
                 reading = false;
                 if (again)
                         setTimeout(readGraph, 200);
+                else if (failed && isOpen && engine.there)      /* else it is told when it is there again */
+                        setTimeout(readGraph, 1000);
         };
 
-        /* Many resources that change at a time are one update of the list. */
+        /* Many resources that change at a time are one update of the list. While the graph is read, what is known of it is old: then
+           everything is shown anew afterwards, and what has left is not asked for. */
         let listed = 0;
         const later = () => {
                 listed ||= setTimeout(() => {
                         listed = 0;
                         counts();
                         list();
-                        if (chosen)
+                        if (chosen && !reading)
                                 choose(chosen, false);
                 }, 150);
         };
 
-        const heard = (r) => {
-                const v = byId.get(`${r.kind}[${r.name}]`);
-                if (!v)
+        const heard = ({ number, ...r }) => {
+                const id = `${r.kind}[${r.name}]`, v = byId.get(id);
+                if (reading)
+                        news.set(id, { number, ...r });
+                if (!v || number <= told)
                         return;
                 const bad = v.state === "failed" || v.state === "retrying", changed = r.applied > v.applied;
                 Object.assign(v, r);
@@ -362,7 +377,7 @@
                                 requestAnimationFrame(() => requestAnimationFrame(() => box.classList.remove("fresh")));
                         }
                 }
-                if (bad || v.state === "failed" || v.state === "retrying")
+                if (!reading && (bad || v.state === "failed" || v.state === "retrying"))
                         problems();
                 later();
         };
@@ -403,6 +418,8 @@
                 });
                 on("hello", (all) => {
                         isOpen = true;
+                        told = 0;       // by another server, perhaps, which counts anew
+                        news.clear();
                         engine = all.engine;
                         showLink();
                         $("#changes").replaceChildren(...(all.changes.length ? [] : [el("li", { class: "none" }, "Nothing yet.")]));

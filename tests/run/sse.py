@@ -4,7 +4,7 @@
 import http.client
 import json
 
-from harness import SECONDS, check_equal
+from harness import SECONDS, check, check_equal
 
 
 class Events:
@@ -21,7 +21,9 @@ class Events:
         """The next event of a kind for which the condition holds."""
         event = None
         while True:
-            line = self.answer.readline().decode().rstrip("\n")
+            line = self.answer.readline().decode()
+            check(line, f"the stream ended before an event '{kind}'")
+            line = line.rstrip("\n")
             if line.startswith("event: "):
                 event = line[7:]
             elif line.startswith("data: "):
