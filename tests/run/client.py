@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from harness import Run, check, check_equal, main, wait_until
+from harness import SECONDS, Run, check, check_equal, main, wait_until
 from ports import own_port
 from scripted import Server
 
@@ -267,7 +267,7 @@ def speaks_to_our_own_server(s):
     with start(s, program) as run:
         until_content(s, b"")
         for n in range(5):
-            c = http.client.HTTPConnection("127.0.0.1", flag_port, timeout=10)
+            c = http.client.HTTPConnection("127.0.0.1", flag_port, timeout=SECONDS)
             c.request("POST", "/set", f"text=number+{n}", {"Content-Type": "application/x-www-form-urlencoded"})
             check_equal(c.getresponse().status, 200, "status")
             until_content(s, f"number {n}".encode())

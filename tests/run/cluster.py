@@ -240,10 +240,9 @@ file "$SCRATCH/${hostname}-count" {
             took.append(wait_until(lambda: all(read(o) == f"round {i}" for o in outputs), f"round {i}"))
         print(f"# from a file of one host to files of two others: median {statistics.median(took) * 1000:.0f} ms, "
               f"quickest {min(took) * 1000:.0f} ms")
-        check(sorted(took)[len(took) // 4] < 0.5, f"it takes {sorted(took)[len(took) // 4]:.3f} s, or longer, in most cases")
 
         h1.kill()
-        wait_until(lambda: all(read(scratch.at(f"{h.name}-count")) == "0" for h in (h2, h3)), "the export of the dead host is gone", 60)
+        wait_until(lambda: all(read(scratch.at(f"{h.name}-count")) == "0" for h in (h2, h3)), "the export of the dead host is gone")
         cluster.end_all()
 
 

@@ -87,7 +87,7 @@ def each_daemon(s):
     with start(s) as run:
         for daemon in DAEMONS:
             wait_until(lambda: run.pid_of(daemon), f"mgmt-{daemon} runs")
-            for n in range(3):
+            for _ in range(3):
                 old = run.pid_of(daemon)
                 os.unlink(s.at("copy"))        # first: the command may be done with before this line is
                 write(s.at("a"), "drift\n")
@@ -148,11 +148,9 @@ def while_starting(s):
 def refuses_to_run(s):
     """A daemon that cannot run ends it with 1, and is not tried for ever."""
     os.makedirs(s.at("state/world/world.sqlite"))       # where its database should be
-    began = time.monotonic()
     with Run(s, s.program(PROGRAM)) as run:
         check_equal(run.wait_end(), 1, "exit status")
         check(any("mgmt-world" in e.get("message", "") for e in run.events), "it does not say which")
-    check(time.monotonic() - began < 10, "it took long")
     s.check_clean()
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 
 sys.dont_write_bytecode = True
-from harness import Run, check, check_equal, main, wait_until
+from harness import SECONDS, Run, check, check_equal, main, wait_until
 from ports import own_port
 
 PORT = own_port()
@@ -24,7 +24,7 @@ class Client(threading.Thread):
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+        self.connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=SECONDS)
         self.connection.connect()
         self.socket = self.connection.sock
         self.seen, self.n, self.failure, self.ended = [], 0, None, False
@@ -57,7 +57,7 @@ def changes_without_a_gap(s):
             check_equal((done.returncode, done.stderr), (0, ""), "status and stderr of deploy")
             wait_until(lambda: (200, str(n)) in client.seen or client.failure, f"number {n} is served")
         client.ended = True
-        client.join(10)
+        client.join(SECONDS)
         check_equal(client.failure, None, "what went wrong")
         check_equal(client.seen, [(200, str(n)) for n in range(6)], "what was served")
         check_equal(client.get("/more/4"), (200, "4"), "the newest file")

@@ -12,7 +12,7 @@ import urllib.parse
 
 sys.dont_write_bytecode = True
 from browser import Window, driver
-from harness import Run, check, check_equal, kill, main, read, wait_until
+from harness import SECONDS, Run, check, check_equal, kill, main, read, wait_until
 from ports import own_port
 from sse import Events
 
@@ -47,7 +47,7 @@ def inputs(text, title="Settings"):
 
 
 def post(name, value, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=SECONDS)
     connection.request("POST", "/ui/save/", urllib.parse.urlencode({"id": name, "value": value}),
                        {"Content-Type": "application/x-www-form-urlencoded", **headers})
     answer = connection.getresponse()
