@@ -212,11 +212,11 @@ static void tell(Change *c, const char *field, const char *from, const char *to)
                 virt_differs(c->list, field, from, to);
 }
 
-/* One attribute of one element; hexadecimal digits may be in either case. */
+/* One attribute of one element; the digits of a hardware address may be in either case. */
 static void want(Change *c, xmlNode *root, const char *name, const char *key, const char *field, const char *value) {
         _cleanup_free_ char *now = xml_get(xml_child(root, NULL, name), key);
 
-        if (now && strcasecmp(now, value) == 0)
+        if (now && (streq(field, "mac") ? strcasecmp(now, value) : strcmp(now, value)) == 0)
                 return;
         tell(c, field, now, value);
         xml_set(&c->builder, xml_need(&c->builder, root, name), key, value);

@@ -206,13 +206,15 @@ static int compare(NetworkTask *t, Network *n, bool inactive, char **ret, bool *
         return network_xml_change(now, &t->spec, t->differences, ret, ret_identity, reterr);
 }
 
-/* One that ran runs again. */
+/* One that ran runs again, and one that starts with its host does so from here on as well. */
 static int apply_definition(virConnectPtr c, Network *n, const char *xml, bool identity, Diag *reterr) {
         bool active = n->active;
-        int r;
+        int autostart = 0, r;
 
         if (!identity)
                 return network_define(c, n, xml, reterr);
+        if (virNetworkGetAutostart(n->handle, &autostart) < 0)
+                return virt_error(reterr, "cannot read autostart of network");
         if (active) {
                 r = network_stop(n, reterr);
                 if (r < 0)
@@ -221,6 +223,8 @@ static int apply_definition(virConnectPtr c, Network *n, const char *xml, bool i
         r = network_undefine(n, reterr);
         if (r >= 0)
                 r = network_define(c, n, xml, reterr);
+        if (r >= 0 && autostart && virNetworkSetAutostart(n->handle, 1) < 0)
+                r = virt_error(reterr, "cannot set autostart of network");
         return r >= 0 && active ? network_start(n, reterr) : r;
 }
 
@@ -343,12 +347,29 @@ static const NetworkHost *host_of_mac(const NetworkEntries *e, const char *mac) 
         return NULL;
 }
 
-/* Somebody else has what a host of ours is to have. Such a one goes even where others may stay: there is no way to have both. */
+/* It has what another host is to have. Such a one goes even where others may stay: there is no way to have both. */
 static bool host_is_in_the_way(const NetworkEntries *wanted, const NetworkHost *h) {
-        for (size_t i = 0; i < wanted->n_hosts; i++)
-                if (wanted->hosts[i].address == h->address || (h->name[0] && streq(wanted->hosts[i].name, h->name)))
+        for (size_t i = 0; i < wanted->n_hosts; i++) {
+                const NetworkHost *w = wanted->hosts + i;
+                if (strcasecmp(w->mac, h->mac) != 0 && (w->address == h->address || (h->name[0] && streq(w->name, h->name))))
                         return true;
+        }
         return false;
+}
+
+static bool same_host(const NetworkHost *a, const NetworkHost *b) {
+        return a->address == b->address && streq(a->name, b->name) && streq(a->mac, b->mac);
+}
+
+/* One of ours that is in the way of another goes as well, and comes again: libvirt modifies the first entry that has any of what it is
+ * told, the address among it. */
+static bool host_goes(const Update *u, const NetworkHost *h) {
+        const NetworkEntries *wanted = &u->task->spec.entries;
+        const NetworkHost *ours = host_of_mac(wanted, h->mac);
+
+        if (!ours)
+                return u->task->purge_hosts || host_is_in_the_way(wanted, h);
+        return host_of_mac(&u->now, h->mac) != h || (!same_host(h, ours) && host_is_in_the_way(wanted, h));
 }
 
 static bool has_range(const NetworkEntries *e, const NetworkRange *range) {
@@ -372,14 +393,14 @@ static int fix_hosts(Update *u, Diag *reterr) {
 
         for (size_t i = 0; r >= 0 && i < u->now.n_hosts; i++) {
                 const NetworkHost *h = u->now.hosts + i;
-                if (!host_of_mac(wanted, h->mac) && (u->task->purge_hosts || host_is_in_the_way(wanted, h)))
+                if (host_goes(u, h))
                         r = update_host(u, VIR_NETWORK_UPDATE_COMMAND_DELETE, h, NULL, reterr);
         }
         for (size_t i = 0; r >= 0 && i < wanted->n_hosts; i++) {
                 const NetworkHost *h = wanted->hosts + i, *now = host_of_mac(&u->now, h->mac);
-                if (!now)
+                if (!now || host_goes(u, now))
                         r = update_host(u, VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, NULL, h, reterr);
-                else if (now->address != h->address || !streq(now->name, h->name) || !streq(now->mac, h->mac))
+                else if (!same_host(now, h))
                         r = update_host(u, VIR_NETWORK_UPDATE_COMMAND_MODIFY, now, h, reterr);
         }
         return r;

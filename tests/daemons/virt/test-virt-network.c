@@ -154,6 +154,7 @@ TEST(what_it_is_made_of_is_put_right) {
                 const char *field, *text, *part;
         } cases[] = {
                 { "device", "\"virbr43\"", "<bridge name='virbr43'" },
+                { "device", "\"Virbr42\"", "<bridge name='Virbr42'" },
                 { "mac", "\"52:54:00:00:2a:02\"", "<mac address='52:54:00:00:2a:02'/>" },
                 { "ip", "\"192.168.43.1/25\"", "netmask='255.255.255.128'" },
                 { "uuid", "\"6a5cd3e6-6bd8-4c62-9b0d-6d1b1a6f5c3e\"", "6a5cd3e6-6bd8-4c62-9b0d-6d1b1a6f5c3e" },
@@ -279,6 +280,72 @@ TEST(hosts_and_ranges_are_told) {
         CHECK_INT(testhost_check(&f.host, r, false), CHECK_OK);
         check_xml(&f, "<host", false);
         check_xml(&f, "<range", false);
+        testhost_free(r);
+        teardown(&f);
+}
+
+/* In whatever order libvirt has them. */
+TEST(hosts_exchange_what_they_have) {
+        static const char *const orders[] = {
+                "<host mac='52:54:00:00:2a:0a' name='a' ip='192.168.42.10'/><host mac='52:54:00:00:2a:0b' name='b' ip='192.168.42.11'/>",
+                "<host mac='52:54:00:00:2a:0b' name='b' ip='192.168.42.11'/><host mac='52:54:00:00:2a:0a' name='a' ip='192.168.42.10'/>",
+                "<host mac='52:54:00:00:2a:0b' name='b' ip='192.168.42.11'/><host mac='52:54:00:00:2a:0a' name='a' ip='192.168.42.10'/>"
+                "<host mac='52:54:00:00:2a:0a' name='old' ip='192.168.42.13'/>",
+        };
+        static const struct {
+                const char *name_a, *ip_a, *name_b, *ip_b;
+        } cases[] = {
+                { "a", "\"192.168.42.11/24\"", "b", "\"192.168.42.10/24\"" },
+                { "a", "\"192.168.42.11/24\"", "b", "\"192.168.42.12/24\"" },
+                { "a", "\"192.168.42.12/24\"", "b", "\"192.168.42.10/24\"" },
+                { "b", "\"192.168.42.10/24\"", "a", "\"192.168.42.11/24\"" },
+        };
+
+        for (size_t o = 0; o < ELEMENTSOF(orders); o++)
+                for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                        _cleanup_free_ char *xml = NULL;
+                        char want[128];
+                        Fixture f;
+
+                        setup(&f);
+                        if (asprintf(&xml, "<network><name>lab</name><forward mode='nat'/><bridge name='virbr0'/><mac address='52:54:00:00:2a:01'/>"
+                                     "<ip address='192.168.42.1' prefix='24'><dhcp>%s</dhcp></ip></network>", orders[o]) < 0)
+                                abort();
+                        virNetworkPtr n = virNetworkDefineXML(f.outside, xml);
+                        REQUIRE(n && virNetworkCreate(n) >= 0);
+                        (void) virNetworkFree(n);
+                        Resource *r = WITH(NETWORK(&f, "ip", FIRST, "state", "\"up\""),
+                                           testhost_resource(&f.host, kind("virt:network:host"), cases[i].name_a, "mac",
+                                                             "\"52:54:00:00:2a:0a\"", "ip", cases[i].ip_a, NULL),
+                                           testhost_resource(&f.host, kind("virt:network:host"), cases[i].name_b, "mac",
+                                                             "\"52:54:00:00:2a:0b\"", "ip", cases[i].ip_b, NULL));
+                        REQUIRE(r);
+                        CHECK_INT(testhost_watch(&f.host, r), 0);
+                        check_repair(&f, r);
+                        (void) snprintf(want, sizeof(want), "<host mac='52:54:00:00:2a:0a' name='%s' ip='%.13s'/>", cases[i].name_a, cases[i].ip_a + 1);
+                        check_xml(&f, want, true);
+                        (void) snprintf(want, sizeof(want), "<host mac='52:54:00:00:2a:0b' name='%s' ip='%.13s'/>", cases[i].name_b, cases[i].ip_b + 1);
+                        check_xml(&f, want, true);
+                        check_xml(&f, "name='old'", false);
+                        testhost_free(r);
+                        teardown(&f);
+                }
+}
+
+TEST(a_uuid_that_changes_leaves_its_start_with_the_host) {
+        Fixture f;
+        int autostart = -1;
+
+        setup(&f);
+        settle(&f, NETWORK(&f, "ip", FIRST, "state", "\"up\"", "startup", "\"enabled\""));
+        Resource *r = NETWORK(&f, "ip", FIRST, "state", "\"up\"", "uuid", "\"6a5cd3e6-6bd8-4c62-9b0d-6d1b1a6f5c3e\"");
+        REQUIRE(r);
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        check_repair(&f, r);
+        virNetworkPtr n = virNetworkLookupByName(f.outside, "lab");
+        REQUIRE(n && virNetworkGetAutostart(n, &autostart) >= 0);
+        CHECK_INT(autostart, 1);
+        (void) virNetworkFree(n);
         testhost_free(r);
         teardown(&f);
 }
