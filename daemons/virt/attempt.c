@@ -68,9 +68,9 @@ static int session_path(VirtObject object, size_t file, const char *name, char *
         return asprintf(ret, "%s%s/libvirt/%s/%s.xml", base, under, folders[object][file].session, name) < 0 ? -ENOMEM : 0;
 }
 
-/* Of QEMU on this host: of others only they know. */
+/* Of QEMU on this host: of others only they know. Where nothing is said, it mostly is that, and else there are no such files. */
 static int file_path(const char *uri, VirtObject object, size_t file, const char *name, char **ret) {
-        const char *path = startswith(uri, "qemu:///") ?: startswith(uri, "qemu+unix:///");
+        const char *path = uri[0] ? startswith(uri, "qemu:///") ?: startswith(uri, "qemu+unix:///") : "system";
 
         if (path && startswith(path, "system"))
                 return asprintf(ret, "%s/%s.xml", folders[object][file].system, name) < 0 ? -ENOMEM : 0;

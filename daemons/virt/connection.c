@@ -44,6 +44,7 @@ enum { N_DOMAIN_EVENTS = 7 };
 struct VirtConnection {
         VirtManager *manager;
         char *uri;
+        const char *target;             /* what the library is told, see target_of() */
         char *username, *password;      /* NULL: none */
         char *folder;                   /* where its socket appears; NULL if that is not on this machine */
         VirtUser *users;
@@ -271,7 +272,7 @@ static int handle_open(VirtConnection *c, VirtCall *call) {
         virConnectAuth auth = { .credtype = kinds, .ncredtype = ELEMENTSOF(kinds), .cb = answer_credentials, .cbdata = c };
 
         atomic_store(&c->lost, false);
-        c->handle = virConnectOpenAuth(c->uri[0] ? c->uri : NULL, c->username ? &auth : NULL, 0);
+        c->handle = virConnectOpenAuth(c->target, c->username ? &auth : NULL, 0);
         if (!c->handle) {
                 virErrorPtr e = virGetLastError();
                 bool later = may_come_later(c);
@@ -393,6 +394,14 @@ static void on_socket(PathWatch *w, int error, void *userdata) {
         tell_all(c);
 }
 
+/* Where nothing is said, the library has a hypervisor for each user but root. Ours is the system's, and which one that is, its daemon
+ * knows: so root and everybody else get the same. */
+static const char *target_of(const char *uri) {
+        if (uri[0])
+                return uri;
+        return geteuid() == 0 || getenv("LIBVIRT_DEFAULT_URI") ? NULL : "remote+unix:///system";
+}
+
 /* Where the socket of a local hypervisor appears; NULL if the URI is none of these, or out of memory. */
 static char *socket_folder(const char *uri) {
         const char *socket = strstr(uri, "socket="), *path = strstr(uri, ":///"), *runtime = getenv("XDG_RUNTIME_DIR");
@@ -415,7 +424,7 @@ static void watch_socket(VirtConnection *c) {
 
 /* Its driver's own daemon, or the one for all. */
 static void start_service(VirtConnection *c) {
-        static const char *const all[] = { "libvirtd.socket", "libvirtd.service", NULL };
+        static const char *const all[] = { "libvirtd.socket", "virtqemud.socket", "libvirtd.service", NULL };
         static const struct {
                 const char *scheme, *units[4];
         } drivers[] = {
@@ -526,6 +535,7 @@ static int connection_new(VirtConnection **ret, VirtManager *m, const char *uri,
         c->password = password ? strdup(password) : NULL;
         c->refused_usec = REFUSED_FIRST_USEC;
         c->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        c->target = c->uri ? target_of(c->uri) : NULL;
         r = c->lost_fd < 0 ? -errno : !c->uri || (username && !c->username) || (password && !c->password) ? -ENOMEM : 0;
         for (size_t i = 0; r >= 0 && i < _VIRT_OBJECT_MAX; i++) {
                 c->by_name[i] = map_new();

@@ -31,7 +31,7 @@ typedef struct NetworkAttempt {
 
 static const FieldSpec virt_network_fields[] = {
         FIELD(VirtNetwork, uri, FIELD_STR, 0,
-              "Where the hypervisor is, such as qemu:///system or test:///default; empty: libvirt's default."),
+              "Where the hypervisor is, such as qemu:///system or test:///default; empty: what libvirt has for root."),
         FIELD(VirtNetwork, state, FIELD_STR, 0,
               "What it shall be: up or down; empty: whatever it is. Transient and down is: not there."),
         FIELD(VirtNetwork, transient, FIELD_BOOL, 0, "Without a definition that outlives it."),

@@ -48,7 +48,7 @@ typedef struct DomainAttempt {
 
 static const FieldSpec virt_fields[] = {
         FIELD(Virt, uri, FIELD_STR, 0,
-              "Where the hypervisor is, such as qemu:///system, lxc:/// or test:///default; empty: libvirt's default."),
+              "Where the hypervisor is, such as qemu:///system, lxc:/// or test:///default; empty: what libvirt has for root."),
         FIELD(Virt, state, FIELD_STR, 0,
               "What it shall do: running, paused or shutoff; empty: whatever it does. Transient and shutoff is: not there."),
         FIELD(Virt, startup, FIELD_STR, 0, "Whether it starts with its host: enabled or disabled; empty: as it is."),
