@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* A container that systemd-nspawn@NAME.service runs from an image in /var/lib/machines. Whether it runs, machined says; it is started
- * and stopped by its unit. */
+ * and stopped by its unit. A notification makes it look again, and that is all. */
 
 #include <ctype.h>
 
@@ -101,8 +101,15 @@ static int nspawn_watch(Resource *r, Diag *reterr) {
 
 /* ---- check and apply ---- */
 
+/* One that ends as soon as it has begun would be started for ever. */
 static int done(Resource *r, Diag *reterr) {
-        return CHECK_CHANGED;
+        const Nspawn *n = (const Nspawn *) r;
+        const char *now = n->unit.state.active;
+        bool stopped = !*now || streq(now, "inactive") || streq(now, "failed");
+
+        if (stopped == streq(n->state, "stopped"))
+                return CHECK_CHANGED;
+        return resource_error(r, reterr, -EPROTO, "state: the job for '%s' is done, but it is '%s'", n->unit.name, *now ? now : "inactive");
 }
 
 static int found_unit(Resource *r, Diag *reterr) {
@@ -204,6 +211,7 @@ const ResourceType nspawn_type = {
                    "\tstate => \"running\",\n"
                    "}\n",
         .size = sizeof(Nspawn),
+        .flags = RESOURCE_REFRESHABLE,
         .fields = nspawn_fields,
         .done = nspawn_done,
         .validate = nspawn_validate,

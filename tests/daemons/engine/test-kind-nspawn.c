@@ -65,8 +65,8 @@ static void machined_stop(int *unused) {
         machined.bus = sd_bus_close_unref(machined.bus);
 }
 
-#define MACHINED_RIG(state, image) \
-        SYSTEMD_RIG(.unit = "systemd-nspawn@box.service", .load = "loaded", .active = "inactive", .file = "disabled"); \
+#define MACHINED_RIG(state, image, ...) \
+        SYSTEMD_RIG(.unit = "systemd-nspawn@box.service", .load = "loaded", .active = "inactive", .file = "disabled", ##__VA_ARGS__); \
         __attribute__((__cleanup__(machined_stop), __unused__)) int machined_guard = 0; \
         REQUIRE(machined_start((state), (image)) >= 0)
 
@@ -100,6 +100,24 @@ TEST(what_is_done_follows_from_what_is) {
                 if (test_failures > before)
                         printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
+}
+
+TEST(a_machine_that_ends_at_once_is_not_started_for_ever) {
+        MACHINED_RIG(NULL, true, .becomes = "failed");
+
+        CHECK_INT(rig_make(&nspawn_type, "box", FIELDS("state=running")), 0);
+        CHECK_INT(rig_apply(true), -EPROTO);
+        CHECK_STR(rig.host.diag.message, "state: the job for 'systemd-nspawn@box.service' is done, but it is 'failed'");
+}
+
+TEST(a_notification_disturbs_nothing) {
+        MACHINED_RIG("running", true);
+
+        CHECK((nspawn_type.flags & RESOURCE_REFRESHABLE) != 0);
+        CHECK_INT(rig_make(&nspawn_type, "box", FIELDS("state=running")), 0);
+        rig.host.refresh = true;
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_STR(systemd.called, "");
 }
 
 TEST(machines_come_and_go) {
