@@ -156,6 +156,15 @@ static int check_runtime(const Sysctl *s, bool apply, Diag *reterr) {
         return k < 0 ? k : 1;
 }
 
+/* Also what is only for after a reboot is to be there: a name that is wrong would not be noticed before. */
+static int check_exists(const Sysctl *s, Diag *reterr) {
+        _cleanup_free_ char *path = runtime_path(s);
+
+        if (!path)
+                return -ENOMEM;
+        return access(path, F_OK) < 0 ? resource_error(&s->resource, reterr, -errno, "there is no parameter '%s'", s->resource.name) : 0;
+}
+
 static int check_persist(const Sysctl *s, bool apply, Diag *reterr) {
         _cleanup_(file_text_done) FileText file = FILE_TEXT_INIT;
         _cleanup_free_ char *path = persist_path(s), *wanted = NULL;
@@ -188,8 +197,7 @@ static int sysctl_check_apply(Resource *r, bool apply, Diag *reterr) {
         const Sysctl *s = (const Sysctl *) r;
         int now = 0, later = 0;
 
-        if (s->runtime)
-                now = check_runtime(s, apply, reterr);
+        now = s->runtime ? check_runtime(s, apply, reterr) : check_exists(s, reterr);
         if (now >= 0 && s->persist)
                 later = check_persist(s, apply, reterr);
         if (now < 0 || later < 0)

@@ -23,13 +23,23 @@ TEST(in_a_file) {
         CHECK(RIG_UNTIL(rig.host.n_changed > 0));
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         check_file("x.conf", "net.ipv4.ip_forward = 1\n");
-        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "no/x.conf"))), 0);
+        CHECK_INT(rig_make(&sysctl_type, "vm.swappiness", FIELDS("value=1", "runtime=false", field_in_dir("path", "no/x.conf"))), 0);
         CHECK_INT(rig_apply(true), -ENOENT);
         CHECK_INT(rig.host.diag.pos.line, 3);
 }
 
+TEST(a_name_that_is_wrong_is_not_kept) {
+        RIG();
+
+        CHECK_INT(rig_make(&sysctl_type, "vm.swapiness", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
+        CHECK_INT(rig_apply(false), -ENOENT);
+        CHECK_INT(rig_apply(true), -ENOENT);
+        CHECK_STR(rig.host.diag.message, "there is no parameter 'vm.swapiness'");
+        check_file("x.conf", NULL);
+}
+
 static void fails_untrusted(const char *path) {
-        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", path))), 0);
+        CHECK_INT(rig_make(&sysctl_type, "vm.swappiness", FIELDS("value=1", "runtime=false", field_in_dir("path", path))), 0);
         CHECK_INT(rig_apply(false), -EPERM);
         CHECK_INT(rig_apply(true), -EPERM);
         CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "is not trusted"));
@@ -52,9 +62,9 @@ TEST(links_of_others_are_not_followed) {
         fails_untrusted("l.conf");
         check_file("secret/x.conf", "keep");
         CHECK_INT(lchown(in_dir("d"), 0, 0), 0);
-        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "d/x.conf"))), 0);
+        CHECK_INT(rig_make(&sysctl_type, "vm.swappiness", FIELDS("value=1", "runtime=false", field_in_dir("path", "d/x.conf"))), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
-        check_file("secret/x.conf", "a.b = 1\n");
+        check_file("secret/x.conf", "vm.swappiness = 1\n");
 }
 
 TEST(a_new_file_is_for_all_to_read_and_one_that_is_too_large_is_replaced) {
@@ -64,7 +74,7 @@ TEST(a_new_file_is_for_all_to_read_and_one_that_is_too_large_is_replaced) {
 
         REQUIRE(large);
         memset(large, '#', 70 * 1024);
-        CHECK_INT(rig_make(&sysctl_type, "a.b", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
+        CHECK_INT(rig_make(&sysctl_type, "vm.swappiness", FIELDS("value=1", "runtime=false", field_in_dir("path", "x.conf"))), 0);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(stat(in_dir("x.conf"), &st), 0);
         CHECK_INT(st.st_mode & 07777, 0644);
@@ -73,7 +83,7 @@ TEST(a_new_file_is_for_all_to_read_and_one_that_is_too_large_is_replaced) {
         CHECK_INT(rig_apply(false), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_INT(rig_apply(true), CHECK_OK);
-        check_file("x.conf", "a.b = 1\n");
+        check_file("x.conf", "vm.swappiness = 1\n");
 }
 
 static void check_kernel(const char *want) {
