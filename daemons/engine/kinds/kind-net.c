@@ -19,6 +19,9 @@
 
 #define NETWORK_DIRECTORY "/etc/systemd/network"
 
+/* What would make the name one of many, or of all others, in the file. */
+#define GLOB "*?[]!\\\"'"
+
 enum { ADDRESSES_MAX = 1024, TEXT_MAX = 1024 * 1024 };
 
 typedef struct Net {
@@ -45,7 +48,7 @@ static int net_validate(const Resource *r, Diag *reterr) {
         const Net *n = (const Net *) r;
         RtAddress a;
 
-        if (strlen(r->name) >= IFNAMSIZ || strpbrk(r->name, "/ \t\n:") || streq(r->name, ".") || streq(r->name, ".."))
+        if (strlen(r->name) >= IFNAMSIZ || strpbrk(r->name, "/ \t\n:" GLOB) || streq(r->name, ".") || streq(r->name, ".."))
                 return resource_error(r, reterr, -EINVAL, "name must be that of an interface, got '%s'", r->name);
         if (*n->state && !streq(n->state, "up") && !streq(n->state, "down"))
                 return resource_error(r, reterr, -EINVAL, "state must be 'up', 'down' or '', got '%s'", n->state);

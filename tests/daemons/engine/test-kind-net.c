@@ -70,6 +70,8 @@ TEST(validate) {
                 { "a/b", "state=up", "name must be that of an interface, got 'a/b'" },
                 { "..", "state=up", "name must be that of an interface, got '..'" },
                 { "averyverylongname", "state=up", "name must be that of an interface, got 'averyverylongname'" },
+                { "eth*", "state=up", "name must be that of an interface, got 'eth*'" },
+                { "!eth0", "state=up", "name must be that of an interface, got '!eth0'" },
                 { "eth0", "state=on", "state must be 'up', 'down' or '', got 'on'" },
                 { "eth0", "addrs=10.0.0.1/24 10.0.0.2", "addrs must be addresses with a prefix, such as '192.0.2.1/24', got '10.0.0.2'" },
                 { "eth0", "gateway=10.0.0.1/24", "gateway must be an address, got '10.0.0.1/24'" },
