@@ -53,12 +53,24 @@ static bool is_absent(const Mount *m) {
         return streq(m->state, "absent");
 }
 
+/* A part of it is "." or "..": neither systemd nor the kernel knows it by this name. */
+static bool has_dots(const char *path) {
+        for (const char *part = path; (part = strchr(part, '/')); part++) {
+                size_t n = strcspn(part + 1, "/");
+                if (n >= 1 && n <= 2 && part[1] == '.' && part[n] == '.')
+                        return true;
+        }
+        return false;
+}
+
 static int mount_validate(const Resource *r, Diag *reterr) {
         const Mount *m = (const Mount *) r;
 
         if (*r->name != '/' || strstr(r->name, "//") || (r->name[1] && endswith(r->name, "/")) || strchr(r->name, '\n'))
                 return resource_error(r, reterr, -EINVAL,
                                       "name must be the absolute path of a directory, without a slash at the end, got '%s'", r->name);
+        if (has_dots(r->name))
+                return resource_error(r, reterr, -EINVAL, "name must be a path without '.' and '..' in it, got '%s'", r->name);
         if (!streq(m->state, "exists") && !is_absent(m))
                 return resource_error(r, reterr, -EINVAL, "state must be 'exists' or 'absent', got '%s'", m->state);
         if (!is_absent(m) && (!*m->device || !*m->type))
@@ -277,7 +289,10 @@ static int find_mount(Mount *m, bool *changed, Diag *reterr) {
         if (r < 0 || !m->method)
                 return MIN(r, 0);
         *changed = true;
-        resource_differs(&m->resource, "state", r > 0 ? now.device : "not mounted", is_absent(m) ? "not mounted" : m->device);
+        if (streq(m->method, "ReloadUnit"))
+                resource_differs(&m->resource, "options", now.options, m->wanted.options);
+        else
+                resource_differs(&m->resource, "state", r > 0 ? now.device : "not mounted", is_absent(m) ? "not mounted" : m->device);
         return 0;
 }
 

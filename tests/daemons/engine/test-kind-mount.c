@@ -67,6 +67,8 @@ TEST(validate) {
                 { "a", "state=absent", NULL, NULL, "name must be the absolute path of a directory, without a slash at the end, got 'a'" },
                 { "/a//b", "state=absent", NULL, NULL, "name must be the absolute path of a directory, without a slash at the end, got '/a//b'" },
                 { "/a/", "state=absent", NULL, NULL, "name must be the absolute path of a directory, without a slash at the end, got '/a/'" },
+                { "/..", "state=absent", NULL, NULL, "name must be a path without '.' and '..' in it, got '/..'" },
+                { "/a/./b", "state=absent", NULL, NULL, "name must be a path without '.' and '..' in it, got '/a/./b'" },
                 { "/a", "state=mounted", NULL, NULL, "state must be 'exists' or 'absent', got 'mounted'" },
                 { "/a", "state=exists", "device=x", NULL, "device and type must be given" },
                 { "/a", "state=exists", "device=x", "type=a b", "device and type must be one line, got 'x' and 'a b'" },
@@ -79,6 +81,7 @@ TEST(validate) {
                 CHECK_STR(rig.host.diag.message, cases[i].message);
         }
         CHECK_INT(rig_make(&mount_type, "/", FIELDS("state=absent")), 0);
+        CHECK_INT(rig_make(&mount_type, "/.a/..b/c./...", FIELDS("state=absent")), 0);
         CHECK_INT(rig_make(&mount_type, "/a", FIELDS("state=exists", "device=UUID=1", "type=ext4", "options.size=1")), 0);
 }
 
