@@ -16,6 +16,8 @@
 
 enum { FILE_SIZE_MAX = UINT16_MAX + 2 };
 
+#define TOO_LONG "?"            /* what is kept is none of ours */
+
 typedef struct Password {
         Resource resource;
         uint16_t length;
@@ -60,6 +62,10 @@ static int load(const char *path, char **ret) {
 
         if (r == -ENOENT)
                 return 0;
+        if (r == -E2BIG) {
+                *ret = strdup(TOO_LONG);
+                return *ret ? 1 : -ENOMEM;
+        }
         if (r < 0)
                 return r;
         while (size > 0 && isspace((unsigned char) (*ret)[size - 1]))
@@ -122,6 +128,12 @@ static int keep(const Password *p, const char *path, const char *text, Diag *ret
         return r < 0 ? resource_error(&p->resource, reterr, r, "cannot write '%s': %m", path) : 0;
 }
 
+static int unsound(const Password *p, const char *path, Diag *reterr) {
+        if (!p->saved)
+                return resource_error(&p->resource, reterr, -EBADMSG, "'%s' is not empty, but saved is false", path);
+        return resource_error(&p->resource, reterr, -EBADMSG, "what is kept in '%s' is not a password of %u letters", path, p->length);
+}
+
 static int password_check_apply(Resource *r, bool apply, Diag *reterr) {
         Password *p = (Password *) r;
         _cleanup_free_ char *path = NULL, *text = NULL, *made = NULL;
@@ -134,7 +146,7 @@ static int password_check_apply(Resource *r, bool apply, Diag *reterr) {
                 return resource_error(r, reterr, k, "cannot read what is kept: %m");
         bool sound = !text || is_sound(p, text);
         if (!sound && !p->check_recovery)
-                return resource_error(r, reterr, -EBADMSG, "what is kept in '%s' is not a password of %u letters", path, p->length);
+                return unsound(p, path, reterr);
         if (sound && text && !resource_refresh(r) && (*text || !p->saved)) {
                 k = send_text(p, text, reterr);
                 return k < 0 ? k : CHECK_OK;

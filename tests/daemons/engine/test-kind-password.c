@@ -74,6 +74,24 @@ TEST(one_that_is_not_saved_is_sent_once) {
         CHECK_STR(take_sent(), "");
 }
 
+TEST(what_is_far_too_long_is_made_anew) {
+        enum { SIZE = 100 * 1000 };
+        _cleanup_free_ char *large = calloc(1, SIZE + 1);
+        RIG();
+        char path[300];
+
+        REQUIRE(large);
+        memset(large, 'a', SIZE);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS("saved=true")), 0);
+        store(path);
+        CHECK_INT(write_file_atomic_at(AT_FDCWD, path, large, SIZE, 0600, false), 0);
+        CHECK_INT(rig_apply(true), -EBADMSG);
+        CHECK_INT(rig_make(&password_type, "p", FIELDS("saved=true", "check_recovery=true")), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(strlen(take_sent()), 64);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+}
+
 TEST(what_is_kept_is_looked_at) {
         static const char *const bad[] = { "short\n", "0123456789\n", "abcdefghijk\n" };
         RIG();
@@ -97,6 +115,7 @@ TEST(what_is_kept_is_looked_at) {
         /* One that was saved is not sound for one that is not. */
         CHECK_INT(rig_make(&password_type, "p", FIELDS("length=10")), 0);
         CHECK_INT(rig_apply(true), -EBADMSG);
+        CHECK(rig.host.diag.message && strstr(rig.host.diag.message, "is not empty, but saved is false"));
         CHECK_INT(rig_make(&password_type, "p", FIELDS("length=0")), -EINVAL);
 }
 
