@@ -3,7 +3,8 @@
 /* A client whose request is repeated, because it has not heard of us yet, still has one transfer: who it is says its address and port.
  * When all was sent, though, the same request is a new one, which may overtake the last acknowledgement.
  *
- * Whoever asks can give a wrong address, so the number of transfers is limited, as is how often a packet is repeated. */
+ * Whoever asks can give a wrong address, so the number of transfers is limited, as is how often a packet is repeated; and where there
+ * are too many, those make room of whom nothing was heard. */
 
 #include <netinet/in.h>
 #include <sys/queue.h>
@@ -70,6 +71,20 @@ static bool is_served(const TftpService *s, const struct sockaddr_storage *peer,
                 if (same_peer(&r->peer, peer) && streq(r->filename, filename) && !tftp_transfer_has_sent_all(r->transfer))
                         return true;
         return false;
+}
+
+/* False: all are busy. */
+static bool make_room(TftpService *s) {
+        Running *oldest = NULL, *r;
+
+        if (s->n_running < TRANSFERS_MAX)
+                return true;
+        LIST_FOREACH(r, &s->running, link)
+                if (!tftp_transfer_is_heard(r->transfer))
+                        oldest = r;
+        if (oldest)
+                running_free(oldest);
+        return oldest;
 }
 
 /* ---- requests ---- */
@@ -196,7 +211,7 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
                 int r = tftp_request_parse(packet, (size_t) n, &q);
                 if (r == -EPROTONOSUPPORT)
                         refuse(s, &a, TFTP_ERROR_ILLEGAL, "the mode must be octet or netascii");
-                else if (r >= 0 && s->n_running < TRANSFERS_MAX && !is_served(s, &a.from, q.filename))
+                else if (r >= 0 && !is_served(s, &a.from, q.filename) && make_room(s))
                         answer(s, &a, &q);
         }
         return 0;

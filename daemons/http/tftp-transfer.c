@@ -32,6 +32,7 @@ struct TftpTransfer {
         size_t block_size;
         uint16_t block;         /* the last packet is this one; 0: options */
         bool last;
+        bool heard;             /* one was acknowledged */
         unsigned n_tries;
         size_t packet_size;
         uint8_t packet[];       /* with room for TFTP_HEADER and a block, or options */
@@ -46,6 +47,10 @@ TftpTransfer *tftp_transfer_free(TftpTransfer *t) {
         closep(&t->fd);
         free(t);
         return NULL;
+}
+
+bool tftp_transfer_is_heard(const TftpTransfer *t) {
+        return t->heard;
 }
 
 bool tftp_transfer_has_sent_all(const TftpTransfer *t) {
@@ -159,7 +164,10 @@ static bool take_packet(TftpTransfer *t, const uint8_t *packet, size_t size) {
 
         switch (tftp_parse(packet, size, &block)) {
         case TFTP_ACK:
-                return block != t->block || (!t->last && send_next(t) >= 0);
+                if (block != t->block)
+                        return true;
+                t->heard = true;
+                return !t->last && send_next(t) >= 0;
         case TFTP_ERROR:
                 return false;
         default:

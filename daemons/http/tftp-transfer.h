@@ -17,6 +17,7 @@ typedef void (*tftp_ended_t)(TftpTransfer *t, void *userdata);
  * timeout_usec: until a packet is sent again, if the client does not ask for another time. */
 int tftp_transfer_new(TftpTransfer **ret, sd_event *event, int fd, StaticContent *content, const TftpRequest *q, uint64_t timeout_usec,
                       tftp_ended_t ended, void *userdata);
+bool tftp_transfer_is_heard(const TftpTransfer *t);             /* its client has acknowledged something */
 bool tftp_transfer_has_sent_all(const TftpTransfer *t);         /* if perhaps not for the last time */
 TftpTransfer *tftp_transfer_free(TftpTransfer *t);
 DEFINE_CLEANUP(TftpTransfer *, tftp_transfer_free)

@@ -448,6 +448,36 @@ TEST(requests_that_come_twice) {
         CHECK(!receive(&f, 1200));
 }
 
+/* A file of the root is there under as many names as there may be slashes before it. */
+TEST(who_is_silent_makes_room) {
+        enum { TRANSFERS_MAX = 256 };
+        static const char text[600], end[] = "file\0octet\0timeout\00060";
+        char request[2 + TRANSFERS_MAX + sizeof(end)] = "\0\1";
+        FIXTURE(f);
+
+        put("f", text, sizeof(text));
+        Resource *files[] = { make_file(&f, "a", "path", quoted("%s/f", folder)) };
+        serve(&f, quoted("%s/root/", folder), files, 1);
+        ASK(&f, "a", "octet", "timeout\00060\0");
+        CHECK_INT(opcode(&f), TFTP_OPTIONS);
+        acknowledge(&f, 0);
+        CHECK(receive(&f, PATIENCE_MSEC));
+        CHECK_INT(number(&f), 1);
+        struct sockaddr_in first = f.peer;
+        memset(request + 2, '/', TRANSFERS_MAX);
+        for (size_t i = 0; i < TRANSFERS_MAX; i++) {
+                memcpy(request + 2 + i, end, sizeof(end));
+                ask(&f, request, 2 + i + sizeof(end));
+                CHECK_INT(opcode(&f), TFTP_OPTIONS);
+                request[2 + i] = '/';
+        }
+        f.peer = first;                                 /* which is not silent */
+        acknowledge(&f, 1);
+        CHECK(receive(&f, PATIENCE_MSEC));
+        CHECK_INT(opcode(&f), TFTP_DATA);
+        CHECK_INT(number(&f), 2);
+}
+
 TEST(nobody_is_served_before_all_is_right) {
         FIXTURE(f);
         char root[100];
