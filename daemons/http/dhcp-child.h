@@ -13,6 +13,7 @@ typedef struct DhcpClient {
         uint8_t mac[DHCP_MAC_SIZE];
         uint32_t wanted;                /* an address; 0: any */
         bool only_wanted;               /* it must be that one */
+        bool only_known;                /* one that it has already */
         uint64_t now, until;            /* how long it would have it; of the same clock */
 } DhcpClient;
 

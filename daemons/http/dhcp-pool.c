@@ -140,6 +140,10 @@ bool dhcp_pool_lease(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint3
         return true;
 }
 
+bool dhcp_pool_knows(const DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE]) {
+        return map_get_n(p->clients, mac, DHCP_MAC_SIZE);
+}
+
 void dhcp_pool_restore(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t until) {
         Slot *slot = slot_of(p, address), *before = map_get_n(p->clients, mac, DHCP_MAC_SIZE);
 

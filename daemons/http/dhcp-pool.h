@@ -31,6 +31,9 @@ int dhcp_pool_exclude(DhcpPool *p, uint32_t address);
 bool dhcp_pool_lease(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t wanted, bool only_wanted, uint64_t now, uint64_t until,
                      uint32_t *ret);
 
+/* Whether the client has an address, or had one that nobody else was given since. */
+bool dhcp_pool_knows(const DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE]);
+
 /* As it was once: until then it is that client's, and what it had is not any more. */
 void dhcp_pool_restore(DhcpPool *p, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t address, uint64_t until);
 

@@ -133,6 +133,8 @@ static void keep(DhcpRange *d, const uint8_t mac[static DHCP_MAC_SIZE], uint32_t
 static bool range_lease(DhcpChild *c, const DhcpClient *client, uint32_t *ret) {
         DhcpRange *d = (DhcpRange *) c;
 
+        if (client->only_known && !dhcp_pool_knows(d->pool, client->mac))
+                return false;
         if (!dhcp_pool_lease(d->pool, client->mac, client->wanted, client->only_wanted, client->now, client->until, ret))
                 return false;
         if (client->only_wanted && *ret == client->wanted)

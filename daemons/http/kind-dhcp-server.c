@@ -167,15 +167,25 @@ static DhcpChild *child_of(const DhcpServer *s, size_t i) {
         return (DhcpChild *) s->resource.children[i];
 }
 
-/* Of those that know their client the first one, else of the others. */
-static DhcpChild *find_lease(const DhcpServer *s, const DhcpClient *client, uint32_t *ret) {
-        for (int for_one = 1; for_one >= 0; for_one--)
-                for (size_t i = 0; i < s->resource.n_children; i++) {
-                        DhcpChild *c = child_of(s, i);
-                        if (c->ops->for_one == for_one && c->ops->lease(c, client, ret))
-                                return c;
-                }
+static DhcpChild *find_among(const DhcpServer *s, bool for_one, const DhcpClient *client, uint32_t *ret) {
+        for (size_t i = 0; i < s->resource.n_children; i++) {
+                DhcpChild *c = child_of(s, i);
+                if (c->ops->for_one == for_one && c->ops->lease(c, client, ret))
+                        return c;
+        }
         return NULL;
+}
+
+/* Of those that know their client the first one; else of the others the first where it has an address, so that it keeps that also
+ * when an earlier one is not exhausted any more; else the first that has one to give. */
+static DhcpChild *find_lease(const DhcpServer *s, const DhcpClient *client, uint32_t *ret) {
+        DhcpClient known = *client;
+        DhcpChild *c = find_among(s, true, client, ret);
+
+        known.only_known = true;
+        if (!c && !client->only_wanted)
+                c = find_among(s, false, &known, ret);
+        return c ? c : find_among(s, false, client, ret);
 }
 
 static bool owns(const DhcpServer *s, uint32_t address) {

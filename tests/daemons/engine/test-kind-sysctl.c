@@ -131,8 +131,11 @@ static int in_the_kernel(void) {
 }
 
 TEST(in_the_kernel) {
-        if (in_child(in_the_kernel) == 77)
+        int r = in_child(in_the_kernel);
+
+        if (r == 77)
                 TEST_SKIP("no private network namespace here");
+        CHECK_INT(r, 0);
 }
 
 TEST(validate) {
