@@ -33,7 +33,7 @@ static const Case cases[] = {
         { &line_type, "l", { "file=@/f", "state=exists", "content=new" }, "f", "old\n", "old\nnew\n" },
         { &line_type, "l", { "file=@/f", "state=absent", "content=old" }, "f", "old\nmore\n", "more\n" },
         { &json_edit_type, "@/f", { "edits=.a=1" }, "f", "{}\n", "{\n\t\"a\": 1\n}\n" },
-        { &sysctl_type, "a.b", { "value=1", "runtime=false", "path=@/f.conf" }, "f.conf", "old", "a.b = 1\n" },
+        { &sysctl_type, "kernel.ostype", { "value=1", "runtime=false", "path=@/f.conf" }, "f.conf", "old", "kernel.ostype = 1\n" },
         { &ssh_authorized_key_type, KEY, { "state=exists", "file=@/.ssh/keys" }, ".ssh/keys", NULL, KEY "\n" },
         { &ssh_authorized_key_type, KEY, { "state=exists", "file=@/f" }, "f", "# x\n", "# x\n" KEY "\n" },
         { &tar_type, "@/t", { "inputs=@/src" }, "t", "old", NULL },
