@@ -81,8 +81,8 @@ static HttpConnection *listener_superfluous(const HttpListener *l) {
 }
 
 static void listener_expire(HttpListener *l) {
-        HttpConnection *superfluous = listener_superfluous(l), *slow;
         uint64_t now = listener_now(l);
+        HttpConnection *slow;
 
         for (Phase phase = PHASE_READING; phase <= PHASE_WRITING; phase++) {
                 uint64_t timeout = phase_timeout(l, phase);
@@ -93,7 +93,13 @@ static void listener_expire(HttpListener *l) {
         }
         while ((slow = slow_find(l, now)))
                 connection_shut(slow);
-        if (superfluous && superfluous->phase != PHASE_SHUT && now - superfluous->since_usec >= CROWDED_USEC)
+}
+
+/* After all that has come was read: when it was us who did not run, a request that was there in time is a request. */
+static void listener_make_room(HttpListener *l) {
+        HttpConnection *superfluous = listener_superfluous(l);
+
+        if (superfluous && listener_now(l) - superfluous->since_usec >= CROWDED_USEC)
                 connection_shut(superfluous);
 }
 
@@ -195,6 +201,7 @@ static void listener_run(HttpListener *l) {
                 return;
         listener_expire(l);
         listener_turn(l);
+        listener_make_room(l);
         listener_drop_hung_up(l);
         listener_trim(l);
 

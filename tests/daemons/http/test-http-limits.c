@@ -158,7 +158,7 @@ static Child run_clients(void (*clients)(int report, int go)) {
         if (c.pid == 0) {
                 (void) close(report[0]);
                 (void) close(go[1]);
-                (void) alarm(60);
+                (void) alarm(5 * PATIENCE_MSEC / 1000);
                 (void) getrlimit(RLIMIT_NOFILE, &limit);
                 limit.rlim_cur = limit.rlim_max;        /* theirs is not the server's */
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
@@ -213,6 +213,22 @@ static void end_clients(Child *c) {
         (void) waitpid(c->pid, NULL, 0);
 }
 
+typedef struct Number {
+        const Fixture *fixture;
+        unsigned n;
+} Number;
+
+static bool are_connected(void *userdata) {
+        const Number *want = userdata;
+
+        return n_connections(want->fixture) == want->n;
+}
+
+static void check_connections(Fixture *f, unsigned n) {
+        (void) testhost_until(&f->host, are_connected, &(Number) { f, n }, PATIENCE_MSEC);
+        CHECK_INT(n_connections(f), n);
+}
+
 /* ---- cases ---- */
 
 static void thousand_clients(int report, int go) {
@@ -237,7 +253,7 @@ TEST(a_thousand_kept_connections) {
         size_t before = resident_bytes();
         Child c = run_clients(thousand_clients);
         CHECK_INT(next_report(&f, &c), 'y');
-        CHECK_INT(n_connections(&f), 1000);
+        check_connections(&f, 1000);
         size_t used = resident_bytes() - before;
         printf("# 1000 connections: %zu KiB, %zu bytes each\n", used / 1024, used / 1000);
         CHECK(used < (size_t) (SANITIZED ? 96 : 24) * MIB);
@@ -246,8 +262,7 @@ TEST(a_thousand_kept_connections) {
         CHECK_INT(next_report(&f, &c), 'y');
         CHECK(resident_bytes() - before < (size_t) (SANITIZED ? 96 : 24) * MIB);
         end_clients(&c);
-        testhost_run(&f.host, 200);
-        CHECK_INT(n_connections(&f), 0);
+        check_connections(&f, 0);
         teardown(&f);
 }
 
@@ -258,6 +273,10 @@ static void held_clients(int report, int go) {
         bool good = true;
 
         for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                if (i == ELEMENTSOF(fds) - 1) {         /* who takes the last place has little time to ask */
+                        say(report, 's');
+                        wait_for(go);
+                }
                 fds[i] = dial();
                 good = good && send(fds[i], text, strlen(text), MSG_NOSIGNAL) > 0;
         }
@@ -271,14 +290,10 @@ static void held_clients(int report, int go) {
         wait_for(go);
 
         (void) close(fds[0]);
-        soon.tv_sec = 10;
+        soon.tv_sec = PATIENCE_MSEC / 1000;
         (void) setsockopt(late, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
         say(report, request(late, HELLO, "hello") ? 'y' : 'n');
         wait_for(go);
-}
-
-static bool is_full(void *userdata) {
-        return n_connections(userdata) == PLACES;
 }
 
 TEST(more_requests_than_allowed_wait) {
@@ -287,7 +302,11 @@ TEST(more_requests_than_allowed_wait) {
         setup(&f);
         Child c = run_clients(held_clients);
         CHECK_INT(next_report(&f, &c), 's');
-        CHECK(testhost_until(&f.host, is_full, &f, PATIENCE_MSEC));
+        check_connections(&f, PLACES - 1);
+        (void) !write(c.go, "", 1);
+        char asked = 0;                 /* before we see it */
+        CHECK(read(c.report, &asked, 1) == 1 && asked == 's');
+        check_connections(&f, PLACES);
         testhost_run(&f.host, 200);
         (void) !write(c.go, "", 1);
         CHECK_INT(next_report(&f, &c), 'y');
@@ -358,8 +377,7 @@ TEST(slow_readers_cost_little_and_stop_nobody) {
         size_t before = resident_bytes();
         Child c = run_clients(slow_clients);
         CHECK_INT(next_report(&f, &c), 'y');
-        testhost_run(&f.host, 50);
-        CHECK_INT(n_connections(&f), 200);
+        check_connections(&f, 200);
         size_t used = resident_bytes() - before;
         printf("# 200 slow readers: %zu KiB\n", used / 1024);
         CHECK(used < (size_t) (SANITIZED ? 48 : 12) * MIB);
@@ -448,8 +466,7 @@ TEST(endless_requests_are_cut_off) {
         CHECK_INT(next_report(&f, &c), 'y');
         CHECK(resident_bytes() - before < (size_t) (SANITIZED ? 16 : 4) * MIB);
         end_clients(&c);
-        testhost_run(&f.host, 100);
-        CHECK_INT(n_connections(&f), 0);
+        check_connections(&f, 0);
         teardown(&f);
 }
 
