@@ -18,7 +18,7 @@
 #include "common/sd/child.h"
 #include "tests/test.h"
 
-enum { USEC_PER_SEC = 1000000, LIMIT_USEC = 20 * USEC_PER_SEC };
+enum { USEC_PER_SEC = 1000000, LIMIT_USEC = 60 * USEC_PER_SEC };
 
 static uint64_t now_usec(void) {
         struct timespec t;
@@ -35,6 +35,7 @@ typedef struct Run {
         char *output, *out, *err;       /* NULL if nothing was written */
         sd_event *event;
         StrBuf pieces;
+        int go;                 /* gets a line for each piece */
 } Run;
 
 static void run_done(Run *r) {
@@ -139,20 +140,41 @@ TEST(input) {
         CHECK_STR(r.out, "given");
 }
 
-/* What has come while we were kept from reading has no order any more, and a busy machine may do that now and then. */
+static void on_piece(Child *c, ChildStream stream, const char *data, size_t size, void *userdata) {
+        Run *r = userdata;
+
+        strbuf_putc(&r->pieces, stream == CHILD_STDOUT ? 'o' : 'e');
+        strbuf_add(&r->pieces, data, size);
+        CHECK_INT(write(r->go, "\n", 1), 1);
+}
+
+/* Who has a line to read goes on when we have heard what it said: two things that we find together have no order any more. */
+static void run_in_steps(const char *script, size_t output_max, Run *ret) {
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(child_freep) Child *c = NULL;
+        char *argv[4];
+        ChildSpec spec = shell_spec(argv, script);
+        int fds[2];
+
+        *ret = (Run) {};
+        REQUIRE(sd_event_new(&event) >= 0 && pipe2(fds, O_CLOEXEC) == 0);
+        spec.input = fds[0];
+        ret->go = fds[1];
+        spec.output = on_piece;
+        spec.output_max = output_max;
+        CHECK_INT(child_start(&c, event, &spec, on_end, ret, NULL), 0);
+        CHECK(c && loop_until(event, &ret->ended));
+        (void) close(fds[0]);
+        (void) close(fds[1]);
+}
+
 TEST(output_keeps_the_order_of_arrival) {
-        static const char want[] = "o1\ne1\no2\ne2\no3\ne3\no4\ne4\no5\ne5\n";
-        bool in_order = false;
+        _cleanup_(run_done) Run r = {};
 
-        for (int i = 0; i < 20 && !in_order; i++) {
-                _cleanup_(run_done) Run r = {};
-
-                run_shell("for i in 1 2 3 4 5; do echo o$i; sleep 0.03; echo e$i >&2; sleep 0.03; done", &r);
-                CHECK_STR(r.out, "o1\no2\no3\no4\no5\n");
-                CHECK_STR(r.err, "e1\ne2\ne3\ne4\ne5\n");
-                in_order = streq_ptr(r.output, want);
-        }
-        CHECK(in_order);
+        run_in_steps("for i in 1 2 3 4 5; do echo o$i; read x; echo e$i >&2; read x; done", 1024, &r);
+        CHECK_STR(r.out, "o1\no2\no3\no4\no5\n");
+        CHECK_STR(r.err, "e1\ne2\ne3\ne4\ne5\n");
+        CHECK_STR(r.output, "o1\ne1\no2\ne2\no3\ne3\no4\ne4\no5\ne5\n");
 }
 
 TEST(no_byte_of_a_large_output_is_lost) {
@@ -413,6 +435,12 @@ static bool process_exists(pid_t pid) {
         return kill(pid, 0) == 0 || errno != ESRCH;
 }
 
+static bool loop_until_gone(sd_event *event, pid_t pid) {
+        for (uint64_t end = now_usec() + LIMIT_USEC; process_exists(pid) && now_usec() < end;)
+                CHECK(sd_event_run(event, 10 * 1000) >= 0);
+        return !process_exists(pid);
+}
+
 /* Orphans become our children (main() sees to it); pid as for waitpid(). */
 static bool all_gone(pid_t pid) {
         for (uint64_t end = now_usec() + LIMIT_USEC; now_usec() < end; usleep(5 * 1000))
@@ -457,9 +485,7 @@ TEST(a_freed_child_is_killed_reaped_by_the_loop_and_silent) {
                 if (i % 2)
                         CHECK(sd_event_run(event, 20 * 1000) >= 0);
                 c = child_free(c);
-                for (int j = 0; j < 200 && process_exists(pid); j++)
-                        CHECK(sd_event_run(event, 10 * 1000) >= 0);
-                CHECK(!process_exists(pid));
+                CHECK(loop_until_gone(event, pid));
         }
         CHECK(!called && !never);
 }
@@ -480,18 +506,23 @@ TEST(a_loop_that_ends_first_leaves_no_memory_behind) {
         CHECK(!called);
 }
 
+static void on_first_piece(Child *c, ChildStream stream, const char *data, size_t size, void *userdata) {
+        *(bool *) userdata = true;
+}
+
 static void start_and_release(sd_event *event, const char *script, uint64_t grace_usec, pid_t *ret) {
         char *argv[4];
         ChildSpec spec = shell_spec(argv, script);
-        bool called = false;
-        Run r = {};
+        bool has_begun = false;
         Child *c = NULL;
 
-        REQUIRE(child_start(&c, event, &spec, on_end_bad, &called, NULL) == 0);
+        spec.output = on_first_piece;
+        REQUIRE(child_start(&c, event, &spec, on_end_bad, &has_begun, NULL) == 0);
         *ret = child_pid(c);
-        CHECK(sd_event_run(event, 100 * 1000) >= 0);            /* until it says that it has begun */
+        CHECK(loop_until(event, &has_begun));
+        has_begun = false;
         CHECK(!child_release(c, SIGTERM, grace_usec));
-        CHECK(!called && !r.ended);
+        CHECK(!has_begun);              /* nothing is told from within */
 }
 
 static bool ended_well(pid_t pid) {
@@ -511,9 +542,9 @@ TEST(a_released_child_has_time_to_end_well) {
         REQUIRE(mkdtemp(dir));
         (void) snprintf(path, sizeof(path), "%s/done", dir);
         /* It says more than a pipe holds before it ends. */
-        (void) snprintf(script, sizeof(script), "trap 'head -c 300000 /dev/zero; : >%s; exit' TERM; echo x; sleep 300 & wait", path);
+        (void) snprintf(script, sizeof(script), "trap 'head -c 300000 /dev/zero; : >%s; exit 0' TERM; sleep 300 & echo x; wait", path);
         start_and_release(event, script, LIMIT_USEC, &first);
-        for (int i = 0; i < 500 && !ended_well(first); i++)
+        for (uint64_t end = now_usec() + LIMIT_USEC; !ended_well(first) && now_usec() < end;)
                 CHECK(sd_event_run(event, 10 * 1000) >= 0);
         CHECK(ended_well(first));
         CHECK(stat(path, &st) >= 0);
@@ -521,14 +552,13 @@ TEST(a_released_child_has_time_to_end_well) {
 
         uint64_t begin = now_usec();
         start_and_release(event, "trap '' TERM; echo x; while :; do sleep 1; done", 200 * 1000, &pid);
-        for (int i = 0; i < 500 && process_exists(pid); i++)
-                CHECK(sd_event_run(event, 10 * 1000) >= 0);
-        CHECK(!process_exists(pid) && now_usec() - begin >= 200 * 1000);
+        CHECK(loop_until_gone(event, pid) && now_usec() - begin >= 200 * 1000);
 
         start_and_release(event, "trap '' TERM; echo x; while :; do sleep 1; done", LIMIT_USEC, &pid);
         event = sd_event_unref(event);                          /* nothing is left behind */
         CHECK_INT(kill(-pid, SIGKILL), 0);
         CHECK(waitpid(pid, NULL, 0) == pid);
+        (void) kill(-first, SIGKILL);
         CHECK(waitpid(first, NULL, 0) == first);                /* others of its group still had time */
 }
 
@@ -549,21 +579,10 @@ TEST(the_callback_may_free_the_child) {
         CHECK(loop_until(event, &ended));
 }
 
-static void on_piece(Child *c, ChildStream stream, const char *data, size_t size, void *userdata) {
-        Run *r = userdata;
-
-        strbuf_putc(&r->pieces, stream == CHILD_STDOUT ? 'o' : 'e');
-        strbuf_add(&r->pieces, data, size);
-}
-
 TEST(output_can_be_followed) {
-        char *argv[4];
-        ChildSpec spec = shell_spec(argv, "echo 1; sleep 0.05; echo 2 >&2; sleep 0.05; echo 3");
         _cleanup_(run_done) Run r = {};
 
-        spec.output = on_piece;
-        spec.output_max = 2;
-        run_spec(&spec, &r);
+        run_in_steps("echo 1; read x; echo 2 >&2; read x; echo 3", 2, &r);
         CHECK_STR(r.pieces.data, "o1\ne2\no3\n");
         CHECK_STR(r.out, "1\n");
 }
