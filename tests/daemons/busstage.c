@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "tests/daemons/busstage.h"
+#include "tests/daemons/testhost.h"
 
 static BusStage *stage;
 
@@ -78,7 +79,7 @@ static uint64_t now_msec(void) {
 }
 
 int busstage_get(BusStage *s, const char *path, const char *interface, const char *property, const char *type) {
-        uint64_t end = now_msec() + 10000;
+        uint64_t end = now_msec() + PATIENCE_MSEC;
         int r;
 
         s->answer = sd_bus_message_unref(s->answer);
@@ -96,7 +97,7 @@ int busstage_get(BusStage *s, const char *path, const char *interface, const cha
 }
 
 bool busstage_until_changed(BusStage *s, unsigned n_changed) {
-        uint64_t end = now_msec() + 10000;
+        uint64_t end = now_msec() + PATIENCE_MSEC;
 
         while (s->n_changed <= n_changed && now_msec() < end)
                 (void) sd_event_run(s->event, 100000);

@@ -731,6 +731,14 @@ TEST(an_error_because_of_others_begins_again) {
         teardown(&f);
 }
 
+static uint64_t now_msec(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
+}
+
+/* Where the machine stalls, the time may be over as soon as we look. */
 TEST(one_that_ends_at_once_is_not_started_without_end) {
         Fixture f;
 
@@ -742,14 +750,19 @@ TEST(one_that_ends_at_once_is_not_started_without_end) {
         for (unsigned i = 0; i < 3; i++) {
                 testhost_run(&f.host, 20);
                 unsigned n = f.host.n_changed;
+                uint64_t ended = now_msec();
                 fake_container_set(&f.fake, "web", "exited", "die");
                 CHECK(testhost_until_changed(&f.host, n, 20000));
                 CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);    /* a plan says what would be done */
-                CHECK_INT(testhost_check(&f.host, r, true), -EAGAIN);
-                CHECK(strstr(f.host.reason, "it has ended right after its start, with 3; it is started again in 0."));
-                n = f.host.n_changed;
-                CHECK(testhost_until_changed(&f.host, n, 20000));
-                CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+                int k = testhost_check(&f.host, r, true);
+                if (k == -EAGAIN) {
+                        CHECK(strstr(f.host.reason, "it has ended right after its start, with 3; it is started again in 0."));
+                        n = f.host.n_changed;
+                        CHECK(testhost_until_changed(&f.host, n, 20000));
+                        k = testhost_check(&f.host, r, true);
+                }
+                CHECK_INT(k, CHECK_CHANGED);
+                CHECK(now_msec() - ended >= 100U << i);
         }
         CHECK_INT(f.fake.n_started, 4);
 

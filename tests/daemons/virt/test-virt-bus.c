@@ -25,6 +25,10 @@ static const char *connection(BusStage *s) {
         return text;
 }
 
+static bool nobody_is_connected(void *userdata) {
+        return !virt_connection_next(userdata, NULL);
+}
+
 TEST(properties) {
         Daemon daemon = { .name = "virt" };
         Virtd v = { .daemon = &daemon };
@@ -62,7 +66,7 @@ TEST(properties) {
         CHECK_STR(connection(&s), "test:///default open 1");
 
         testhost_free(r);
-        testhost_run(&host, 1000);
+        CHECK(testhost_until(&host, nobody_is_connected, &v.manager, PATIENCE_MSEC));
         CHECK_STR(connection(&s), "");
 
         n = s.n_changed;

@@ -321,6 +321,10 @@ TEST(a_notification_restarts_where_that_was_asked_for) {
         teardown(&f);
 }
 
+static bool nobody_is_connected(void *userdata) {
+        return !virt_connection_next(&((Fixture *) userdata)->manager, NULL);
+}
+
 TEST(resources_share_one_connection_that_goes_with_the_last) {
         Fixture f;
 
@@ -342,8 +346,7 @@ TEST(resources_share_one_connection_that_goes_with_the_last) {
         testhost_run(&f.host, 50);
         CHECK_INT(virt_connection_n_users(c), 1);
         testhost_free(b);
-        testhost_run(&f.host, 1000);
-        CHECK(!virt_connection_next(&f.manager, NULL));
+        CHECK(testhost_until(&f.host, nobody_is_connected, &f, PATIENCE_MSEC));
         teardown(&f);
 }
 
@@ -363,7 +366,7 @@ TEST(a_changed_resource_takes_the_connection_over) {
         (void) virConnectClose(f.outside);
 
         testhost_free(r);
-        testhost_run(&f.host, 100);
+        testhost_run(&f.host, 0);
         r = VIRT(&f, "m", "state", "\"paused\"");
         CHECK_INT(testhost_watch(&f.host, r), 0);
         testhost_run(&f.host, 1000);
@@ -392,7 +395,7 @@ TEST(what_was_lost_is_built_again) {
                 CHECK_INT(state_of(&f, "m"), VIR_DOMAIN_RUNNING);
                 (void) virConnectClose(f.outside);
                 testhost_free(r);
-                testhost_run(&f.host, 1000);
+                CHECK(testhost_until(&f.host, nobody_is_connected, &f, PATIENCE_MSEC));
                 f.outside = virConnectOpen(URI);
                 REQUIRE(f.outside);
                 CHECK_INT(state_of(&f, "m"), -1);
