@@ -6,7 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include <linux/sockios.h>
 
 #include "daemons/http/address.h"
 #include "tests/daemons/http/client.h"
@@ -73,6 +76,18 @@ int client_send(Client *c, const char *data, size_t size) {
                 size -= (size_t) n;
         }
         return 0;
+}
+
+static bool is_on_its_way(const Client *c) {
+        int n = 0;
+
+        return ioctl(c->fd, SIOCOUTQ, &n) >= 0 && n > 0;
+}
+
+void client_settle(Client *c) {
+        for (unsigned i = 0; i < PATIENCE_MSEC / 5 && is_on_its_way(c); i++)
+                testhost_run(c->host, 5);
+        testhost_run(c->host, 20);
 }
 
 /* The size of the first answer in the buffer; 0 if it is not complete. */

@@ -27,6 +27,7 @@ const char *test_address(void);
 int client_open(Client *c, TestHost *h, const char *address);
 void client_close(Client *c);
 int client_send(Client *c, const char *data, size_t size);
+void client_settle(Client *c);          /* what was sent is with the server, which has had its turn */
 
 /* Waits for one complete answer; without_body after a HEAD. Nothing came (or nothing complete): status 0. */
 Answer client_read(Client *c, bool without_body, unsigned milliseconds);

@@ -92,6 +92,8 @@ static void serve_one_without_memory(Fixture *f, const RequestCase *one, const c
                 alloc_fail_at(n);
                 (void) client_send(&c, one->request, strlen(one->request));
                 Answer a = client_read(&c, false, one->status == 0 ? 20 : 200);
+                if (!alloc_failed() && a.status == 0 && one->status != 0)       /* on a busy machine */
+                        a = client_read(&c, false, PATIENCE_MSEC);
                 failed = alloc_failed();
                 if (!failed && a.status != one->status)
                         TEST_FAIL("status is %u, not %u, of %s", a.status, one->status, one->request);

@@ -485,6 +485,20 @@ TEST(received_data_is_served_and_moves_the_date) {
         teardown(&f);
 }
 
+static unsigned n_connections(const Fixture *f) {
+        HttpPort *p = http_manager_next(&f->manager, NULL);
+
+        return p ? http_port_n_connections(p) : 0;
+}
+
+static bool nobody_is_connected(void *userdata) {
+        return n_connections(userdata) == 0;
+}
+
+static bool nothing_is_open(void *userdata) {
+        return !http_manager_next(&((Fixture *) userdata)->manager, NULL);
+}
+
 TEST(longpoll_holds_until_there_is_news) {
         Fixture f;
         Client c;
@@ -515,24 +529,22 @@ TEST(longpoll_holds_until_there_is_news) {
         /* a client that leaves while it is held */
         (void) snprintf(request, sizeof(request), "GET /data HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n\r\n");
         REQUIRE(client_send(&c, request, strlen(request)) >= 0);
-        testhost_run(&f.host, 50);
-        CHECK_INT(http_port_n_connections(http_manager_next(&f.manager, NULL)), 1);
+        client_settle(&c);
+        CHECK_INT(n_connections(&f), 1);
         client_close(&c);
-        testhost_run(&f.host, 50);
-        CHECK_INT(http_port_n_connections(http_manager_next(&f.manager, NULL)), 0);
+        CHECK(testhost_until(&f.host, nobody_is_connected, &f, PATIENCE_MSEC));
 
         /* and one that is held when the server goes */
         REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
         REQUIRE(client_send(&c, request, strlen(request)) >= 0);
-        testhost_run(&f.host, 50);
+        client_settle(&c);
         testhost_free(f.server);
         f.server = NULL;
         a = client_read(&c, false, PATIENCE_MSEC);
         CHECK_INT(a.status, 503);
         CHECK_STR(answer_header(&a, "Retry-After"), "1");
         answer_done(&a);
-        testhost_run(&f.host, 50);
-        CHECK(!http_manager_next(&f.manager, NULL));
+        CHECK(testhost_until(&f.host, nothing_is_open, &f, PATIENCE_MSEC));
         client_close(&c);
         teardown(&f);
 }
@@ -557,7 +569,7 @@ TEST(longpoll_of_a_file) {
 
         REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
         REQUIRE(client_send(&c, request, strlen(request)) >= 0);
-        testhost_run(&f.host, 50);
+        client_settle(&c);
         make_file("root/news", "two");
         a = client_read(&c, false, PATIENCE_MSEC);
         CHECK_INT(a.status, 200);
@@ -584,7 +596,7 @@ TEST(a_server_that_is_replaced_keeps_its_connections) {
 
         testhost_free(f.server);
         REQUIRE(client_send(&c, GET("/data"), strlen(GET("/data"))) >= 0);      /* waits */
-        testhost_run(&f.host, 50);
+        testhost_run(&f.host, 0);       /* and no longer: nobody has the port */
         file = testhost_resource(&f.host, kind("http:server:file"), "/data", "data", "\"two\"", NULL);
         start(&f, &file, 1, make_server(&f, ""));
         a = client_read(&c, false, PATIENCE_MSEC);
@@ -609,8 +621,7 @@ TEST(a_port_in_use_fails_the_watch_and_later_works) {
         f.server = NULL;
         CHECK_INT(testhost_watch(&f.host, other), 0);   /* what nobody has, anybody may take over */
         testhost_free(other);
-        testhost_run(&f.host, 800);
-        CHECK(!http_manager_next(&f.manager, NULL));
+        CHECK(testhost_until(&f.host, nothing_is_open, &f, PATIENCE_MSEC));
 
         /* somebody who is not one of us */
         _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -625,7 +636,7 @@ TEST(a_port_in_use_fails_the_watch_and_later_works) {
         REQUIRE(getpeername(c.fd, (struct sockaddr *) &where, &size) >= 0);
         client_close(&c);
         testhost_free(f.server);
-        testhost_run(&f.host, 800);
+        CHECK(testhost_until(&f.host, nothing_is_open, &f, PATIENCE_MSEC));
         int yes = 1;
         (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
         REQUIRE(bind(fd, (struct sockaddr *) &where, size) >= 0 && listen(fd, 1) >= 0);
@@ -676,8 +687,7 @@ TEST(a_download_is_finished_when_the_server_goes) {
         answer_done(&a);
         CHECK(client_until_closed(&c, PATIENCE_MSEC));
         client_close(&c);
-        testhost_run(&f.host, 20);
-        CHECK(!http_manager_next(&f.manager, NULL));
+        CHECK(testhost_until(&f.host, nothing_is_open, &f, PATIENCE_MSEC));
         (void) unlink(path);
         teardown(&f);
 }

@@ -375,7 +375,7 @@ TEST(who_watches_hears_the_next_value) {
         start(&f);
         REQUIRE(client_open(&c, &f.host, test_address()) >= 0);
         REQUIRE(client_send(&c, request, strlen(request)) >= 0);
-        testhost_run(&f.host, 30);
+        client_settle(&c);
         check_post(&f, "id=m&value=y", 200, "null");
         testhost_run(&f.host, 30);
         CHECK_INT(c.in.size, 0);
