@@ -165,7 +165,7 @@ static uint64_t now_usec(void) {
 
 #define RUN_UNTIL(stage, condition) \
         ({ \
-                uint64_t _end = now_usec() + 20000000; \
+                uint64_t _end = now_usec() + 60000000; \
                 while (!(condition) && now_usec() < _end) \
                         (void) sd_event_run((stage)->event, 10000); \
                 CHECK(condition); \

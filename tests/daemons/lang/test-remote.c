@@ -225,7 +225,7 @@ static uint64_t now_usec(void) {
 
 #define RUN_UNTIL(stage, condition) \
         ({ \
-                uint64_t _end = now_usec() + 20000000; \
+                uint64_t _end = now_usec() + 60000000; \
                 while (!(condition) && now_usec() < _end) \
                         (void) sd_event_run((stage)->event, 10000); \
                 CHECK(condition); \
@@ -296,8 +296,7 @@ TEST(values_come_and_change) {
         CHECK_INT(a.n_said, 5);
         CHECK_INT(b.n_said, 1);
         call_take(&a);
-        run_a_little(&s);
-        CHECK(n_taken >= 2);            /* each time that nothing newer waits */
+        RUN_UNTIL(&s, n_taken >= 2);    /* each time that nothing newer waits */
         call_close(&a);
         RUN_UNTIL(&s, source_server_n_sources(s.server) == 1);
         set_text(1, 2);

@@ -138,7 +138,7 @@ static void check_ends(const char *command, bool by_itself) {
                 CHECK_INT(read(fd, &byte, 1), -1);      /* somebody has it open, and has not written */
                 call_close(&c);
         }
-        for (int i = 0; i < 1000 && read(fd, &byte, 1) != 0; i++)
+        for (int64_t end = now_msec() + PATIENCE_MSEC; read(fd, &byte, 1) != 0 && now_msec() < end;)
                 stage_run(&stage, 5);
         CHECK_INT(read(fd, &byte, 1), 0);
         close(fd);

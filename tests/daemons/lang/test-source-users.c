@@ -90,7 +90,7 @@ TEST(others_are_waited_for) {
         }
         stage_run(&stage, 100);
         stage_end(&stage);
-        for (int i = 0; i < 200 && count_fds() != fds; i++)
+        for (int64_t end = now_msec() + PATIENCE_MSEC; count_fds() != fds && now_msec() < end;)
                 (void) usleep(10 * 1000);       /* a thread that was still asking lets go of what it has */
         CHECK_INT(count_fds(), fds);
 }

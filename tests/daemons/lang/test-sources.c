@@ -415,7 +415,7 @@ TEST(clocks_tick_with_the_second) {
         CHECK_INT(call_open(&stage, &text, "datetime.str_now", NULL), 0);
         CHECK_INT(call_open(&stage, &day, "datetime.weekday_fast", NULL), 0);
         CHECK_INT(number.n_said, 1);
-        while (number.n_said < 20 && number.history[number.n_said - 1].i < number.history[0].i + 2) {
+        while (number.n_said < 20 && (number.history[number.n_said - 1].i < number.history[0].i + 2 || earliest >= 500 * 1000 * 1000)) {
                 int64_t before = number.history[number.n_said - 1].i;
 
                 CHECK(call_until(&number, number.n_said + 1));
