@@ -353,7 +353,7 @@ TEST(peer_that_left_is_noticed) {
         CHECK_INT(send_numbered(listener.channel, 12345, 0), -ENOTCONN);        /* nobody has this number */
         for (unsigned i = 1; i <= 200; i++) {
                 CHECK_INT(channel_connect(&client.channel, p.event, p.path, &ops, &client), 0);
-                REQUIRE(RUN_UNTIL(&p, listener.n_hellos == i, 3));
+                REQUIRE(RUN_UNTIL(&p, listener.n_hellos == i, 60));
                 peer = listener.last_peer;
                 CHECK_INT(send_numbered(client.channel, 0, listener.next), 0);
                 channel_free(client.channel);
@@ -595,7 +595,7 @@ TEST(slow_reader_is_bounded_and_loses_nothing) {
                 WireHeader header;
 
                 zmq_msg_init(&z);
-                REQUIRE(RUN_UNTIL(&p, zmq_msg_recv(&z, raw.socket, ZMQ_DONTWAIT) >= 0, 5));
+                REQUIRE(RUN_UNTIL(&p, zmq_msg_recv(&z, raw.socket, ZMQ_DONTWAIT) >= 0, 60));
                 reader = (WireReader) { .data = zmq_msg_data(&z), .size = zmq_msg_size(&z) };
                 while (wire_next(&reader, &header, &body) > 0) {
                         _cleanup_(message_done) Message one = {};
