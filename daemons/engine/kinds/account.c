@@ -39,11 +39,17 @@ static int find_group(Account *a, Diag *reterr) {
         return r < 0 ? unknown(a, "group", a->group, r, reterr) : r;
 }
 
+static void take_user(Account *a, NameEntry *entry) {
+        a->uid = entry->id;
+        a->user_gid = entry->group;
+        a->home = TAKE_PTR(entry->home);
+}
+
 static void on_user(NameQuery *q, int result, NameEntry *entry, void *userdata) {
         Account *a = userdata;
         _cleanup_(diag_done) Diag diag = {};
 
-        a->uid = entry->id;
+        take_user(a, entry);
         a->query = name_query_free(q);
         int r = result < 0 ? unknown(a, "user", a->user, result, &diag) : find_group(a, &diag);
         if (r != 0)
@@ -59,6 +65,7 @@ int account_find(Account *a, const Resource *r, const char *user, const char *gr
         *a = (Account) {
                 .uid = (uid_t) -1,
                 .gid = (gid_t) -1,
+                .user_gid = (gid_t) -1,
                 .resource = r,
                 .user = user,
                 .group = group,
@@ -70,7 +77,7 @@ int account_find(Account *a, const Resource *r, const char *user, const char *gr
                 if (k < 0)
                         return unknown(a, "user", user, k, reterr);
                 if (k > 0)
-                        a->uid = entry.id;
+                        take_user(a, &entry);
         }
         return k > 0 ? find_group(a, reterr) : 0;
 }
@@ -111,4 +118,5 @@ int account_await(Resource *r, int error, PathWatch *watches[ACCOUNT_WATCHES], D
 
 void account_done(Account *a) {
         a->query = name_query_free(a->query);
+        free(TAKE_PTR(a->home));
 }

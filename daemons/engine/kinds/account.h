@@ -16,7 +16,9 @@ typedef void (*account_callback_t)(Account *a, int error, Diag *diag, void *user
 
 struct Account {
         uid_t uid;              /* (uid_t) -1: no user was given */
-        gid_t gid;
+        gid_t gid;              /* of the group */
+        gid_t user_gid;         /* the user's own */
+        char *home;             /* the user's; owned */
 
         const Resource *resource;
         const char *user, *group;       /* borrowed */

@@ -13,6 +13,7 @@
 #include "common/sd/names.h"
 #include "common/sd/path-watch.h"
 #include "common/strbuf.h"
+#include "daemons/engine/kinds/account.h"
 #include "daemons/engine/local-host.h"
 
 enum { SAID_MAX = 256 * 1024, WATCHES_MAX = 4 };
@@ -23,10 +24,9 @@ typedef struct Gsettings {
         Value value;
         char *user, *group;
 
+        char own[24];           /* the number of the user that the engine runs as */
+        Account account;        /* as of the attempt */
         Child *child;
-        uid_t uid;              /* as of the attempt */
-        gid_t gid;
-        char *home;
         bool setting;           /* what the child does */
         bool set;               /* in this attempt, and looked at once more */
         char *wanted;           /* as GVariant writes it */
@@ -138,29 +138,8 @@ static bool is_value(const Gsettings *g, const char *text, size_t size) {
 
 /* ---- watch ---- */
 
-static int find_owner(Gsettings *g, Diag *reterr) {
-        const Resource *r = &g->resource;
-        _cleanup_(name_entry_done) NameEntry user = {}, group = {};
-        char own[24];
-        const char *name = g->user;
-        int k;
-
-        (void) snprintf(own, sizeof(own), "%u", geteuid());
-        if (!*name)
-                name = own;
-        k = names_find_local(local_host_names(r), NAME_USER, name, &user);
-        if (k <= 0)
-                return resource_error(r, reterr, k < 0 ? k : -ESRCH, "there is no user '%s'", name);
-        if (*g->group) {
-                k = names_find_local(local_host_names(r), NAME_GROUP, g->group, &group);
-                if (k <= 0)
-                        return resource_error(r, reterr, k < 0 ? k : -ESRCH, "there is no group '%s'", g->group);
-        }
-        g->uid = user.id;
-        g->gid = *g->group ? group.id : user.group;
-        free(g->home);
-        g->home = TAKE_PTR(user.home);
-        return 0;
+static const char *user_name(const Gsettings *g) {
+        return *g->user ? g->user : g->own;
 }
 
 static void unwatch_files(Gsettings *g, size_t from) {
@@ -183,37 +162,39 @@ static char *joined(const char *a, const char *b) {
         return asprintf(&text, "%s%s", a, b) < 0 ? NULL : text;
 }
 
-static char *bus_path(const Gsettings *g) {
+static char *bus_path(uid_t uid) {
         char *path;
 
-        return asprintf(&path, "/run/user/%u/bus", g->uid) < 0 ? NULL : path;
+        return asprintf(&path, "/run/user/%u/bus", uid) < 0 ? NULL : path;
 }
 
 /* Once it is known whose they are. */
-static int watch_files(Gsettings *g, Diag *reterr) {
+static int watch_files(Gsettings *g, uid_t uid, const char *home, Diag *reterr) {
         int r;
 
-        if (!g->watches[0] || streq_ptr(g->watched, g->home))
+        if (!g->watches[0] || streq_ptr(g->watched, home))
                 return 0;
         unwatch_files(g, 1);
-        r = watch_path(g, 1, bus_path(g), reterr);
+        r = watch_path(g, 1, bus_path(uid), reterr);
         if (r >= 0)
-                r = watch_path(g, 2, joined(g->home, "/.config/dconf/user"), reterr);
+                r = watch_path(g, 2, joined(home, "/.config/dconf/user"), reterr);
         if (r >= 0)
-                r = watch_path(g, 3, joined(g->home, "/.config/glib-2.0/settings/keyfile"), reterr);
-        if (r >= 0 && !(g->watched = strdup(g->home)))
+                r = watch_path(g, 3, joined(home, "/.config/glib-2.0/settings/keyfile"), reterr);
+        if (r >= 0 && !(g->watched = strdup(home)))
                 r = -ENOMEM;
-        return r < 0 ? resource_error(&g->resource, reterr, r, "cannot watch the settings below '%s': %m", g->home) : 0;
+        return r < 0 ? resource_error(&g->resource, reterr, r, "cannot watch the settings below '%s': %m", home) : 0;
 }
 
+/* Of a user who stands in a directory elsewhere, the files are watched when they are known. */
 static int gsettings_watch(Resource *r, Diag *reterr) {
         Gsettings *g = (Gsettings *) r;
+        _cleanup_(name_entry_done) NameEntry user = {};
         int k = watch_path(g, 0, joined(local_host_etc(r), "/passwd"), reterr);
 
         if (k < 0)
                 return resource_error(r, reterr, k, "cannot watch the users: %m");
-        if (find_owner(g, NULL) >= 0) {
-                k = watch_files(g, reterr);
+        if (names_find_local(local_host_names(r), NAME_USER, user_name(g), &user) > 0) {
+                k = watch_files(g, user.id, user.home, reterr);
                 if (k < 0)
                         return k;
         }
@@ -230,25 +211,27 @@ static void gsettings_unwatch(Resource *r) {
 static void on_end(Child *c, ChildResult *result, void *userdata);
 
 static int run(Gsettings *g, bool set, Diag *reterr) {
+        const Account *a = &g->account;
         _cleanup_free_ char *copy = NULL, *address = NULL, *runtime = NULL, *home = NULL;
         _cleanup_(diag_done) Diag diag = {};
         const char *schema, *key;
         int r;
 
-        if (find_key(g, &copy, &schema, &key) < 0 || !(home = joined("HOME=", g->home)))
+        if (find_key(g, &copy, &schema, &key) < 0 || !(home = joined("HOME=", a->home)))
                 return -ENOMEM;
-        if (asprintf(&address, "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%u/bus", g->uid) < 0) {
+        if (asprintf(&address, "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%u/bus", a->uid) < 0) {
                 address = NULL;
                 return -ENOMEM;
         }
-        if (asprintf(&runtime, "XDG_RUNTIME_DIR=/run/user/%u/", g->uid) < 0) {
+        if (asprintf(&runtime, "XDG_RUNTIME_DIR=/run/user/%u/", a->uid) < 0) {
                 runtime = NULL;
                 return -ENOMEM;
         }
         char *const argv[] = { (char *) "gsettings", (char *) (set ? "set" : "get"), (char *) schema, (char *) key,
                                set ? g->wanted : NULL, NULL };
         char *const env[] = { address, runtime, home, (char *) "LC_ALL=C.UTF-8", (char *) "PATH=/usr/local/bin:/usr/bin:/bin", NULL };
-        const ChildSpec spec = { .argv = argv, .env = env, .cwd = "/", .uid = g->uid, .gid = g->gid, .output_max = SAID_MAX };
+        const ChildSpec spec = { .argv = argv, .env = env, .cwd = "/", .uid = a->uid, .gid = *g->group ? a->gid : a->user_gid,
+                                 .output_max = SAID_MAX };
 
         g->setting = set;
         r = child_start(&g->child, g->resource.host->event, &spec, on_end, g, &diag);
@@ -290,31 +273,41 @@ static void on_end(Child *c, ChildResult *result, void *userdata) {
                 resource_finish(&g->resource, r, &diag);
 }
 
-static int gsettings_check_apply(Resource *r, bool apply, Diag *reterr) {
-        Gsettings *g = (Gsettings *) r;
-        _cleanup_free_ char *bus = NULL;
+static int look(Gsettings *g, Diag *reterr) {
+        _cleanup_free_ char *bus = bus_path(g->account.uid);
         int k;
 
-        k = find_owner(g, reterr);
-        if (k >= 0)
-                k = watch_files(g, reterr);
-        if (k < 0)
-                return k;
-        bus = bus_path(g);
         g->set = false;
         free(g->wanted);
         g->wanted = value_as_text(g);
         if (!bus || !g->wanted)
                 return -ENOMEM;
-        if (access(bus, F_OK) < 0)
-                return resource_waiting(r, "there is no bus of this user");
-        return run(g, false, reterr);
+        k = watch_files(g, g->account.uid, g->account.home, reterr);
+        if (k < 0)
+                return k;
+        return access(bus, F_OK) < 0 ? resource_waiting(&g->resource, "there is no bus of this user") : run(g, false, reterr);
+}
+
+static void on_account(Account *a, int error, Diag *diag, void *userdata) {
+        Gsettings *g = userdata;
+        int r = error < 0 ? error : look(g, diag);
+
+        if (r != CHECK_PENDING)
+                resource_finish(&g->resource, r, diag);
+}
+
+static int gsettings_check_apply(Resource *r, bool apply, Diag *reterr) {
+        Gsettings *g = (Gsettings *) r;
+        int k = account_find(&g->account, r, user_name(g), g->group, on_account, g, reterr);
+
+        return k > 0 ? look(g, reterr) : k == 0 ? CHECK_PENDING : k;
 }
 
 static void gsettings_cancel(Resource *r) {
         Gsettings *g = (Gsettings *) r;
 
         g->child = child_free(g->child);
+        account_done(&g->account);
 }
 
 static int gsettings_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
@@ -323,12 +316,18 @@ static int gsettings_wants(const Resource *r, unsigned batch, ResourceUids *ret)
         return batch == 0 && *g->user ? resource_uids_add(ret, "user", g->user, false) : 0;
 }
 
+static int gsettings_init(Resource *r) {
+        Gsettings *g = (Gsettings *) r;
+
+        (void) snprintf(g->own, sizeof(g->own), "%u", geteuid());
+        return 0;
+}
+
 static void gsettings_done(Resource *r) {
         Gsettings *g = (Gsettings *) r;
 
         gsettings_unwatch(r);
         gsettings_cancel(r);
-        free(g->home);
         free(g->wanted);
 }
 
@@ -342,6 +341,7 @@ const ResourceType gsettings_type = {
                    "}\n",
         .size = sizeof(Gsettings),
         .fields = gsettings_fields,
+        .init = gsettings_init,
         .done = gsettings_done,
         .validate = gsettings_validate,
         .watch = gsettings_watch,

@@ -16,6 +16,7 @@
 #include "common/sd/path-watch.h"
 #include "common/strbuf.h"
 #include "daemons/engine/kinds/account-tool.h"
+#include "daemons/engine/kinds/account.h"
 #include "daemons/engine/kinds/directory-names.h"
 #include "daemons/engine/kinds/file-text.h"
 #include "daemons/engine/kinds/file-wants.h"
@@ -30,6 +31,8 @@ typedef struct AuthorizedKey {
         char *type, *key, *comment;
         bool mkdir;
 
+        char own[24];           /* the number of the user that the engine runs as */
+        Account owner;          /* whose file it is, as of the attempt */
         char *path;             /* of the file, as far as it is known */
         PathWatch *file_watch, *users_watch;
 } AuthorizedKey;
@@ -250,27 +253,16 @@ static int ssh_authorized_key_validate(const Resource *r, Diag *reterr) {
 
 /* ---- watch ---- */
 
-/* Whose file it is, and where. */
-static int find_owner(AuthorizedKey *k, NameEntry *ret, Diag *reterr) {
-        const Resource *r = &k->resource;
-        char own[24];
-        int e;
-
-        (void) snprintf(own, sizeof(own), "%u", geteuid());
-        e = names_find_local(local_host_names(r), NAME_USER, *k->user ? k->user : own, ret);
-        if (e < 0)
-                return resource_error(r, reterr, e, "cannot read the users: %m");
-        if (e == 0)
-                return resource_error(r, reterr, -ESRCH, "there is no user '%s'", *k->user ? k->user : own);
-        return 0;
+static const char *owner_name(const AuthorizedKey *k) {
+        return *k->user ? k->user : k->own;
 }
 
-static int watch_file(AuthorizedKey *k, const NameEntry *owner, Diag *reterr) {
+static int watch_file(AuthorizedKey *k, const char *home, Diag *reterr) {
         _cleanup_free_ char *path = NULL;
 
         if (*k->file)
                 path = strdup(k->file);
-        else if (asprintf(&path, "%s/.ssh/authorized_keys", owner->home) < 0)
+        else if (asprintf(&path, "%s/.ssh/authorized_keys", home) < 0)
                 path = NULL;
         if (!path)
                 return -ENOMEM;
@@ -284,7 +276,7 @@ static int watch_file(AuthorizedKey *k, const NameEntry *owner, Diag *reterr) {
         return local_host_watch(&k->resource, k->path, 0, &k->file_watch, reterr);
 }
 
-/* Of a user who is yet to come, the file is watched when it is known. */
+/* Of a user who is yet to come, or stands in a directory elsewhere, the file is watched when it is known. */
 static int ssh_authorized_key_watch(Resource *r, Diag *reterr) {
         AuthorizedKey *k = (AuthorizedKey *) r;
         _cleanup_(name_entry_done) NameEntry owner = {};
@@ -298,8 +290,8 @@ static int ssh_authorized_key_watch(Resource *r, Diag *reterr) {
         e = local_host_watch(r, users, 0, &k->users_watch, reterr);
         if (e < 0)
                 return e;
-        if (*k->file || find_owner(k, &owner, NULL) >= 0)
-                e = watch_file(k, &owner, reterr);
+        if (*k->file || names_find_local(local_host_names(r), NAME_USER, owner_name(k), &owner) > 0)
+                e = watch_file(k, owner.home, reterr);
         if (e >= 0)
                 resource_armed(r);
         return e;
@@ -316,7 +308,7 @@ static void ssh_authorized_key_unwatch(Resource *r) {
 
 /* Whoever may write the directory could have put another one in the place of what was just made: one that is not ours and empty is
  * not given away. */
-static int give_directory(const SafePath *where, const NameEntry *owner) {
+static int give_directory(const SafePath *where, const Account *owner) {
         _cleanup_close_ int fd = openat(where->dir_fd, where->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         char **names = NULL;
         struct stat st;
@@ -328,10 +320,10 @@ static int give_directory(const SafePath *where, const NameEntry *owner) {
         directory_names_free(names, n);
         if (r >= 0 && (n > 0 || st.st_uid != geteuid()))
                 r = -EBUSY;
-        return r < 0 ? r : fchown(fd, owner->id, owner->group) < 0 ? -errno : 0;
+        return r < 0 ? r : fchown(fd, owner->uid, owner->user_gid) < 0 ? -errno : 0;
 }
 
-static int make_directory(const AuthorizedKey *k, const NameEntry *owner, Diag *reterr) {
+static int make_directory(const AuthorizedKey *k, Diag *reterr) {
         _cleanup_(safe_path_done) SafePath where = SAFE_PATH_INIT;
         _cleanup_free_ char *directory = strndup(k->path, (size_t) (strrchr(k->path, '/') - k->path));
         int r;
@@ -342,36 +334,33 @@ static int make_directory(const AuthorizedKey *k, const NameEntry *owner, Diag *
         if (r >= 0 && mkdirat(where.dir_fd, where.base, 0700) < 0)
                 r = errno == EEXIST ? 0 : -errno;
         else if (r >= 0)
-                r = give_directory(&where, owner);
+                r = give_directory(&where, &k->owner);
         return r < 0 ? resource_error(&k->resource, reterr, r, "cannot make '%s': %m", directory) : 0;
 }
 
 /* A new file belongs to the user; one that is there keeps its owner and its mode. */
-static int write_keys(const AuthorizedKey *k, const NameEntry *owner, FileText *file, const char *text, Diag *reterr) {
+static int write_keys(const AuthorizedKey *k, FileText *file, const char *text, Diag *reterr) {
         const char *slash = strrchr(k->path, '/');
         int r = 0;
 
         if (k->mkdir && slash - k->path >= 5 && memcmp(slash - 5, "/.ssh", 5) == 0)
-                r = make_directory(k, owner, reterr);
+                r = make_directory(k, reterr);
         if (r < 0)
                 return r;
-        file->uid = owner->id;
-        file->gid = owner->group;
+        file->uid = k->owner.uid;
+        file->gid = k->owner.user_gid;
         return file_text_write(file, &k->resource, k->path, text, strlen(text), reterr);
 }
 
-static int ssh_authorized_key_check_apply(Resource *r, bool apply, Diag *reterr) {
-        AuthorizedKey *k = (AuthorizedKey *) r;
+static int check_file(AuthorizedKey *k, Diag *reterr) {
         _cleanup_(file_text_done) FileText file = FILE_TEXT_INIT;
-        _cleanup_(name_entry_done) NameEntry owner = {};
         _cleanup_free_ char *wanted = wanted_line(k), *after = NULL;
+        Resource *r = &k->resource;
         int e;
 
         if (!wanted)
                 return -ENOMEM;
-        e = find_owner(k, &owner, reterr);
-        if (e >= 0)
-                e = watch_file(k, &owner, reterr);
+        e = watch_file(k, k->owner.home, reterr);
         if (e >= 0)
                 e = file_text_read(&file, r, k->path, FILE_SIZE_MAX, true, reterr);
         if (e >= 0)
@@ -382,8 +371,26 @@ static int ssh_authorized_key_check_apply(Resource *r, bool apply, Diag *reterr)
         if (e <= 0)
                 return e < 0 ? e : CHECK_OK;
         resource_differs(r, "file", file.text.data, after);
-        e = apply ? write_keys(k, &owner, &file, after, reterr) : 0;
+        e = r->applies ? write_keys(k, &file, after, reterr) : 0;
         return e < 0 ? e : CHECK_CHANGED;
+}
+
+static void on_owner(Account *a, int error, Diag *diag, void *userdata) {
+        AuthorizedKey *k = userdata;
+        int r = error < 0 ? error : check_file(k, diag);
+
+        resource_finish(&k->resource, r, diag);
+}
+
+static int ssh_authorized_key_check_apply(Resource *r, bool apply, Diag *reterr) {
+        AuthorizedKey *k = (AuthorizedKey *) r;
+        int e = account_find(&k->owner, r, owner_name(k), "", on_owner, k, reterr);
+
+        return e > 0 ? check_file(k, reterr) : e == 0 ? CHECK_PENDING : e;
+}
+
+static void ssh_authorized_key_cancel(Resource *r) {
+        account_done(&((AuthorizedKey *) r)->owner);
 }
 
 /* ---- autoedge ---- */
@@ -400,8 +407,16 @@ static int ssh_authorized_key_wants(const Resource *r, unsigned batch, ResourceU
         return *k->file ? file_path_wants(k->file, batch - has_user, ret) : 0;
 }
 
+static int ssh_authorized_key_init(Resource *r) {
+        AuthorizedKey *k = (AuthorizedKey *) r;
+
+        (void) snprintf(k->own, sizeof(k->own), "%u", geteuid());
+        return 0;
+}
+
 static void ssh_authorized_key_done(Resource *r) {
         ssh_authorized_key_unwatch(r);
+        ssh_authorized_key_cancel(r);
         free(((AuthorizedKey *) r)->path);
 }
 
@@ -417,11 +432,13 @@ const ResourceType ssh_authorized_key_type = {
                    "}\n",
         .size = sizeof(AuthorizedKey),
         .fields = ssh_authorized_key_fields,
+        .init = ssh_authorized_key_init,
         .done = ssh_authorized_key_done,
         .validate = ssh_authorized_key_validate,
         .watch = ssh_authorized_key_watch,
         .unwatch = ssh_authorized_key_unwatch,
         .check_apply = ssh_authorized_key_check_apply,
+        .cancel = ssh_authorized_key_cancel,
         .wants = ssh_authorized_key_wants,
         .first_match_ends = true,
 };

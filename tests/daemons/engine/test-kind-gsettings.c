@@ -3,6 +3,7 @@
 /* gsettings: what is refused, and what is waited for. What it does with a real bus of a user is tested by tests/system. */
 
 #include "tests/daemons/engine/kind-test.h"
+#include "tests/names-service.h"
 
 extern const ResourceType gsettings_type;
 
@@ -42,6 +43,20 @@ TEST(who_is_yet_to_come) {
         CHECK_INT(rig_watch(), 0);
         CHECK_INT(rig_apply(true), -EAGAIN);
         CHECK_STR(rig.host.reason, "there is no bus of this user");
+}
+
+TEST(users_of_a_directory_elsewhere) {
+        RIG();
+
+        CHECK_INT(rig_make(&gsettings_type, "org.example key", FIELDS("type=str", "value=x", "user=far", "group=farers")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.host.n_armed, 1);
+        CHECK_INT(rig_apply(true), -EAGAIN);
+        CHECK_STR(rig.host.reason, "there is no bus of this user");
+        CHECK_INT(names_asked_by_loop, 0);
+        CHECK_INT(rig_make(&gsettings_type, "org.example key", FIELDS("type=str", "value=x", "user=far", "group=none")), 0);
+        CHECK_INT(rig_apply(true), -ESRCH);
+        CHECK_STR(rig.host.diag.message, "there is no group 'none'");
 }
 
 TEST_MAIN()

@@ -3,6 +3,7 @@
 /* ssh:authorized_key: a key is there once, as it shall be, and all other lines stay as they are. */
 
 #include "tests/daemons/engine/file-test.h"
+#include "tests/names-service.h"
 
 extern const ResourceType ssh_authorized_key_type;
 
@@ -124,6 +125,35 @@ TEST(changes_are_seen) {
         rig.host.n_changed = 0;
         put_file("keys", "");
         CHECK(RIG_UNTIL(rig.host.n_changed > 0));
+}
+
+TEST(users_of_a_directory_elsewhere) {
+        struct stat st;
+        RIG();
+
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", "user=far", field_in_dir("file", "keys"))), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig.host.n_armed, 1);
+        names_held = true;
+        CHECK_INT(begin_apply(), CHECK_PENDING);
+        ssh_authorized_key_type.cancel(rig.r);
+        CHECK_INT(begin_apply(), CHECK_PENDING);
+        names_held = false;
+        if (geteuid() == 0) {
+                CHECK_INT(finish_apply(), CHECK_CHANGED);
+                check_file("keys", TYPE " " KEY "\n");
+                CHECK(stat(in_dir("keys"), &st) >= 0 && st.st_uid == 5000 && st.st_gid == 5001);
+                CHECK_INT(rig_apply(true), CHECK_OK);
+        } else
+                CHECK(finish_apply() < 0);
+        CHECK_INT(names_asked_by_loop, 0);
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", "user=far")), 0);
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", "user=nobody-there")), 0);
+        CHECK_INT(rig_apply(true), -ESRCH);
+        CHECK_STR(rig.host.diag.message, "there is no user 'nobody-there'");
+        CHECK_INT(rig_make(&ssh_authorized_key_type, TYPE " " KEY, FIELDS("state=exists", "user=sick")), 0);
+        CHECK_INT(rig_apply(true), -EIO);
 }
 
 TEST(validate) {
