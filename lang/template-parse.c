@@ -667,13 +667,17 @@ static bool read_action(Parser *p, TemplateNode *n) {
         bool block = take_word(p, "block");
         if (block || take_word(p, "template")) {
                 n->kind = TEMPLATE_CALL;
+                skip_space(p);
+                n->at = p->at;
                 if (!read_name(p, block ? "block" : "template", &n->text))
                         return false;
+                n->end = p->at;
                 skip_space(p);
                 if (p->at < p->size && (block || !at_end(p))) {
                         n->pipeline = read_pipeline(p, block ? "block clause" : "template clause", false);
                         if (!n->pipeline)
                                 return false;
+                        n->end = n->pipeline->end;
                 }
                 return end_action(p) && (!block || read_definition(p, n->text));
         }

@@ -53,8 +53,8 @@ static void put_tidied(StrBuf *b, const char *s, size_t size) {
         }
 }
 
-/* Puts the place before the message of reterr, which is there already. */
-static int locate(Run *r, size_t at, size_t begin, size_t end, int error) {
+/* Puts the place before the message of reterr, which is there already. word: what stood before that part, or NULL. */
+static int locate_after(Run *r, size_t at, const char *word, size_t begin, size_t end, int error) {
         size_t line = 1, line_begin = 0;
 
         for (size_t i = 0; i < at; i++)
@@ -65,11 +65,21 @@ static int locate(Run *r, size_t at, size_t begin, size_t end, int error) {
         if (r->reterr && r->reterr->message) {
                 _cleanup_(strbuf_done) StrBuf text = {};
 
-                put_tidied(&text, r->t->source + begin, end - begin);
-                (void) diag_prefix(r->reterr, "template: execution error: template: %s:%zu:%zu: executing \"%s\" at <%s>", "template",
-                                   line, at - line_begin, r->executing, text.data ?: "");
+                if (end > begin) {
+                        strbuf_puts(&text, " at <");
+                        if (word)
+                                strbuf_printf(&text, "{{%s ", word);
+                        put_tidied(&text, r->t->source + begin, end - begin);
+                        strbuf_puts(&text, word ? "}}>" : ">");
+                }
+                (void) diag_prefix(r->reterr, "template: execution error: template: template:%zu:%zu: executing \"%s\"%s", line,
+                                   at - line_begin, r->executing, text.data ?: "");
         }
         return error;
+}
+
+static int locate(Run *r, size_t at, size_t begin, size_t end, int error) {
+        return locate_after(r, at, NULL, begin, end, error);
 }
 
 #define FAIL_AT(r, e, ...) locate((r), (e)->at, (e)->begin, (e)->end, diag_set((r)->reterr, (Pos) {}, -EINVAL, __VA_ARGS__))
@@ -384,10 +394,11 @@ static int run_call(Run *r, Value dot, const TemplateNode *n) {
         while (d && !streq(d->name, n->text))
                 d = d->next;
         if (!d)
-                return locate(r, n->at, n->at, n->at, diag_set(r->reterr, (Pos) {}, -EINVAL, "template \"%s\" not defined", n->text));
+                return locate_after(r, n->at, "template", n->at, n->end,
+                                    diag_set(r->reterr, (Pos) {}, -EINVAL, "template \"%s\" not defined", n->text));
         if (r->depth >= DEPTH_MAX)
-                return locate(r, n->at, n->at, n->at, diag_set(r->reterr, (Pos) {}, -ELOOP, "exceeded maximum template depth (%d)",
-                                                               (int) DEPTH_MAX));
+                return locate_after(r, n->at, "template", n->at, n->end,
+                                    diag_set(r->reterr, (Pos) {}, -ELOOP, "exceeded maximum template depth (%d)", (int) DEPTH_MAX));
         if (n->pipeline) {
                 error = evaluate_pipeline(r, dot, n->pipeline, &v);
                 if (error != 0)

@@ -67,7 +67,8 @@ typedef enum TemplateNodeKind {
 struct TemplateNode {
         TemplateNodeKind kind;
         TemplateNode *next;
-        size_t at;
+        size_t at;              /* CALL: of the name */
+        size_t end;             /* CALL: behind the name, or behind the pipeline */
         const char *text;       /* TEXT: borrowed from the source, or CALL: the name */
         size_t size;
         TemplatePipeline *pipeline;

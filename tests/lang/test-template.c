@@ -101,6 +101,10 @@ static const struct { const char *text, *vars, *want; } cases[] = {
           "template: execution error: template: template:1:3: executing \"template\" at <.X>: can't evaluate field X in type int64" },
         { "{{ range . }}{{ end }}", "\"abc\"",
           "template: execution error: template: template:1:9: executing \"template\" at <.>: range can't iterate over abc" },
+        { "{{ template \"t\" }}", NULL,
+          "template: execution error: template: template:1:12: executing \"template\" at <{{template \"t\"}}>: template \"t\" not defined" },
+        { "a\n{{template   \"t\"  (print .   1)  }}", "5",
+          "template: execution error: template: template:2:13: executing \"template\" at <{{template \"t\" (print . 1)}}>: template \"t\" not defined" },
         { "{{ end }}", NULL, "template: parse error: template: template:1: unexpected {{end}}" },
         { "a\n{{ if . }}", NULL, "template: parse error: template: template:2: unexpected EOF" },
         { "{{ nope }}", NULL, "template: parse error: template: template:1: function \"nope\" not defined" },
@@ -126,10 +130,10 @@ TEST(templates) {
 
 TEST(what_never_ends_is_stopped) {
         _cleanup_free_ char *deep = run("{{ define \"t\" }}{{ template \"t\" }}{{ end }}{{ template \"t\" }}", NULL);
-        CHECK(deep && strstr(deep, "exceeded maximum template depth"));
+        CHECK(deep && strstr(deep, "executing \"t\" at <{{template \"t\"}}>: exceeded maximum template depth"));
 
         _cleanup_free_ char *long_ = run("{{ range $i := 9000000000000 }}{{ end }}", NULL);
-        CHECK(long_ && strstr(long_, "the template does too much"));
+        CHECK(long_ && strstr(long_, "executing \"template\": the template does too much"));
 }
 
 TEST(nesting_has_a_limit) {
