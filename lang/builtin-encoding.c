@@ -2,12 +2,13 @@
 
 /* encoding: base64 and JSON. */
 
+#include <ctype.h>
 #include <errno.h>
-#include <json.h>
 #include <math.h>
 #include <string.h>
 
 #include "common/base64.h"
+#include "common/json-document.h"
 #include "common/strbuf.h"
 #include "common/utf8.h"
 #include "lang/builtins.h"
@@ -34,7 +35,7 @@ static int decode(const BuiltinCall *call, const Value *args, size_t n, Value *r
 
 /* ---- JSON ---- */
 
-enum { JSON_DEPTH_MAX = 1000 };
+enum { JSON_DEPTH_MAX = 1000, JSON_MEMORY_MAX = 256 * 1024 * 1024 };
 
 /* What values are made of while they are read: released together, whatever becomes of them. */
 typedef struct Items {
@@ -61,14 +62,14 @@ static int refuse(Diag *reterr, const char *problem) {
 }
 
 /* Bytes that are not UTF-8 become replacement characters. */
-static int text_from_json(const char *s, size_t size, Value *ret) {
+static int text_from_json(JsonText text, Value *ret) {
         StrBuf b = {};
 
-        for (size_t i = 0; i < size;) {
+        for (size_t i = 0; i < text.size;) {
                 uint32_t c;
-                size_t length = utf8_decode(s + i, size - i, &c);
+                size_t length = utf8_decode(text.data + i, text.size - i, &c);
                 if (length > 0)
-                        strbuf_add(&b, s + i, length);
+                        strbuf_add(&b, text.data + i, length);
                 else
                         strbuf_puts(&b, "\uFFFD");
                 i += MAX(length, (size_t) 1);
@@ -76,50 +77,49 @@ static int text_from_json(const char *s, size_t size, Value *ret) {
         return value_str_take(ret, &b);
 }
 
-static int typed_from_json(struct json_object *j, const Type *type, bool flexible, Value *ret, Diag *reterr);
+static int typed_from_json(const JsonNode *j, const Type *type, bool flexible, Value *ret, Diag *reterr);
 
-static int list_from_json(struct json_object *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
-        size_t n = json_object_array_length(j);
+static int list_from_json(const JsonNode *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
         _cleanup_(items_done) Items l = {};
-        int r = items_make(&l, n);
+        int r = items_make(&l, j->n);
 
-        for (; r >= 0 && l.n < n; l.n++)
-                r = typed_from_json(json_object_array_get_idx(j, l.n), type->element, flexible, &l.values[l.n], reterr);
+        for (; r >= 0 && l.n < j->n; l.n++)
+                r = typed_from_json(j->items[l.n], type->element, flexible, &l.values[l.n], reterr);
         return r < 0 ? r : value_list(ret, l.values, l.n);
 }
 
-static int map_from_json(struct json_object *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
+static int map_from_json(const JsonNode *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
         _cleanup_(items_done) Items l = {};
-        int r = items_make(&l, 2 * (size_t) json_object_object_length(j));
+        int r = items_make(&l, 2 * j->n);
 
         if (r < 0)
                 return r;
-        if (type->key->kind != TYPE_STR && json_object_object_length(j) > 0) {
+        if (type->key->kind != TYPE_STR && j->n > 0) {
                 _cleanup_free_ char *text = type_text(type->key);
                 return diag_set(reterr, (Pos) {}, -EINVAL, "type doesn't match %s", text ?: "key");
         }
-        json_object_object_foreach(j, key, child) {
-                r = text_from_json(key, strlen(key), &l.values[l.n++]);
+        for (size_t i = 0; i < j->n; i++) {
+                r = text_from_json(j->members[i].name, &l.values[l.n++]);
                 if (r >= 0)
-                        r = typed_from_json(child, type->element, flexible, &l.values[l.n++], reterr);
+                        r = typed_from_json(j->members[i].value, type->element, flexible, &l.values[l.n++], reterr);
                 if (r < 0)
                         return r;
         }
         return value_map(ret, l.values, l.n / 2);
 }
 
-static int struct_from_json(struct json_object *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
+static int struct_from_json(const JsonNode *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
         _cleanup_(items_done) Items l = {};
         int r = items_make(&l, type->n_fields);
 
-        if (!flexible && (size_t) json_object_object_length(j) != type->n_fields)
+        if (!flexible && j->n != type->n_fields)
                 return refuse(reterr, "incompatible number of fields");
         for (; r >= 0 && l.n < type->n_fields; l.n++) {
                 const TypeField *f = &type->fields[l.n];
-                struct json_object *child;
+                const JsonNode *child = json_object_find(j, (JsonText) { f->name, strlen(f->name) });
 
                 l.names[l.n] = f->name;
-                if (json_object_object_get_ex(j, f->name, &child))
+                if (child)
                         r = typed_from_json(child, f->type, flexible, &l.values[l.n], reterr);
                 else if (flexible)
                         r = value_zero(&l.values[l.n], f->type);
@@ -129,78 +129,85 @@ static int struct_from_json(struct json_object *j, const Type *type, bool flexib
         return r < 0 ? r : value_struct(ret, l.names, l.values, l.n);
 }
 
-/* As deep as the type is. */
-static int typed_from_json(struct json_object *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
-        enum json_type got = json_object_get_type(j);
-        bool number = got == json_type_int || got == json_type_double;
+static bool is_number(const JsonNode *j) {
+        return j->kind == JSON_LITERAL && (*j->text.data == '-' || isdigit((unsigned char) *j->text.data));
+}
 
+/* One that is written without a point and an exponent. */
+static int int_from_json(JsonText text, Value *ret, Diag *reterr) {
+        bool negative = *text.data == '-', ok = true;
+        int64_t i = 0;
+
+        for (size_t at = negative; at < text.size && ok; at++) {
+                int digit = text.data[at] - '0';
+                ok = digit >= 0 && digit <= 9 && !__builtin_mul_overflow(i, 10, &i) &&
+                     !__builtin_add_overflow(i, negative ? -digit : digit, &i);
+        }
+        if (!ok)
+                return refuse(reterr, "num doesn't contain int64");
+        *ret = VALUE_INT(i);
+        return 0;
+}
+
+static int float_from_json(JsonText text, Value *ret, Diag *reterr) {
+        _cleanup_free_ char *copy = strndup(text.data, text.size);
+
+        if (!copy)
+                return -ENOMEM;
+        *ret = VALUE_FLOAT(strtod(copy, NULL));
+        return isfinite(ret->f) ? 0 : refuse(reterr, "num doesn't contain float64");
+}
+
+/* As deep as the type is. */
+static int typed_from_json(const JsonNode *j, const Type *type, bool flexible, Value *ret, Diag *reterr) {
         switch (type->kind) {
         case TYPE_BOOL:
-                if (got != json_type_boolean)
+                if (j->kind != JSON_LITERAL || (*j->text.data != 't' && *j->text.data != 'f'))
                         return refuse(reterr, "type doesn't match bool");
-                *ret = VALUE_BOOL(json_object_get_boolean(j));
+                *ret = VALUE_BOOL(*j->text.data == 't');
                 return 0;
         case TYPE_STR:
-                if (got != json_type_string)
-                        return refuse(reterr, "type doesn't match str");
-                return text_from_json(json_object_get_string(j), (size_t) json_object_get_string_len(j), ret);
+                return j->kind == JSON_STRING ? text_from_json(j->text, ret) : refuse(reterr, "type doesn't match str");
         case TYPE_INT:
-                if (!number)
-                        return refuse(reterr, "type doesn't match int");
-                if (got == json_type_double ||
-                    (json_object_get_int64(j) == INT64_MAX && json_object_get_uint64(j) > (uint64_t) INT64_MAX))
-                        return refuse(reterr, "num doesn't contain int64");
-                *ret = VALUE_INT(json_object_get_int64(j));
-                return 0;
+                return is_number(j) ? int_from_json(j->text, ret, reterr) : refuse(reterr, "type doesn't match int");
         case TYPE_FLOAT:
-                if (!number)
-                        return refuse(reterr, "type doesn't match float");
-                *ret = VALUE_FLOAT(json_object_get_double(j));
-                return isfinite(ret->f) ? 0 : refuse(reterr, "num doesn't contain float64");
+                return is_number(j) ? float_from_json(j->text, ret, reterr) : refuse(reterr, "type doesn't match float");
         case TYPE_LIST:
-                return got == json_type_array ? list_from_json(j, type, flexible, ret, reterr) :
+                return j->kind == JSON_ARRAY ? list_from_json(j, type, flexible, ret, reterr) :
                        refuse(reterr, "type doesn't match list");
         case TYPE_MAP:
-                return got == json_type_object ? map_from_json(j, type, flexible, ret, reterr) :
+                return j->kind == JSON_OBJECT ? map_from_json(j, type, flexible, ret, reterr) :
                        refuse(reterr, "type doesn't match map");
         case TYPE_STRUCT:
-                return got == json_type_object ? struct_from_json(j, type, flexible, ret, reterr) :
+                return j->kind == JSON_OBJECT ? struct_from_json(j, type, flexible, ret, reterr) :
                        refuse(reterr, "type doesn't match struct");
         default:
                 return refuse(reterr, "func type");
         }
 }
 
-static void tokener_freep(struct json_tokener **t) { json_tokener_free(*t); }
-static void object_putp(struct json_object **j) { json_object_put(*j); }
-
 /* The first value of the text; what follows counts for nothing. */
-static int parse_json(const ValueStr *text, struct json_object **ret, Diag *reterr) {
-        _cleanup_(tokener_freep) struct json_tokener *t = json_tokener_new_ex(JSON_DEPTH_MAX);
+static int parse_json(Arena *arena, const ValueStr *text, const JsonNode **ret, Diag *reterr) {
+        _cleanup_(diag_done) Diag why = {};
+        JsonNode *node;
+        int r = json_document_parse_first(arena, text->data, text->size, JSON_DEPTH_MAX, &node, &why);
 
-        if (!t)
-                return -ENOMEM;
-        json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-        *ret = json_tokener_parse_ex(t, text->data, (int) text->size);
-        if (json_tokener_get_error(t) == json_tokener_continue)
-                *ret = json_tokener_parse_ex(t, "", 1);         /* the end of a number */
-        switch (json_tokener_get_error(t)) {
-        case json_tokener_success:
-                return 0;
-        case json_tokener_continue:
-        case json_tokener_error_parse_eof:
+        if (r == -ENODATA)
                 return diag_set(reterr, (Pos) {}, -EINVAL, "invalid JSON: %s",
                                 strspn(text->data, " \t\r\n") == text->size ? "EOF" : "unexpected EOF");
-        default:
-                return diag_set(reterr, (Pos) {}, -EINVAL, "invalid JSON: %s at byte %zu",
-                                json_tokener_error_desc(json_tokener_get_error(t)), json_tokener_get_parse_end(t));
-        }
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "invalid JSON: %s", why.message ?: "out of memory");
+        *ret = node;
+        return 0;
 }
 
 static int decode_typed(const BuiltinCall *call, const Value *args, size_t n, bool flexible, Value *ret, Diag *reterr) {
-        _cleanup_(object_putp) struct json_object *j = NULL;
+        _cleanup_(arena_freep) Arena *document = arena_new(JSON_MEMORY_MAX);
         const Type *type = call->type->element;
+        const JsonNode *j;
 
+        if (!document)
+                return -ENOMEM;
         if (n == 2) {
                 _cleanup_free_ char *text = type_text(type);
                 if (!text)
@@ -214,7 +221,7 @@ static int decode_typed(const BuiltinCall *call, const Value *args, size_t n, bo
                 if (!type_equal(asked, type))
                         return diag_set(reterr, (Pos) {}, -EINVAL, "incompatible types: %s is not %s", value_cstr(args[1]), text);
         }
-        int r = parse_json(args[0].s, &j, reterr);
+        int r = parse_json(document, args[0].s, &j, reterr);
         return r < 0 ? r : typed_from_json(j, type, flexible, ret, reterr);
 }
 

@@ -113,7 +113,17 @@ TEST(json_of_a_type) {
         CHECK_CASES(JSON("\"true\"", "bool", "true"),
                     JSON("\" 42 \"", "int", "42"),
                     JSON("\"-9223372036854775808\"", "int", "-9223372036854775808"),
+                    JSON("\"9223372036854775807\"", "int", "9223372036854775807"),
                     JSON("\"9223372036854775808\"", "int", "!!num doesn't contain int64"),
+                    JSON("\"-9223372036854775809\"", "int", "!!num doesn't contain int64"),
+                    JSON("\"123456789012345678901234567890\"", "float", "123456789012345680000000000000"),
+                    JSON("\"-123456789012345678901234567890\"", "float", "-123456789012345680000000000000"),
+                    JSON("\"-0\"", "float", "-0"),
+                    JSON("\"NaN\"", "float", "!!invalid JSON: line 1, column 1: expected a value"),
+                    JSON("\"[\\n1.]\"", "[]float", "!!invalid JSON: line 2, column 3: expected a digit after the point"),
+                    JSON("\"01\"", "int", "0"),
+                    JSON("\"0x10\"", "float", "0"),
+                    JSON("\"[1] ]\"", "[]int", "[1]"),
                     JSON("\"1.0\"", "int", "!!num doesn't contain int64"),
                     JSON("\"1e3\"", "int", "!!num doesn't contain int64"),
                     JSON("\"1e3\"", "float", "1000"),
@@ -128,9 +138,15 @@ TEST(json_of_a_type) {
                     JSON("\"{\\\"a\\\": 1}\"", "struct{b bool; a int}", "!!incompatible number of fields"),
                     JSON("\"{\\\"a\\\": 1}\"", "struct{b bool}", "!!field b was not found in struct"),
                     JSON("\"{} x\"", "struct{}", "struct{}"),
+                    JSON("\"\\\"\\\\ud83d\\\\ude00\\\\ud83d\\\\u0041\\\\ude00\\\"\"", "str", "\"\U0001f600\ufffdA\ufffd\""),
+                    JSON("\"\\\"a\\tb\\\"\"", "str", "!!invalid JSON: line 1, column 3: control character in a string"),
+                    JSON("\"{\\\"a\\\\u0000b\\\": 1, \\\"a\\\": 2}\"", "map{str: int}", "{\"a\": 2, \"a\\x00b\": 1}"),
+                    JSON("\"{\\\"a\\\\u0000b\\\": 1}\"", "struct{a int}", "!!field a was not found in struct"),
                     JSON("\"\"", "int", "!!invalid JSON: EOF"),
                     JSON("\" \"", "int", "!!invalid JSON: EOF"),
                     JSON("\"[1\"", "[]int", "!!invalid JSON: unexpected EOF"),
+                    JSON("\"\\\"a\"", "str", "!!invalid JSON: unexpected EOF"),
+                    JSON("\"-\"", "int", "!!invalid JSON: unexpected EOF"),
                     FLEXIBLE("\"{\\\"z\\\": {}, \\\"a\\\": 1}\"", "struct{a int; s struct{l []str; f float}}",
                              "struct{a: 1; s: struct{l: []; f: 0}}"),
                     FLEXIBLE("\"{\\\"a\\\": true}\"", "struct{a int}", "!!type doesn't match int"));
@@ -149,6 +165,7 @@ TEST(json_that_is_too_deep) {
         REQUIRE(value_str(&text, deep, DEPTH) >= 0);
         BuiltinCall call = { .builtin = b, .type = type_func(arena, NULL, 0, &type_int) };
         CHECK(b->eval(&call, &text, 1, &result, &error) < 0);
+        CHECK_STR(error.message, "invalid JSON: line 1, column 1002: too many levels");
 }
 
 TEST(addresses_and_prefixes) {

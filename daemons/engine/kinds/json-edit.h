@@ -9,7 +9,7 @@
  *
  * A path leads through objects only. */
 
-#include "daemons/engine/kinds/json-document.h"
+#include "common/json-document.h"
 
 typedef struct JsonEdit {
         JsonText *path;

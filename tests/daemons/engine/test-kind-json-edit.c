@@ -2,7 +2,7 @@
 
 /* json:edit: what the edits name changes, all else stays to the last digit; what comes to the same is not written. */
 
-#include "daemons/engine/kinds/json-document.h"
+#include "common/json-document.h"
 #include "tests/daemons/engine/file-test.h"
 
 extern const ResourceType json_edit_type;

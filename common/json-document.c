@@ -3,11 +3,12 @@
 /* RFC 8259 and nothing beside it. The source is walked once; strings without escapes and all numbers point into it. */
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "common/utf8.h"
-#include "daemons/engine/kinds/json-document.h"
+#include "common/json-document.h"
 
 /* Deep ones grow much by their indentation. */
 enum { PRINTED_MAX = 32 * 1024 * 1024 };
@@ -15,7 +16,9 @@ enum { PRINTED_MAX = 32 * 1024 * 1024 };
 typedef struct Parser {
         Arena *arena;
         const char *begin, *at, *end;
-        unsigned depth;
+        unsigned depth, depth_max;
+        bool tolerant;          /* of half surrogate pairs */
+        bool cut;               /* the error is that the text ends */
         Diag *reterr;
 } Parser;
 
@@ -30,6 +33,7 @@ static int fail_at(Parser *p, const char *where, const char *what) {
                         line++;
                         start = s + 1;
                 }
+        p->cut = where >= p->end;
         return diag_set(p->reterr, (Pos) {}, -EBADMSG, "line %u, column %zu: %s", line, (size_t) (where - start) + 1, what);
 }
 
@@ -119,15 +123,20 @@ static int unicode_escape(Parser *p, char *out, size_t *ret_size) {
         r = hex4(p, &c);
         if (r < 0)
                 return r;
+        const char *behind = p->at;
         if (c >= 0xd800 && c < 0xdc00) {
                 r = skip_word(p, "\\u") ? hex4(p, &low) : 0;
                 if (r < 0)
                         return r;
-                if (low < 0xdc00 || low >= 0xe000)
-                        return fail_at(p, from, "half a surrogate pair");
+        }
+        if (low >= 0xdc00 && low < 0xe000)
                 c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-        } else if (c >= 0xdc00 && c < 0xe000)
-                return fail_at(p, from, "half a surrogate pair");
+        else if (c >= 0xd800 && c < 0xe000) {
+                if (!p->tolerant)
+                        return fail_at(p, from, "half a surrogate pair");
+                p->at = behind;
+                c = 0xfffd;
+        }
         *ret_size = utf8_encode(c, out);
         return 0;
 }
@@ -319,7 +328,7 @@ static int parse_literal(Parser *p, JsonText *ret) {
 static int parse_container(Parser *p, JsonNode *node) {
         int r;
 
-        if (p->depth >= JSON_DOCUMENT_DEPTH_MAX)
+        if (p->depth >= p->depth_max)
                 return fail(p, "too many levels");
         p->depth++;
         r = node->kind == JSON_OBJECT ? parse_members(p, node) : parse_items(p, node);
@@ -348,7 +357,9 @@ static int parse_value(Parser *p, JsonNode **ret) {
 }
 
 int json_document_parse(Arena *a, const char *text, size_t size, JsonNode **ret, Diag *reterr) {
-        Parser p = { .arena = a, .begin = text, .at = text, .end = text + size, .reterr = reterr };
+        Parser p = {
+                .arena = a, .begin = text, .at = text, .end = text + size, .depth_max = JSON_DOCUMENT_DEPTH_MAX, .reterr = reterr,
+        };
         JsonNode *node;
         int r;
 
@@ -358,6 +369,19 @@ int json_document_parse(Arena *a, const char *text, size_t size, JsonNode **ret,
         skip_space(&p);
         if (p.at < p.end)
                 return fail(&p, "expected nothing more");
+        *ret = node;
+        return 0;
+}
+
+int json_document_parse_first(Arena *a, const char *text, size_t size, unsigned depth_max, JsonNode **ret, Diag *reterr) {
+        Parser p = {
+                .arena = a, .begin = text, .at = text, .end = text + size, .depth_max = depth_max, .tolerant = true, .reterr = reterr,
+        };
+        JsonNode *node;
+        int r = parse_value(&p, &node);
+
+        if (r < 0)
+                return p.cut ? -ENODATA : r;
         *ret = node;
         return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* JSON documents that are changed in places and written again. Nothing of what stays is lost: numbers keep their digits, and names
- * may hold any character. (json-c, which is used for messages, has numbers of 64 bits and names that end at a NUL.) */
+/* JSON documents as they were written: those that are changed in places and written again, and those that are read as values of a
+ * type. Nothing is lost: numbers keep their digits, and names may hold any character. (json-c, which is used for messages, has numbers
+ * of 64 bits and names that end at a NUL.) */
 
 #include <stddef.h>
 
@@ -47,6 +48,10 @@ struct JsonNode {
 
 /* Exactly one value, with white space around it. The nodes live in the arena and point into text. Errors name line and column. */
 int json_document_parse(Arena *a, const char *text, size_t size, JsonNode **ret, Diag *reterr);
+
+/* One value at the beginning of a text; what follows it counts for nothing. Half a surrogate pair becomes U+FFFD. -ENODATA: the text
+ * ends before the value does. */
+int json_document_parse_first(Arena *a, const char *text, size_t size, unsigned depth_max, JsonNode **ret, Diag *reterr);
 
 /* The beginning of a text, for grammars that contain JSON: what is left is in *text and *size. */
 int json_document_parse_string(Arena *a, const char **text, size_t *size, JsonText *ret, Diag *reterr);
