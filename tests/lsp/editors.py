@@ -30,14 +30,14 @@ test "\N{GRINNING FACE}${text}" {
 SESSION = '''
 local out = {}
 local function wait(what, condition)
-        if not vim.wait(10000, condition, 10) then
+        if not vim.wait(60000, condition, 10) then
                 out.failed = what
                 error(what)
         end
 end
 local function ask(method, line, character)
         local params = { textDocument = vim.lsp.util.make_text_document_params(), position = { line = line, character = character } }
-        for _, answer in pairs(vim.lsp.buf_request_sync(0, method, params, 10000) or {}) do
+        for _, answer in pairs(vim.lsp.buf_request_sync(0, method, params, 60000) or {}) do
                 return answer.result
         end
 end
@@ -69,7 +69,7 @@ local ok, problem = pcall(function()
         out.completion = labels
 
         for _, client in pairs(vim.lsp.buf_get_clients(0)) do
-                local edits = client.request_sync("textDocument/formatting", vim.lsp.util.make_formatting_params(), 10000, 0).result
+                local edits = client.request_sync("textDocument/formatting", vim.lsp.util.make_formatting_params(), 60000, 0).result
                 vim.lsp.util.apply_text_edits(edits, 0, client.offset_encoding)
         end
         out.lines = vim.api.nvim_buf_get_lines(0, 0, -1, true)
@@ -92,7 +92,7 @@ def neovim(s):
     write(s.at("main.mcl"), PROGRAM)
     environment = s.environment(PATH=f"{BUILD}:{os.environ['PATH']}", XDG_CONFIG_HOME=s.at("home/.config"), LC_ALL="C.UTF-8")
     done = subprocess.run(["nvim", "--headless", "-n", "main.mcl", "-c", "syntax on", "-c", "luafile session.lua"], cwd=s.path,
-                          env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3 * SECONDS)
+                          env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=5 * SECONDS)
     result = read(s.at("result.json"))
     check(result, f"no result: {done.stdout.decode()}")
     out = json.loads(result)

@@ -39,7 +39,7 @@ class Driver:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2 * SECONDS)
         options = {"args": [*FLAGS, f"--user-data-dir={self.profile}"], "binary": shutil.which("chromium")}
         got = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}})
+            "browserName": "chrome", "timeouts": {"script": 2000 * SECONDS}, "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}})
         self.path = f"/session/{got['sessionId']}"
 
     def end(self):

@@ -16,14 +16,15 @@ import urllib.error
 import urllib.request
 
 sys.dont_write_bytecode = True
-from harness import Failed, Run, Skipped, check, check_equal, kill, main, read, wait_until, write
+from harness import SECONDS, Failed, Run, Skipped, check, check_equal, kill, main, read, wait_until, write
 from namespace import enter_network_namespace
 
 enter_network_namespace()
 
 HOSTS = (1, 2, 3)
 NETWORK = "10.77.0"
-SECONDS = int(os.environ.get("MGMT_SECONDS", "5"))
+AWAY_SECONDS = int(os.environ.get("MGMT_SECONDS", "5"))
+PATIENCE = 2 * SECONDS                           # with leases that run out first
 STORE = "etcd:" + ",".join(f"http://{NETWORK}.{n}:2379" for n in HOSTS)
 
 
@@ -136,7 +137,7 @@ class Cluster:
             subprocess.run(["ip", "link", "delete", f"link{host.n}"], check=False, stderr=subprocess.DEVNULL)
         subprocess.run(["ip", "link", "delete", "br0"], check=False, stderr=subprocess.DEVNULL)
 
-    def post(self, path, body, seconds=20):
+    def post(self, path, body, seconds=PATIENCE):
         """A question to whichever member answers it."""
         deadline = time.monotonic() + seconds
         while True:
@@ -242,7 +243,7 @@ file "$SCRATCH/${hostname}-count" {
               f"quickest {min(took) * 1000:.0f} ms")
 
         h1.kill()
-        wait_until(lambda: all(read(scratch.at(f"{h.name}-count")) == "0" for h in (h2, h3)), "the export of the dead host is gone")
+        wait_until(lambda: all(read(scratch.at(f"{h.name}-count")) == "0" for h in (h2, h3)), "the export of the dead host is gone", PATIENCE)
         cluster.end_all()
 
 
@@ -278,26 +279,26 @@ file "$SCRATCH/${hostname}-count" {
         for host in (h2, h3):
             host.start(scratch.program(collector, "collector.mcl"))
 
-        def wait_for_count(count, what, seconds):
-            wait_until(lambda: all(read(scratch.at(f"{h.name}-count")) == count for h in (h2, h3)), what, seconds)
+        def wait_for_count(count, what):
+            wait_until(lambda: all(read(scratch.at(f"{h.name}-count")) == count for h in (h2, h3)), what, PATIENCE)
 
-        wait_for_count("2", "both are collected", 20)
+        wait_for_count("2", "both are collected")
         h1.link("down")
         put(scratch.at("in"), "one")
-        wait_for_count("0", "they run out", 60)
+        wait_for_count("0", "they run out")
         h1.link("up")
-        wait_for_count("1", "one of them is back", 40)
+        wait_for_count("1", "one of them is back")
         check(not any(e["type"] == "state" and e.get("state") == "failed" for e in h1.run.events), "something failed on h1")
 
         # It dies cut off, with something that it should have taken back: the next life does so as soon as it can.
         put(scratch.at("in"), "both")
-        wait_for_count("2", "both are collected again", 20)
+        wait_for_count("2", "both are collected again")
         h1.link("down")
         h1.kill()
         put(scratch.at("in"), "one")
         h1.link("up")
         h1.start(scratch.program(exporter, "exporter.mcl"))
-        took = wait_until(lambda: read(scratch.at("h2-count")) == "1", "what it exports no more is gone", 40)
+        took = wait_until(lambda: read(scratch.at("h2-count")) == "1", "what it exports no more is gone", PATIENCE)
         check(took < 20, f"it ran out, after {took:.0f} s, instead of being taken back")
         cluster.end_all()
 
@@ -317,7 +318,7 @@ import "world"
 if os.readfile("$SCRATCH/${hostname}-in") == "yes" {
         schedule "db" {
                 max => 2,
-                ttl => 3,
+                ttl => 10,
         }
 } else {
         schedule "db" {
@@ -339,7 +340,7 @@ file "$SCRATCH/${hostname}-chosen" {
             said = {chosen(scratch, h) for h in hosts}
             return said.pop() if len(said) == 1 else None
 
-        def wait_for(condition, hosts, what, seconds=30):
+        def wait_for(condition, hosts, what, seconds=PATIENCE):
             found = []
 
             def holds():
@@ -371,10 +372,10 @@ file "$SCRATCH/${hostname}-chosen" {
         cut = by_name[third[0]]
         others = [h for h in cluster.hosts if h is not cut]
         cut.link("down")
-        fourth = wait_for(lambda c: len(c) == 2 and cut.name not in c, others, "who is cut off is replaced", 40)
-        wait_until(lambda: cut.name not in (chosen(scratch, cut) or (cut.name,)), "who is cut off knows", 40)
+        fourth = wait_for(lambda c: len(c) == 2 and cut.name not in c, others, "who is cut off is replaced")
+        wait_until(lambda: cut.name not in (chosen(scratch, cut) or (cut.name,)), "who is cut off knows", PATIENCE)
         cut.link("up")
-        wait_until(lambda: chosen(scratch, cut) == fourth, "it comes back, and waits", 40)
+        wait_until(lambda: chosen(scratch, cut) == fourth, "it comes back, and waits", PATIENCE)
         cluster.end_all()
 
 
@@ -400,7 +401,7 @@ file "$SCRATCH/${hostname}-out" {
 
         def say(value):
             put(scratch.at("in"), value)
-            wait_until(lambda: all(read(o) == value for o in outputs), f"'{value}' is everywhere", 40)
+            wait_until(lambda: all(read(o) == value for o in outputs), f"'{value}' is everywhere", PATIENCE)
 
         for n, host in enumerate(cluster.hosts):        # the leader is among them
             host.kill_etcd()
@@ -415,7 +416,7 @@ file "$SCRATCH/${hostname}-out" {
             host.kill_etcd()
         put(scratch.at("in"), "said in vain")
         before, start = [h.cpu_seconds() for h in cluster.hosts], time.monotonic()
-        time.sleep(SECONDS)             # it is about what happens in that time: nothing
+        time.sleep(AWAY_SECONDS)        # it is about what happens in that time: nothing
         for host, b in zip(cluster.hosts, before):
             share = (host.cpu_seconds() - b) / (time.monotonic() - start)
             check(share < 0.05, f"mgmt-world of {host.name} takes {share:.0%} of a processor while the cluster is away")
@@ -423,7 +424,7 @@ file "$SCRATCH/${hostname}-out" {
         put(scratch.at("in"), "back")
         for host in cluster.hosts:
             host.start_etcd()
-        wait_until(lambda: all(read(o) == "back" for o in outputs), "'back' is everywhere", 60)
+        wait_until(lambda: all(read(o) == "back" for o in outputs), "'back' is everywhere", PATIENCE)
         say("and goes on")
         for host in cluster.hosts:
             check(not any(e["type"] == "state" and e.get("state") == "failed" for e in host.run.events), f"something failed on {host.name}")

@@ -9,7 +9,7 @@ import sqlite3
 import sys
 
 sys.dont_write_bytecode = True
-from harness import Run, check, check_equal, kill, main, read, wait_until, write
+from harness import SECONDS, Run, check, check_equal, kill, main, read, wait_until, write
 
 
 def exported(s):
@@ -17,9 +17,11 @@ def exported(s):
     path = s.at("prefix/world/world.sqlite")
     if not os.path.exists(path):
         return {}
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=SECONDS)
     try:
         rows = db.execute("SELECT key, value FROM entries WHERE key LIKE 'exports/%'").fetchall()
+    except sqlite3.OperationalError:            # it is just being made
+        return {}
     finally:
         db.close()
     found = {}
@@ -165,7 +167,9 @@ collect file "$SCRATCH/shared" {
         check_equal([found[h, shared]["fields"]["content"] for h in ("h2", "here")], ['"for h2"', '"first"'], "what is exported")
         wait_until(lambda: read(shared) == "first", "this host collects its own")
         r.wait_converged()
-        why = json.loads(s.ctl("why", "--json", f"file[{shared}]", MGMT_BUS_ADDRESS=r.bus()).stdout)
+        ask = lambda: json.loads(s.ctl("why", "--json", f"file[{shared}]", MGMT_BUS_ADDRESS=r.bus()).stdout)
+        wait_until(lambda: ask()["state"] == "ok", "it is right")
+        why = ask()
         check_equal((why["twins"], why["source"], why["state"]), (["/main.mcl:3:1", "/main.mcl:9:1"], "/main.mcl:15:9", "ok"), "where they stand")
         write(s.at("in.new"), "second")
         os.rename(s.at("in.new"), s.at("in"))

@@ -8,7 +8,7 @@ import sys
 import urllib.parse
 
 sys.dont_write_bytecode = True
-from harness import SECONDS, Run, check_equal, main, read, wait_until
+from harness import SECONDS, Run, check_equal, main, read
 from ports import own_port
 
 PORT = own_port()
@@ -42,9 +42,8 @@ def both_values_come_in_one_wave(s):
         for n in range(10):
             mode = 0o600 + n % 2 * 0o44
             check_equal(post("/both", text=f"number {n}", mode=f"{mode:04o}"), 200, "status")
-            wait_until(lambda: read(s.at("got")) == f"number {n}", f"number {n} is in the file")
-            run.wait_converged()
-            check_equal(os.stat(s.at("got")).st_mode & 0o7777, mode, "mode")
+            run.wait_event(f"number {n}", type="changed", kind="file")
+            check_equal((read(s.at("got")), os.stat(s.at("got")).st_mode & 0o7777), (f"number {n}", mode), "content and mode")
         run.end()
         check_equal(len(changes(run)) - made, 10, "number of times the file was changed")
     s.check_clean()
@@ -54,13 +53,17 @@ def the_program_sees_no_other_path(s):
     """A flag of another path is not set."""
     with Run(s, "--tmp-prefix", "--converger-timeout=0", s.program(PROGRAM)) as run:
         run.wait_converged()
+        made = len(changes(run))
         check_equal(post("/both", text="a", mode="0600"), 200, "status")
-        run.wait_converged()
-        check_equal(post("/other", text="b"), 200, "status")
-        run.wait_converged()
+        run.wait_event("a", type="changed", kind="file")
         check_equal(read(s.at("got")), "a", "the file")
-        check_equal(post("/nowhere", text="c"), 404, "status")
+        check_equal(post("/other", text="b"), 200, "status")
+        check_equal(post("/nowhere", text="b"), 404, "status")
+        check_equal(post("/both", text="c", mode="0600"), 200, "status")
+        run.wait_event("c", type="changed", kind="file")
+        check_equal(read(s.at("got")), "c", "the file")
         run.end()
+        check_equal(len(changes(run)) - made, 2, "number of times the file was changed")
     s.check_clean()
 
 

@@ -9,7 +9,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 sys.dont_write_bytecode = True
-from harness import SECONDS, Run, check, check_equal, main
+from harness import SECONDS, Run, check, check_equal, main, read, wait_until
 
 PROGRAM = """\
 file "$SCRATCH/d/" {
@@ -68,10 +68,13 @@ print[two]  ok
 def settled(s):
     """Until all has come to what it will come to."""
     run = Run(s, "--tmp-prefix", "--converger-timeout=0", s.program(PROGRAM))
-    wanted = [("exec", "bad", "failed"), ("kv", "far", None), ("file", s.at("said"), None)]
-    while wanted:
-        event = run.wait_event("all is settled")
-        wanted = [w for w in wanted if (event.get("kind"), event.get("name"), event.get("state")) != w]
+    run.wait_event("the failure", type="state", kind="exec", name="bad", state="failed")
+    wanted = sorted(["failed", "waiting"] + ["ok"] * 8)
+
+    def states():
+        found = map(json.loads, graph(s, run, "--json").splitlines())
+        return sorted(v["state"] for v in found if v["type"] == "vertex")
+    wait_until(lambda: states() == wanted and read(s.at("said")) == "hi\n", "all is settled")
     return run
 
 

@@ -60,7 +60,7 @@ class Share:
             try:
                 c = socket.create_connection(("127.0.0.1", self.port), SECONDS)
                 break
-            except ConnectionRefusedError:      # it is not there
+            except ConnectionError:     # it is not there
                 check(time.monotonic() < deadline, "nobody listens")
                 time.sleep(0.01)
         self.sockets[i] = c
@@ -100,7 +100,10 @@ class Share:
             for i, c in enumerate(self.sockets):
                 if not c and i not in self.answers:
                     self.connect(i)
-                    self.sockets[i].sendall(f"GET /news HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: {since}\r\n\r\n".encode())
+                    try:
+                        self.sockets[i].sendall(f"GET /news HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: {since}\r\n\r\n".encode())
+                    except ConnectionError:     # it was about to die
+                        self.drop(i)
         self.look(0.2)
         return [self.answers.get(i, b"").decode() for i in range(len(self.sockets))
                 if not ((a := self.answers.get(i, b"")).startswith(b"HTTP/1.1 200 ") and a.endswith(b"\r\n\r\n" + end.encode()) and a.count(b"HTTP/") == 1)]

@@ -56,6 +56,18 @@ def get(path="/metrics", host="127.0.0.1", method="GET"):
     return a.status, a.getheader("Content-Type"), a.read().decode()
 
 
+def scraped():
+    """The samples; while the engine cannot be asked there are none."""
+    found = []
+
+    def is_there():
+        status, _, text = get()
+        found[:] = [text]
+        return status == 200
+    wait_until(is_there, "there are samples")
+    return samples(found[0])
+
+
 def samples(text):
     """Name and labels → number."""
     check(text.endswith("# EOF\n"), f"it does not end: {text[-200:]}")
@@ -76,10 +88,9 @@ def counted(s):
     """Three files are written, one would be, one fails: so say the counters, by http and on the bus."""
     with Run(s, "--tmp-prefix", "--converger-timeout=0", program(s, f"127.0.0.1:{PORT}")) as run:
         run.wait_converged()
-        wait_until(lambda: get()[0] == 200, "mgmt-http has found the engine")
-        status, form, text = get()
-        check_equal((status, form), (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"), "status and type")
-        found = samples(text)
+        wait_until(lambda: scraped()["mgmt_unsettled_resources"] == 0, "all is settled")
+        check_equal(get()[1], "application/openmetrics-text; version=1.0.0; charset=utf-8", "type")
+        found = scraped()
         check_equal(checks(found, "true", "true", "false"), 3, "effective applies")
         check_equal(checks(found, "false", "true", "false"), 1, "what noop would have changed")
         check_equal(checks(found, "true", "false", "true"), 1, "failures")
@@ -92,8 +103,8 @@ def counted(s):
         check(found["mgmt_process_resident_memory_bytes"] > 1e6, "no memory")
 
         write(s.at("one"), "drift")
-        wait_until(lambda: checks(samples(get()[2]), "true", "true", "false") == 4, "a repair is counted")
-        check(samples(get()[2])['mgmt_events_total{kind="file"}'] >= 1, "no event")
+        wait_until(lambda: checks(scraped(), "true", "true", "false") == 4, "a repair is counted")
+        check(scraped()['mgmt_events_total{kind="file"}'] >= 1, "no event")
 
         done = subprocess.run(["busctl", f"--address={run.bus()}", "--json=short", "call", "org.mgmt.engine1", "/org/mgmt/engine1",
                                "org.mgmt.engine1.Manager", "GetMetrics"], text=True, timeout=SECONDS, stdout=subprocess.PIPE)

@@ -19,7 +19,7 @@ import time
 import urllib.request
 
 sys.dont_write_bytecode = True
-from harness import BUILD, Failed, Skipped, check, check_equal, kill, main, read, wait_until, write
+from harness import BUILD, SECONDS, Failed, Skipped, check, check_equal, kill, main, read, wait_until, write
 from ports import own_port
 
 NAMES = ("h1", "h2", "h3")
@@ -76,10 +76,14 @@ class Host:
     def start(self):
         if "bus" not in self.processes:
             self.spawn("bus", ["dbus-daemon", "--config-file=" + self.at("bus.conf"), "--nofork", "--nopidfile"])
-            wait_until(lambda: os.path.exists(self.at("bus.sock")), "the bus")
+            wait_until(self.is_bus_there, "the bus")
         for name in "world", "engine", "lang":
             if name not in self.processes:
                 self.start_daemon(name)
+
+    def is_bus_there(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(self.at("bus.sock")) == 0
 
     def kill(self, name):
         process = self.processes.pop(name)
@@ -90,7 +94,7 @@ class Host:
         for name in "lang", "engine", "world":
             self.processes[name].terminate()
         for name in "lang", "engine", "world":
-            check_equal(self.processes.pop(name).wait(20), 0, f"exit status of mgmt-{name}")
+            check_equal(self.processes.pop(name).wait(SECONDS), 0, f"exit status of mgmt-{name}")
 
     def end(self):
         for process in self.processes.values():
@@ -106,7 +110,7 @@ class Host:
         return subprocess.Popen([os.path.join(BUILD, "mgmtctl"), *arguments], env=environment, cwd=self.directory, text=True,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
-    def ctl(self, *arguments, seconds=40):
+    def ctl(self, *arguments, seconds=2 * SECONDS):
         """Status, and all that was said."""
         process = self.command(*arguments)
         try:
@@ -138,7 +142,7 @@ class Host:
     def log(self, daemon):
         return read(self.at(daemon + ".log")) or ""
 
-    def wait_log(self, daemon, text, seconds=20):
+    def wait_log(self, daemon, text, seconds=SECONDS):
         wait_until(lambda: text in self.log(daemon), f"mgmt-{daemon} of {self.name} says '{text}'", seconds)
 
     def is_ready(self):
@@ -189,7 +193,7 @@ class Cluster:
              members], env=self.scratch.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def etcdctl(self, *arguments):
-        done = subprocess.run(["etcdctl", *arguments], env={**os.environ, "ETCDCTL_API": "3"}, cwd=self.scratch.path, text=True,
+        done = subprocess.run(["etcdctl", f"--command-timeout={SECONDS}s", f"--dial-timeout={SECONDS}s", *arguments], env={**os.environ, "ETCDCTL_API": "3"}, cwd=self.scratch.path, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         check(done.returncode == 0, f"etcdctl {' '.join(arguments)}: {done.stdout}")
 
@@ -206,7 +210,7 @@ class Cluster:
 
     def post(self, path, body):
         request = urllib.request.Request(f"{self.clients[0]}/v3/{path}", json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=10) as f:
+        with urllib.request.urlopen(request, timeout=SECONDS) as f:
             return json.load(f)
 
     def keys(self, prefix):
@@ -459,7 +463,7 @@ def staged(scratch):
         rows = {r["host"]: (r["deploy"], r["state"]) for r in map(json.loads, h2.ok("--json", "deploys", "--hosts").splitlines())}
         wait_state(cluster, "h3", 16, "converged")
         check_equal(set(rows), set(NAMES), "the hosts that are shown")
-        check(re.search(r"^h3 +16 +converged", h2.ok("deploys", "--hosts"), re.M), "the table of hosts")
+        wait_until(lambda: re.search(r"^h3 +16 +converged", h2.ok("deploys", "--hosts"), re.M), "the table of hosts says so")
 
 
 def first_of_all(scratch):
@@ -499,7 +503,7 @@ exec "wait for %s" {
         write(self.scratch.at("go"), "")
 
     def end(self, code):
-        out, err = self.process.communicate(timeout=40)
+        out, err = self.process.communicate(timeout=2 * SECONDS)
         check_equal(self.process.returncode, code, f"its status; it said {out}{err}")
         return out + err
 
@@ -564,12 +568,12 @@ def kept(scratch):
             host = chance.choice((h1, h2))
             host.kill("world")
             host.start_daemon("world")
-            said = deploying.communicate(timeout=40)
+            said = deploying.communicate(timeout=2 * SECONDS)
             check_equal((deploying.returncode, said[1]), (0, ""), "exit status of deploy, and what it says")
             wait_who(scratch, f"v{n}")
 
         def in_database():
-            with contextlib.closing(sqlite3.connect(h2.at("state-world/world.sqlite"), timeout=10)) as db:
+            with contextlib.closing(sqlite3.connect(h2.at("state-world/world.sqlite"), timeout=SECONDS)) as db:
                 return db.execute("SELECT id FROM cluster_deploy").fetchall()
 
         # One whose answer was lost was added once more.

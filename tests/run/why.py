@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from harness import Run, check, check_equal, main
+from harness import Failed, Run, check, check_equal, main, wait_until
 
 PROGRAM = """\
 exec "bad" {
@@ -77,6 +77,19 @@ def reasons(w):
     return [(r["why"], r["what"]) for r in w["waits_for"]]
 
 
+def wait_reasons(s, run, resource, wanted):
+    """Until it waits for that."""
+    seen = []
+
+    def is_so():
+        seen[:] = sorted(reasons(why(s, run, resource)))
+        return seen == wanted
+    try:
+        wait_until(is_so, "it waits")
+    except Failed:
+        raise Failed(f"{resource} waits for {seen}, not for {wanted}") from None
+
+
 def waiting(s):
     """Predecessors, semaphores, attempts, delays and services."""
     with started(s) as run:
@@ -85,13 +98,12 @@ def waiting(s):
                                          "error": "cmd '/bin/false' failed with status 1"}], "what comes before")
         check_equal((last["state"], last["line"]), ("waiting", 'noop "last" {'), "its state and line")
         check(last["source"].endswith("main.mcl:4:1"), f"its place is {last['source']}")
-        check_equal(sorted(reasons(why(s, run, "exec[two]"))), [("resource", "exec[bad]"), ("resource", "exec[one]"), ("semaphore", "s")],
-                    "all that is in the way")
-        check_equal(reasons(why(s, run, "exec[one]")), [("attempt", "exec[one]")], "what runs")
+        wait_reasons(s, run, "exec[one]", [("attempt", "exec[one]")])
+        wait_reasons(s, run, "exec[two]", [("resource", "exec[bad]"), ("resource", "exec[one]"), ("semaphore", "s")])
         again = why(s, run, "exec[again]")
         check_equal((reasons(again), again["failures"], again["retries_left"]), ([("delay", "")], 1, 4), "what is tried again")
         check(0 < again["until_usec"] - time.time() * 1e6 < 100e6, "when it is tried again")
-        check_equal([r[0] for r in reasons(why(s, run, "virt[m]"))], ["service"], "what needs a service")
+        wait_until(lambda: [r[0] for r in reasons(why(s, run, "virt[m]"))] == ["service"], "what needs a service waits for it")
         bad = why(s, run, "exec[bad]")
         check_equal((bad["state"], bad["error"], bad["waits_for"]), ("failed", "cmd '/bin/false' failed with status 1", []), "what failed")
         run.end()
@@ -105,6 +117,7 @@ def past(s):
         check_equal((file["name"], file["last_change"], file["state"]), (name, "state, content", "ok"), "the file")
         check(0 < time.time() * 1e6 - file["last_apply_usec"] < 100e6, "when it was changed")
         check_equal(why(s, run, 'File["' + s.at('a \\"b\\"') + '"]')["name"], name, "the same in the words of the language")
+        wait_until(lambda: why(s, run, "print[told]")["state"] == "ok", "it has acted on that")
         told = why(s, run, "print[told]")
         check_equal((told["notified_by"], told["notifications"]), (f"file[{name}]", []), "who notified it")
         check(told["notified_usec"] > 0, "when it was notified")
