@@ -18,8 +18,12 @@ static const char *word(Value auth, const char *name) {
 int virt_client_open(VirtClient *c, Resource *r, VirtObject object, const char *uri, Value auth, Diag *reterr) {
         int k;
 
-        if (c->user.connection)
+        if (virt_user_is_at(&c->user, uri, word(auth, "username"), word(auth, "password")))
                 return 0;
+        if (c->user.connection) {       /* another one was received */
+                virt_client_close(c);
+                virt_client_watch_files(c, r, uri);
+        }
         c->user = (VirtUser) { .object = object, .name = r->name, .changed = on_changed, .userdata = r };
         k = virt_user_attach(&c->user, r->host->manager, uri, word(auth, "username"), word(auth, "password"));
         return k < 0 ? resource_error(r, reterr, k, "cannot prepare connection to '%s': %m", uri) : 0;
@@ -128,9 +132,21 @@ static void attempt_report(VirtAttempt *a, Resource *r) {
         diag_done(&diag);
 }
 
+static int attempt_wait(VirtCall *call, virConnectPtr none) {
+        VirtAttempt *a = container_of(call, VirtAttempt, call);
+        int (*wait)(VirtAttempt *, Diag *) = TAKE_PTR(a->wait);
+
+        return wait(a, &call->diag);
+}
+
 static void attempt_done(VirtCall *call) {
         VirtAttempt *a = container_of(call, VirtAttempt, call);
 
+        if (a->resource && a->wait && call->result >= 0) {
+                call->result = virt_call_patiently(call, attempt_wait);
+                if (call->result >= 0)
+                        return;
+        }
         if (a->resource) {
                 *a->place = NULL;
                 attempt_report(a, a->resource);

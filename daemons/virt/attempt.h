@@ -15,6 +15,7 @@ struct VirtAttempt {
         Differences differences;        /* what run() found wrong */
 
         int (*run)(VirtAttempt *a, virConnectPtr c, Diag *reterr);      /* CheckResult or negative errno; -EAGAIN: waits for an event */
+        int (*wait)(VirtAttempt *a, Diag *reterr);      /* set by run() that did not fail: the rest, as virt_call_patiently() does it */
         void (*ended)(VirtAttempt *a, Resource *r, int result);         /* in the loop, unless it was cancelled; NULL: nothing to do */
         void (*free)(VirtAttempt *a);                                   /* all of it, but for what stands here */
 

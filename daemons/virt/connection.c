@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Which thread may touch what: the library's handle (c->handle) belongs to the connection's own thread, everything else to the
- * loop. What the library tells by itself (events, the end of a connection) comes in the loop's thread, except that the end may
- * also be noticed in the middle of a call: that one goes through an eventfd. */
+ * loop. (The thread for calls that wait touches nothing of the connection but whether it is lost.) What the library tells by itself
+ * (events, the end of a connection) comes in the loop's thread, except that the end may also be noticed in the middle of a call: that
+ * one goes through an eventfd. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,6 +52,8 @@ struct VirtConnection {
         unsigned n_users;
         Map *by_name[_VIRT_OBJECT_MAX]; /* of users, with their namesakes */
         WorkThread *thread;
+        WorkThread *patient;            /* for calls that wait for others; NULL before the first */
+        unsigned n_patient;             /* calls in it */
         VirtConnectionState state;
         PathWatch *watch;               /* of the folder, while it is not open */
         sd_event_source *refused;       /* enabled while connections are refused or cut off */
@@ -331,7 +334,8 @@ static void close_run(Work *w) {
 /* ---- in the loop ---- */
 
 static void connection_free(VirtConnection *c, uint64_t patience_usec) {
-        if (c->thread && work_thread_end(TAKE_PTR(c->thread), patience_usec) < 0)
+        if ((c->thread && work_thread_end(TAKE_PTR(c->thread), patience_usec) < 0) ||
+            (c->patient && work_thread_end(TAKE_PTR(c->patient), patience_usec) < 0))
                 return;                 /* it still uses the connection, until the end of the process */
         path_watch_free(c->watch);
         activation_done(&c->activation);
@@ -381,6 +385,8 @@ static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
         VirtConnection *c = userdata;
         VirtManager *m = c->manager;
 
+        if (c->n_patient > 0)
+                return 0;               /* the last of them will leave */
         (void) connection_close(c);
         connections_changed(m);
         return 0;
@@ -559,9 +565,13 @@ static int connection_new(VirtConnection **ret, VirtManager *m, const char *uri,
         return 0;
 }
 
+static bool is_for(const VirtConnection *c, const char *uri, const char *username, const char *password) {
+        return streq(c->uri, uri) && streq_ptr(c->username, username) && streq_ptr(c->password, password);
+}
+
 static VirtConnection *connection_find(const VirtManager *m, const char *uri, const char *username, const char *password) {
         for (VirtConnection *c = m->connections; c; c = c->next)
-                if (!c->closing && streq(c->uri, uri) && streq_ptr(c->username, username) && streq_ptr(c->password, password))
+                if (!c->closing && is_for(c, uri, username, password))
                         return c;
         return NULL;
 }
@@ -636,6 +646,10 @@ int virt_user_attach(VirtUser *u, VirtManager *m, const char *uri, const char *u
         return 0;
 }
 
+bool virt_user_is_at(const VirtUser *u, const char *uri, const char *username, const char *password) {
+        return u->connection && is_for(u->connection, uri, username, password);
+}
+
 void virt_user_detach(VirtUser *u) {
         VirtConnection *c = u->connection;
 
@@ -652,6 +666,43 @@ int virt_user_call(VirtUser *u, VirtCall *call) {
         u->connection->used = true;
         watch_socket(u->connection);
         return work_thread_add(u->connection->thread, &call->work);
+}
+
+static void patient_run(Work *w) {
+        VirtCall *call = container_of(w, VirtCall, work);
+
+        call->result = call->run(call, NULL);
+        if (call->result < 0 && atomic_load(&call->connection->lost)) {
+                call->result = -EAGAIN;
+                diag_done(&call->diag);
+                (void) diag_set(&call->diag, (Pos) {}, -EAGAIN, "connection to '%s' was lost", call->connection->uri);
+        }
+}
+
+static void patient_done(Work *w) {
+        VirtCall *call = container_of(w, VirtCall, work);
+        VirtConnection *c = call->connection;
+
+        c->n_patient--;
+        call->done(call);
+        if (!c->closing)
+                connection_leave(c);
+}
+
+int virt_call_patiently(VirtCall *call, int (*run)(VirtCall *call, virConnectPtr none)) {
+        VirtConnection *c = call->connection;
+        int r = 0;
+
+        if (!c->patient)
+                r = work_thread_new(&c->patient, c->manager->event);
+        if (r < 0)
+                return r;
+        call->run = run;
+        call->work = (Work) { .run = patient_run, .done = patient_done };
+        r = work_thread_add(c->patient, &call->work);
+        if (r >= 0)
+                c->n_patient++;
+        return r;
 }
 
 int virt_manager_init(VirtManager *m, sd_event *event) {

@@ -72,6 +72,8 @@ struct VirtUser {
 
 /* Does not connect yet. username is NULL where there are no credentials. */
 int virt_user_attach(VirtUser *u, VirtManager *m, const char *uri, const char *username, const char *password);
+/* Whether that is what it is attached to. */
+bool virt_user_is_at(const VirtUser *u, const char *uri, const char *username, const char *password);
 void virt_user_detach(VirtUser *u);     /* accepts one that is not attached */
 
 /* A call: part of what its owner allocates for it. */
@@ -90,6 +92,10 @@ struct VirtCall {
 };
 
 int virt_user_call(VirtUser *u, VirtCall *call);
+
+/* For done() of a call that has found the connection open: what is left to do waits for somebody else, such as a guest. So it is done in
+ * another thread, where only those wait that do the same; done() follows again. run() gets no handle: it has what it needs. */
+int virt_call_patiently(VirtCall *call, int (*run)(VirtCall *call, virConnectPtr none));
 
 /* Records the library's last error, with what was being done, as a Diag; returns the errno that fits best. -ENOENT: there is no such
  * object; -ESTALE: it is not in a state in which that could be done. */

@@ -44,8 +44,22 @@ int docker_kind_watch(DockerKind *k, const char *container, void (*changed)(Dock
         return 0;
 }
 
+int docker_kind_follow_image(DockerKind *k, const char *image, Diag *reterr) {
+        int r;
+
+        if (k->resource.received == 0)
+                return 0;
+        docker_detach(&k->user);
+        r = docker_kind_prepare(k, image);
+        k->user.image = k->reference;
+        if (r >= 0 && k->user.changed)
+                r = docker_attach(docker_of(k), &k->user);
+        return r < 0 ? resource_error(&k->resource, reterr, r, "cannot watch docker: %m") : 0;
+}
+
 void docker_kind_unwatch(DockerKind *k) {
         docker_detach(&k->user);
+        k->user.changed = NULL;
 }
 
 void docker_kind_cancel(DockerKind *k) {

@@ -38,6 +38,9 @@ int docker_kind_validate(const DockerKind *k, Diag *reterr);
 
 int docker_kind_prepare(DockerKind *k, const char *image);
 
+/* For check_apply: the field may have been received since. */
+int docker_kind_follow_image(DockerKind *k, const char *image, Diag *reterr);
+
 /* Subscribes to what happens to the container (NULL: none) and the image; connects nothing: that is done by the first attempt. */
 int docker_kind_watch(DockerKind *k, const char *container, void (*changed)(DockerUser *u, const char *action), Diag *reterr);
 void docker_kind_unwatch(DockerKind *k);

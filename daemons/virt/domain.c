@@ -637,10 +637,29 @@ static int finish_restart(DomainTask *t, Domain *d, Diag *reterr) {
         return d->handle ? domain_start(d, t->state == DOMAIN_PAUSED, reterr) : 1;
 }
 
-static int begin_restart(DomainTask *t, Domain *d, Diag *reterr) {
-        if (virDomainShutdown(d->handle) < 0)
+static int shut_down(DomainTask *t, virDomainPtr domain, Diag *reterr) {
+        if (virDomainShutdown(domain) < 0)
                 return virt_error(reterr, "cannot shut down domain for a restart");
         t->stopping = true;
+        return 1;
+}
+
+int domain_shut_down(DomainTask *t, Diag *reterr) {
+        int r = shut_down(t, t->to_stop, reterr);
+
+        (void) virDomainFree(TAKE_PTR(t->to_stop));
+        return r < 0 ? r : CHECK_CHANGED;
+}
+
+static int begin_restart(DomainTask *t, Domain *d, Diag *reterr) {
+        _cleanup_free_ char *xml = virDomainGetXMLDesc(d->handle, 0);
+
+        if (!xml || !domain_xml_has_agent(xml))
+                return shut_down(t, d->handle, reterr);
+        (void) virDomainAgentSetResponseTimeout(d->handle, AGENT_SECONDS, 0);
+        if (virDomainRef(d->handle) < 0)
+                return virt_error(reterr, "cannot shut down domain for a restart");
+        t->to_stop = d->handle;
         return 1;
 }
 

@@ -568,7 +568,10 @@ static void look(DockerKind *k) {
 
 static int container_check_apply(Resource *r, bool apply, Diag *reterr) {
         DockerContainerKind *c = (DockerContainerKind *) r;
+        int k = docker_kind_follow_image(&c->docker, c->image, reterr);
 
+        if (k < 0)
+                return k;
         c->round = 0;
         c->pulled = false;
         free(c->complaint);

@@ -170,6 +170,15 @@ static int virt_network_prepare(Resource *r, Diag *reterr) {
         return k;
 }
 
+/* Each of them may have received an address of its own since. */
+static bool has_received(const Resource *r) {
+        bool received = r->received != 0;
+
+        for (size_t i = 0; i < r->n_children; i++)
+                received = received || r->children[i]->received != 0;
+        return received;
+}
+
 /* ---- attempts ---- */
 
 static int copy_entries(const VirtNetwork *n, NetworkEntries *e) {
@@ -214,8 +223,10 @@ static int attempt_run(VirtAttempt *a, virConnectPtr c, Diag *reterr) {
 static int virt_network_check_apply(Resource *r, bool apply, Diag *reterr) {
         VirtNetwork *n = (VirtNetwork *) r;
         NetworkAttempt *a;
-        int k;
+        int k = has_received(r) ? virt_network_prepare(r, reterr) : 0;
 
+        if (k < 0)
+                return k;
         k = virt_client_open(&n->client, r, VIRT_NETWORK, n->uri, n->auth, reterr);
         if (k < 0)
                 return k;

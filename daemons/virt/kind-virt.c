@@ -235,7 +235,11 @@ static int copy_spec(const Virt *v, DomainSpec *s) {
 /* ---- attempts ---- */
 
 static void attempt_free(VirtAttempt *a) {
-        domain_spec_done(&((DomainAttempt *) a)->task.spec);
+        DomainTask *t = &((DomainAttempt *) a)->task;
+
+        if (t->to_stop)
+                (void) virDomainFree(t->to_stop);
+        domain_spec_done(&t->spec);
         free(a);
 }
 
@@ -276,12 +280,19 @@ static int expand_homes(DomainSpec *s) {
         return r;
 }
 
-static int attempt_run(VirtAttempt *a, virConnectPtr c, Diag *reterr) {
-        int r = expand_homes(&((DomainAttempt *) a)->task.spec);
+static int attempt_wait(VirtAttempt *a, Diag *reterr) {
+        return domain_shut_down(&((DomainAttempt *) a)->task, reterr);
+}
 
-        if (r < 0)
-                return r;
-        return domain_check_apply(c, &((DomainAttempt *) a)->task, reterr);
+static int attempt_run(VirtAttempt *a, virConnectPtr c, Diag *reterr) {
+        DomainTask *t = &((DomainAttempt *) a)->task;
+        int r = expand_homes(&t->spec);
+
+        if (r >= 0)
+                r = domain_check_apply(c, t, reterr);
+        if (r >= 0 && t->to_stop)
+                a->wait = attempt_wait;
+        return r;
 }
 
 static int on_stop_timer(sd_event_source *source, uint64_t usec, void *userdata) {

@@ -75,6 +75,18 @@ static void check_fails(Fixture *f, Resource *r, int error, const char *message)
         diag_done(&f->host.diag);
 }
 
+static bool is_open(void *userdata) {
+        Fixture *f = userdata;
+
+        return streq(docker_state_name(f->docker), "open");
+}
+
+static bool is_closed(void *userdata) {
+        Fixture *f = userdata;
+
+        return streq(docker_state_name(f->docker), "closed");
+}
+
 TEST(states_are_reached_from_every_other) {
         static const struct {
                 const char *state, *want;
@@ -216,6 +228,27 @@ TEST(a_name_that_stands_for_another_image_by_now) {
         teardown(&f);
 }
 
+TEST(an_image_whose_name_is_received) {
+        Fixture f;
+
+        setup(&f);
+        fake_image_add(&f.fake, "other:1", "2222");
+        Resource *r = CONTAINER(&f, "web", "image", "\"app\"", "force", "true");
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        check_repair(&f, r);
+        CHECK_INT(testhost_receive(&f.host, r, "image", "\"other:1\""), 0);
+        CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
+        CHECK_STR(f.host.differences.data, "image: app -> other:1\n");
+        check_repair(&f, r);
+        CHECK_STR(fake_container(&f.fake, "web")->image_id, "2222");
+        unsigned n = f.host.n_changed;
+        fake_image_add(&f.fake, "other:1", "3333");
+        CHECK(testhost_until_changed(&f.host, n, PATIENCE_MSEC));
+        testhost_free(r);
+        CHECK(testhost_until(&f.host, is_closed, &f, PATIENCE_MSEC));
+        teardown(&f);
+}
+
 /* The image changes while docker is asked what it is. */
 static bool change_meanwhile(FakeDocker *f, struct FakeClient *client, const char *method, const char *path) {
         if (!strstr(path, "/images/") || f->n_times == 0)
@@ -314,18 +347,6 @@ TEST(events_of_it_and_of_nothing_else) {
         CHECK_INT(testhost_check(&f.host, r, false), CHECK_CHANGED);
         testhost_free(r);
         teardown(&f);
-}
-
-static bool is_open(void *userdata) {
-        Fixture *f = userdata;
-
-        return streq(docker_state_name(f->docker), "open");
-}
-
-static bool is_closed(void *userdata) {
-        Fixture *f = userdata;
-
-        return streq(docker_state_name(f->docker), "closed");
 }
 
 TEST(it_waits_for_docker_and_follows_it) {

@@ -410,6 +410,25 @@ TEST(what_cannot_be_true_of_a_net_is_refused) {
         teardown(&f);
 }
 
+TEST(what_is_received_is_judged_as_a_whole_again) {
+        Fixture f;
+
+        setup(&f);
+        Resource *host = HOST(&f, "a", "0a", "192.168.42.10/24");
+        Resource *r = WITH(NETWORK(&f, "ip", FIRST, "state", "\"up\""), host, RANGE(&f, "r", "192.168.42.100", "192.168.42.200"));
+        REQUIRE(r);
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        CHECK_INT(testhost_receive(&f.host, host, "ip", "\"192.168.42.150/24\""), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), -EINVAL);
+        CHECK_STR(f.host.diag.message, "the range contains '192.168.42.150/24', which is that of 'a'");
+        CHECK_INT(testhost_receive(&f.host, host, "ip", "\"192.168.42.50/24\""), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        check_xml(&f, "ip='192.168.42.50'", true);
+        testhost_free(r);
+        teardown(&f);
+}
+
 TEST(fields_that_are_refused_say_so) {
         static const struct {
                 const char *kind, *field, *text, *want;

@@ -3,6 +3,9 @@
 /* virt against libvirt's test driver, which keeps its machines in the memory of this process: a second connection of ours is the
  * one "from outside". */
 
+#include <semaphore.h>
+#include <time.h>
+
 #include <libvirt/libvirt.h>
 
 #include "daemons/virt/connection.h"
@@ -321,7 +324,7 @@ TEST(a_notification_restarts_where_that_was_asked_for) {
         teardown(&f);
 }
 
-static bool nobody_is_connected(void *userdata) {
+static bool has_no_connection(void *userdata) {
         return !virt_connection_next(&((Fixture *) userdata)->manager, NULL);
 }
 
@@ -346,12 +349,101 @@ TEST(resources_share_one_connection_that_goes_with_the_last) {
         testhost_run(&f.host, 50);
         CHECK_INT(virt_connection_n_users(c), 1);
         testhost_free(b);
-        CHECK(testhost_until(&f.host, nobody_is_connected, &f, PATIENCE_MSEC));
+        CHECK(testhost_until(&f.host, has_no_connection, &f, PATIENCE_MSEC));
         teardown(&f);
 }
 
 /* As the engine replaces one: the old one goes, and soon the new one comes. Nobody else is connected, so the machine would be gone if
  * the connection were closed in between. */
+/* A call whose second half waits for us. */
+typedef struct Patient {
+        VirtCall call;
+        sem_t go_on;
+        unsigned n_done;
+} Patient;
+
+static int wait_for_us(VirtCall *call, virConnectPtr none) {
+        struct timespec until;
+
+        (void) clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += 2 * PATIENCE_MSEC / 1000;
+        return sem_timedwait(&container_of(call, Patient, call)->go_on, &until) < 0 ? -ETIMEDOUT : 7;
+}
+
+static int only_connect(VirtCall *call, virConnectPtr c) {
+        return 0;
+}
+
+static void patient_done(VirtCall *call) {
+        Patient *p = container_of(call, Patient, call);
+
+        if (p->n_done++ == 0)
+                CHECK_INT(virt_call_patiently(call, wait_for_us), 0);
+}
+
+static void nothing_changed(VirtUser *u) {
+}
+
+static bool is_half_done(void *userdata) {
+        return ((Patient *) userdata)->n_done >= 1;
+}
+
+static bool is_done(void *userdata) {
+        return ((Patient *) userdata)->n_done >= 2;
+}
+
+TEST(who_waits_for_a_guest_keeps_nobody_waiting) {
+        Patient p = { .call = { .run = only_connect, .done = patient_done } };
+        VirtUser u = { .object = VIRT_DOMAIN, .name = "slow", .changed = nothing_changed };
+        Fixture f;
+
+        setup(&f);
+        CHECK_INT(sem_init(&p.go_on, 0, 0), 0);
+        CHECK_INT(virt_user_attach(&u, &f.manager, URI, NULL, NULL), 0);
+        CHECK_INT(virt_user_call(&u, &p.call), 0);
+        CHECK(testhost_until(&f.host, is_half_done, &p, PATIENCE_MSEC));
+        Resource *r = VIRT(&f, "quick", "state", "\"running\"");
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        CHECK_INT(state_of(&f, "quick"), VIR_DOMAIN_RUNNING);
+        CHECK_INT(p.n_done, 1);
+
+        /* it has the connection as long as it takes */
+        testhost_free(r);
+        virt_user_detach(&u);
+        testhost_run(&f.host, 700);
+        CHECK(!has_no_connection(&f));
+        CHECK_INT(sem_post(&p.go_on), 0);
+        CHECK(testhost_until(&f.host, is_done, &p, PATIENCE_MSEC));
+        CHECK_INT(p.call.result, 7);
+        CHECK(testhost_until(&f.host, has_no_connection, &f, PATIENCE_MSEC));
+        (void) sem_destroy(&p.go_on);
+        teardown(&f);
+}
+
+static bool has_one_connection(void *userdata) {
+        const VirtManager *m = &((Fixture *) userdata)->manager;
+
+        return !virt_connection_next(m, virt_connection_next(m, NULL));
+}
+
+TEST(who_receives_another_login_has_another_connection) {
+        Fixture f;
+
+        setup(&f);
+        Resource *r = VIRT(&f, "a", "state", "\"running\"");
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        VirtConnection *before = virt_connection_next(&f.manager, NULL);
+        CHECK_INT(testhost_receive(&f.host, r, "auth", "struct{username => \"u\", password => \"p\"}"), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);
+        CHECK(testhost_until(&f.host, has_one_connection, &f, PATIENCE_MSEC));
+        CHECK(virt_connection_next(&f.manager, NULL) != before);
+        CHECK_INT(virt_connection_n_users(virt_connection_next(&f.manager, NULL)), 1);
+        testhost_free(r);
+        teardown(&f);
+}
+
 TEST(a_changed_resource_takes_the_connection_over) {
         Fixture f;
 
@@ -395,7 +487,7 @@ TEST(what_was_lost_is_built_again) {
                 CHECK_INT(state_of(&f, "m"), VIR_DOMAIN_RUNNING);
                 (void) virConnectClose(f.outside);
                 testhost_free(r);
-                CHECK(testhost_until(&f.host, nobody_is_connected, &f, PATIENCE_MSEC));
+                CHECK(testhost_until(&f.host, has_no_connection, &f, PATIENCE_MSEC));
                 f.outside = virConnectOpen(URI);
                 REQUIRE(f.outside);
                 CHECK_INT(state_of(&f, "m"), -1);
