@@ -257,6 +257,14 @@ bool graph_find_edge(const Graph *g, VertexId a, VertexId b, uint32_t *ret_data)
         return s;
 }
 
+void graph_prefetch(const Graph *g, VertexId a, VertexId b) {
+        if (a >= g->limit || b >= g->limit || g->n_slots == 0)
+                return;
+        __builtin_prefetch(&g->vertices[a].out);
+        __builtin_prefetch(&g->vertices[b].in);
+        __builtin_prefetch(&g->slots[home(g, a, b)]);
+}
+
 const GraphAdjacency *graph_successors(const Graph *g, VertexId v) {
         return &g->vertices[v].out;
 }

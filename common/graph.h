@@ -41,6 +41,9 @@ int graph_add_edge(Graph *g, VertexId a, VertexId b, uint32_t data);
 bool graph_remove_edge(Graph *g, VertexId a, VertexId b);
 bool graph_find_edge(const Graph *g, VertexId a, VertexId b, uint32_t *ret_data);
 
+/* The edge will be asked for, or added: what that needs is fetched from memory meanwhile. */
+void graph_prefetch(const Graph *g, VertexId a, VertexId b);
+
 const GraphAdjacency *graph_successors(const Graph *g, VertexId v);     /* borrowed until the next change */
 const GraphAdjacency *graph_predecessors(const Graph *g, VertexId v);
 

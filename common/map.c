@@ -203,6 +203,31 @@ void *map_get_n(const Map *m, const void *key, size_t size) {
         return slot == SLOT_EMPTY ? NULL : m->entries[slot].value;
 }
 
+/* One step for all of them, then the next: a step needs what the one before has asked for. */
+void map_get_many(MapQuery *queries, size_t n) {
+        for (MapQuery *q = queries; q < queries + n; q++) {
+                if (map_size(q->map) == 0)
+                        continue;
+                q->size = strlen(q->key);
+                q->hash = hash_bytes(q->key, q->size);
+                __builtin_prefetch(&q->map->slots[(uint32_t) q->hash & slot_mask(q->map)]);
+        }
+        for (MapQuery *q = queries; q < queries + n; q++) {
+                uint32_t first = map_size(q->map) == 0 ? SLOT_EMPTY : q->map->slots[(uint32_t) q->hash & slot_mask(q->map)];
+                if (first != SLOT_EMPTY)
+                        __builtin_prefetch(&q->map->entries[first]);
+        }
+        for (MapQuery *q = queries; q < queries + n; q++) {
+                uint32_t first = map_size(q->map) == 0 ? SLOT_EMPTY : q->map->slots[(uint32_t) q->hash & slot_mask(q->map)];
+                if (first != SLOT_EMPTY)
+                        __builtin_prefetch(q->map->entries[first].key);
+        }
+        for (MapQuery *q = queries; q < queries + n; q++) {
+                uint32_t slot = map_size(q->map) == 0 ? SLOT_EMPTY : q->map->slots[find_slot(q->map, q->key, q->size, q->hash)];
+                q->value = slot == SLOT_EMPTY ? NULL : q->map->entries[slot].value;
+        }
+}
+
 int map_put(Map *m, const char *key, void *value) {
         return map_put_n(m, key, strlen(key), value);
 }

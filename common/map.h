@@ -20,6 +20,18 @@ DEFINE_CLEANUP(Map *, map_free)
 size_t map_size(const Map *m);                                  /* 0 for NULL */
 void *map_get(const Map *m, const char *key);                   /* NULL if absent; m may be NULL */
 void *map_get_n(const Map *m, const void *key, size_t size);
+
+/* Many at once: the parts of memory that they stand in are asked for together, where map_get() would wait for each. */
+typedef struct MapQuery {
+        const Map *map;         /* may be NULL */
+        const char *key;
+        void *value;            /* is set; NULL if absent */
+        size_t size;            /* what follows is the map's */
+        uint64_t hash;
+} MapQuery;
+
+void map_get_many(MapQuery *queries, size_t n);
+
 int map_put(Map *m, const char *key, void *value);              /* 1 new, 0 replaced, -ENOMEM */
 int map_put_n(Map *m, const void *key, size_t size, void *value);
 /* Where the value of the key stands, until the map is changed. Made if it is not there, with NULL in it; NULL: out of memory. */

@@ -119,35 +119,70 @@ static int forget_receives(Swap *s, Vertex *v) {
         return 0;
 }
 
-static Vertex *find_end(Swap *s, const char *kind, const char *name) {
+/* ---- the ends of edges ---- */
+
+/* So many edges have their ends looked for together. A large graph is in no cache: what one end has to wait for, comes for all. */
+enum { BATCH = 16 };
+
+typedef struct EdgeEnds {
+        Vertex *from, *to;      /* NULL: there is none */
+} EdgeEnds;
+
+static const Map *find_names(Swap *s, const char *kind) {
         if (!s->last_kind || !streq(s->last_kind->type->kind, kind))
                 s->last_kind = map_get(s->manager->kinds, kind);
-        return s->last_kind ? map_get(s->last_kind->by_name, name) : NULL;
+        return s->last_kind ? s->last_kind->by_name : NULL;
 }
 
-static int edge_ends(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **ret_to, Diag *reterr) {
-        const EdgeSpec *last = s->last_edge;
+/* The vertices of n edges, at most BATCH. Neighbours in the set often have an end in common, and nearly always a kind. */
+static void find_ends(Swap *s, const EdgeSpec *edges, size_t n, EdgeEnds *ret) {
+        MapQuery queries[2 * BATCH];
+        unsigned from[BATCH], to[BATCH];        /* which query */
+        unsigned n_queries = 0;
 
-        /* Neighbours in the set often have an end in common, and nearly always a kind. They are compared with each other: what they
-         * say is at hand, the vertices are all over the memory. */
-        Vertex *from = last && streq(last->from_name, spec->from_name) && streq(last->from_kind, spec->from_kind)
-                               ? s->last_from : find_end(s, spec->from_kind, spec->from_name);
-        Vertex *to = last && streq(last->to_name, spec->to_name) && streq(last->to_kind, spec->to_kind)
-                             ? s->last_to : find_end(s, spec->to_kind, spec->to_name);
+        for (size_t i = 0; i < n; i++) {
+                const EdgeSpec *e = &edges[i], *last = i > 0 ? e - 1 : NULL;
 
-        if (!from || !swap_is_declared(from))
+                if (last && streq(last->from_name, e->from_name) && streq(last->from_kind, e->from_kind))
+                        from[i] = from[i - 1];
+                else {
+                        queries[n_queries] = (MapQuery) { .map = find_names(s, e->from_kind), .key = e->from_name };
+                        from[i] = n_queries++;
+                }
+                if (last && streq(last->to_name, e->to_name) && streq(last->to_kind, e->to_kind))
+                        to[i] = to[i - 1];
+                else {
+                        queries[n_queries] = (MapQuery) { .map = find_names(s, e->to_kind), .key = e->to_name };
+                        to[i] = n_queries++;
+                }
+        }
+        map_get_many(queries, n_queries);
+        for (unsigned i = 0; i < n_queries; i++)
+                if (queries[i].value) {
+                        const Vertex *v = queries[i].value;
+                        __builtin_prefetch(&v->id);
+                        __builtin_prefetch(&v->swap);
+                }
+        for (size_t i = 0; i < n; i++) {
+                ret[i] = (EdgeEnds) { queries[from[i]].value, queries[to[i]].value };
+                if (ret[i].from && ret[i].to)
+                        graph_prefetch(s->manager->graph, ret[i].from->id, ret[i].to->id);
+        }
+}
+
+static int check_ends(const EdgeSpec *spec, const EdgeEnds *ends, Diag *reterr) {
+        if (!ends->from || !swap_is_declared(ends->from))
                 return diag_set(reterr, spec->pos, -ENOENT, "edge from unknown resource %s[%s]", spec->from_kind, spec->from_name);
-        if (!to || !swap_is_declared(to))
+        if (!ends->to || !swap_is_declared(ends->to))
                 return diag_set(reterr, spec->pos, -ENOENT, "edge to unknown resource %s[%s]", spec->to_kind, spec->to_name);
-        if (from == to)
+        if (ends->from == ends->to)
                 return diag_set(reterr, spec->pos, -ELOOP, "%s[%s] cannot come before itself", spec->to_kind, spec->to_name);
         if (!spec->send_key != !spec->receive_field)
                 return diag_set(reterr, spec->pos, -EINVAL, "a transfer needs both a key and a field");
-        s->last_edge = spec;
-        *ret_from = s->last_from = from;
-        *ret_to = s->last_to = to;
         return 0;
 }
+
+/* ---- one edge ---- */
 
 static int check_transfer(const Vertex *from, const Vertex *to, const EdgeSpec *spec, Diag *reterr) {
         const Resource *sender = swap_resource(from), *receiver = swap_resource(to);
@@ -207,23 +242,22 @@ static uint32_t said(const EdgeSpec *spec) {
         return spec->notify ? data | EDGE_NOTIFY | (spec->send_key ? 0 : EDGE_DECLARED_NOTIFY) : data;
 }
 
-/* Finds the ends, and sees to what is received. */
-static int enter_edge(Swap *s, const EdgeSpec *spec, Vertex **ret_from, Vertex **ret_to, Diag *reterr) {
-        int r = edge_ends(s, spec, ret_from, ret_to, reterr);
+/* Sees to what is received. */
+static int enter_edge(Swap *s, const EdgeSpec *spec, const EdgeEnds *ends, Diag *reterr) {
+        int r = check_ends(spec, ends, reterr);
 
-        return r >= 0 && spec->send_key ? add_receive(s, *ret_from, *ret_to, spec, reterr) : r;
+        return r >= 0 && spec->send_key ? add_receive(s, ends->from, ends->to, spec, reterr) : r;
 }
 
-static int add_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
-        Vertex *from, *to;
+static int add_edge(Swap *s, const EdgeSpec *spec, const EdgeEnds *ends, Diag *reterr) {
         uint32_t data = 0;
         int r;
 
-        r = enter_edge(s, spec, &from, &to, reterr);
+        r = enter_edge(s, spec, ends, reterr);
         if (r < 0)
                 return r;
-        (void) graph_find_edge(s->manager->graph, from->id, to->id, &data);
-        return swap_edge(s, from->id, to->id, data | said(spec));
+        (void) graph_find_edge(s->manager->graph, ends->from->id, ends->to->id, &data);
+        return swap_edge(s, ends->from->id, ends->to->id, data | said(spec));
 }
 
 static bool is_removed(Swap *s, const char *kind, const char *name) {
@@ -232,7 +266,7 @@ static bool is_removed(Swap *s, const char *kind, const char *name) {
 }
 
 static int cut_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
-        Vertex *from, *to;
+        EdgeEnds ends;
         uint32_t data = 0;
         SwapEntry *e;
         int r;
@@ -240,9 +274,11 @@ static int cut_edge(Swap *s, const EdgeSpec *spec, Diag *reterr) {
         /* Its edges go with it anyway. */
         if (is_removed(s, spec->from_kind, spec->from_name) || is_removed(s, spec->to_kind, spec->to_name))
                 return 0;
-        r = edge_ends(s, spec, &from, &to, reterr);
+        find_ends(s, spec, 1, &ends);
+        r = check_ends(spec, &ends, reterr);
         if (r < 0)
                 return r;
+        Vertex *from = ends.from, *to = ends.to;
         if (!graph_find_edge(s->manager->graph, from->id, to->id, &data))
                 return diag_set(reterr, spec->pos, -ENOENT, "cannot cut %s[%s] -> %s[%s]: there is no such edge", spec->from_kind,
                                 spec->from_name, spec->to_kind, spec->to_name);
@@ -334,16 +370,19 @@ static int set_said(Swap *s, VertexId a, VertexId b, uint32_t old, uint32_t new)
 }
 
 static int enter_said(Swap *s, const ChangeSet *set, SaidEdges *t, Diag *reterr) {
-        Vertex *from, *to;
+        EdgeEnds ends[BATCH];
         int r;
 
         for (size_t i = 0; i < set->n_edges; i++) {
-                r = enter_edge(s, &set->edges[i], &from, &to, reterr);
+                if (i % BATCH == 0)
+                        find_ends(s, &set->edges[i], MIN(set->n_edges - i, (size_t) BATCH), ends);
+                const EdgeEnds *e = &ends[i % BATCH];
+                r = enter_edge(s, &set->edges[i], e, reterr);
                 if (r < 0)
                         return r;
-                Said *x = said_slot(t, from->id, to->id);
-                x->a = from->id;
-                x->b = to->id;
+                Said *x = said_slot(t, e->from->id, e->to->id);
+                x->a = e->from->id;
+                x->b = e->to->id;
                 x->data |= said(&set->edges[i]);
         }
         return 0;
@@ -434,10 +473,15 @@ static int remove_edges(Swap *s, const SwapEntry *e) {
 }
 
 static int add_edges(Swap *s, const ChangeSet *set, size_t first, Diag *reterr) {
+        EdgeEnds ends[BATCH];
         int r = 0;
 
-        for (size_t i = first; i < set->n_edges && r >= 0; i++)
-                r = add_edge(s, &set->edges[i], reterr);
+        for (size_t i = 0; first + i < set->n_edges && r >= 0; i++) {
+                const EdgeSpec *e = &set->edges[first + i];
+                if (i % BATCH == 0)
+                        find_ends(s, e, MIN(set->n_edges - first - i, (size_t) BATCH), ends);
+                r = add_edge(s, e, &ends[i % BATCH], reterr);
+        }
         return r;
 }
 

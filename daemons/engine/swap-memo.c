@@ -8,10 +8,33 @@ void swap_memo_done(SwapMemo *m) {
         *m = (SwapMemo) {};
 }
 
-Vertex *swap_memo_vertex(const Swap *s, size_t i, const ResourceSpec *spec) {
+static Vertex *known(const Swap *s, size_t i) {
         const SwapMemo *m = &s->manager->memo;
-        Vertex *v = i < m->n_vertices ? manager_vertex(s->manager, m->vertices[i]) : NULL;
 
+        return i < m->n_vertices ? manager_vertex(s->manager, m->vertices[i]) : NULL;
+}
+
+/* Those that come next will be looked at soon. A large graph is in no cache, and each part of a vertex tells where the next one is: so
+ * what is three steps away is asked for by its first part, and so on. */
+static void prefetch(const Swap *s, size_t i) {
+        enum { STEP = 4 };
+        const Vertex *v;
+
+        if ((v = known(s, i + 3 * STEP)))
+                __builtin_prefetch(&v->resource);
+        if ((v = known(s, i + 2 * STEP)))
+                __builtin_prefetch(v->resource);
+        if ((v = known(s, i + STEP))) {
+                __builtin_prefetch(&v->spec_hash);
+                __builtin_prefetch(&v->resource->pos);
+                __builtin_prefetch(vertex_name(v));
+        }
+}
+
+Vertex *swap_memo_vertex(const Swap *s, size_t i, const ResourceSpec *spec) {
+        Vertex *v = known(s, i);
+
+        prefetch(s, i);
         return v && streq(vertex_name(v), spec->name) && streq(vertex_kind(v), spec->kind) ? v : NULL;
 }
 

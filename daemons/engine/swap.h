@@ -57,9 +57,7 @@ typedef struct Swap {
         uint64_t edges_hash;    /* of all edges of a whole graph */
         Moved *moved;
         size_t n_moved, capacity_moved;
-        const EdgeSpec *last_edge;      /* the one that was looked at last, NULL: none, and its ends */
-        Vertex *last_from, *last_to;
-        const struct KindSet *last_kind;        /* of one of them */
+        const struct KindSet *last_kind;        /* of the end of an edge that was looked for last */
         struct Arena *arena;    /* of the entries; NULL while there are none */
         SwapEntry **entries;
         size_t n_entries, capacity_entries;

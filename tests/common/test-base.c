@@ -253,6 +253,39 @@ static void count_free(void *value) {
         free(value);
 }
 
+TEST(map_many_at_once) {
+        enum { N = 300 };
+        _cleanup_(map_freep) Map *m = map_new(), *other = map_new(), *none = map_new();
+        MapQuery queries[2 * N + 2];
+        char keys[N][16];
+        int values[N];
+
+        REQUIRE(m && other && none);
+        for (unsigned i = 0; i < N; i++) {
+                (void) snprintf(keys[i], sizeof(keys[i]), "key-%u", i);
+                if (i % 3 != 0)
+                        CHECK_INT(map_put(m, keys[i], &values[i]), 1);
+                if (i % 5 == 0)
+                        CHECK_INT(map_put(other, keys[i], &values[N - 1 - i]), 1);
+        }
+        for (unsigned i = 0; i < N; i += 7)
+                (void) map_remove(m, keys[i]);
+        for (unsigned i = 0; i < N; i++) {
+                queries[2 * i] = (MapQuery) { .map = m, .key = keys[i], .value = &m };
+                queries[2 * i + 1] = (MapQuery) { .map = other, .key = keys[i], .value = &m };
+        }
+        queries[2 * N] = (MapQuery) { .key = "a", .value = &m };
+        queries[2 * N + 1] = (MapQuery) { .map = none, .key = "a", .value = &m };
+        map_get_many(queries, 2 * N + 2);
+        for (unsigned i = 0; i < N; i++) {
+                CHECK(queries[2 * i].value == map_get(m, keys[i]));
+                CHECK(queries[2 * i + 1].value == map_get(other, keys[i]));
+                CHECK(queries[2 * i].value == (i % 3 != 0 && i % 7 != 0 ? &values[i] : NULL));
+        }
+        CHECK(!queries[2 * N].value);
+        CHECK(!queries[2 * N + 1].value);
+}
+
 TEST(map_keys_are_bytes) {
         Map *m = map_new();
 
