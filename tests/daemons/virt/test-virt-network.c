@@ -289,8 +289,8 @@ TEST(hosts_exchange_what_they_have) {
         static const char *const orders[] = {
                 "<host mac='52:54:00:00:2a:0a' name='a' ip='192.168.42.10'/><host mac='52:54:00:00:2a:0b' name='b' ip='192.168.42.11'/>",
                 "<host mac='52:54:00:00:2a:0b' name='b' ip='192.168.42.11'/><host mac='52:54:00:00:2a:0a' name='a' ip='192.168.42.10'/>",
-                "<host mac='52:54:00:00:2a:0b' name='b' ip='192.168.42.11'/><host mac='52:54:00:00:2a:0a' name='a' ip='192.168.42.10'/>"
-                "<host mac='52:54:00:00:2a:0a' name='old' ip='192.168.42.13'/>",
+                ("<host mac='52:54:00:00:2a:0b' name='b' ip='192.168.42.11'/><host mac='52:54:00:00:2a:0a' name='a' ip='192.168.42.10'/>"
+                 "<host mac='52:54:00:00:2a:0a' name='old' ip='192.168.42.13'/>"),
         };
         static const struct {
                 const char *name_a, *ip_a, *name_b, *ip_b;
