@@ -4,7 +4,8 @@
  * so that can only be found out on the machine itself, during an attempt. Drivers spell some values differently; unless strict is set,
  * another spelling of the same is taken.
  *
- * Some machines take a limited number of changes until the next boot, which is one more reason to write only what is different. */
+ * Some machines take a limited number of changes until the next boot, which is one more reason to write only what is different; and on
+ * some the old value shows until then, so what was written once is not written again and again. */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,6 +28,7 @@ typedef struct Fwattr {
 
         PathWatch *watch;
         bool told;              /* that it is passed over */
+        char *written;          /* it shows after the next boot */
 } Fwattr;
 
 static const FieldSpec fwattr_fields[] = {
@@ -253,6 +255,36 @@ static int write_value(const Fwattr *f, const char *driver, const char *value, D
         return r < 0 ? resource_error(&f->resource, reterr, r, "the firmware does not take '%s': %m", value) : 0;
 }
 
+/* Whether the firmware has something that takes effect with the next boot. */
+static bool is_pending(const char *driver) {
+        _cleanup_free_ char *path = NULL, *text = NULL;
+
+        if (asprintf(&path, TOP "/%s/attributes/pending_reboot", driver) < 0) {
+                path = NULL;
+                return false;
+        }
+        return read_file_at(AT_FDCWD, path, TEXT_MAX, &text, NULL) >= 0 && *text == '1';
+}
+
+/* What shows otherwise than it was written would be written for ever, as that is an event. */
+static int change(Fwattr *f, const char *driver, const char *value, Diag *reterr) {
+        _cleanup_free_ char *now = NULL;
+        int r = write_value(f, driver, value, reterr);
+
+        if (r < 0)
+                return r;
+        r = read_text(f, driver, "current_value", &now);
+        if (r < 0)
+                return resource_error(&f->resource, reterr, r, "cannot read '%s': %m", f->key);
+        if (streq_ptr(now, value))
+                return 0;
+        if (!is_pending(driver))
+                return resource_error(&f->resource, reterr, -ERANGE, "value: the firmware has taken '%s', and shows '%s'", value, now ? now : "");
+        f->written = strdup(value);
+        resource_log(&f->resource, LOG_NOTICE, "'%s' takes effect with the next boot", value);
+        return f->written ? 0 : -ENOMEM;
+}
+
 static int fwattr_check_apply(Resource *r, bool apply, Diag *reterr) {
         Fwattr *f = (Fwattr *) r;
         _cleanup_free_ char *driver = NULL, *now = NULL;
@@ -272,10 +304,12 @@ static int fwattr_check_apply(Resource *r, bool apply, Diag *reterr) {
         k = f->check ? check_value(f, driver, &wanted, reterr) : 0;
         if (k < 0)
                 return k;
-        if (streq(now, wanted))
+        if (streq(now, wanted) || (streq_ptr(f->written, wanted) && is_pending(driver)))
                 return CHECK_OK;
         resource_differs(r, "value", now, wanted);
-        k = apply ? write_value(f, driver, wanted, reterr) : 0;
+        if (apply)
+                free(TAKE_PTR(f->written));
+        k = apply ? change(f, driver, wanted, reterr) : 0;
         return k < 0 ? k : CHECK_CHANGED;
 }
 
@@ -306,6 +340,11 @@ static void fwattr_unwatch(Resource *r) {
         f->watch = path_watch_free(f->watch);
 }
 
+static void fwattr_done(Resource *r) {
+        fwattr_unwatch(r);
+        free(((Fwattr *) r)->written);
+}
+
 const ResourceType fwattr_type = {
         .kind = "fwattr",
         .doc = "A setting of the machine's firmware.",
@@ -315,7 +354,7 @@ const ResourceType fwattr_type = {
                    "}\n",
         .size = sizeof(Fwattr),
         .fields = fwattr_fields,
-        .done = fwattr_unwatch,
+        .done = fwattr_done,
         .validate = fwattr_validate,
         .watch = fwattr_watch,
         .unwatch = fwattr_unwatch,

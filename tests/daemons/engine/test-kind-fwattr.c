@@ -95,6 +95,20 @@ static int values(void) {
                         printf("# case %zu: %s\n", i, rig.host.diag.message ? rig.host.diag.message : "");
         }
 
+        /* What is written does not show. */
+        put("Later", "type", "string\n");
+        CHECK_INT(symlink("/dev/null", ATTRIBUTES "Later/current_value"), 0);
+        CHECK_INT(rig_make(&fwattr_type, "Later", FIELDS("value=abc")), 0);
+        CHECK_INT(rig_apply(true), -ERANGE);
+        CHECK_STR(rig.host.diag.message, "value: the firmware has taken 'abc', and shows ''");
+        put("", "pending_reboot", "1\n");
+        CHECK_INT(rig_apply(false), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        CHECK_INT(rig_set("value=abcd"), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        CHECK_INT(rig_apply(true), CHECK_OK);
+
         CHECK_INT(rig_make(&fwattr_type, "Tag", FIELDS("value=abc")), 0);
         CHECK_INT(rig_watch(), 0);
         put("Tag", "current_value", "other\n");
