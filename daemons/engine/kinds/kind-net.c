@@ -34,6 +34,7 @@ typedef struct Net {
         char *path, *text;      /* the file of networkd, and what it shall say */
         PathWatch *watch;
         sd_event_source *events;
+        unsigned index;         /* of the interface, while events are read; 0: it is not there */
 } Net;
 
 static const FieldSpec net_fields[] = {
@@ -97,7 +98,6 @@ static uint32_t number(const void *data, size_t size) {
 
 static bool concerns(const struct nlmsghdr *m, void *userdata) {
         const Net *n = userdata;
-        unsigned index = if_nametoindex(n->resource.name);
         size_t size = 0;
         const char *name;
 
@@ -105,15 +105,15 @@ static bool concerns(const struct nlmsghdr *m, void *userdata) {
         case RTM_NEWLINK:
         case RTM_DELLINK:
                 name = rt_attribute(m, sizeof(struct ifinfomsg), IFLA_IFNAME, &size);
-                return ((const struct ifinfomsg *) NLMSG_DATA(m))->ifi_index == (int) index ||
+                return ((const struct ifinfomsg *) NLMSG_DATA(m))->ifi_index == (int) n->index ||
                        (name && strnlen(name, size) == strlen(n->resource.name) && startswith(n->resource.name, name));
         case RTM_NEWADDR:
         case RTM_DELADDR:
-                return ((const struct ifaddrmsg *) NLMSG_DATA(m))->ifa_index == index;
+                return ((const struct ifaddrmsg *) NLMSG_DATA(m))->ifa_index == n->index;
         case RTM_NEWROUTE:
         case RTM_DELROUTE: {
                 const void *oif = rt_attribute(m, sizeof(struct rtmsg), RTA_OIF, &size);
-                return number(oif, size) == index;
+                return n->index > 0 && number(oif, size) == n->index;
         }
         default:
                 return false;
@@ -123,6 +123,7 @@ static bool concerns(const struct nlmsghdr *m, void *userdata) {
 static int on_events(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         Net *n = userdata;
 
+        n->index = if_nametoindex(n->resource.name);
         if (rt_drain(fd, concerns, n))
                 resource_changed(&n->resource);
         return 0;
