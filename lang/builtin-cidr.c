@@ -304,9 +304,26 @@ static int ip_in_cidr(const BuiltinCall *call, const Value *args, size_t n, Valu
 
 /* ---- the strict reader ---- */
 
-static int refuse_prefix(const char *text, const char *problem, Diag *reterr) {
-        diag_set(reterr, (Pos) {}, -EINVAL, "netip.ParsePrefix(\"%s\"): %s", text, problem);
+static char *quote(const char *text) {
+        StrBuf b = {};
+
+        strbuf_quote(&b, text, strlen(text));
+        return strbuf_take(&b);
+}
+
+static int refuse_prefix(Value arg, const char *problem, Diag *reterr) {
+        _cleanup_free_ char *whole = value_text(arg);
+
+        diag_set(reterr, (Pos) {}, -EINVAL, "netip.ParsePrefix(%s): %s", whole ?: "?", problem);
         return BUILTIN_CATCHABLE;
+}
+
+static int refuse_part(Value arg, const char *before, const char *part, const char *problem, Diag *reterr) {
+        _cleanup_free_ char *quoted = quote(part), *text = NULL;
+
+        if (!quoted || asprintf(&text, "%s%s%s", before, quoted, problem) < 0)
+                return -ENOMEM;
+        return refuse_prefix(arg, text, reterr);
 }
 
 static int read_strict(Value arg, Prefix *ret, Diag *reterr) {
@@ -314,25 +331,24 @@ static int read_strict(Value arg, Prefix *ret, Diag *reterr) {
         Refusal why;
 
         if (!slash)
-                return refuse_prefix(text, "no '/'", reterr);
+                return refuse_prefix(arg, "no '/'", reterr);
         _cleanup_free_ char *address = strndup(text, (size_t) (slash - text));
         if (!address)
                 return -ENOMEM;
         if (strchr(address, ':') && strchr(address, '%'))
-                return refuse_prefix(text, "IPv6 zones cannot be present in a prefix", reterr);
+                return refuse_prefix(arg, "IPv6 zones cannot be present in a prefix", reterr);
         if (!read_address(address, &ret->address, &why)) {
-                diag_set(reterr, (Pos) {}, -EINVAL, "netip.ParsePrefix(\"%s\"): ParseAddr(\"%s\"): %s%s%s%s", text, address,
-                         why.problem, why.at ? " (at \"" : "", why.at ?: "", why.at ? "\")" : "");
-                return BUILTIN_CATCHABLE;
+                _cleanup_free_ char *at = quote(why.at ?: ""), *problem = NULL;
+                if (!at || asprintf(&problem, "): %s%s%s%s", why.problem, why.at ? " (at " : "", why.at ? at : "", why.at ? ")" : "") < 0)
+                        return -ENOMEM;
+                return refuse_part(arg, "ParseAddr(", address, problem, reterr);
         }
         size_t digits = strspn(bits, "0123456789");
         if (digits == 0 || bits[digits] != '\0' || digits > BITS_DIGITS_MAX || (bits[0] == '0' && digits > 1) ||
-            strlen(text) != arg.s->size) {
-                diag_set(reterr, (Pos) {}, -EINVAL, "netip.ParsePrefix(\"%s\"): bad bits after slash: \"%s\"", text, bits);
-                return BUILTIN_CATCHABLE;
-        }
+            strlen(text) != arg.s->size)
+                return refuse_part(arg, "bad bits after slash: ", bits, "", reterr);
         ret->bits = (unsigned) strtoul(bits, NULL, 10);
-        return ret->bits <= ret->address.n * 8 ? 0 : refuse_prefix(text, "prefix length out of range", reterr);
+        return ret->bits <= ret->address.n * 8 ? 0 : refuse_prefix(arg, "prefix length out of range", reterr);
 }
 
 static int cidr_to_first(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {

@@ -123,6 +123,8 @@ static int split_hostport(const BuiltinCall *call, const Value *args, size_t n, 
 
 /* ---- URLs ---- */
 
+static const char control_character[] = "net/url: invalid control character in URL";
+
 typedef struct Url {
         StrBuf scheme, host, path;
         const char *query;
@@ -192,7 +194,7 @@ static const char *parse_url(const char *text, Url *u, char small[64]) {
 
         for (const char *c = text; *c; c++)
                 if ((unsigned char) *c < 0x20 || *c == 0x7f)
-                        return "net/url: invalid control character in URL";
+                        return control_character;
         if (text[size] == '#') {
                 problem = unescape(text + size + 1, strlen(text + size + 1), false, &ignored, small);
                 strbuf_done(&ignored);
@@ -240,9 +242,11 @@ static int url_parser(const BuiltinCall *call, const Value *args, size_t n, Valu
         const char *text = value_cstr(args[0]);
         char small[64];
 
-        const char *problem = parse_url(text, &u, small);
-        if (problem)
-                return catchable(reterr, "error parsing the URL: parse \"%s\": %s", text, problem);
+        const char *problem = strlen(text) < args[0].s->size ? control_character : parse_url(text, &u, small);
+        if (problem) {
+                _cleanup_free_ char *quoted = value_text(args[0]);
+                return catchable(reterr, "error parsing the URL: parse %s: %s", quoted ?: "?", problem);
+        }
         if (u.scheme.failed || u.host.failed || u.path.failed)
                 return -ENOMEM;
         if (u.scheme.size == 0)
