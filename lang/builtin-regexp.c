@@ -131,11 +131,23 @@ static bool is_word(uint32_t c) {
         return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z' && c < 0x80) || c == '_';
 }
 
+static bool class_has(const RegexpSet *set, const RegexpClass *class, uint32_t c) {
+        bool has = unicode_class_has(class->class, c);
+
+        if (!has && set->fold)
+                has = unicode_class_has(class->class, unicode_fold(c)) || unicode_class_has(class->class, unicode_lower(c)) ||
+                      unicode_class_has(class->class, unicode_upper(c));
+        return has != class->negated;
+}
+
 static bool set_has(const RegexpSet *set, uint32_t c) {
         uint32_t folded = set->fold ? unicode_fold(c) : c;
 
         for (const RegexpRange *r = set->ranges; r; r = r->next)
                 if ((c >= r->low && c <= r->high) || (folded >= r->low && folded <= r->high))
+                        return !set->negated;
+        for (const RegexpClass *class = set->classes; class; class = class->next)
+                if (class_has(set, class, c))
                         return !set->negated;
         return set->negated;
 }

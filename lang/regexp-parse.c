@@ -98,7 +98,7 @@ static int literal(Parser *x, uint32_t c, RegexpTree **ret) {
         return r < 0 ? r : set_add(x, set, c, c);
 }
 
-/* ---- classes with names: only ASCII ---- */
+/* ---- classes with names: of ASCII, and of Unicode ---- */
 
 static const struct {
         const char *name;
@@ -143,6 +143,39 @@ static int perl_class(Parser *x, RegexpSet *set) {
         int r = add_class(x, set, &name, 1, x->p[1] != name);
         x->p += 2;
         return r < 0 ? r : 1;
+}
+
+/* \pL, \p{Greek}, \P{^Lu}, in a class or by itself: 1 if there was one. */
+static int unicode_class(Parser *x, RegexpSet *set) {
+        const char *from = x->p, *name = from + 2, *end;
+        RegexpClass *class;
+
+        if (!at(x, "\\p") && !at(x, "\\P"))
+                return 0;
+        if (name < x->end && *name == '{') {
+                name++;
+                end = memchr(name, '}', (size_t) (x->end - name));
+                if (!end)
+                        return refuse(x, "invalid character class range", from, x->end);
+                x->p = end + 1;
+        } else {
+                uint32_t c;
+                end = name < x->end ? name + utf8_decode(name, (size_t) (x->end - name), &c) : name;
+                x->p = end;
+        }
+        class = arena_new0(x->arena, RegexpClass);
+        if (!class)
+                return -ENOMEM;
+        class->negated = from[1] == 'P';
+        if (name < end && *name == '^') {
+                class->negated = !class->negated;
+                name++;
+        }
+        if (!unicode_class_find(name, (size_t) (end - name), &class->class))
+                return refuse(x, "invalid character class range", from, x->p);
+        class->next = set->classes;
+        set->classes = class;
+        return 1;
 }
 
 /* ---- escapes ---- */
@@ -214,10 +247,10 @@ static int class_element(Parser *x, RegexpSet *set, const char *bracket) {
                 }
         }
         r = perl_class(x, set);
+        if (r == 0)
+                r = unicode_class(x, set);
         if (r != 0)
                 return MIN(r, 0);
-        if (at(x, "\\p") || at(x, "\\P"))
-                return refuse(x, "classes of Unicode are not supported", from, from + 2);
         r = character(x, &low);
         if (r < 0)
                 return r;
@@ -354,11 +387,11 @@ static int escaped(Parser *x, RegexpTree **ret) {
                         *ret = tree_new(x, edges[i].kind);
                         return *ret ? 0 : -ENOMEM;
                 }
-        if (at(x, "\\p") || at(x, "\\P"))
-                return refuse(x, "classes of Unicode are not supported", x->p, x->p + 2);
         r = set_tree(x, &set, ret);
         if (r >= 0)
                 r = perl_class(x, set);
+        if (r == 0)
+                r = unicode_class(x, set);
         if (r != 0)
                 return MIN(r, 0);
         r = escape(x, &c);

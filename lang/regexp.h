@@ -8,6 +8,7 @@
 
 #include "common/arena.h"
 #include "common/diag.h"
+#include "common/unicode-class.h"
 #include "common/value.h"
 
 enum { REGEXP_CHARACTER_MAX = 0x10ffff };
@@ -17,8 +18,15 @@ typedef struct RegexpRange {
         struct RegexpRange *next;
 } RegexpRange;
 
+typedef struct RegexpClass {
+        UnicodeClass class;
+        bool negated;
+        struct RegexpClass *next;
+} RegexpClass;
+
 typedef struct RegexpSet {
         RegexpRange *ranges;
+        RegexpClass *classes;
         bool negated, fold;
 } RegexpSet;
 

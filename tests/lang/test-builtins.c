@@ -336,6 +336,14 @@ TEST(regular_expressions) {
                     RE("(?i:a)b", "AB", "false"), RE("^(?P<n>a)(?<m>b)(?:c)$", "abc", "true"), RE("\\\\bb\\\\b", "a b c", "true"),
                     RE("\\\\bb\\\\b", "abc", "false"), RE("a\\\\Bb", "ab", "true"), RE("^\\\\x41\\\\x{42}\\\\103\\\\.$", "ABC.", "true"),
                     RE("^\\\\Qa.*\\\\E+$", "a.**", "true"), RE("^\\\\Qa.\\\\Eb$", "a.b", "true"), RE("\\\\Ab\\\\z", "b", "true"), RE("a|^", "x", "true"));
+        CHECK_CASES(RE("^\\\\p{Greek}+$", "αΩ", "true"), RE("\\\\p{Greek}", "aя", "false"), RE("^\\\\pL\\\\PL$", "я1", "true"),
+                    RE("^\\\\p{^Lu}\\\\P{^Lu}$", "яЯ", "true"), RE("^[^\\\\p{L}\\\\d]$", "б", "false"), RE("^[\\\\p{Nd}x-]+$", "٣x-", "true"),
+                    RE("(?i)^\\\\p{Lu}$", "я", "true"), RE("(?i)\\\\P{Lu}", "я", "false"), RE("^\\\\p{Any}\\\\pS$", "\\xff€", "true"),
+                    RE("\\\\p{C}", "\u0378", "false"), RE("^\\\\p{Co}$", "\U0010fffd", "true"), RE("^\\\\p{Phags_Pa}$", "\ua840", "true"),
+                    RE("^\\\\p{Zs}\\\\p{Han}$", "\u3000\u4e2d", "true"));
+        CHECK_CASES(BAD("\\\\p{Greek", "invalid character class range: `\\p{Greek`"), BAD("\\\\pX", "invalid character class range: `\\pX`"),
+                    BAD("\\\\p", "invalid character class range: `\\p`"), BAD("[\\\\p{}]", "invalid character class range: `\\p{}`"),
+                    BAD("\\\\p{greek}", "invalid character class range: `\\p{greek}`"), BAD("\\\\pé", "invalid character class range: `\\pé`"));
         CHECK_CASES(BAD("[a", "missing closing ]: `[a`"), BAD("(a", "missing closing ): `(a`"), BAD("a)", "unexpected ): `a)`"),
                     BAD("*", "missing argument to repetition operator: `*`"), BAD("a|+", "missing argument to repetition operator: `+`"),
                     BAD("[b-a]", "invalid character class range: `b-a`"), BAD("\\\\y", "invalid escape sequence: `\\y`"),
