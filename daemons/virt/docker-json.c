@@ -384,6 +384,13 @@ static int read_container(Json *j, DockerContainer *c) {
         return 0;
 }
 
+char *docker_parse_created(const char *json, size_t size) {
+        _cleanup_(json_putp) Json *j = NULL;
+        const char *id = parse_object(json, size, &j) >= 0 ? get_text(j, "Id") : NULL;
+
+        return id ? strdup(id) : NULL;
+}
+
 int docker_parse_container(const char *json, size_t size, DockerContainer *ret, Diag *reterr) {
         _cleanup_(json_putp) Json *j = NULL;
         int r;

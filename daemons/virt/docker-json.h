@@ -59,6 +59,9 @@ typedef struct DockerContainer {
         char *restart;          /* "no", "always", "unless-stopped", "on-failure", "on-failure:5" */
 } DockerContainer;
 
+/* Of the answer to its making; NULL if there is none in it, or out of memory. */
+char *docker_parse_created(const char *json, size_t size);
+
 int docker_parse_container(const char *json, size_t size, DockerContainer *ret, Diag *reterr);
 void docker_container_done(DockerContainer *c);
 

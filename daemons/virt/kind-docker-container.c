@@ -63,6 +63,7 @@ typedef struct DockerContainerKind {
         bool pulled;
         bool expected_found;            /* how it is by now, as long as nobody else does something */
         DockerStatus expected_status;
+        char *made;                     /* the id of the one that we have made last of the fields as they are; NULL: none */
         char *complaint;                /* what docker said of the last step, until it is known whether that was the reason */
 
         /* of a container that ends by itself */
@@ -251,7 +252,7 @@ static void on_pulled(DockerKind *k, const DockerReply *reply) {
                 docker_kind_fail(k, -ENOENT, NULL, "docker says that it has pulled the image, but it is not here");
 }
 
-static void note_step(DockerContainerKind *c) {
+static void note_step(DockerContainerKind *c, const DockerReply *reply) {
         switch (c->step) {
         case STEP_UNPAUSE:
                 c->expected_status = DOCKER_RUNNING;
@@ -263,6 +264,8 @@ static void note_step(DockerContainerKind *c) {
                 c->expected_found = false;
                 break;
         case STEP_CREATE:
+                free(c->made);
+                c->made = docker_parse_created(reply->body, reply->size);
                 c->found = false;               /* what was found is another one */
                 c->expected_found = true;
                 c->expected_status = DOCKER_CREATED;
@@ -282,7 +285,7 @@ static void on_step(DockerKind *k, const DockerReply *reply) {
                     (reply->status == 404 && steps[c->step].gone_is_well);
 
         if (done) {
-                note_step(c);
+                note_step(c, reply);
                 proceed(c);
         } else if (c->step == STEP_CREATE && reply->status == 404 && c->pulled)
                 docker_kind_fail(k, -ENOENT, reply, steps[c->step].what);
@@ -393,16 +396,28 @@ static int compare(DockerContainerKind *c) {
         return 0;
 }
 
+/* What we have made ourselves can have another image only because the name stands for another one by now. All else cannot change in a
+ * container: so it is docker's way to understand what it is told. */
+static bool is_made_so(const DockerContainerKind *c) {
+        for (size_t i = 0; i < c->n_others; i++)
+                if (streq(c->others[i], "image"))
+                        return false;
+        return c->made && streq(c->made, c->there.id);
+}
+
 static void refuse(DockerContainerKind *c) {
+        bool made_so = is_made_so(c);
         StrBuf b = {};
 
         for (size_t i = 0; i < c->n_others; i++)
                 strbuf_printf(&b, "%s%s", i == 0 ? "" : ", ", c->others[i]);
         _cleanup_free_ char *fields = strbuf_take(&b), *what = NULL;
-        if (asprintf(&what, "there is a container of this name with another %s, and only with force may a new one take its place",
+        if (asprintf(&what,
+                     made_so ? "docker has made it with another %s than it was told, and would do so again"
+                             : "there is a container of this name with another %s, and only with force may a new one take its place",
                      fields ? fields : "image") < 0)
                 what = NULL;
-        docker_kind_fail(&c->docker, -EEXIST, NULL, what ? what : "there is another container of this name");
+        docker_kind_fail(&c->docker, made_so ? -EPROTO : -EEXIST, NULL, what ? what : "there is another container of this name");
 }
 
 static void finish_or_proceed(DockerContainerKind *c) {
@@ -467,7 +482,7 @@ static void decide_running(DockerContainerKind *c) {
                 return;
         }
         other = c->n_others > 0;
-        if (other && !c->force) {
+        if (other && (!c->force || is_made_so(c))) {
                 refuse(c);
                 return;
         }
@@ -572,6 +587,8 @@ static int container_check_apply(Resource *r, bool apply, Diag *reterr) {
 
         if (k < 0)
                 return k;
+        if (r->received != 0)
+                free(TAKE_PTR(c->made));
         c->round = 0;
         c->pulled = false;
         free(c->complaint);
@@ -607,6 +624,7 @@ static void container_done(Resource *r) {
 
         docker_kind_done(&c->docker);
         docker_container_done(&c->there);
+        free(c->made);
         free(c->complaint);
         sd_event_source_disable_unref(c->timer);
 }

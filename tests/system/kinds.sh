@@ -34,7 +34,7 @@ declare_resource() {    # declare_resource KIND NAME FIELDS: a program with it, 
         deploy=$(manager_property engine DeployId)
         write_site "$@"
         check "  deployed: $(tr -s '\n\t ' '   ' <<<"$3")" mgmtctl deploy /root/site
-        wait_for "  taken over" 10 eval '[ "$(manager_property engine DeployId)" != "'"$deploy"'" ]'
+        wait_for "  taken over" 60 eval '[ "$(manager_property engine DeployId)" != "'"$deploy"'" ]'
 }
 
 wait_state() { wait_for "$1" "$PATIENCE" is_in_state "$2"; }

@@ -139,6 +139,19 @@ TEST(a_container) {
         CHECK_STR(c.restart, "on-failure:5");
 }
 
+TEST(what_was_made) {
+        static const struct {
+                const char *body, *want;
+        } cases[] = {
+                { "{\"Id\":\"0123\",\"Warnings\":[]}", "0123" }, { "{\"Id\":5}", NULL }, { "{}", NULL }, { "x", NULL }, { "", NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *id = docker_parse_created(TEXT(cases[i].body));
+                CHECK_STR(id, cases[i].want);
+        }
+}
+
 TEST(every_beginning_of_a_container_is_refused) {
         static const char json[] = "{\"Id\":\"abc\",\"Name\":\"/web\",\"State\":{\"Status\":\"running\"},\"Config\":{\"Env\":[null,1,\"A=1\"]}}";
 

@@ -189,6 +189,35 @@ TEST(another_container_takes_the_place_only_with_force) {
         }
 }
 
+/* Docker has a way of its own to write down what it was told. It is not made again and again. */
+TEST(one_that_docker_makes_differently_is_left_alone) {
+        static const char *const forces[] = { "false", "true" };
+
+        for (size_t i = 0; i < ELEMENTSOF(forces); i++) {
+                Fixture f;
+
+                setup(&f);
+                Resource *r = CONTAINER(&f, "web", "image", "\"app\"", "env", "[\"A=1\"]", "force", forces[i]);
+                CHECK_INT(testhost_watch(&f.host, r), 0);
+                CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+                json_object_object_add(fake_container(&f.fake, "web")->body, "Env", json_tokener_parse("[\"A=one\",\"PATH=/bin\"]"));
+                for (unsigned k = 0; k < 2; k++) {
+                        check_fails(&f, r, -EPROTO, "docker has made it with another env than it was told, and would do so again");
+                        CHECK_STR(f.host.differences.data, "env: A=one, PATH=/bin -> A=1, PATH=/bin\n");
+                }
+                CHECK_INT(f.fake.n_created, 1);
+
+                /* another value is another try, as is another container */
+                CHECK_INT(testhost_receive(&f.host, r, "env", "[\"A=one\"]"), 0);
+                CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);
+                fake_container_remove(&f.fake, "web");
+                CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+                CHECK_INT(testhost_check(&f.host, r, true), CHECK_OK);
+                testhost_free(r);
+                teardown(&f);
+        }
+}
+
 TEST(the_restart_policy_is_changed_in_place) {
         Fixture f;
 
