@@ -279,14 +279,14 @@ static int handle_open(VirtConnection *c, VirtCall *call) {
         if (!c->handle) {
                 virErrorPtr e = virGetLastError();
                 bool later = may_come_later(c);
-                int r = virt_error(&call->diag, "cannot connect to '%s'", c->uri);
+                int r = virt_error(&call->diag, "cannot connect to '%s'", c->target ?: "libvirt");
 
                 call->refused = later && !(e->code == VIR_ERR_SYSTEM_ERROR && e->int1 == ENOENT);
                 return later ? -EAGAIN : r;
         }
 
         if (handle_subscribe(c) < 0) {
-                int r = virt_error(&call->diag, "cannot subscribe to events of '%s'", c->uri);
+                int r = virt_error(&call->diag, "cannot subscribe to events of '%s'", c->target ?: "libvirt");
                 handle_close(c);
                 return r;
         }

@@ -426,6 +426,30 @@ static bool is_intercepted(void *userdata) {
         return ((Fixture *) userdata)->fake.n_times == 0;
 }
 
+/* As podman's package makes it. */
+TEST(a_link_to_a_socket_is_followed) {
+        char link[80];
+        Fixture f;
+
+        setup_absent(&f);
+        (void) snprintf(link, sizeof(link), "%.*s/link", (int) (strrchr(f.fake.path, '/') - f.fake.path), f.fake.path);
+        CHECK_INT(symlink(f.fake.path, link), 0);
+        docker_free(f.docker);
+        CHECK_INT(docker_new(&f.docker, f.event, f.paths, link), 0);
+        f.manager.docker = f.docker;
+        Resource *r = CONTAINER(&f, "web", "image", "\"app\"");
+        CHECK_INT(testhost_watch(&f.host, r), 0);
+        CHECK_INT(testhost_check(&f.host, r, true), -EAGAIN);
+        CHECK(strstr(f.host.reason, "waiting for docker: there is no '"));
+        unsigned n = f.host.n_changed;
+        fake_docker_listen(&f.fake);
+        CHECK(testhost_until_changed(&f.host, n, PATIENCE_MSEC));
+        CHECK_INT(testhost_check(&f.host, r, true), CHECK_CHANGED);
+        testhost_free(r);
+        CHECK_INT(unlink(link), 0);
+        teardown(&f);
+}
+
 /* As with Meta:poll. */
 TEST(the_connection_goes_after_one_who_watches_nothing) {
         Fixture f;
