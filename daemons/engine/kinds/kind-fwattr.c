@@ -279,7 +279,8 @@ static int change(Fwattr *f, const char *driver, const char *value, Diag *reterr
         if (streq_ptr(now, value))
                 return 0;
         if (!is_pending(driver))
-                return resource_error(&f->resource, reterr, -ERANGE, "value: the firmware has taken '%s', and shows '%s'", value, now ? now : "");
+                return resource_error(&f->resource, reterr, -ERANGE, "value: the firmware has taken '%s', and shows '%s'", value,
+                                      now ?: "");
         f->written = strdup(value);
         resource_log(&f->resource, LOG_NOTICE, "'%s' takes effect with the next boot", value);
         return f->written ? 0 : -ENOMEM;
