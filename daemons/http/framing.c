@@ -64,9 +64,9 @@ static bool take_part(Framing *f, const char *part, size_t size, size_t ends_max
 static bool take_line(Framing *f, struct MHD_Connection *mhd, const char *method, const char *target, const char *version) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 
-        f->laid_out = startswith(MHD_get_version(), "0.") != NULL;      /* later ones refuse it themselves */
         f->head = method;
         f->size = info ? info->header_size : 0;
+        f->laid_out = f->size > 0 && startswith(MHD_get_version(), "0.");       /* later ones refuse it themselves */
         f->at = strlen(method) + strlen(" ") + strlen(target);
         return take_part(f, version, strlen(version), 1, "");
 }
