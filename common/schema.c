@@ -136,7 +136,7 @@ static struct json_object *describe_kind(Writer *w, const char *daemon, const Re
         add(w, j, "groups", json_object_new_boolean(resource_type_groups(t) || t->parent_field));
         add_string(w, j, "groups_by", t->groups_by);
         add(w, j, "reversible", json_object_new_boolean(t->reverse != NULL));
-        add(w, j, "edgeable", json_object_new_boolean(t->uids || t->edges));
+        add(w, j, "edgeable", json_object_new_boolean(t->uids || t->wants || t->edges));
         if (t->edges)
                 add(w, j, "edges", describe_edges(w, t->edges));
         add(w, j, "fields", describe_fields(w, t->fields));

@@ -4,6 +4,7 @@
 
 #include <syslog.h>
 
+#include "common/edge-rule.h"
 #include "daemons/http/tftp-file.h"
 
 typedef struct TftpFile {
@@ -60,11 +61,10 @@ static int tftp_file_check_apply(Resource *r, bool apply, Diag *reterr) {
 }
 
 /* The file that is served comes first. */
-static int tftp_file_wants(const Resource *r, unsigned batch, ResourceUids *ret) {
-        const TftpFile *f = (const TftpFile *) r;
-
-        return batch == 0 && *f->path ? resource_uids_add(ret, "file", f->path, false) : 0;
-}
+static const EdgeRule tftp_file_edges[] = {
+        { .domain = "file", .field = "path" },
+        {}
+};
 
 const ResourceType tftp_file_type = {
         .kind = "tftp:file",
@@ -80,5 +80,5 @@ const ResourceType tftp_file_type = {
         .validate = tftp_file_validate,
         .prepare = tftp_file_prepare,
         .check_apply = tftp_file_check_apply,
-        .wants = tftp_file_wants,
+        .edges = tftp_file_edges,
 };
