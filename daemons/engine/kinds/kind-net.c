@@ -22,7 +22,7 @@
 /* What would make the name one of many, or of all others, in the file. */
 #define GLOB "*?[]!\\\"'"
 
-enum { ADDRESSES_MAX = 1024, TEXT_MAX = 1024 * 1024 };
+enum { ADDRESSES_MAX = 1024, TEXT_MAX = 1024 * 1024, LOOKS_MAX = 5 };
 
 typedef struct Net {
         Resource resource;
@@ -244,15 +244,27 @@ static int on_route(const struct nlmsghdr *m, void *userdata) {
         return 0;
 }
 
-static int find(Found *f) {
+static int find_once(Found *f, bool *ret_changed) {
         int r;
 
+        *ret_changed = false;
         f->n_addresses = f->n_routes = 0;
-        r = rt_dump(f->fd, RTM_GETLINK, on_link, f);
+        r = rt_dump(f->fd, RTM_GETLINK, on_link, f, ret_changed);
         if (r >= 0)
-                r = rt_dump(f->fd, RTM_GETADDR, on_address, f);
+                r = rt_dump(f->fd, RTM_GETADDR, on_address, f, ret_changed);
         if (r >= 0)
-                r = rt_dump(f->fd, RTM_GETROUTE, on_route, f);
+                r = rt_dump(f->fd, RTM_GETROUTE, on_route, f, ret_changed);
+        return r;
+}
+
+/* What is missing because others made changes meanwhile would be a difference. Those who never stop are not waited for: what they do is
+ * an event. */
+static int find(Found *f) {
+        bool changed = true;
+        int r = 0;
+
+        for (unsigned i = 0; i < LOOKS_MAX && changed && r >= 0; i++)
+                r = find_once(f, &changed);
         return r;
 }
 

@@ -115,7 +115,7 @@ static int send_request(int fd, const RtRequest *q) {
 }
 
 /* One datagram of answers: 1 if the last one was among them. */
-static int receive(int fd, rt_message_t callback, void *userdata) {
+static int receive(int fd, rt_message_t callback, void *userdata, bool *ret_changed) {
         _cleanup_free_ char *buffer = malloc(BUFFER_SIZE);
         int r;
 
@@ -125,6 +125,7 @@ static int receive(int fd, rt_message_t callback, void *userdata) {
         if (n < 0)
                 return -errno;
         for (const struct nlmsghdr *m = NULL; (m = next_message(buffer, (size_t) n, m));) {
+                *ret_changed = *ret_changed || (m->nlmsg_flags & NLM_F_DUMP_INTR);
                 if (m->nlmsg_type == NLMSG_DONE)
                         return 1;
                 if (m->nlmsg_type == NLMSG_ERROR) {
@@ -139,16 +140,17 @@ static int receive(int fd, rt_message_t callback, void *userdata) {
 }
 
 int rt_change(int fd, RtRequest *q) {
+        bool changed = false;
         int r;
 
         q->header.nlmsg_flags |= NLM_F_ACK;
         r = send_request(fd, q);
         while (r == 0)
-                r = receive(fd, NULL, NULL);
+                r = receive(fd, NULL, NULL, &changed);
         return MIN(r, 0);
 }
 
-int rt_dump(int fd, uint16_t type, rt_message_t callback, void *userdata) {
+int rt_dump(int fd, uint16_t type, rt_message_t callback, void *userdata, bool *ret_changed) {
         const struct rtgenmsg body = { .rtgen_family = AF_UNSPEC };
         RtRequest q;
         int r;
@@ -156,7 +158,7 @@ int rt_dump(int fd, uint16_t type, rt_message_t callback, void *userdata) {
         rt_request_init(&q, type, NLM_F_DUMP, &body, sizeof(body));
         r = send_request(fd, &q);
         while (r == 0)
-                r = receive(fd, callback, userdata);
+                r = receive(fd, callback, userdata, ret_changed);
         return MIN(r, 0);
 }
 

@@ -36,7 +36,8 @@ typedef int (*rt_message_t)(const struct nlmsghdr *m, void *userdata);
 
 int rt_open(uint32_t groups);                           /* groups: RTMGRP_… to listen to; 0: for requests */
 int rt_change(int fd, RtRequest *q);                    /* 0 or what the kernel says */
-int rt_dump(int fd, uint16_t type, rt_message_t callback, void *userdata);
+/* *ret_changed becomes true if something was changed meanwhile, so that some may be missing, or be there twice. */
+int rt_dump(int fd, uint16_t type, rt_message_t callback, void *userdata, bool *ret_changed);
 
 /* An attribute of a message whose fixed part has this size, or NULL; *ret_size is that of its data. */
 const void *rt_attribute(const struct nlmsghdr *m, size_t fixed, uint16_t type, size_t *ret_size);
