@@ -47,8 +47,10 @@ check_match() {         # check_match WHAT GOT PATTERN (extended regular express
         echo "$1"
 }
 
-wait_for() {            # wait_for WHAT SECONDS COMMAND…
-        local what=$1 start=${EPOCHREALTIME/./} limit=$(($2 * 1000000)) output
+PATIENCE_LEAST=120      # seconds: a machine that has much to do, or stands still for a while, is no failure
+
+wait_for() {            # wait_for WHAT SECONDS COMMAND…; more than that where it is little
+        local what=$1 start=${EPOCHREALTIME/./} limit=$(($2 > PATIENCE_LEAST ? $2 * 1000000 : PATIENCE_LEAST * 1000000)) output
         shift 2
         until output=$("$@" 2>&1); do
                 if (( ${EPOCHREALTIME/./} - start > limit )); then
@@ -98,7 +100,7 @@ resources_ok() {
         done
 }
 
-served() { [ "$(curl --silent --fail --max-time 2 http://127.0.0.1/motd)" = "made by mgmt" ]; }
+served() { [ "$(curl --silent --fail --max-time 20 http://127.0.0.1/motd)" = "made by mgmt" ]; }
 
 house_stands() {
         file_is /srv/motd "made by mgmt" && file_is /srv/copy "made by mgmt" && served && resources_ok && converged
