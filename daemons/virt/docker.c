@@ -1,33 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Each call has a connection of its own. A daemon that is about to stop takes no new ones, though it goes on to answer those it has:
- * so what we ask for is done by a daemon that stays, and by its successor if need be, which finds us waiting in the socket that
- * systemd holds. The stream of events is what tells us that a daemon has gone. */
+/* Whether docker is there, which version it speaks, and what it tells of. The stream of events is what tells us that a daemon has gone. */
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <time.h>
 
 #include <systemd/sd-event.h>
 
-#include "common/http/curl-loop.h"
 #include "common/map.h"
 #include "common/sd/log.h"
 #include "common/strbuf.h"
 #include "daemons/virt/activation.h"
+#include "daemons/virt/docker-calls.h"
 #include "daemons/virt/docker-json.h"
 #include "daemons/virt/docker.h"
 
-enum {
-        REPLY_MAX = 8 * 1024 * 1024,
-        EVENT_MAX = 256 * 1024,         /* one line; labels are in it */
-        N_CALLS_MAX = 16,               /* at a time; docker does not get faster from more */
-        N_WAITING_MAX = 256,            /* of those that docker itself waits in */
-        CALL_SECONDS = 300,
-        PULL_SILENT_SECONDS = 300,
-        CHECK_MILLISECONDS = 2000,      /* to find out whether an error is one, or the end of the daemon */
-};
+enum { EVENT_MAX = 256 * 1024 };        /* one line; labels are in it */
 
 /* How long to wait before the next try, where the file system will not tell; doubled each time. */
 #define WAIT_FIRST_USEC UINT64_C(50000)
@@ -48,26 +37,6 @@ typedef enum DockerState {
         DOCKER_FAILED,
         _DOCKER_STATE_MAX,
 } DockerState;
-
-struct DockerCall {
-        CurlJob job;
-        Docker *docker;
-        char *method, *path, *body, *version;
-        bool pulls, waits;
-        docker_call_done_t done;
-        void *userdata;
-
-        bool running;                   /* has a transfer */
-        bool checking;                  /* it got an error, and another transfer is to tell what that means */
-        struct curl_slist *headers;
-        StrBuf reply;
-        bool too_large;
-        long status;
-        char error[CURL_ERROR_SIZE];
-        TAILQ_ENTRY(DockerCall) siblings;
-};
-
-typedef TAILQ_HEAD(CallList, DockerCall) CallList;
 
 struct Docker {
         sd_event *event;
@@ -98,8 +67,7 @@ struct Docker {
         unsigned n_lost;                /* daemons that went as soon as they had come, in a row */
         sd_event_source *starter;       /* calls begin in the loop */
 
-        CallList queued, running;
-        unsigned n_running, n_waiting;  /* those of the second list that docker works at, and the others */
+        DockerCalls calls;
 
         void (*observer)(void *userdata);
         void *observer_userdata;
@@ -131,171 +99,23 @@ static void tell_all(Docker *d) {
                 u->changed(u, NULL);
 }
 
-/* ---- calls ---- */
-
-static unsigned *counter(const DockerCall *c) {
-        return c->pulls || c->waits ? &c->docker->n_waiting : &c->docker->n_running;
-}
-
 /* Nobody needs the connection any more. */
 static void leave(Docker *d) {
-        if (d->users || !TAILQ_EMPTY(&d->queued) || !TAILQ_EMPTY(&d->running))
+        if (d->users || !docker_calls_is_empty(&d->calls))
                 return;
         (void) sd_event_source_set_time_relative(d->left, LEFT_USEC);
         (void) sd_event_source_set_enabled(d->left, SD_EVENT_ONESHOT);
-}
-
-static void call_transfer_end(DockerCall *c) {
-        if (!c->running)
-                return;
-        curl_loop_remove(c->docker->loop, &c->job);
-        curl_easy_cleanup(c->job.easy);
-        c->job.easy = NULL;
-        curl_slist_free_all(c->headers);
-        c->headers = NULL;
-        c->running = false;
-        TAILQ_REMOVE(&c->docker->running, c, siblings);
-        (*counter(c))--;
 }
 
 static void kick(Docker *d) {
         (void) sd_event_source_set_enabled(d->starter, SD_EVENT_ONESHOT);
 }
 
-static void call_finish(DockerCall *c, int result, Diag *diag) {
-        Docker *d = c->docker;
-        DockerReply reply = { .status = c->status, .body = c->reply.data ? c->reply.data : "", .size = c->reply.size };
+static void on_moved(DockerCalls *s) {
+        Docker *d = container_of(s, Docker, calls);
 
-        if (c->running)
-                call_transfer_end(c);
-        else
-                TAILQ_REMOVE(&d->queued, c, siblings);
-        c->docker = NULL;
         kick(d);
         leave(d);
-        c->done(c, result, &reply, diag, c->userdata);  /* may free it */
-}
-
-static void call_fail(DockerCall *c, int error, const char *why) {
-        _cleanup_(diag_done) Diag diag = {};
-
-        (void) diag_set(&diag, (Pos) {}, error, "%s", why);
-        call_finish(c, error, &diag);
-}
-
-/* Those that run and are not over when the daemon goes find out by themselves. */
-static void fail_queued(Docker *d, int error, const char *why) {
-        unsigned n = 0;
-        DockerCall *c;
-
-        TAILQ_FOREACH(c, &d->queued, siblings)
-                n++;
-        for (; n > 0 && (c = TAILQ_FIRST(&d->queued)); n--)
-                call_fail(c, error, why);
-}
-
-static size_t on_reply(char *data, size_t one, size_t n, void *userdata) {
-        DockerCall *c = userdata;
-
-        if (c->checking)
-                return n;
-        if (c->pulls) {
-                /* what counts is said in the last lines */
-                const char *begin = n > REPLY_MAX / 2 ? data + n - REPLY_MAX / 2 : data;
-
-                if (c->reply.size + (size_t) (data + n - begin) > REPLY_MAX)
-                        strbuf_done(&c->reply);
-                strbuf_add(&c->reply, begin, (size_t) (data + n - begin));
-        } else {
-                c->too_large = c->reply.size + n > REPLY_MAX;
-                if (c->too_large)
-                        return 0;
-                strbuf_add(&c->reply, data, n);
-        }
-        return c->reply.failed ? 0 : n;
-}
-
-static bool set_common(Docker *d, CURL *easy, const char *url, char *error) {
-        return curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, d->socket) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http") == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error) == CURLE_OK;
-}
-
-static void on_call_done(CurlJob *j, CURLcode result);
-
-static bool set_call(DockerCall *c, CURL *easy, const char *url) {
-        if (!set_common(c->docker, easy, url, c->error) || curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_reply) != CURLE_OK ||
-            curl_easy_setopt(easy, CURLOPT_WRITEDATA, c) != CURLE_OK)
-                return false;
-        if (c->checking)
-                return curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) CHECK_MILLISECONDS) == CURLE_OK;
-        if (c->pulls ? curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) PULL_SILENT_SECONDS) != CURLE_OK ||
-                               curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK
-                     : curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long) CALL_SECONDS) != CURLE_OK)
-                return false;
-        if (streq(c->method, "POST")) {
-                struct curl_slist *l = curl_slist_append(NULL, "Content-Type: application/json");
-
-                c->headers = l ? curl_slist_append(l, "Expect:") : NULL;
-                if (!c->headers) {
-                        curl_slist_free_all(l);
-                        return false;
-                }
-                return curl_easy_setopt(easy, CURLOPT_POSTFIELDS, c->body ? c->body : "") == CURLE_OK &&
-                       curl_easy_setopt(easy, CURLOPT_HTTPHEADER, c->headers) == CURLE_OK;
-        }
-        return streq(c->method, "GET") || curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, c->method) == CURLE_OK;
-}
-
-static int call_start(DockerCall *c) {
-        Docker *d = c->docker;
-        _cleanup_free_ char *url = NULL;
-        int r;
-
-        if (asprintf(&url, "http://docker%s%s%s", c->checking ? "/_ping" : "/",
-                     c->checking ? "" : c->version ? c->version : d->version, c->checking ? "" : c->path) < 0)
-                return -ENOMEM;
-        c->job = (CurlJob) { .easy = curl_easy_init(), .done = on_call_done };
-        if (!c->job.easy)
-                return -ENOMEM;
-        r = set_call(c, c->job.easy, url) ? curl_loop_add(d->loop, &c->job) : -ENOMEM;
-        if (r < 0) {
-                curl_easy_cleanup(c->job.easy);
-                curl_slist_free_all(c->headers);
-                c->job.easy = NULL;
-                c->headers = NULL;
-                return r;
-        }
-        TAILQ_REMOVE(&d->queued, c, siblings);
-        TAILQ_INSERT_TAIL(&d->running, c, siblings);
-        c->running = true;
-        (*counter(c))++;
-        return 0;
-}
-
-static DockerCall *next_call(const Docker *d) {
-        DockerCall *c;
-
-        TAILQ_FOREACH(c, &d->queued, siblings)
-                if (*counter(c) < (c->pulls || c->waits ? N_WAITING_MAX : N_CALLS_MAX))
-                        return c;
-        return NULL;
-}
-
-static void start_calls(Docker *d) {
-        DockerCall *c;
-        int r;
-
-        while (d->state == DOCKER_OPEN && (c = next_call(d))) {
-                r = call_start(c);
-                if (r < 0)
-                        call_fail(c, r, "cannot make a request to docker");
-        }
 }
 
 /* ---- there, or not ---- */
@@ -366,55 +186,11 @@ static void lose(Docker *d) {
         docker_image_forget(d, NULL);
         d->absent = false;
         wait_for_it(d, true, "waiting for docker, which has just gone");
-        fail_queued(d, -EAGAIN, "waiting for docker, which has just gone");
+        docker_calls_fail(&d->calls, -EAGAIN, "waiting for docker, which has just gone");
 }
 
-static bool hung_up(CURLcode code) {
-        switch (code) {
-        case CURLE_COULDNT_CONNECT:
-        case CURLE_GOT_NOTHING:
-        case CURLE_PARTIAL_FILE:
-        case CURLE_RECV_ERROR:
-        case CURLE_SEND_ERROR:
-                return true;
-        default:
-                return false;
-        }
-}
-
-static void on_call_done(CurlJob *j, CURLcode result) {
-        DockerCall *c = container_of(j, DockerCall, job);
-        Docker *d = c->docker;
-        _cleanup_free_ char *why = NULL;
-
-        if (c->checking && result == CURLE_OK) {
-                call_finish(c, 0, NULL);        /* it is alive: the error was meant */
-                return;
-        }
-        if (c->checking || hung_up(result)) {
-                call_fail(c, -EAGAIN, "waiting for docker, which has just gone");
-                lose(d);
-                return;
-        }
-        if (result != CURLE_OK) {
-                if (asprintf(&why, "no answer from docker at '%s': %s", d->socket,
-                             c->too_large ? "it is too large" : c->error[0] ? c->error : curl_easy_strerror(result)) < 0)
-                        why = NULL;
-                call_fail(c, result == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -EIO, why ? why : "no answer from docker");
-                return;
-        }
-
-        (void) curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &c->status);
-        if (c->status < 500) {
-                call_finish(c, 0, NULL);
-                return;
-        }
-        /* One that is being stopped has errors for everything. */
-        call_transfer_end(c);
-        TAILQ_INSERT_HEAD(&d->queued, c, siblings);
-        c->checking = true;
-        if (call_start(c) < 0)
-                call_finish(c, 0, NULL);
+static void on_call_lost(DockerCalls *s) {
+        lose(container_of(s, Docker, calls));
 }
 
 /* ---- events ---- */
@@ -514,14 +290,14 @@ static int subscribe(Docker *d) {
                      filter) < 0)
                 return -ENOMEM;
         d->hello = (CurlJob) { .easy = curl_easy_init(), .done = on_events_end };
-        if (!d->hello.easy || !set_common(d, d->hello.easy, url, d->error) ||
+        if (!d->hello.easy || !docker_transfer_set(d->hello.easy, d->socket, url, d->error) ||
             curl_easy_setopt(d->hello.easy, CURLOPT_HEADERFUNCTION, on_events_header) != CURLE_OK ||
             curl_easy_setopt(d->hello.easy, CURLOPT_HEADERDATA, d) != CURLE_OK ||
             curl_easy_setopt(d->hello.easy, CURLOPT_WRITEFUNCTION, on_events) != CURLE_OK ||
             curl_easy_setopt(d->hello.easy, CURLOPT_WRITEDATA, d) != CURLE_OK)
                 return -ENOMEM;
         /* Not for the transfer as a whole: it has no end. */
-        (void) sd_event_source_set_time_relative(d->timer, CALL_SECONDS * UINT64_C(1000000));
+        (void) sd_event_source_set_time_relative(d->timer, DOCKER_CALL_SECONDS * UINT64_C(1000000));
         (void) sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT);
         return curl_loop_add(d->loop, &d->hello);
 }
@@ -534,7 +310,7 @@ static void fail(Docker *d, int error, const char *why) {
         set_state(d, DOCKER_FAILED);
         if (!d->watch)
                 (void) path_watch_new(&d->watch, d->paths, d->socket, 0, on_socket, d);
-        fail_queued(d, error, why);
+        docker_calls_fail(&d->calls, error, why);
 }
 
 static void start_service(Docker *d) {
@@ -552,7 +328,7 @@ static void on_no_connection(Docker *d, CURLcode result) {
         bool missing;
         int r;
 
-        if (!hung_up(result)) {
+        if (!docker_transfer_hung_up(result)) {
                 if (asprintf(&why, "no answer from docker at '%s': %s", d->socket, d->error[0] ? d->error : curl_easy_strerror(result)) < 0)
                         why = NULL;
                 fail(d, -EIO, why ? why : "no answer from docker");
@@ -570,7 +346,7 @@ static void on_no_connection(Docker *d, CURLcode result) {
                 why = NULL;
         /* Timed also where we may not connect: a socket that was just made is given to its group a moment later. */
         wait_for_it(d, !missing, why ? why : "waiting for docker");
-        fail_queued(d, -EAGAIN, why ? why : "waiting for docker");
+        docker_calls_fail(&d->calls, -EAGAIN, why ? why : "waiting for docker");
         start_service(d);
 }
 
@@ -634,11 +410,12 @@ static int ask_version(Docker *d) {
                 r = curl_loop_new(&d->loop, d->event);
                 if (r < 0)
                         return r;
+                d->calls.loop = d->loop;
         }
         d->error[0] = 0;
         d->hello = (CurlJob) { .easy = curl_easy_init(), .done = on_version };
-        if (!d->hello.easy || !set_common(d, d->hello.easy, "http://docker/version", d->error) ||
-            curl_easy_setopt(d->hello.easy, CURLOPT_TIMEOUT, (long) CALL_SECONDS) != CURLE_OK ||
+        if (!d->hello.easy || !docker_transfer_set(d->hello.easy, d->socket, "http://docker/version", d->error) ||
+            curl_easy_setopt(d->hello.easy, CURLOPT_TIMEOUT, (long) DOCKER_CALL_SECONDS) != CURLE_OK ||
             curl_easy_setopt(d->hello.easy, CURLOPT_WRITEFUNCTION, on_version_data) != CURLE_OK ||
             curl_easy_setopt(d->hello.easy, CURLOPT_WRITEDATA, d) != CURLE_OK)
                 return -ENOMEM;
@@ -651,11 +428,11 @@ static int on_start(sd_event_source *source, void *userdata) {
 
         switch (d->state) {
         case DOCKER_OPEN:
-                start_calls(d);
+                docker_calls_start(&d->calls);
                 break;
         case DOCKER_CLOSED:
         case DOCKER_FAILED:
-                if (TAILQ_EMPTY(&d->queued))
+                if (TAILQ_EMPTY(&d->calls.queued))
                         break;
                 (void) sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
                 d->watch = path_watch_free(d->watch);
@@ -666,7 +443,7 @@ static int on_start(sd_event_source *source, void *userdata) {
                 break;
         case DOCKER_WAITING:
                 start_service(d);
-                fail_queued(d, -EAGAIN, d->why ? d->why : "waiting for docker");
+                docker_calls_fail(&d->calls, -EAGAIN, d->why ? d->why : "waiting for docker");
                 break;
         default:
                 break;          /* what is under way will start them */
@@ -677,57 +454,13 @@ static int on_start(sd_event_source *source, void *userdata) {
 /* ---- from outside ---- */
 
 int docker_call(DockerCall **ret, Docker *d, DockerRequest *request, docker_call_done_t done, void *userdata) {
-        _cleanup_free_ char *path = TAKE_PTR(request->path), *body = TAKE_PTR(request->body);
-        _cleanup_(docker_call_freep) DockerCall *c = calloc(1, sizeof(*c));
-
-        if (!c || !path)
-                return -ENOMEM;
-        c->method = strdup(request->method);
-        c->version = request->version ? strdup(request->version) : NULL;
-        if (!c->method || (request->version && !c->version))
-                return -ENOMEM;
-        c->path = TAKE_PTR(path);
-        c->body = TAKE_PTR(body);
-        c->pulls = request->pulls;
-        c->waits = request->waits;
-        c->done = done;
-        c->userdata = userdata;
-        c->docker = d;
-        if (request->goes_on)
-                TAILQ_INSERT_HEAD(&d->queued, c, siblings);
-        else
-                TAILQ_INSERT_TAIL(&d->queued, c, siblings);
-        kick(d);
-        *ret = TAKE_PTR(c);
-        return 0;
-}
-
-DockerCall *docker_call_free(DockerCall *c) {
-        if (!c)
-                return NULL;
-        if (c->docker) {
-                Docker *d = c->docker;
-
-                if (c->running)
-                        call_transfer_end(c);
-                else
-                        TAILQ_REMOVE(&d->queued, c, siblings);
-                kick(d);
-                leave(d);
-        }
-        free(c->method);
-        free(c->path);
-        free(c->body);
-        free(c->version);
-        strbuf_done(&c->reply);
-        free(c);
-        return NULL;
+        return docker_calls_add(ret, &d->calls, request, done, userdata);
 }
 
 static int on_left(sd_event_source *source, uint64_t usec, void *userdata) {
         Docker *d = userdata;
 
-        if (!TAILQ_EMPTY(&d->queued) || !TAILQ_EMPTY(&d->running))
+        if (!docker_calls_is_empty(&d->calls))
                 return 0;               /* their owner has no need of events; the last one to end will leave */
         hello_end(d);
         docker_image_forget(d, NULL);
@@ -848,14 +581,18 @@ int docker_new(Docker **ret, sd_event *event, PathWatcher *paths, const char *so
 
         if (!d)
                 return -ENOMEM;
-        TAILQ_INIT(&d->queued);
-        TAILQ_INIT(&d->running);
+        TAILQ_INIT(&d->calls.queued);
+        TAILQ_INIT(&d->calls.running);
         d->event = sd_event_ref(event);
         d->paths = paths;
         d->socket = strdup(socket);
         d->by_container = map_new();
         d->by_image = map_new();
         d->images = map_new();
+        d->calls.socket = d->socket;
+        d->calls.version = d->version;
+        d->calls.moved = on_moved;
+        d->calls.lost = on_call_lost;
         if (!d->socket || !d->by_container || !d->by_image || !d->images)
                 return -ENOMEM;
         r = sd_event_add_time(event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer, d);
