@@ -2,6 +2,7 @@
 
 /* A growing text. Capacity doubles, so adding is O(1) amortised. */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +14,10 @@
 static bool reserve(StrBuf *b, size_t size) {
         if (b->failed)
                 return false;
+        if (b->limit > 0 && size > b->limit - MIN(b->limit, b->size)) {
+                b->failed = b->full = true;
+                return false;
+        }
         if (size < b->capacity - b->size)
                 return true;
         if (size > SIZE_MAX / 4 || b->size > SIZE_MAX / 4) {
@@ -30,6 +35,15 @@ static bool reserve(StrBuf *b, size_t size) {
         b->data = grown;
         b->capacity = want;
         return true;
+}
+
+int strbuf_error(const StrBuf *b) {
+        return b->full ? -E2BIG : b->failed ? -ENOMEM : 0;
+}
+
+void strbuf_fail_as(StrBuf *b, const StrBuf *part) {
+        b->failed = b->failed || part->failed;
+        b->full = b->full || part->full;
 }
 
 void strbuf_add(StrBuf *b, const char *data, size_t size) {

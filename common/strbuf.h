@@ -11,8 +11,14 @@
 typedef struct StrBuf {
         char *data;             /* owned; always NUL-terminated once anything was added; NULL before */
         size_t size, capacity;
+        size_t limit;           /* what would become longer than that fails; 0: none */
         bool failed;
+        bool full;              /* that is why it failed */
 } StrBuf;
+
+/* 0, -ENOMEM, or -E2BIG if it was full. */
+int strbuf_error(const StrBuf *b);
+void strbuf_fail_as(StrBuf *b, const StrBuf *part);     /* if part, which b is made of, did */
 
 void strbuf_add(StrBuf *b, const char *data, size_t size);
 void strbuf_puts(StrBuf *b, const char *s);

@@ -130,7 +130,7 @@ void strbuf_value(StrBuf *b, Value v) {
 }
 
 char *value_text(Value v) {
-        StrBuf b = {};
+        StrBuf b = { .limit = VALUE_STR_MAX };
 
         strbuf_value(&b, v);
         return strbuf_take(&b);

@@ -84,7 +84,9 @@ int value_strf(Value *ret, const char *format, ...) {
 }
 
 int value_str_take(Value *ret, StrBuf *b) {
-        int r = b->failed ? -ENOMEM : value_str(ret, b->data ?: "", b->size);
+        int r = strbuf_error(b);
+        if (r >= 0)
+                r = value_str(ret, b->data ?: "", b->size);
 
         strbuf_done(b);
         return r;

@@ -250,7 +250,8 @@ uint64_t value_hash(Value v);
 
 /* ---- text and JSON ---- */
 
-/* The printed form: strings quoted, maps sorted. NULL if out of memory. */
+/* The printed form: strings quoted, maps sorted. NULL if out of memory, or if it is longer than a string may be: parts can be shared,
+ * and be printed each time. */
 char *value_text(Value v);
 void strbuf_value(StrBuf *b, Value v);
 

@@ -93,7 +93,7 @@ static bool printf_fits(const Value *args, size_t n) {
 
 static int printf_eval(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         const ValueStr *format = args[0].s;
-        StrBuf out = {};
+        StrBuf out = { .limit = VALUE_STR_MAX };
         size_t at = 0, verb, next = 1;
         int r;
 
@@ -117,16 +117,13 @@ static int printf_eval(const BuiltinCall *call, const Value *args, size_t n, Val
                         strbuf_puts(&out, text);
                 } else if (v.kind == TYPE_STR && verbs[verb].letter != 'q')
                         strbuf_add(&out, v.s->data, v.s->size);
-                else {
-                        _cleanup_free_ char *text = value_text(v);
-                        out.failed = out.failed || !text;
-                        strbuf_puts(&out, text ?: "");
-                }
+                else
+                        strbuf_value(&out, v);
         }
         if (r == -EINVAL && reterr && reterr->error == 0)
                 diag_set(reterr, (Pos) {}, -EINVAL, "invalid format string at %zu", at);
         if (r >= 0)
-                r = out.failed ? -ENOMEM : value_str(ret, out.data ?: "", out.size);
+                return value_str_take(ret, &out);
         strbuf_done(&out);
         return r;
 }

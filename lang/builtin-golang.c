@@ -130,7 +130,7 @@ static bool template_fits(const Value *args, size_t n) {
 
 static int template_eval(const BuiltinCall *c, const Value *args, size_t n, Value *ret, Diag *reterr) {
         _cleanup_(template_done) Template t = {};
-        _cleanup_(strbuf_done) StrBuf out = {};
+        _cleanup_(strbuf_done) StrBuf out = { .limit = VALUE_STR_MAX };
         _cleanup_(value_done) Value data = VALUE_NIL;
         int r;
 
@@ -144,9 +144,7 @@ static int template_eval(const BuiltinCall *c, const Value *args, size_t n, Valu
         r = template_parse(&t, args[0].s->data, args[0].s->size, known, reterr);
         if (r == 0)
                 r = template_run(&t, data, &(TemplateWorld) { (void *) c, accept, call }, &out, reterr);
-        if (r == 0)
-                r = out.failed ? -ENOMEM : value_str(ret, out.data ?: "", out.size);
-        return r;
+        return r == 0 ? value_str_take(ret, &out) : r;
 }
 
 const Builtin golang_builtins[] = {

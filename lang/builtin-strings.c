@@ -30,7 +30,7 @@ static int has_suffix(const BuiltinCall *call, const Value *args, size_t n, Valu
 }
 
 static int join(const BuiltinCall *call, const Value *args, bool keep_empty, Value *ret) {
-        StrBuf b = {};
+        StrBuf b = { .limit = VALUE_STR_MAX };
         bool first = true;
 
         VALUE_LIST_FOREACH(item, args[0].l) {
@@ -242,11 +242,11 @@ static int repeat(const BuiltinCall *call, const Value *args, size_t n, Value *r
 
 /* At most limit times, from the left. An empty old stands before each character and at the end. */
 static int replace(const ValueStr *s, const ValueStr *old, const ValueStr *new, uint64_t limit, Value *ret) {
-        StrBuf b = {};
+        StrBuf b = { .limit = VALUE_STR_MAX };
         size_t at = 0, next;
 
         if (old->size == 0) {
-                for (; limit > 0 && at <= s->size; limit--) {
+                for (; limit > 0 && at <= s->size && !b.failed; limit--) {
                         strbuf_add(&b, new->data, new->size);
                         size_t size = at < s->size ? character_size(s->data + at, s->size - at) : 1;
                         if (at < s->size)
@@ -254,12 +254,10 @@ static int replace(const ValueStr *s, const ValueStr *old, const ValueStr *new, 
                         at += size;
                 }
         } else
-                for (; limit > 0 && find(s, at, old, &next) >= 0; limit--) {
+                for (; limit > 0 && !b.failed && find(s, at, old, &next) >= 0; limit--) {
                         strbuf_add(&b, s->data + at, next - at);
                         strbuf_add(&b, new->data, new->size);
                         at = next + old->size;
-                        if (b.size > VALUE_STR_MAX)
-                                break;          /* value_str() says so */
                 }
         if (at < s->size)
                 strbuf_add(&b, s->data + at, s->size - at);
@@ -427,9 +425,9 @@ static int equal_fold(const BuiltinCall *call, const Value *args, size_t n, Valu
 static int to_valid_utf8(const BuiltinCall *call, const Value *args, size_t n, Value *ret, Diag *reterr) {
         const ValueStr *s = args[0].s, *replacement = args[1].s;
         bool bad = false;
-        StrBuf b = {};
+        StrBuf b = { .limit = VALUE_STR_MAX };
 
-        for (size_t i = 0; i < s->size && b.size <= VALUE_STR_MAX;) {
+        for (size_t i = 0; i < s->size && !b.failed;) {
                 uint32_t c;
                 size_t size = utf8_decode(s->data + i, s->size - i, &c);
 

@@ -33,7 +33,7 @@ bool template_truth(Value v) {
 #define FAIL(...) diag_set(reterr, (Pos) {}, -EINVAL, __VA_ARGS__)
 
 static int not_comparable(Value v, Diag *reterr) {
-        StrBuf b = {};
+        StrBuf b = { .limit = VALUE_STR_MAX };
 
         template_print(&b, v);
         int r = FAIL("non-comparable type %s: %s", b.data ?: "", template_type_name(v));
@@ -207,14 +207,14 @@ static void print_args(StrBuf *b, const Value *args, size_t n, bool line) {
 }
 
 static int print(const char *name, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        StrBuf b = {};
+        StrBuf b = { .limit = VALUE_STR_MAX };
 
         print_args(&b, args, n, streq(name, "println"));
         return value_str_take(ret, &b);
 }
 
 static int printf_(const char *name, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        StrBuf b = {};
+        StrBuf b = { .limit = VALUE_STR_MAX };
 
         if (args[0].kind != TYPE_STR)
                 return FAIL("wrong type for value; expected string; got %s", template_type_name(args[0]));
@@ -280,11 +280,11 @@ static void escape_query(StrBuf *b, const char *s, size_t size) {
 }
 
 static int escape(const char *name, const Value *args, size_t n, Value *ret, Diag *reterr) {
-        StrBuf plain = {}, b = {};
+        StrBuf plain = { .limit = VALUE_STR_MAX }, b = { .limit = VALUE_STR_MAX };
 
         print_args(&plain, args, n, false);
         (*name == 'h' ? escape_html : *name == 'j' ? escape_js : escape_query)(&b, plain.data ?: "", plain.size);
-        b.failed = b.failed || plain.failed;
+        strbuf_fail_as(&b, &plain);
         strbuf_done(&plain);
         return value_str_take(ret, &b);
 }

@@ -163,11 +163,11 @@ static void pad(StrBuf *b, const Spec *s, const char *text, size_t size, bool nu
                 size--;
         }
         if (!s->minus)
-                for (size_t i = 0; i < fill; i++)
+                for (size_t i = 0; i < fill && !b->failed; i++)
                         strbuf_putc(b, zeros ? '0' : ' ');
         strbuf_add(b, text, size);
         if (s->minus)
-                for (size_t i = 0; i < fill; i++)
+                for (size_t i = 0; i < fill && !b->failed; i++)
                         strbuf_putc(b, ' ');
 }
 
@@ -223,20 +223,21 @@ static void put_float(StrBuf *b, const Spec *s, double f) {
         }
         if (text.data)
                 pad(b, s, text.data, text.size, true);
-        b->failed = b->failed || text.failed;
+        strbuf_fail_as(b, &text);
         strbuf_done(&text);
 }
 
 static void put_hex(StrBuf *b, const Spec *s, const char *data, size_t size) {
-        StrBuf text = {};
+        StrBuf text = { .limit = b->limit };
 
-        for (size_t i = 0; i < size; i++) {
+        for (size_t i = 0; i < size && !text.failed; i++) {
                 strbuf_puts(&text, i > 0 && s->space ? " " : "");
                 if (s->sharp && (i == 0 || s->space))
                         strbuf_puts(&text, s->verb == 'X' ? "0X" : "0x");
                 strbuf_printf(&text, s->verb == 'X' ? "%02X" : "%02x", (unsigned char) data[i]);
         }
         pad(b, s, text.data ?: "", text.size, false);
+        strbuf_fail_as(b, &text);
         strbuf_done(&text);
 }
 
@@ -254,13 +255,13 @@ static void put_str(StrBuf *b, const Spec *s, Value v) {
                 put_hex(b, s, v.s->data, size);
                 return;
         }
-        StrBuf text = {};
+        StrBuf text = { .limit = b->limit };
         if (s->verb == 'q' || (s->verb == 'v' && s->sharp))
                 strbuf_quote(&text, v.s->data, size);
         else
                 strbuf_add(&text, v.s->data, size);
         pad(b, s, text.data ?: "", text.size, false);
-        b->failed = b->failed || text.failed;
+        strbuf_fail_as(b, &text);
         strbuf_done(&text);
 }
 
@@ -314,7 +315,7 @@ static void put(StrBuf *b, const Spec *s, Value v) {
                 return;
         case TYPE_LIST:
                 strbuf_putc(b, '[');
-                for (uint32_t i = 0; i < v.l->n; i++) {
+                for (uint32_t i = 0; i < v.l->n && !b->failed; i++) {
                         strbuf_puts(b, i > 0 ? " " : "");
                         put(b, s, value_list_at(v.l, i));
                 }
@@ -322,7 +323,7 @@ static void put(StrBuf *b, const Spec *s, Value v) {
                 return;
         case TYPE_MAP:
                 strbuf_puts(b, "map[");
-                for (uint32_t i = 0; i < v.m->n; i++) {
+                for (uint32_t i = 0; i < v.m->n && !b->failed; i++) {
                         strbuf_puts(b, i > 0 ? " " : "");
                         put(b, s, v.m->items[i].key);
                         strbuf_putc(b, ':');
@@ -383,7 +384,7 @@ void template_printf(StrBuf *b, const Value *args, size_t n) {
         size_t next = 1;
         bool reordered = false;
 
-        while (f < end) {
+        while (f < end && !b->failed) {
                 const char *percent = memchr(f, '%', (size_t) (end - f));
                 strbuf_add(b, f, (size_t) ((percent ?: end) - f));
                 if (!percent)

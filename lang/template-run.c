@@ -85,7 +85,7 @@ static int locate(Run *r, size_t at, size_t begin, size_t end, int error) {
 #define FAIL_AT(r, e, ...) locate((r), (e)->at, (e)->begin, (e)->end, diag_set((r)->reterr, (Pos) {}, -EINVAL, __VA_ARGS__))
 
 static int step(Run *r, size_t at) {
-        if (++r->steps > STEPS_MAX || r->out->size > VALUE_STR_MAX)
+        if (++r->steps > STEPS_MAX || r->out->full)
                 return locate(r, at, at, at, diag_set(r->reterr, (Pos) {}, -E2BIG, "the template does too much"));
         return 0;
 }

@@ -399,6 +399,47 @@ TEST(regular_expressions_that_are_hostile) {
 #define PARSE_INT(text, base_, bits, want_) { "golang/strconv.parse_int", { "\"" text "\"", base_, bits }, want_ }
 #define NO_INT(text, base_, bits, want_) PARSE_INT(text, base_, bits, "!!strconv.ParseInt: parsing \"" text "\": " want_)
 
+/* Parts of a value can be shared, and be printed each time. */
+TEST(texts_that_would_be_huge) {
+        enum { PIECE = 1024 * 1024, TIMES = 100 };
+        static const struct { const char *function, *text; } printing[] = {
+                { "fmt.printf", "%v" }, { "golang.template", "{{ . }}" }, { "golang.template", "{{ range . }}{{ . }}{{ end }}" },
+                { "golang.template", "{{ printf \"%s\" . }}" }, { "golang.template", "{{ html . }}" },
+        };
+        _cleanup_free_ char *text = malloc(PIECE);
+        _cleanup_free_ Value *items = calloc(TIMES, sizeof(Value));
+        _cleanup_(value_done) Value piece = {}, list = {}, short_text = {}, empty = {};
+
+        REQUIRE(text && items);
+        memset(text, 'x', PIECE);
+        REQUIRE(value_str(&piece, text, PIECE) >= 0 && value_str(&short_text, text, TIMES) >= 0 && value_strz(&empty, "") >= 0);
+        for (size_t i = 0; i < TIMES; i++)
+                items[i] = value_ref(piece);
+        REQUIRE(value_list(&list, items, TIMES) >= 0);
+        CHECK(value_text(list) == NULL);
+        for (size_t i = 0; i < ELEMENTSOF(printing); i++) {
+                _cleanup_(value_done) Value format = {}, result = {};
+                _cleanup_(diag_done) Diag error = {};
+                const Builtin *b = builtin_find(printing[i].function);
+                BuiltinCall call = { .builtin = b };
+
+                REQUIRE(value_strz(&format, printing[i].text) >= 0);
+                int r = b->eval(&call, (Value[]) { format, list }, 2, &result, &error);
+                if (r != -E2BIG && !(r == -EINVAL && strstr(error.message, "too")))
+                        TEST_FAIL("%s of %s gives %d, %s", printing[i].function, printing[i].text, r, error.message ?: "nothing said");
+        }
+        const struct { const char *function; Value args[3]; size_t n; } joining[] = {
+                { "golang/strings.join", { list, piece }, 2 },
+                { "strings.replace_all", { short_text, empty, piece }, 3 },
+                { "strings.replace_all", { short_text, short_text, piece }, 3 },
+        };
+        for (size_t i = 0; i < ELEMENTSOF(joining); i++) {
+                _cleanup_(value_done) Value result = {};
+                CHECK_INT(builtin_find(joining[i].function)->eval(NULL, joining[i].args, joining[i].n, &result, NULL),
+                          i < 2 ? -E2BIG : 0);
+        }
+}
+
 TEST(texts_of_numbers) {
         CHECK_CASES(TO_FLOAT("1.5", "1.5"), TO_FLOAT(".5", "0.5"), TO_FLOAT("5.", "5"), TO_FLOAT("-1e3", "-1000"), TO_FLOAT("0x1p-2", "0.25"),
                     TO_FLOAT("+Inf", "+Inf"), TO_FLOAT("-infinity", "-Inf"), TO_FLOAT("NaN", "NaN"), TO_FLOAT("1_000.5", "1000.5"),
