@@ -204,7 +204,7 @@ static int parse_json(Arena *arena, const ValueStr *text, const JsonNode **ret, 
 static int decode_typed(const BuiltinCall *call, const Value *args, size_t n, bool flexible, Value *ret, Diag *reterr) {
         _cleanup_(arena_freep) Arena *document = arena_new(JSON_MEMORY_MAX);
         const Type *type = call->type->element;
-        const JsonNode *j;
+        const JsonNode *j = NULL;
 
         if (!document)
                 return -ENOMEM;
