@@ -56,7 +56,7 @@ class Host:
         members = ",".join(f"n{n}=http://{NETWORK}.{n}:2380" for n in HOSTS)
         self.etcd = subprocess.Popen(
             [*self.enter, "etcd", "--name", f"n{self.n}", "--data-dir", self.cluster.scratch.at(f"etcd{self.n}"), "--log-level", "error",
-             "--heartbeat-interval", "50", "--election-timeout", "500", "--unsafe-no-fsync", "--listen-client-urls", clients,
+             "--heartbeat-interval", "100", "--election-timeout", "1500", "--unsafe-no-fsync", "--listen-client-urls", clients,
              "--advertise-client-urls", clients, "--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers,
              "--initial-cluster", members], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
