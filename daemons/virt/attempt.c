@@ -132,11 +132,11 @@ static void attempt_report(VirtAttempt *a, Resource *r) {
         diag_done(&diag);
 }
 
-static int attempt_wait(VirtCall *call, virConnectPtr none) {
+static int attempt_wait(VirtCall *call, virConnectPtr handle) {
         VirtAttempt *a = container_of(call, VirtAttempt, call);
-        int (*wait)(VirtAttempt *, Diag *) = TAKE_PTR(a->wait);
+        int (*wait)(VirtAttempt *, virConnectPtr, Diag *) = TAKE_PTR(a->wait);
 
-        return wait(a, &call->diag);
+        return wait(a, handle, &call->diag);
 }
 
 static void attempt_done(VirtCall *call) {

@@ -15,7 +15,8 @@ struct VirtAttempt {
         Differences differences;        /* what run() found wrong */
 
         int (*run)(VirtAttempt *a, virConnectPtr c, Diag *reterr);      /* CheckResult or negative errno; -EAGAIN: waits for an event */
-        int (*wait)(VirtAttempt *a, Diag *reterr);      /* set by run() that did not fail: the rest, as virt_call_patiently() does it */
+        /* Set by a run() that did not fail: the rest of it, see virt_call_patiently(). */
+        int (*wait)(VirtAttempt *a, virConnectPtr c, Diag *reterr);
         void (*ended)(VirtAttempt *a, Resource *r, int result);         /* in the loop, unless it was cancelled; NULL: nothing to do */
         void (*free)(VirtAttempt *a);                                   /* all of it, but for what stands here */
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Which thread may touch what: the library's handle (c->handle) belongs to the connection's own thread, everything else to the
- * loop. (The thread for calls that wait touches nothing of the connection but whether it is lost.) What the library tells by itself
- * (events, the end of a connection) comes in the loop's thread, except that the end may also be noticed in the middle of a call: that
- * one goes through an eventfd. */
+ * loop. What the library tells by itself (events, the end of a connection) comes in the loop's thread, except that the end may
+ * also be noticed in the middle of a call: that one goes through an eventfd.
+ *
+ * The thread for calls that wait has a handle of its own for each: where two threads call with the same one, libvirt before 10.0 may
+ * forget to send what the second one asks for. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -270,12 +272,17 @@ static int handle_subscribe(VirtConnection *c) {
         return 0;
 }
 
-static int handle_open(VirtConnection *c, VirtCall *call) {
+/* In either thread: what it reads of the connection stays as it is. */
+static virConnectPtr log_in(VirtConnection *c) {
         static int kinds[] = { VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE };
         virConnectAuth auth = { .credtype = kinds, .ncredtype = ELEMENTSOF(kinds), .cb = answer_credentials, .cbdata = c };
 
+        return virConnectOpenAuth(c->target, c->username ? &auth : NULL, 0);
+}
+
+static int handle_open(VirtConnection *c, VirtCall *call) {
         atomic_store(&c->lost, false);
-        c->handle = virConnectOpenAuth(c->target, c->username ? &auth : NULL, 0);
+        c->handle = log_in(c);
         if (!c->handle) {
                 virErrorPtr e = virGetLastError();
                 bool later = may_come_later(c);
@@ -670,13 +677,24 @@ int virt_user_call(VirtUser *u, VirtCall *call) {
 
 static void patient_run(Work *w) {
         VirtCall *call = container_of(w, VirtCall, work);
+        VirtConnection *c = call->connection;
+        virConnectPtr handle = log_in(c);
 
-        call->result = call->run(call, NULL);
-        if (call->result < 0 && atomic_load(&call->connection->lost)) {
+        if (!handle) {
+                bool later = may_come_later(c);
+                int r = virt_error(&call->diag, "cannot connect to '%s'", c->target ?: "libvirt");
+
+                call->result = later ? -EAGAIN : r;
+                return;
+        }
+        (void) virConnectSetKeepAlive(handle, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
+        call->result = call->run(call, handle);
+        if (call->result < 0 && virConnectIsAlive(handle) == 0) {
                 call->result = -EAGAIN;
                 diag_done(&call->diag);
-                (void) diag_set(&call->diag, (Pos) {}, -EAGAIN, "connection to '%s' was lost", call->connection->uri);
+                (void) diag_set(&call->diag, (Pos) {}, -EAGAIN, "connection to '%s' was lost", c->uri);
         }
+        (void) virConnectClose(handle);
 }
 
 static void patient_done(Work *w) {
@@ -689,7 +707,7 @@ static void patient_done(Work *w) {
                 connection_leave(c);
 }
 
-int virt_call_patiently(VirtCall *call, int (*run)(VirtCall *call, virConnectPtr none)) {
+int virt_call_patiently(VirtCall *call, int (*run)(VirtCall *call, virConnectPtr c)) {
         VirtConnection *c = call->connection;
         int r = 0;
 

@@ -94,8 +94,8 @@ struct VirtCall {
 int virt_user_call(VirtUser *u, VirtCall *call);
 
 /* For done() of a call that has found the connection open: what is left to do waits for somebody else, such as a guest. So it is done in
- * another thread, where only those wait that do the same; done() follows again. run() gets no handle: it has what it needs. */
-int virt_call_patiently(VirtCall *call, int (*run)(VirtCall *call, virConnectPtr none));
+ * another thread, where only those wait that do the same, and with a handle of its own; done() follows again. */
+int virt_call_patiently(VirtCall *call, int (*run)(VirtCall *call, virConnectPtr c));
 
 /* Records the library's last error, with what was being done, as a Diag; returns the errno that fits best. -ENOENT: there is no such
  * object; -ESTALE: it is not in a state in which that could be done. */

@@ -500,8 +500,10 @@ static int fix_cpus(DomainTask *t, Domain *d, Diag *reterr) {
         return changed;
 }
 
-/* Inside of the guest, as far as there is an agent to ask. */
+/* Inside of the guest, as far as there is an agent to ask. A silent one must not keep a machine from being stopped. */
 static int fix_online_cpus(DomainTask *t, const Domain *d, Diag *reterr) {
+        if (t->state == DOMAIN_SHUTOFF || t->state == DOMAIN_PAUSED)
+                return 0;
         if (!t->spec.hotcpus || t->spec.cpus == 0 || d->info.state != VIR_DOMAIN_RUNNING)
                 return 0;
 
@@ -644,10 +646,14 @@ static int shut_down(DomainTask *t, virDomainPtr domain, Diag *reterr) {
         return 1;
 }
 
-int domain_shut_down(DomainTask *t, Diag *reterr) {
-        int r = shut_down(t, t->to_stop, reterr);
+int domain_shut_down(virConnectPtr c, DomainTask *t, Diag *reterr) {
+        virDomainPtr domain = virDomainLookupByName(c, t->spec.name);
+        int r;
 
-        (void) virDomainFree(TAKE_PTR(t->to_stop));
+        if (!domain)
+                return virt_error(reterr, "cannot look up domain '%s'", t->spec.name);
+        r = shut_down(t, domain, reterr);
+        (void) virDomainFree(domain);
         return r < 0 ? r : CHECK_CHANGED;
 }
 
@@ -657,9 +663,7 @@ static int begin_restart(DomainTask *t, Domain *d, Diag *reterr) {
         if (!xml || !domain_xml_has_agent(xml))
                 return shut_down(t, d->handle, reterr);
         (void) virDomainAgentSetResponseTimeout(d->handle, AGENT_SECONDS, 0);
-        if (virDomainRef(d->handle) < 0)
-                return virt_error(reterr, "cannot shut down domain for a restart");
-        t->to_stop = d->handle;
+        t->to_stop = true;
         return 1;
 }
 

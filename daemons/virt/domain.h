@@ -55,7 +55,7 @@ typedef struct DomainTask {
         /* A restart takes two attempts: one asks the guest to shut down, the next one, when it has, starts it again. */
         bool stopping;          /* in: asked before; out: is under way */
         bool force;             /* it had its time: pull the plug */
-        virDomainPtr to_stop;   /* out: still to be asked, by domain_shut_down(); owned by the caller */
+        bool to_stop;           /* out: the guest is still to be asked, by domain_shut_down() */
 
         DomainRequests requests;        /* in and out */
         DomainSeen seen;                /* in and out */
@@ -64,5 +64,5 @@ typedef struct DomainTask {
 /* CheckResult or negative errno; -EAGAIN: a shutdown is under way, its end will be an event. */
 int domain_check_apply(virConnectPtr c, DomainTask *t, Diag *reterr);
 
-/* Has the guest of to_stop asked by its agent. libvirt waits up to a minute for it to follow. CHECK_CHANGED or negative errno. */
-int domain_shut_down(DomainTask *t, Diag *reterr);
+/* Has the guest asked by its agent. libvirt waits up to a minute for it to follow. CHECK_CHANGED or negative errno. */
+int domain_shut_down(virConnectPtr c, DomainTask *t, Diag *reterr);

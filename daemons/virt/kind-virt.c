@@ -235,11 +235,7 @@ static int copy_spec(const Virt *v, DomainSpec *s) {
 /* ---- attempts ---- */
 
 static void attempt_free(VirtAttempt *a) {
-        DomainTask *t = &((DomainAttempt *) a)->task;
-
-        if (t->to_stop)
-                (void) virDomainFree(t->to_stop);
-        domain_spec_done(&t->spec);
+        domain_spec_done(&((DomainAttempt *) a)->task.spec);
         free(a);
 }
 
@@ -280,8 +276,8 @@ static int expand_homes(DomainSpec *s) {
         return r;
 }
 
-static int attempt_wait(VirtAttempt *a, Diag *reterr) {
-        return domain_shut_down(&((DomainAttempt *) a)->task, reterr);
+static int attempt_wait(VirtAttempt *a, virConnectPtr c, Diag *reterr) {
+        return domain_shut_down(c, &((DomainAttempt *) a)->task, reterr);
 }
 
 static int attempt_run(VirtAttempt *a, virConnectPtr c, Diag *reterr) {

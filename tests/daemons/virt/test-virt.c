@@ -362,12 +362,12 @@ typedef struct Patient {
         unsigned n_done;
 } Patient;
 
-static int wait_for_us(VirtCall *call, virConnectPtr none) {
+static int wait_for_us(VirtCall *call, virConnectPtr c) {
         struct timespec until;
 
         (void) clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += 2 * PATIENCE_MSEC / 1000;
-        return sem_timedwait(&container_of(call, Patient, call)->go_on, &until) < 0 ? -ETIMEDOUT : 7;
+        return sem_timedwait(&container_of(call, Patient, call)->go_on, &until) < 0 ? -ETIMEDOUT : c ? 7 : -ENXIO;
 }
 
 static int only_connect(VirtCall *call, virConnectPtr c) {
