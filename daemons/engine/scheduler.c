@@ -237,8 +237,9 @@ static void give_up(Scheduler *s, Vertex *v) {
 }
 
 static void hear_news(Scheduler *s, Vertex *v) {
-        uint64_t now = now_usec();
+        uint64_t now = 0;
 
+        (void) sd_event_now(s->event, CLOCK_MONOTONIC, &now);   /* the loop's: the timer counts from there */
         if (!v->manager->options.plan)
                 arming_rest(s, v, v->rest_usec > now ? v->rest_usec - now : 0);
 }
