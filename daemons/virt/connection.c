@@ -280,27 +280,35 @@ static virConnectPtr log_in(VirtConnection *c) {
         return virConnectOpenAuth(c->target, c->username ? &auth : NULL, 0);
 }
 
+/* As the library's last error says. */
+static int not_open(VirtConnection *c, VirtCall *call, const char *what) {
+        virErrorPtr e = virGetLastError();
+        bool later = may_come_later(c);
+        int r = virt_error(&call->diag, "cannot %s '%s'", what, c->target ?: "libvirt");
+
+        call->refused = later && !(e->code == VIR_ERR_SYSTEM_ERROR && e->int1 == ENOENT);
+        handle_close(c);
+        return later ? -EAGAIN : r;
+}
+
 static int handle_open(VirtConnection *c, VirtCall *call) {
         atomic_store(&c->lost, false);
         c->handle = log_in(c);
-        if (!c->handle) {
-                virErrorPtr e = virGetLastError();
-                bool later = may_come_later(c);
-                int r = virt_error(&call->diag, "cannot connect to '%s'", c->target ?: "libvirt");
+        if (!c->handle)
+                return not_open(c, call, "connect to");
+        if (handle_subscribe(c) < 0)
+                return not_open(c, call, "subscribe to events of");
 
-                call->refused = later && !(e->code == VIR_ERR_SYSTEM_ERROR && e->int1 == ENOENT);
-                return later ? -EAGAIN : r;
-        }
-
-        if (handle_subscribe(c) < 0) {
-                int r = virt_error(&call->diag, "cannot subscribe to events of '%s'", c->target ?: "libvirt");
-                handle_close(c);
-                return r;
-        }
         /* the rest is not known to every driver, and what it tells is not needed where it is not */
         (void) virConnectRegisterCloseCallback(c->handle, on_closed, c, NULL);
         (void) virConnectSetKeepAlive(c->handle, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
-        return 0;
+        if (virConnectIsAlive(c->handle) != 0)
+                return 0;
+        /* it hung up before anybody would have told us */
+        handle_close(c);
+        call->refused = c->folder;
+        (void) diag_set(&call->diag, (Pos) {}, -ECONNRESET, "cannot connect to '%s': it hung up", c->target ?: "libvirt");
+        return c->folder ? -EAGAIN : -ECONNRESET;
 }
 
 static void call_run(Work *w) {
