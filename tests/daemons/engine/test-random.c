@@ -308,7 +308,7 @@ static void random_step(Engine *e) {
 static const ResourceType *const *const types = model_types;
 
 static int set_up(Engine *e) {
-        e->m->rest_usec = 300;
+        e->m->rest_usec = e->m->watch_wait_usec = 300;
         return graph_hold_new(&hold, e->m, on_released, e);
 }
 
@@ -340,12 +340,9 @@ static void look(Engine *e) {
         expect_reversals();
 }
 
-/* What it was told to wait for comes. */
+/* It was told to wait, and for nothing any more. */
 static bool lacks(const Vertex *v) {
-        if (v->state != VERTEX_WAITING || !v->error.message || !probe_has(v->resource, "need"))
-                return false;
-        actor(v)->available = true;
-        return true;
+        return v->state == VERTEX_WAITING && v->error.message && probe_has(v->resource, "need");
 }
 
 static void tell_states(const Manager *m) {
@@ -384,8 +381,10 @@ static void help_out(Engine *e, bool to_the_end) {
 static void come_to_rest(Engine *e) {
         crash.in = 0;
         nobody_is_slow = true;          /* nor slower than its timeout */
-        for (unsigned x = 0; x < LETTERS; x++)
+        for (unsigned x = 0; x < LETTERS; x++) {
                 actors[x].failures = 0;
+                actors[x].available = true;     /* a service is asked for again by the engine */
+        }
         CHECK(take_over(e, true, ""));
         look(e);
         help_out(e, true);
