@@ -4,11 +4,11 @@
  * enabled is the only one that ever runs. Ours is made anew after each slice, and stands behind everybody who was due by then. */
 
 #include <stdint.h>
-#include <time.h>
 
 #include <systemd/sd-event.h>
 
 #include "common/sd/slices.h"
+#include "common/usec.h"
 
 enum { SLICE_USEC = 2000 };
 
@@ -20,20 +20,13 @@ struct Slices {
         void *userdata;
 };
 
-static uint64_t now_usec(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
-
 static int do_slice(slices_step_t step, void *userdata) {
-        uint64_t end = now_usec() + SLICE_USEC;
+        uint64_t end = usec_now(CLOCK_MONOTONIC) + SLICE_USEC;
         int r;
 
         do
                 r = step(userdata);
-        while (r > 0 && now_usec() < end);
+        while (r > 0 && usec_now(CLOCK_MONOTONIC) < end);
         return r;
 }
 

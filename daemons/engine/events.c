@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 #include <syslog.h>
-#include <time.h>
 
+#include "common/usec.h"
 #include "daemons/engine/clean-text.h"
 #include "daemons/engine/events.h"
 #include "daemons/engine/id-pattern.h"
@@ -101,14 +101,12 @@ static char *copy(const char *s, bool *failed) {
 }
 
 void events_emit(Events *e, const char *type, const char *kind, const char *name, int priority, const char *state, const char *text) {
-        struct timespec now;
         bool failed = false;
 
-        (void) clock_gettime(CLOCK_REALTIME, &now);
         Message m = {
                 .type = MESSAGE_EVENT,
                 .event = {
-                        .time_usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
+                        .time_usec = usec_now(CLOCK_REALTIME),
                         .type = copy(type, &failed),
                         .kind = copy(kind, &failed),
                         .name = copy(name, &failed),

@@ -6,10 +6,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "common/io.h"
 #include "common/strbuf.h"
+#include "common/usec.h"
 #include "daemons/engine/engine-manager.h"
 #include "daemons/engine/metrics.h"
 
@@ -24,19 +24,12 @@ static const struct {
 
 static const char *const bools[2] = { "false", "true" };
 
-static uint64_t read_clock(clockid_t clock) {
-        struct timespec ts;
-
-        (void) clock_gettime(clock, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
-
 uint64_t metrics_now(void) {
-        return read_clock(CLOCK_MONOTONIC);
+        return usec_now(CLOCK_MONOTONIC);
 }
 
 void metrics_init(Metrics *m) {
-        *m = (Metrics) { .start_usec = read_clock(CLOCK_REALTIME) };
+        *m = (Metrics) { .start_usec = usec_now(CLOCK_REALTIME) };
 }
 
 /* ---- counting ---- */
@@ -85,7 +78,7 @@ void metrics_swapped(Manager *m, bool accepted, uint64_t begin_usec) {
         if (!accepted)
                 return;
         observe(&m->metrics.swap_durations, metrics_now() - begin_usec);
-        m->metrics.graph_usec = read_clock(CLOCK_REALTIME);
+        m->metrics.graph_usec = usec_now(CLOCK_REALTIME);
 }
 
 /* ---- the text ---- */

@@ -6,10 +6,9 @@
  * where it will be woken: with the predecessor that is not clean, with the semaphore that is taken, or nowhere, if its watch
  * or a timer will call. */
 
-#include <time.h>
-
 #include <systemd/sd-event.h>
 
+#include "common/usec.h"
 #include "daemons/engine/arming.h"
 #include "daemons/engine/attempt.h"
 #include "daemons/engine/drift.h"
@@ -148,13 +147,6 @@ static bool look_at(Scheduler *s, Vertex *v) {
         return true;
 }
 
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
-
 /* A source that is always ready would be dispatched for ever before those that became so later. A timer that is due stands behind
  * whatever is waiting already. */
 static void yield(Scheduler *s) {
@@ -163,7 +155,7 @@ static void yield(Scheduler *s) {
 }
 
 static void take_turn(Scheduler *s) {
-        uint64_t begin = now_usec();
+        uint64_t begin = usec_now(CLOCK_MONOTONIC);
         unsigned n = 0;
         Vertex *v;
 
@@ -171,7 +163,7 @@ static void take_turn(Scheduler *s) {
                 vertex_unlist(v);
                 if (!look_at(s, v))
                         semaphores_pass_on(v, &s->ready);
-                if (++n % 16 == 0 && now_usec() - begin > TURN_USEC) {
+                if (++n % 16 == 0 && usec_now(CLOCK_MONOTONIC) - begin > TURN_USEC) {
                         yield(s);
                         return;
                 }
@@ -230,7 +222,8 @@ static int32_t budget(Vertex *v) {
  * (and not for more: the budget stays used up). An attempt may cause the very change, so after the second time it has to rest, longer
  * each time. */
 static void give_up(Scheduler *s, Vertex *v) {
-        v->rest_usec = v->n_given_up == 0 ? 0 : now_usec() + (v->manager->rest_usec << MIN(v->n_given_up - 1, (uint32_t) REST_MAX_SHIFT));
+        v->rest_usec = v->n_given_up == 0 ? 0 : usec_now(CLOCK_MONOTONIC) +
+                       (v->manager->rest_usec << MIN(v->n_given_up - 1, (uint32_t) REST_MAX_SHIFT));
         v->n_given_up++;
         vertex_enlist(v, &s->failed);
         scheduler_set_state(s, v, VERTEX_FAILED);

@@ -2,16 +2,12 @@
 
 /* The clock goes on while the machine sleeps, as those of its clients do. */
 
-#include <time.h>
-
 #include "common/map.h"
+#include "common/usec.h"
 #include "daemons/http/dhcp-leases.h"
 
 uint64_t dhcp_now(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+        return usec_now(CLOCK_BOOTTIME);
 }
 
 static void pool_freep(void *p) {

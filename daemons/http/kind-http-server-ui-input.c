@@ -8,8 +8,8 @@
 
 #include <stdio.h>
 #include <syslog.h>
-#include <time.h>
 
+#include "common/usec.h"
 #include "common/utf8.h"
 #include "daemons/http/engine-follow.h"
 #include "daemons/http/http-manager.h"
@@ -44,13 +44,6 @@ static const FieldSpec http_server_ui_input_sends[] = {
         {}
 };
 
-static uint64_t clock_usec(clockid_t clock) {
-        struct timespec now;
-
-        (void) clock_gettime(clock, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 static bool has_store(const UiInput *i) {
         return *i->store;
 }
@@ -83,7 +76,7 @@ void ui_input_stage(UiInput *i, UiStage stage, const char *error) {
 static void value_changed(UiInput *i) {
         show_value(i);
         i->field.seq = ui_hub_next_seq(i->resource.host->manager);
-        i->changed_usec = clock_usec(CLOCK_MONOTONIC);
+        i->changed_usec = usec_now(CLOCK_MONOTONIC);
         ui_input_stage(i, UI_ACCEPTED, NULL);
         resource_changed(&i->resource);
 }
@@ -94,7 +87,7 @@ int ui_input_set(UiInput *i, const char *data, size_t size, Diag *reterr) {
 
         r = ui_type_accept(&i->field.type, data, size, &value, reterr);
         if (r >= 0)
-                r = ui_memory_accept(&i->memory, value, clock_usec(CLOCK_REALTIME));
+                r = ui_memory_accept(&i->memory, value, usec_now(CLOCK_REALTIME));
         if (r < 0)
                 return r;
         save(i);
@@ -296,16 +289,16 @@ static int declare(UiInput *i) {
 
         if (has_store(i) || (!*i->value && ui_type_accept(&i->field.type, "", 0, &canonical, NULL) < 0))
                 return 0;
-        return ui_memory_declare(&i->memory, i->value, clock_usec(CLOCK_REALTIME));
+        return ui_memory_declare(&i->memory, i->value, usec_now(CLOCK_REALTIME));
 }
 
 /* One that got through some time ago has nothing more to do. */
 static UiStage initial_stage(UiInput *i) {
         if (!ui_memory_is_applied(&i->memory))
                 return UI_ACCEPTED;
-        if (!ui_memory_is_recent(&i->memory, clock_usec(CLOCK_REALTIME)))
+        if (!ui_memory_is_recent(&i->memory, usec_now(CLOCK_REALTIME)))
                 return UI_CONVERGED;
-        i->changed_usec = clock_usec(CLOCK_MONOTONIC);
+        i->changed_usec = usec_now(CLOCK_MONOTONIC);
         return UI_APPLIED;
 }
 

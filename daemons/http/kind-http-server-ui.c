@@ -13,8 +13,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <syslog.h>
-#include <time.h>
 
+#include "common/usec.h"
 #include "daemons/http/asset.h"
 #include "daemons/http/child.h"
 #include "daemons/http/engine-follow.h"
@@ -392,17 +392,10 @@ static void tell_engine(HttpServerUi *u) {
         tell(u, "engine", &b);
 }
 
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 /* What a value causes may come in waves: the engine is done, then the program has thought about the value and gives it more to do. */
 static void on_converged(bool converged, uint64_t reached, void *userdata) {
         HttpServerUi *u = userdata;
-        uint64_t now = now_usec();
+        uint64_t now = usec_now(CLOCK_MONOTONIC);
         bool is_new = u->converged != converged;
 
         u->converged = converged;

@@ -17,8 +17,8 @@
 #include <sys/resource.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
+#include "common/usec.h"
 #include "daemons/http/mhd-private.h"
 #include "daemons/http/tls-private.h"
 
@@ -175,24 +175,16 @@ static void listener_trim(HttpListener *l) {
         l->n_connections_peak = l->n_connections;
 }
 
-/* Goes on while the machine sleeps. */
-static uint64_t clock_now(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
-
 static void listener_turn(HttpListener *l) {
         unsigned before = l->n_connections;
-        uint64_t begun = clock_now();
+        uint64_t begun = usec_now(CLOCK_BOOTTIME);
 
         l->resumed = false;
         (void) MHD_run(l->daemon);
         /* at its limit of connections (or the system's), the library stops listening, and looks only here whether it may go on */
         if (l->n_connections < before)
                 (void) MHD_run(l->daemon);
-        if (clock_now() - begun >= STOPPED_USEC)
+        if (usec_now(CLOCK_BOOTTIME) - begun >= STOPPED_USEC)
                 slow_announce_room(l);
 }
 

@@ -3,11 +3,11 @@
 /* A change is one if it is later than our beginning, and than the last one of its resource that we know of: signals tell of more. */
 
 #include <inttypes.h>
-#include <time.h>
 
 #include <systemd/sd-bus.h>
 
 #include "common/map.h"
+#include "common/usec.h"
 #include "daemons/http/engine-follow.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/markup.h"
@@ -46,13 +46,6 @@ struct StatusChanges {
         char *changes[STATUS_CHANGES_MAX];      /* a ring of JSON, owned */
         size_t n_changes, first_change;
 };
-
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 /* what: "changed", "failed" or "recovered". */
 static void add_change(StatusChanges *c, uint64_t time_usec, const char *kind, const char *name, const char *what, const char *text) {
@@ -180,7 +173,7 @@ void status_changes_note(StatusChanges *c, const char *kind, const char *name, c
                 note(c, path, now->applied_usec, kind, name, "changed", NULL);
         k->applied_usec = MAX(k->applied_usec, now->applied_usec);
         if (settled && k->fails != fails) {
-                note(c, path, now_usec(), kind, name, fails ? "failed" : "recovered", fails ? now->error : NULL);
+                note(c, path, usec_now(CLOCK_REALTIME), kind, name, fails ? "failed" : "recovered", fails ? now->error : NULL);
                 k->fails = fails;
         }
 }
@@ -210,7 +203,9 @@ int status_changes_new(StatusChanges **ret, HttpManager *m, void (*tell)(const c
 
         if (!c)
                 return -ENOMEM;
-        *c = (StatusChanges) { .manager = m, .tell = tell, .userdata = userdata, .since_usec = now_usec(), .known = map_new() };
+        *c = (StatusChanges) {
+                .manager = m, .tell = tell, .userdata = userdata, .since_usec = usec_now(CLOCK_REALTIME), .known = map_new(),
+        };
         if (!c->known) {
                 free(c);
                 return -ENOMEM;

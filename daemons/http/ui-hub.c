@@ -3,10 +3,10 @@
 /* Nothing is sent to keep a stream alive: that a client has left is seen by the connection. */
 
 #include <stdio.h>
-#include <time.h>
 
 #include <systemd/sd-event.h>
 
+#include "common/usec.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/ui-hub.h"
 
@@ -202,9 +202,6 @@ void ui_hubs_done(HttpManager *m) {
 }
 
 uint64_t ui_hub_next_seq(HttpManager *m) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        m->last_seq = MAX(m->last_seq + 1, (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000);
+        m->last_seq = MAX(m->last_seq + 1, usec_now(CLOCK_REALTIME));
         return m->last_seq;
 }

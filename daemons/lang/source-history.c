@@ -5,10 +5,10 @@
  * limit to what has to be kept. */
 
 #include <inttypes.h>
-#include <time.h>
 
 #include <systemd/sd-event.h>
 
+#include "common/usec.h"
 #include "daemons/lang/sources.h"
 
 enum { RESOLUTION = 1000, ACCURACY_USEC = 1000 };
@@ -28,13 +28,6 @@ typedef struct History {
 
 static uint64_t age_usec(const History *h) {
         return (uint64_t) MIN(h->index, INT64_MAX / 2000) * 1000;
-}
-
-static uint64_t now_usec(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
 }
 
 static void forget(History *h, size_t n) {
@@ -61,7 +54,7 @@ static int arm(History *h) {
 
 /* The newest one that is old enough, or the oldest of all. */
 static void show(History *h) {
-        uint64_t now = now_usec();
+        uint64_t now = usec_now(CLOCK_BOOTTIME);
         size_t n = 0;
 
         while (n + 1 < h->n && h->samples[n + 1].usec + age_usec(h) <= now)
@@ -80,7 +73,7 @@ static int on_time(sd_event_source *timer, uint64_t usec, void *userdata) {
 }
 
 static int record(History *h, Value v) {
-        uint64_t now = now_usec(), width = MAX(age_usec(h) / RESOLUTION, 1U);
+        uint64_t now = usec_now(CLOCK_BOOTTIME), width = MAX(age_usec(h) / RESOLUTION, 1U);
         Sample *last = h->n > 1 ? &h->samples[h->n - 1] : NULL;
 
         if (last && last->usec / width == now / width) {

@@ -2,20 +2,16 @@
 
 /* Time is that of CLOCK_BOOTTIME, which nobody sets, and which goes on while the machine sleeps. */
 
-#include <time.h>
 
 #include <systemd/sd-event.h>
 
+#include "common/usec.h"
 #include "daemons/lang/ticker.h"
 
 enum { ACCURACY_USEC = 1000 };
 
 static uint64_t next_time(const Ticker *t) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &now);
-        uint64_t usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-        return (usec / t->interval_usec + 1) * t->interval_usec;
+        return (usec_now(CLOCK_BOOTTIME) / t->interval_usec + 1) * t->interval_usec;
 }
 
 static void say(Ticker *t) {

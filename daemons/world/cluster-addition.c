@@ -6,10 +6,10 @@
  * the next addition. A commit whose answer was lost is looked for by its token. */
 
 #include <errno.h>
-#include <time.h>
 
 #include <systemd/sd-id128.h>
 
+#include "common/usec.h"
 #include "daemons/world/cluster-work.h"
 #include "daemons/world/stored-value.h"
 
@@ -173,7 +173,6 @@ static char *make_token(const char *given) {
 }
 
 static int prepare(Addition *a, const ClusterAddition *what, Diag *reterr) {
-        struct timespec now = {};
         int r;
 
         r = value_check_type(what->bundle, a->work.deploys->bundle_type, reterr);
@@ -187,9 +186,8 @@ static int prepare(Addition *a, const ClusterAddition *what, Diag *reterr) {
         if (a->bytes.size > (size_t) CLUSTER_PART_SIZE * CLUSTER_PARTS_MAX)
                 return diag_set(reterr, (Pos) {}, -EFBIG, "a deploy of a cluster may have up to %d bytes, this one has %zu",
                                 CLUSTER_PART_SIZE * CLUSTER_PARTS_MAX, a->bytes.size);
-        (void) clock_gettime(CLOCK_REALTIME, &now);
         a->entry = (ClusterEntry) {
-                .time_usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
+                .time_usec = usec_now(CLOCK_REALTIME),
                 .n_files = what->bundle.m->n,
                 .size_bytes = a->bytes.size,
                 .n_parts = (uint32_t) ((a->bytes.size + CLUSTER_PART_SIZE - 1) / CLUSTER_PART_SIZE),

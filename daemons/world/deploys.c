@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <sqlite3.h>
-#include <time.h>
 
+#include "common/usec.h"
 #include "daemons/world/database.h"
 #include "daemons/world/deploys.h"
 
@@ -88,7 +88,6 @@ static int run_add(DatabaseJob *job, Database *d) {
 }
 
 int deploys_add(Deploys *d, Value bundle, Value options, deploys_callback_t callback, void *userdata, Diag *reterr) {
-        struct timespec now = {};
         DeployJob *j;
         int r;
 
@@ -103,10 +102,9 @@ int deploys_add(Deploys *d, Value bundle, Value options, deploys_callback_t call
         if (r < 0)
                 return diag_set(reterr, (Pos) {}, r, "cannot store the deploy: %m");
 
-        (void) clock_gettime(CLOCK_REALTIME, &now);
         j->n = 1;
         j->items[0] = (Deploy) {
-                .time_usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
+                .time_usec = usec_now(CLOCK_REALTIME),
                 .n_files = bundle.m->n,
                 .bundle = value_ref(bundle),
                 .options = value_ref(options),
