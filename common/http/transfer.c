@@ -38,6 +38,12 @@ struct Transfer {
 
 /* ---- the end ---- */
 
+static void headers_free(struct curl_slist *headers) {
+        for (struct curl_slist *h = headers; h; h = h->next)
+                explicit_bzero(h->data, strlen(h->data));       /* passwords are in them */
+        curl_slist_free_all(headers);
+}
+
 static void transfer_free(Transfer *t) {
         curl_loop_remove(t->loop, &t->job);
         if (t->job.easy)
@@ -45,7 +51,7 @@ static void transfer_free(Transfer *t) {
         (void) sd_event_source_disable_unref(t->news);
         (void) sd_event_source_disable_unref(t->silence);
         free(t->request);
-        curl_slist_free_all(t->headers);
+        headers_free(t->headers);
         strbuf_done(&t->body);
         free(t);
 }
@@ -96,6 +102,16 @@ static void tell_end(Transfer *t, CURLcode code) {
                 result.size = t->body.size;
         }
         t->done(t, &result, t->userdata);
+}
+
+const char *transfer_header(const Transfer *t, const char *name) {
+        struct curl_header *h;
+        size_t n;
+
+        if (curl_easy_header(t->job.easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+                return NULL;
+        n = h->amount;
+        return n == 1 || curl_easy_header(t->job.easy, name, n - 1, CURLH_HEADER, -1, &h) == CURLHE_OK ? h->value : NULL;
 }
 
 /* False if it is gone. */
@@ -227,6 +243,8 @@ static int set_body_once(Transfer *t, const TransferRequest *r) {
 }
 
 static int set_body(Transfer *t, const TransferRequest *r) {
+        if (r->method)
+                SET(CURLOPT_CUSTOMREQUEST, r->method);
         if (!r->body)
                 return 0;
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) r->body_size);
@@ -253,6 +271,7 @@ static int set_up(Transfer *t, const TransferRequest *r) {
         SET(CURLOPT_TCP_KEEPIDLE, (long) KEEPALIVE_IDLE_SEC);
         SET(CURLOPT_TCP_KEEPINTVL, (long) KEEPALIVE_INTERVAL_SEC);
         SET(CURLOPT_CONNECTTIMEOUT_MS, (long) (r->connect_timeout_usec / 1000));
+        SET(CURLOPT_TIMEOUT_MS, (long) (r->limit_usec / 1000));
         k = add_headers(t, r);
         if (k < 0)
                 return k;

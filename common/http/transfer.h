@@ -31,12 +31,14 @@ typedef struct TransferResult {
 typedef struct TransferRequest {
         const char *url;                /* http or https; redirections are not followed */
         const char *const *headers;     /* "Name: value", NULL-terminated, or NULL */
-        const void *body;               /* of a POST; NULL: a GET */
+        const char *method;             /* NULL: a POST if there is a body, else a GET */
+        const void *body;               /* NULL: none */
         size_t body_size;
         const TransferTls *tls;         /* NULL: as the system has it */
         const char *proxy;              /* as libcurl writes them; NULL: the environment's */
         bool once;                      /* the server may see it no more than once, whatever becomes of a connection */
         uint64_t silence_usec;          /* for so long nothing may come; 0: for ever */
+        uint64_t limit_usec;            /* so long it may take in all, however much comes; 0: for ever */
         uint64_t connect_timeout_usec;  /* 0: libcurl's */
         size_t answer_max;              /* bytes; more of them end it with -E2BIG. With a data callback: that have not been taken */
 
@@ -51,3 +53,6 @@ typedef struct TransferRequest {
 /* Everything is copied but what userdata points to. */
 int transfer_start(CurlLoop *l, sd_event *event, const TransferRequest *request, Transfer **ret);
 Transfer *transfer_cancel(Transfer *t);         /* silent. Returns NULL */
+
+/* A header of the answer, while done() is called: what stands in it, of several with one name in the last; NULL: there is none. */
+const char *transfer_header(const Transfer *t, const char *name);

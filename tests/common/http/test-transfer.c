@@ -15,7 +15,7 @@
 
 #define NEED(condition) do { if (!(condition)) abort(); } while (0)
 #define BODY "the body"
-#define ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer"
+#define ANSWER "HTTP/1.1 200 OK\r\nX-Index: 7\r\nx-index:  8 \r\nContent-Length: 6\r\n\r\nanswer"
 
 typedef struct Server {
         sd_event *event;
@@ -27,6 +27,7 @@ typedef struct Server {
         unsigned closes;        /* which body, from 1, is answered by closing the connection; 0: none */
         unsigned drips;         /* bytes that are left of an answer that comes little by little; 0: it comes at once */
         uint64_t drip_usec;     /* one each */
+        char method[16];        /* of the last request */
 } Server;
 
 static int on_drip(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -61,6 +62,7 @@ static int on_client(sd_event_source *source, int fd, uint32_t events, void *use
                 return sd_event_source_set_enabled(source, SD_EVENT_OFF);
         if (!strstr(data, BODY))
                 return 0;
+        (void) snprintf(s->method, sizeof(s->method), "%.*s", (int) strcspn(data, " "), data);
         s->n_bodies++;
         if (s->n_bodies == s->closes)
                 (void) shutdown(fd, SHUT_RDWR);
@@ -104,28 +106,41 @@ static void server_done(Server *s) {
 typedef struct Outcome {
         bool came, sent;
         int error;
-        char text[256];
+        char text[256], index[16], none[16];
 } Outcome;
+
+static void copy_header(const Transfer *t, const char *name, char ret[static 16]) {
+        (void) snprintf(ret, 16, "%s", transfer_header(t, name) ?: "-");
+}
 
 static void on_done(Transfer *t, const TransferResult *result, void *userdata) {
         Outcome *o = userdata;
 
         *o = (Outcome) { .came = true, .sent = result->sent, .error = result->error };
         (void) snprintf(o->text, sizeof(o->text), "%s", result->error < 0 ? result->problem : result->data);
+        copy_header(t, "X-INDEX", o->index);
+        copy_header(t, "X-Inde", o->none);
 }
 
-static Outcome ask(Server *s, bool once, uint64_t silence_usec) {
-        TransferRequest request = { .url = s->url, .body = BODY, .body_size = strlen(BODY), .once = once, .silence_usec = silence_usec,
-                                    .answer_max = 4096, .done = on_done };
+static Outcome ask_for(Server *s, TransferRequest request) {
         Outcome o = {};
         Transfer *t;
 
+        request.url = s->url;
+        request.body = BODY;
+        request.body_size = strlen(BODY);
+        request.answer_max = 4096;
+        request.done = on_done;
         request.userdata = &o;
         CHECK_INT(transfer_start(s->loop, s->event, &request, &t), 0);
         for (time_t end = time(NULL) + 60; !o.came && time(NULL) < end;)
                 CHECK(sd_event_run(s->event, 100000) >= 0);
         CHECK(o.came);
         return o;
+}
+
+static Outcome ask(Server *s, bool once, uint64_t silence_usec) {
+        return ask_for(s, (TransferRequest) { .once = once, .silence_usec = silence_usec });
 }
 
 /* The second request goes over the connection of the first, which ends instead of an answer. */
@@ -170,6 +185,47 @@ TEST(silence_ends_it_and_slowness_does_not) {
         CHECK_INT(o.error, -ETIMEDOUT);
         CHECK(o.sent);
         CHECK_STR(o.text, "nothing came for 500 ms");
+}
+
+TEST(a_limit_ends_what_goes_on_for_ever) {
+        _cleanup_(server_done) Server s;
+        Outcome o;
+
+        server_init(&s);
+        s.drips = 1000000;
+        s.drip_usec = 1000;
+        o = ask_for(&s, (TransferRequest) { .limit_usec = 300000, .silence_usec = UINT64_C(3600000000) });
+        CHECK_INT(o.error, -ETIMEDOUT);
+        CHECK(s.drips > 0);
+}
+
+TEST(methods_are_those_that_were_asked_for) {
+        static const struct {
+                const char *method;
+                bool once;
+                const char *seen;
+        } cases[] = { { NULL, false, "POST" }, { NULL, true, "POST" }, { "PUT", false, "PUT" }, { "PUT", true, "PUT" },
+                      { "DELETE", false, "DELETE" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(server_done) Server s;
+
+                server_init(&s);
+                CHECK_STR(ask_for(&s, (TransferRequest) { .method = cases[i].method, .once = cases[i].once }).text, "answer");
+                CHECK_STR(s.method, cases[i].seen);
+        }
+}
+
+TEST(headers_of_the_answer_are_there) {
+        _cleanup_(server_done) Server s;
+        Outcome o;
+
+        server_init(&s);
+        o = ask(&s, false, 0);
+        CHECK_STR(o.index, "8");
+        CHECK_STR(o.none, "-");
+        s.closes = s.n_bodies + 1;
+        CHECK_STR(ask(&s, true, 0).index, "-");
 }
 
 TEST_MAIN()
