@@ -14,22 +14,21 @@
 #include <json.h>
 
 #include "common/base64.h"
-#include "common/http/transfer.h"
 #include "common/resource.h"
 #include "common/strbuf.h"
-#include "daemons/http/bmc-address.h"
-#include "daemons/http/http-manager.h"
 #include "daemons/http/markup.h"
+#include "daemons/http/service-address.h"
+#include "daemons/http/service-call.h"
 
 enum {
         PORT = 443,                     /* also without TLS: those who speak so are asked for theirs */
-        ANSWER_MAX = 1024 * 1024,
-        DEPTH_MAX = 32,
         STATE_MAX = 32,
 };
 
-#define SILENCE_USEC (UINT64_C(30) * 1000 * 1000)
-#define CONNECT_USEC (UINT64_C(10) * 1000 * 1000)
+typedef enum BmcProtocol {
+        BMC_REDFISH,
+        BMC_RPC,
+} BmcProtocol;
 
 typedef struct BmcPower BmcPower;
 
@@ -44,12 +43,13 @@ struct BmcPower {
         bool insecure_password;
         char *driver, *state, *certificate;
 
-        BmcAddress named;               /* what the name says */
+        ServiceAddress named;               /* what the name says */
         BmcProtocol protocol;
         char *base;                     /* "https://host:port" */
+        char *service;                  /* that, for people */
         bool apply;
         char *system;                   /* path of the machine, for Redfish */
-        Transfer *transfer;
+        ServiceCall call;
         answer_t next;
 };
 
@@ -74,7 +74,25 @@ static const char *first_of(const char *a, const char *b) {
         return *a ? a : b;
 }
 
-static int validate_address(const BmcPower *b, const BmcAddress *named, Diag *reterr) {
+/* "gofish" or "redfish", and "rpc"; with an s behind it, over TLS. -EINVAL for others. */
+static int parse_driver(const char *driver, BmcProtocol *ret, bool *ret_tls) {
+        static const struct {
+                const char *name;
+                BmcProtocol protocol;
+        } drivers[] = { { "gofish", BMC_REDFISH }, { "redfish", BMC_REDFISH }, { "rpc", BMC_RPC } };
+
+        for (size_t i = 0; i < ELEMENTSOF(drivers); i++) {
+                const char *rest = startswith(driver, drivers[i].name);
+                if (!rest || !(streq(rest, "") || streq(rest, "s")))
+                        continue;
+                *ret = drivers[i].protocol;
+                *ret_tls = *rest;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+static int validate_address(const BmcPower *b, const ServiceAddress *named, Diag *reterr) {
         const Resource *r = &b->resource;
         const char *driver = first_of(b->driver, named->driver), *host = first_of(b->hostname, named->host);
         BmcProtocol protocol;
@@ -82,9 +100,9 @@ static int validate_address(const BmcPower *b, const BmcAddress *named, Diag *re
 
         if (!*host)
                 return resource_error(r, reterr, -EINVAL, "hostname must be given, or the name must be 'driver://user@host:port'");
-        if (strpbrk(host, "/?#@[]% \t\r\n") || !isprint((unsigned char) *host))
+        if (!service_host_is_valid(host))
                 return resource_error(r, reterr, -EINVAL, "hostname must be a name or an address, got '%s'", host);
-        if (bmc_driver_parse(driver, &protocol, &tls) < 0)
+        if (parse_driver(driver, &protocol, &tls) < 0)
                 return resource_error(r, reterr, -EINVAL, "driver must be redfish, redfishs, gofish, gofishs, rpc or rpcs, got '%s'",
                                       driver);
         if (*named->password && !b->insecure_password)
@@ -94,7 +112,7 @@ static int validate_address(const BmcPower *b, const BmcAddress *named, Diag *re
 
 static int bmc_power_validate(const Resource *r, Diag *reterr) {
         const BmcPower *b = (const BmcPower *) r;
-        BmcAddress named;
+        ServiceAddress named;
         int k;
 
         if (!streq(b->state, "on") && !streq(b->state, "off"))
@@ -103,11 +121,15 @@ static int bmc_power_validate(const Resource *r, Diag *reterr) {
                 return resource_error(r, reterr, -ERANGE, "port must be from 1 to %d, got %lld", UINT16_MAX, (long long) b->port);
         if (*b->certificate && *b->certificate != '/')
                 return resource_error(r, reterr, -EINVAL, "certificate must be an absolute path, got '%s'", b->certificate);
-        k = bmc_address_parse(r->name, &named);
+        k = service_address_parse(r->name, &named);
+        if (k >= 0 && *named.path && !streq(named.path, "/")) {
+                service_address_done(&named);
+                k = -EINVAL;
+        }
         if (k < 0)
                 return k == -ENOMEM ? k : resource_error(r, reterr, k, "the name is not of the form 'driver://user@host:port'");
         k = validate_address(b, &named, reterr);
-        bmc_address_done(&named);
+        service_address_done(&named);
         return k;
 }
 
@@ -116,68 +138,42 @@ static int bmc_power_prepare(Resource *r, Diag *reterr) {
         bool tls = false;
         int k;
 
-        bmc_address_done(&b->named);
+        service_address_done(&b->named);
         free(TAKE_PTR(b->base));
-        k = bmc_address_parse(r->name, &b->named);
+        free(TAKE_PTR(b->service));
+        k = service_address_parse(r->name, &b->named);
         if (k < 0)
                 return k;
-        (void) bmc_driver_parse(first_of(b->driver, b->named.driver), &b->protocol, &tls);
+        (void) parse_driver(first_of(b->driver, b->named.driver), &b->protocol, &tls);
         const char *host = first_of(b->hostname, b->named.host);
-        bool numeric = strchr(host, ':');
-        long long port = b->port > 0 ? b->port : b->named.port > 0 ? b->named.port : PORT;
-        if (asprintf(&b->base, "%s://%s%s%s:%lld", tls ? "https" : "http", numeric ? "[" : "", host, numeric ? "]" : "", port) < 0) {
-                b->base = NULL;
+        b->base = service_base_url(tls ? "https" : "http", host, b->port > 0 ? b->port : b->named.port > 0 ? b->named.port : PORT);
+        if (!b->base || asprintf(&b->service, "the BMC at '%s'", b->base) < 0) {
+                b->service = NULL;
                 return -ENOMEM;
         }
+        b->call = (ServiceCall) { .resource = r, .service = b->service };
         return 0;
 }
 
 /* ---- asking ---- */
 
-static int bad_answer(const BmcPower *b, const char *what, Diag *reterr) {
-        return resource_error(&b->resource, reterr, -EBADMSG, "the BMC at '%s' answers what is not understood: %s", b->base, what);
-}
-
-static int refused(const BmcPower *b, long status, Diag *reterr) {
+/* Hands a good answer on to what comes next. */
+static int on_answer(Resource *r, const ServiceAnswer *answer, Diag *reterr) {
+        BmcPower *b = (BmcPower *) r;
         const char *user = first_of(b->username, b->named.user);
+        json_object *json = NULL;
+        int k;
 
-        if (status == 401 || status == 403)
-                return resource_error(&b->resource, reterr, -EACCES, "the BMC at '%s' does not let user '%s' do that: status %ld", b->base,
-                                      user, status);
-        return resource_error(&b->resource, reterr, -EREMOTEIO, "the BMC at '%s' answers with status %ld", b->base, status);
-}
-
-static int parse_answer(const BmcPower *b, const TransferResult *result, json_object **ret, Diag *reterr) {
-        *ret = NULL;
-        if (result->status < 200 || result->status > 299)
-                return refused(b, result->status, reterr);
-        if (result->size == 0)          /* what a change may be answered with */
-                return 0;
-        json_tokener *t = json_tokener_new_ex(DEPTH_MAX);
-        if (!t)
-                return -ENOMEM;
-        *ret = json_tokener_parse_ex(t, result->data, (int) result->size);
-        bool good = json_tokener_get_error(t) == json_tokener_success;
-        json_tokener_free(t);
-        return good ? 0 : bad_answer(b, "it is no JSON", reterr);
-}
-
-static void on_answer(Transfer *t, const TransferResult *result, void *userdata) {
-        _cleanup_(diag_done) Diag diag = {};
-        BmcPower *b = userdata;
-        json_object *answer = NULL;
-        int r;
-
-        b->transfer = NULL;
-        if (result->error < 0)
-                r = resource_error(&b->resource, &diag, result->error, "cannot ask the BMC at '%s': %s", b->base, result->problem);
-        else
-                r = parse_answer(b, result, &answer, &diag);
-        if (r >= 0)
-                r = b->next(b, answer, &diag);
-        json_object_put(answer);
-        if (r != CHECK_PENDING)
-                resource_finish(&b->resource, r, &diag);
+        if (answer->status == 401 || answer->status == 403)
+                return resource_error(r, reterr, -EACCES, "%s does not let user '%s' do that: status %ld", b->service, user,
+                                      answer->status);
+        if (answer->status < 200 || answer->status > 299)
+                return resource_error(r, reterr, -EREMOTEIO, "%s answers with status %ld", b->service, answer->status);
+        k = service_answer_json(&b->call, answer, &json, reterr);       /* a change may be answered with nothing */
+        if (k >= 0)
+                k = b->next(b, json, reterr);
+        json_object_put(json);
+        return k;
 }
 
 /* "Authorization: Basic …", or an empty text where there is nobody to be. */
@@ -198,7 +194,6 @@ static int make_authorization(const BmcPower *b, StrBuf *ret) {
 
 /* body NULL: a GET. Such a call changes nothing a second time, but turning off what was turned on meanwhile: it is made once. */
 static int ask(BmcPower *b, const char *path, const char *body, answer_t next, Diag *reterr) {
-        HttpManager *m = b->resource.host->manager;
         _cleanup_(strbuf_done) StrBuf authorization = {};
         _cleanup_free_ char *url = NULL;
         int r;
@@ -208,47 +203,26 @@ static int ask(BmcPower *b, const char *path, const char *body, answer_t next, D
                 url = NULL;
                 r = -ENOMEM;
         }
-        if (r >= 0)
-                r = http_manager_curl(m);
         if (r < 0)
                 return r;
-        const char *headers[4] = { "Accept: application/json" };
-        size_t n = 1;
-        if (body)
-                headers[n++] = "Content-Type: application/json";
-        if (authorization.size > 0)
-                headers[n++] = authorization.data;
         b->next = next;
-        r = transfer_start(m->curl, m->event, &(TransferRequest) {
+        r = service_call(&b->call, &(ServiceRequest) {
                         .url = url,
-                        .headers = headers,
+                        .type = "application/json",
                         .body = body,
                         .body_size = body ? strlen(body) : 0,
-                        .tls = *b->certificate ? &(TransferTls) { .ca = b->certificate } : NULL,
+                        .accept = "application/json",
+                        .header = authorization.data,
+                        .certificate = b->certificate,
                         .proxy = "",
-                        .once = body,
-                        .silence_usec = SILENCE_USEC,
-                        .connect_timeout_usec = CONNECT_USEC,
-                        .answer_max = ANSWER_MAX,
-                        .done = on_answer,
-                        .userdata = b,
-                }, &b->transfer);
+                        .once = true,
+                }, on_answer, reterr);
         if (authorization.size > 0)
                 explicit_bzero(authorization.data, authorization.size);
-        return r < 0 ? resource_error(&b->resource, reterr, r, "cannot ask the BMC at '%s': %m", b->base) : CHECK_PENDING;
+        return r;
 }
 
 /* ---- the state ---- */
-
-static json_object *member(json_object *j, const char *name) {
-        json_object *found = NULL;
-
-        return json_object_is_type(j, json_type_object) && json_object_object_get_ex(j, name, &found) ? found : NULL;
-}
-
-static const char *text_of(json_object *j) {
-        return json_object_is_type(j, json_type_string) ? json_object_get_string(j) : NULL;
-}
 
 static int changed(BmcPower *b, json_object *answer, Diag *reterr) {
         return CHECK_CHANGED;
@@ -284,7 +258,7 @@ static bool is_path(const char *s) {
 }
 
 static int redfish_change(BmcPower *b, json_object *system, Diag *reterr) {
-        const char *target = text_of(member(member(member(system, "Actions"), "#ComputerSystem.Reset"), "target"));
+        const char *target = answer_text(answer_member(answer_member(answer_member(system, "Actions"), "#ComputerSystem.Reset"), "target"));
         const char *body = streq(b->state, "on") ? "{\"ResetType\":\"On\"}" : "{\"ResetType\":\"ForceOff\"}";
         _cleanup_free_ char *usual = NULL;
 
@@ -293,24 +267,24 @@ static int redfish_change(BmcPower *b, json_object *system, Diag *reterr) {
                 return -ENOMEM;
         }
         if (target && !is_path(target))
-                return bad_answer(b, "the target of its reset is no path", reterr);
+                return service_bad_answer(&b->call, "the target of its reset is no path", reterr);
         return ask(b, target ? target : usual, body, changed, reterr);
 }
 
 static int on_system(BmcPower *b, json_object *answer, Diag *reterr) {
-        const char *now = text_of(member(answer, "PowerState"));
+        const char *now = answer_text(answer_member(answer, "PowerState"));
 
-        return now ? judge(b, now, redfish_change, answer, reterr) : bad_answer(b, "there is no PowerState", reterr);
+        return now ? judge(b, now, redfish_change, answer, reterr) : service_bad_answer(&b->call, "there is no PowerState", reterr);
 }
 
 static int on_systems(BmcPower *b, json_object *answer, Diag *reterr) {
-        json_object *members = member(answer, "Members");
+        json_object *members = answer_member(answer, "Members");
         const char *path = NULL;
 
         if (json_object_is_type(members, json_type_array) && json_object_array_length(members) > 0)
-                path = text_of(member(json_object_array_get_idx(members, 0), "@odata.id"));
+                path = answer_text(answer_member(json_object_array_get_idx(members, 0), "@odata.id"));
         if (!is_path(path))
-                return bad_answer(b, "there is no system", reterr);
+                return service_bad_answer(&b->call, "there is no system", reterr);
         free(b->system);
         b->system = strdup(path);
         return b->system ? ask(b, b->system, NULL, on_system, reterr) : -ENOMEM;
@@ -331,14 +305,14 @@ static int rpc_call(BmcPower *b, unsigned id, const char *method, const char *st
 }
 
 static int rpc_failed(const BmcPower *b, json_object *answer, Diag *reterr) {
-        const char *message = text_of(member(member(answer, "error"), "message"));
+        const char *message = answer_text(answer_member(answer_member(answer, "error"), "message"));
 
-        return resource_error(&b->resource, reterr, -EREMOTEIO, "the BMC at '%s' says: %s", b->base,
+        return resource_error(&b->resource, reterr, -EREMOTEIO, "%s says: %s", b->service,
                               message ? message : "there is an error");
 }
 
 static bool has_error(json_object *answer) {
-        return json_object_is_type(member(answer, "error"), json_type_object);
+        return json_object_is_type(answer_member(answer, "error"), json_type_object);
 }
 
 static int on_rpc_changed(BmcPower *b, json_object *answer, Diag *reterr) {
@@ -350,11 +324,11 @@ static int rpc_change(BmcPower *b, json_object *answer, Diag *reterr) {
 }
 
 static int on_rpc_state(BmcPower *b, json_object *answer, Diag *reterr) {
-        const char *now = text_of(member(answer, "result"));
+        const char *now = answer_text(answer_member(answer, "result"));
 
         if (has_error(answer))
                 return rpc_failed(b, answer, reterr);
-        return now ? judge(b, now, rpc_change, answer, reterr) : bad_answer(b, "there is no result", reterr);
+        return now ? judge(b, now, rpc_change, answer, reterr) : service_bad_answer(&b->call, "there is no result", reterr);
 }
 
 /* ---- hooks ---- */
@@ -371,16 +345,16 @@ static int bmc_power_check_apply(Resource *r, bool apply, Diag *reterr) {
 static void bmc_power_cancel(Resource *r) {
         BmcPower *b = (BmcPower *) r;
 
-        if (b->transfer)
-                b->transfer = transfer_cancel(b->transfer);
+        service_call_cancel(&b->call);
 }
 
 static void bmc_power_done(Resource *r) {
         BmcPower *b = (BmcPower *) r;
 
         bmc_power_cancel(r);
-        bmc_address_done(&b->named);
+        service_address_done(&b->named);
         free(b->base);
+        free(b->service);
         free(b->system);
 }
 

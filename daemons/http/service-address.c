@@ -2,20 +2,22 @@
 
 /* As URLs, but for the scheme, which is none of the web. */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/strbuf.h"
-#include "daemons/http/bmc-address.h"
+#include "daemons/http/service-address.h"
 
-void bmc_address_done(BmcAddress *a) {
+void service_address_done(ServiceAddress *a) {
         free(a->driver);
         free(a->user);
         if (a->password)
                 explicit_bzero(a->password, strlen(a->password));
         free(a->password);
         free(a->host);
-        *a = (BmcAddress) {};
+        free(a->path);
+        *a = (ServiceAddress) {};
 }
 
 /* -EINVAL: a broken escape, or one of a NUL. */
@@ -56,7 +58,7 @@ static int parse_port(const char *s, size_t size, uint16_t *ret) {
 }
 
 /* "host", "host:port", "[address]:port" */
-static int parse_host(const char *s, size_t size, BmcAddress *ret) {
+static int parse_host(const char *s, size_t size, ServiceAddress *ret) {
         const char *end = s + size, *close = size > 0 && *s == '[' ? memchr(s, ']', size) : NULL;
         const char *rest = close ? close + 1 : memchr(s, ':', size);
         int r;
@@ -71,14 +73,14 @@ static int parse_host(const char *s, size_t size, BmcAddress *ret) {
         return *rest == ':' ? parse_port(rest + 1, (size_t) (end - rest - 1), &ret->port) : -EINVAL;
 }
 
-static int parse_user(const char *s, size_t size, BmcAddress *ret) {
+static int parse_user(const char *s, size_t size, ServiceAddress *ret) {
         const char *colon = memchr(s, ':', size);
         int r = decode(s, colon ? (size_t) (colon - s) : size, &ret->user);
 
         return r < 0 || !colon ? r : decode(colon + 1, size - (size_t) (colon + 1 - s), &ret->password);
 }
 
-static int parse(const char *text, BmcAddress *ret) {
+static int parse(const char *text, ServiceAddress *ret) {
         const char *rest = strstr(text, "://"), *at, *end;
         int r;
 
@@ -88,44 +90,47 @@ static int parse(const char *text, BmcAddress *ret) {
         rest += 3;
         end = rest + strcspn(rest, "/?#");
         at = memrchr(rest, '@', (size_t) (end - rest));
-        if (r >= 0 && (*end == '?' || *end == '#' || (*end && end[1])))
+        if (strpbrk(end, "?#"))
                 r = -EINVAL;
         if (r >= 0 && at)
                 r = parse_user(rest, (size_t) (at - rest), ret);
         if (at)
                 rest = at + 1;
-        return r < 0 ? r : parse_host(rest, (size_t) (end - rest), ret);
+        if (r >= 0)
+                r = parse_host(rest, (size_t) (end - rest), ret);
+        return r < 0 ? r : decode(end, strlen(end), &ret->path);
 }
 
-int bmc_address_parse(const char *text, BmcAddress *ret) {
-        BmcAddress a = {};
-        char **texts[] = { &a.driver, &a.user, &a.password, &a.host };
+int service_address_parse(const char *text, ServiceAddress *ret) {
+        ServiceAddress a = {};
+        char **texts[] = { &a.driver, &a.user, &a.password, &a.host, &a.path };
         int r = parse(text, &a);
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(texts); i++)
                 if (!*texts[i] && !(*texts[i] = strdup("")))
                         r = -ENOMEM;
         if (r < 0) {
-                bmc_address_done(&a);
+                service_address_done(&a);
                 return r;
         }
         *ret = a;
         return 0;
 }
 
-int bmc_driver_parse(const char *driver, BmcProtocol *ret, bool *ret_tls) {
-        static const struct {
-                const char *name;
-                BmcProtocol protocol;
-        } drivers[] = { { "gofish", BMC_REDFISH }, { "redfish", BMC_REDFISH }, { "rpc", BMC_RPC } };
+bool service_host_is_valid(const char *host) {
+        if (!*host)
+                return false;
+        for (const char *p = host; *p; p++)
+                if (!isgraph((unsigned char) *p) || strchr("/?#@[]%\\", *p))
+                        return false;
+        return true;
+}
 
-        for (size_t i = 0; i < ELEMENTSOF(drivers); i++) {
-                const char *rest = startswith(driver, drivers[i].name);
-                if (!rest || !(streq(rest, "") || streq(rest, "s")))
-                        continue;
-                *ret = drivers[i].protocol;
-                *ret_tls = *rest;
-                return 0;
-        }
-        return -EINVAL;
+char *service_base_url(const char *scheme, const char *host, long long port) {
+        bool numeric = strchr(host, ':');
+        char number[24] = "", *url;
+
+        if (port > 0)
+                (void) snprintf(number, sizeof(number), ":%lld", port);
+        return asprintf(&url, "%s://%s%s%s%s", scheme, numeric ? "[" : "", host, numeric ? "]" : "", number) < 0 ? NULL : url;
 }
