@@ -104,7 +104,19 @@ bool service_token_is_valid(const char *token) {
         return true;
 }
 
+bool service_is_absent(int error) {
+        return error == -ECONNREFUSED || error == -ECONNRESET || error == -EHOSTUNREACH || error == -ETIMEDOUT;
+}
+
 /* ---- what is in an answer ---- */
+
+void service_first_line(const ServiceAnswer *answer, char ret[static SERVICE_LINE_MAX]) {
+        size_t n = 0;
+
+        for (const char *p = answer->data; n + 1 < SERVICE_LINE_MAX && *p >= ' ' && *p <= '~'; p++)
+                ret[n++] = *p;
+        ret[n] = '\0';
+}
 
 int service_bad_answer(const ServiceCall *c, const char *what, Diag *reterr) {
         return resource_error(c->resource, reterr, -EBADMSG, "%s answers what is not understood: %s", c->service, what);

@@ -55,7 +55,15 @@ void service_call_cancel(ServiceCall *c);       /* accepts one that is not under
 /* Of a token, that can stand in a header: no blanks, nothing that would end it. */
 bool service_token_is_valid(const char *token);
 
+/* Whether an error of a transfer says that nobody is there, or not any more: it may come. */
+bool service_is_absent(int error);
+
 /* ---- what is in an answer ---- */
+
+enum { SERVICE_LINE_MAX = 160 };
+
+/* The first line of it, as far as it is text, for people; empty if there is none. */
+void service_first_line(const ServiceAnswer *answer, char ret[static SERVICE_LINE_MAX]);
 
 /* Records that it is not what such a service answers. */
 int service_bad_answer(const ServiceCall *c, const char *what, Diag *reterr);
