@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/usec.h"
 #include "daemons/http/consul-watch.h"
 #include "daemons/http/growing-pause.h"
 #include "daemons/http/http-manager.h"
@@ -39,13 +40,6 @@ struct ConsulWatch {
 };
 
 static void ask(ConsulWatch *w);
-
-static uint64_t now_usec(const ConsulWatch *w) {
-        uint64_t now = 0;
-
-        (void) sd_event_now(w->manager->event, CLOCK_MONOTONIC, &now);
-        return now;
-}
 
 int consul_status_error(long status) {
         if (status == 200 || status == 404)
@@ -92,7 +86,7 @@ static void fail(ConsulWatch *w, int error, long status) {
 /* The next request follows at once, unless this one has hardly been held. News are told last: they are what others go by. */
 static void note(ConsulWatch *w, long status, uint64_t index) {
         bool new = w->index == 0 || status != w->status || index < w->index || (status == 200 && index != w->index);
-        bool held = now_usec(w) - w->asked_usec >= QUICK_USEC;
+        bool held = usec_now(CLOCK_MONOTONIC) - w->asked_usec >= QUICK_USEC;
 
         w->index = index < w->index ? 0 : index;
         w->status = status;
@@ -157,7 +151,7 @@ static void ask(ConsulWatch *w) {
         _cleanup_free_ char *url = NULL;
         int r;
 
-        w->asked_usec = now_usec(w);
+        w->asked_usec = usec_now(CLOCK_MONOTONIC);
         if (w->index > 0)
                 r = asprintf(&url, "%s?raw&index=%" PRIu64 "&wait=%ds", w->key.url, w->index, HOLD_SECONDS);
         else

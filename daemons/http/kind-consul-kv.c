@@ -244,7 +244,7 @@ static int refused(ConsulKv *c, const ServiceAnswer *answer, Diag *reterr) {
         int error = consul_status_error(answer->status) ?: -EREMOTEIO;
         char words[SERVICE_LINE_MAX], problem[SERVICE_LINE_MAX + 32];
 
-        service_first_line(answer, words);
+        service_first_line(answer->data, words);
         (void) snprintf(problem, sizeof(problem), "status %ld%s%s", answer->status, *words ? ", " : "", words);
         if (error == -EAGAIN)
                 return wait_for_consul(c, problem);

@@ -80,7 +80,7 @@ int service_call(ServiceCall *c, const ServiceRequest *q, service_answer_t next,
 
         r = add_header(made, &n, "Accept", q->accept);
         if (r >= 0)
-                r = add_header(made, &n, "Content-Type", q->body ? q->type : NULL);
+                r = add_header(made, &n, "Content-Type", q->body_size > 0 ? q->type : NULL);
         for (size_t i = 0; i < n; i++)
                 headers[i] = made[i];
         if (q->header)
@@ -110,10 +110,10 @@ bool service_is_absent(int error) {
 
 /* ---- what is in an answer ---- */
 
-void service_first_line(const ServiceAnswer *answer, char ret[static SERVICE_LINE_MAX]) {
+void service_first_line(const char *text, char ret[static SERVICE_LINE_MAX]) {
         size_t n = 0;
 
-        for (const char *p = answer->data; n + 1 < SERVICE_LINE_MAX && *p >= ' ' && *p <= '~'; p++)
+        for (const char *p = text; p && n + 1 < SERVICE_LINE_MAX && *p >= ' ' && *p <= '~'; p++)
                 ret[n++] = *p;
         ret[n] = '\0';
 }

@@ -44,7 +44,7 @@ typedef struct ServiceRequest {
         const char *header;     /* one more: who is asking. NULL: nobody in particular */
         const char *certificate;        /* path of those that vouch for the service; NULL or empty: those that the host trusts */
         const char *proxy;      /* NULL: the environment's; "": none */
-        bool once;              /* see transfer.h */
+        bool once;              /* see transfer.h; of requests with a body that is not empty */
         size_t answer_max;      /* 0: 1 MiB */
 } ServiceRequest;
 
@@ -62,8 +62,8 @@ bool service_is_absent(int error);
 
 enum { SERVICE_LINE_MAX = 160 };
 
-/* The first line of it, as far as it is text, for people; empty if there is none. */
-void service_first_line(const ServiceAnswer *answer, char ret[static SERVICE_LINE_MAX]);
+/* The first line of a text of the service, as far as it can be shown to people. NULL is empty. */
+void service_first_line(const char *text, char ret[static SERVICE_LINE_MAX]);
 
 /* Records that it is not what such a service answers. */
 int service_bad_answer(const ServiceCall *c, const char *what, Diag *reterr);

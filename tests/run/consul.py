@@ -152,6 +152,11 @@ def start(s, program, *arguments):
     return Run(s, "--tmp-prefix", *arguments, s.program(program))
 
 
+def wait_reason(s, run, resource, text):
+    """The resource waits, and says why."""
+    wait_until(lambda: text in s.ctl("why", resource, MGMT_BUS_ADDRESS=run.bus()).stdout, f"{resource} says: {text}")
+
+
 def keeps_a_value(s):
     """What is not there is written, what others write or remove is set right; only Consul gets the token."""
     consul = Consul()
@@ -189,15 +194,13 @@ def waits_for_consul(s):
     port = own_port()
     program = f'consul:kv "http://127.0.0.1:{port}/a/b" {{ value => "hello", }}\n'
     with start(s, program) as run:
-        waits = run.wait_event("waits", type="state", state="waiting", kind="consul:kv")
-        while "Consul at" not in waits["text"]:
-            waits = run.wait_event("waits", type="state", state="waiting", kind="consul:kv")
-        check(f"Consul at 'http://127.0.0.1:{port}' cannot be asked: " in waits["text"], waits["text"])
+        run.wait_event("graph", type="graph")
+        wait_reason(s, run, f"consul:kv[http://127.0.0.1:{port}/a/b]", f"Consul at 'http://127.0.0.1:{port}' cannot be asked: ")
         consul = Consul(port, index=1000)
         run.wait_event("written", type="changed", kind="consul:kv")
         consul.wait_held(consul.index)
         consul.close()
-        run.wait_event("waits again", type="state", state="waiting", kind="consul:kv")
+        wait_reason(s, run, f"consul:kv[http://127.0.0.1:{port}/a/b]", "cannot be asked: ")
         consul = Consul(port, index=3)
         run.wait_event("written again", type="changed", kind="consul:kv")
         check_equal(consul.value("a/b"), b"hello", "value")
@@ -212,10 +215,8 @@ def waits_for_a_leader(s):
     consul.say(500)
     with start(s, key(consul)) as run:
         def wait_waiting():
-            waits = run.wait_event("waits", type="state", state="waiting", kind="consul:kv")
-            while "cannot be asked" not in waits["text"]:
-                waits = run.wait_event("waits", type="state", state="waiting", kind="consul:kv")
-            check("cannot be asked: status 500, No cluster leader" in waits["text"], waits["text"])
+            wait_reason(s, run, "consul:kv[a/b]", "cannot be asked: status 500, No cluster leader")
+        run.wait_event("graph", type="graph")
         wait_waiting()
         consul.say(None)
         run.wait_event("written", type="changed", kind="consul:kv")
