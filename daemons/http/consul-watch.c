@@ -164,6 +164,12 @@ static void ask(ConsulWatch *w) {
                 lose(w);
 }
 
+/* From the loop, as all requests. */
+static void ask_soon(ConsulWatch *w) {
+        (void) sd_event_source_set_time(w->quick.timer, 0);
+        (void) sd_event_source_set_enabled(w->quick.timer, SD_EVENT_ONESHOT);
+}
+
 static int on_pause_over(sd_event_source *s, uint64_t usec, void *userdata) {
         ask(userdata);
         return 0;
@@ -183,9 +189,8 @@ void consul_watch_trust(ConsulWatch *w, bool there) {
         if (!there || w->status != 404)
                 return;
         w->transfer = transfer_cancel(w->transfer);
-        growing_pause_end(&w->quick);
         w->index = 0;
-        ask(w);
+        ask_soon(w);
 }
 
 int consul_watch_new(ConsulWatch **ret, HttpManager *m, const ConsulKey *key, const ConsulWatchOps *ops, void *userdata) {
@@ -204,8 +209,7 @@ int consul_watch_new(ConsulWatch **ret, HttpManager *m, const ConsulKey *key, co
                 consul_watch_free(w);
                 return r;
         }
-        (void) sd_event_source_set_time(w->absent.timer, 0);    /* the first request goes out from the loop, as all others */
-        (void) sd_event_source_set_enabled(w->absent.timer, SD_EVENT_ONESHOT);
+        ask_soon(w);
         *ret = w;
         return 0;
 }

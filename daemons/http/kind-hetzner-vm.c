@@ -48,6 +48,7 @@ struct HetznerVm {
         sd_event_source *timer;         /* until the next look */
 
         bool apply;
+        unsigned said;                  /* for which deeds it was said what is wrong */
         unsigned deeds;                 /* those that the API has agreed to */
         Deed doing;                     /* what it is asked for now; 0: nothing */
         bool acted;                     /* something was done, or may have been */
@@ -215,6 +216,14 @@ static int unanswered(Resource *r, int error, const char *problem, Diag *reterr)
 
 /* ---- acting ---- */
 
+/* Before a deed, which may have to be tried more than once. Whether nothing is to be done. */
+static bool say(HetznerVm *h, Deed deed, const char *field, const char *from, const char *to) {
+        if (!(h->said & deed))
+                resource_differs(&h->resource, field, from, to);
+        h->said |= deed;
+        return !h->apply;
+}
+
 static void remember_rescue(HetznerVm *h, const char *image) {
         _cleanup_(value_done) Value v = {};
         char text[64] = "";
@@ -372,8 +381,8 @@ static int judge_missing(HetznerVm *h, Diag *reterr) {
                 return look_later(h, "until it is there", reterr);
         if (streq(h->state, "absent") || (!*h->state && !h->rebuilding))
                 return h->acted ? CHECK_CHANGED : CHECK_OK;
-        if (!h->rebuilding)
-                resource_differs(&h->resource, "state", "absent", h->state);
+        if (!(h->deeds & DEED_DELETE))
+                (void) say(h, DEED_CREATE, "state", "absent", *h->state ? h->state : "exists");
         if (!h->apply)
                 return CHECK_CHANGED;
         if (!*h->servertype || !*h->image)
@@ -482,8 +491,10 @@ static int rebuild(HetznerVm *h, const Trait traits[static N_TRAITS], Diag *rete
                 if (h->deeds & DEED_CREATE)
                         return resource_error(&h->resource, reterr, -EREMOTEIO, "the server that was created has %s '%s', not '%s'",
                                               trait_names[i].field, traits[i].now, traits[i].wanted);
-                resource_differs(&h->resource, trait_names[i].field, traits[i].now, traits[i].wanted);
+                if (!(h->said & DEED_DELETE))
+                        resource_differs(&h->resource, trait_names[i].field, traits[i].now, traits[i].wanted);
         }
+        h->said |= DEED_DELETE;
         if (!h->apply)
                 return CHECK_CHANGED;
         if (!*h->servertype || !*h->image)
@@ -522,8 +533,9 @@ static int step_power(HetznerVm *h, Diag *reterr) {
                 (void) snprintf(what, sizeof(what), "until it is %s", h->state);
                 return look_later(h, what, reterr);
         }
-        resource_differs(&h->resource, "state", h->status, h->state);
-        return h->apply ? act(h, DEED_POWER, "POST", on ? "/actions/poweron" : "/actions/poweroff", "", reterr) : CHECK_CHANGED;
+        if (say(h, DEED_POWER, "state", h->status, h->state))
+                return CHECK_CHANGED;
+        return act(h, DEED_POWER, "POST", on ? "/actions/poweron" : "/actions/poweroff", "", reterr);
 }
 
 static int rescue_with_keys(HetznerVm *h, Diag *reterr) {
@@ -558,9 +570,7 @@ static int step_rescue(HetznerVm *h, json_object *server, Diag *reterr) {
                         look_later(h, "until its rescue mode is disabled", reterr) : CHECK_OK;
         if (!is && h->deeds & DEED_RESCUE)
                 return look_later(h, "until its rescue mode is enabled", reterr);
-        if (!(h->deeds & DEED_NO_RESCUE))
-                resource_differs(&h->resource, "serverrescuemode", is ? image : NULL, h->serverrescuemode);
-        if (!h->apply)
+        if (say(h, DEED_RESCUE, "serverrescuemode", is ? image : NULL, h->serverrescuemode))
                 return CHECK_CHANGED;
         if (is)
                 return act(h, DEED_NO_RESCUE, "POST", "/actions/disable_rescue", "", reterr);
@@ -574,8 +584,9 @@ static int judge(HetznerVm *h, json_object *server, Diag *reterr) {
         if (h->id == h->leaving)
                 return look_later(h, "until it is deleted", reterr);
         if (streq(h->state, "absent")) {
-                resource_differs(&h->resource, "state", h->status, "absent");
-                return h->apply ? act(h, DEED_DELETE, "DELETE", "", NULL, reterr) : CHECK_CHANGED;
+                if (say(h, DEED_DELETE, "state", h->status, "absent"))
+                        return CHECK_CHANGED;
+                return act(h, DEED_DELETE, "DELETE", "", NULL, reterr);
         }
         bool other = compare_traits(h, server, traits);
         if (other && streq(h->allowrebuild, "ifneeded"))
@@ -650,6 +661,7 @@ static int hetzner_vm_check_apply(Resource *r, bool apply, Diag *reterr) {
         HetznerVm *h = (HetznerVm *) r;
 
         h->apply = apply;
+        h->said = 0;
         h->deeds = 0;
         h->doing = 0;
         h->acted = false;
