@@ -60,59 +60,6 @@ int dhcp_parse_mac(const char *s, uint8_t ret[static DHCP_MAC_SIZE]) {
         return 0;
 }
 
-/* ---- durations ---- */
-
-static const struct {
-        const char *name;
-        double seconds;
-} units[] = {
-        { "h", 3600 }, { "ms", 1e-3 }, { "m", 60 }, { "s", 1 }, { "us", 1e-6 }, { "µs", 1e-6 }, { "ns", 1e-9 },
-};
-
-static const char *skip_unit(const char *s, double *ret) {
-        for (size_t i = 0; i < ELEMENTSOF(units); i++) {
-                const char *rest = startswith(s, units[i].name);
-                if (rest) {
-                        *ret = units[i].seconds;
-                        return rest;
-                }
-        }
-        return NULL;
-}
-
-/* A number with or without a point; no sign, no exponent. */
-static const char *skip_number(const char *s, double *ret) {
-        double n = 0, place = 1;
-        bool any = false;
-
-        for (; isdigit((unsigned char) *s); s++, any = true)
-                n = n * 10 + (*s - '0');
-        if (*s == '.')
-                for (s++; isdigit((unsigned char) *s); s++, any = true)
-                        n += (*s - '0') * (place /= 10);
-        *ret = n;
-        return any ? s : NULL;
-}
-
-int dhcp_parse_duration(const char *s, uint32_t *ret_sec) {
-        double sum = 0, n, unit;
-
-        if (!*s)
-                return -EINVAL;
-        while (*s) {
-                s = skip_number(s, &n);
-                if (s)
-                        s = skip_unit(s, &unit);
-                if (!s)
-                        return -EINVAL;
-                sum += n * unit;
-                if (!(sum <= UINT32_MAX))
-                        return -EINVAL;
-        }
-        *ret_sec = (uint32_t) sum;
-        return 0;
-}
-
 int dhcp_parse_boot(const char *s, const char **ret_host, size_t *ret_host_size, const char **ret_path) {
         const char *host = startswith(s, "tftp://"), *path = host ? strchr(host, '/') : NULL;
 

@@ -14,9 +14,6 @@ int dhcp_parse_network(const char *s, uint32_t *ret, unsigned *ret_prefix);     
 int dhcp_parse_mask(const char *s, unsigned *ret_prefix);                       /* "/24" or "255.255.255.0" */
 int dhcp_parse_mac(const char *s, uint8_t ret[static DHCP_MAC_SIZE]);           /* "00:00:5e:00:53:01", in small letters */
 
-/* "90s", "1h42m13s", "1.5h", up to what fits into 32 bits of seconds; parts of a second are cut off. */
-int dhcp_parse_duration(const char *s, uint32_t *ret_sec);
-
 /* "tftp://HOST/PATH". Where its parts are: *ret_host has no NUL at its end, *ret_path begins with the slash. */
 int dhcp_parse_boot(const char *s, const char **ret_host, size_t *ret_host_size, const char **ret_path);
 

@@ -15,6 +15,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/duration.h"
 #include "common/resource.h"
 #include "common/sd/log.h"
 #include "daemons/http/address.h"
@@ -90,7 +91,7 @@ static int parse_leasetime(const DhcpServer *s, uint32_t *ret, Diag *reterr) {
         const char *text = s->leasetime ? s->leasetime : "10m";
 
         *ret = 0;
-        if (*text && (dhcp_parse_duration(text, ret) < 0 || *ret == 0))
+        if (*text && (duration_parse(text, ret) < 0 || *ret == 0))
                 return resource_error(&s->resource, reterr, -EINVAL, "leasetime must be a time such as '60s' or '1h30m', got '%s'", text);
         return 0;
 }

@@ -14,12 +14,13 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "common/http/fetch.h"
 #include "common/io.h"
 #include "common/resource.h"
 #include "common/sd/slices.h"
+#include "common/url.h"
 #include "daemons/http/date.h"
 #include "daemons/http/download.h"
-#include "daemons/http/fetch.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/reply.h"
 #include "daemons/http/response.h"
@@ -245,18 +246,21 @@ static void on_done(HttpFetch *f, int error, const char *message, void *userdata
 static int exchange_start(Exchange *x, bool since, const char *prefer) {
         static const HttpFetchOps ops = { .redirected = on_redirected, .head = on_head, .data = on_data, .done = on_done };
         HttpClient *c = x->client;
+        char date[HTTP_DATE_SIZE] = "";
         struct stat st;
         int r;
 
         r = http_manager_curl(manager_of(c));
         if (r < 0)
                 return r;
+        if (since && c->mtime_check && file_stat(c, &st) && st.st_mtim.tv_sec != 0)
+                http_date_format(st.st_mtim.tv_sec, date);
         return http_fetch_new(&x->fetch, manager_of(c)->curl, &(HttpFetchRequest) {
                         .method = c->method,
                         .url = c->url,
                         .body = c->body.kind == TYPE_STR ? c->body.s->data : NULL,
                         .body_size = c->body.kind == TYPE_STR ? c->body.s->size : 0,
-                        .modified_since = since && c->mtime_check && file_stat(c, &st) ? st.st_mtim.tv_sec : 0,
+                        .modified_since = date[0] ? date : NULL,
                         .prefer = prefer,
                 }, &ops, x);
 }

@@ -15,13 +15,14 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/http/fetch.h"
 #include "common/io.h"
 #include "common/resource.h"
+#include "common/url.h"
 #include "daemons/http/child.h"
 #include "daemons/http/content-type.h"
 #include "daemons/http/date.h"
 #include "daemons/http/download.h"
-#include "daemons/http/fetch.h"
 #include "daemons/http/http-manager.h"
 #include "daemons/http/proxy-cache.h"
 #include "daemons/http/proxy-path.h"

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "common/duration.h"
 #include "common/macro.h"
 #include "daemons/http/dhcp-packet.h"
 #include "daemons/http/dhcp-text.h"
@@ -28,7 +29,7 @@ static void parse_texts(const char *s) {
         if (dhcp_parse_boot(s, &host, &k, &path) >= 0 && (host + k != path || k == 0))
                 abort();
         (void) dhcp_parse_mac(s, mac);
-        (void) dhcp_parse_duration(s, &n);
+        (void) duration_parse(s, &n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

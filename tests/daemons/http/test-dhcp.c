@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/duration.h"
 #include "common/io.h"
 #include "daemons/http/dhcp-leases.h"
 #include "daemons/http/dhcp-packet.h"
@@ -59,7 +60,7 @@ TEST(durations) {
         uint32_t sec;
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                int r = dhcp_parse_duration(cases[i].text, &sec);
+                int r = duration_parse(cases[i].text, &sec);
                 if ((r < 0) != (cases[i].sec < 0) || (r >= 0 && sec != cases[i].sec))
                         TEST_FAIL("'%s' is %d, %u", cases[i].text, r, sec);
         }

@@ -2,9 +2,9 @@
 
 /* The pure parts of mgmt-http: targets, paths, dates, types of content. */
 
+#include "common/url.h"
 #include "daemons/http/content-type.h"
 #include "daemons/http/date.h"
-#include "daemons/http/fetch.h"
 #include "daemons/http/proxy-path.h"
 #include "daemons/http/reply.h"
 #include "daemons/http/url.h"

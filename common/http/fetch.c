@@ -7,9 +7,8 @@
 #include <strings.h>
 
 #include "common/http/curl-loop.h"
+#include "common/http/fetch.h"
 #include "common/strbuf.h"
-#include "daemons/http/date.h"
-#include "daemons/http/fetch.h"
 
 enum {
         REDIRECTS_MAX = 10,
@@ -161,13 +160,11 @@ static int add_header(HttpFetch *f, const char *name, const char *value) {
 
 /* An empty value takes away what the library would say by itself. */
 static int add_headers(HttpFetch *f, const HttpFetchRequest *request) {
-        char date[HTTP_DATE_SIZE] = "", range[40];
+        char range[40];
         int r = 0;
 
-        if (request->modified_since != 0)
-                http_date_format(request->modified_since, date);
-        if (date[0])
-                r = add_header(f, "If-Modified-Since", date);
+        if (request->modified_since)
+                r = add_header(f, "If-Modified-Since", request->modified_since);
         if (r >= 0 && request->prefer)
                 r = add_header(f, "Prefer", request->prefer);
         if (r >= 0 && request->from > 0) {
@@ -276,30 +273,4 @@ int64_t http_fetch_size(const HttpFetch *f) {
 
         (void) curl_easy_getinfo(f->job.easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
         return size;
-}
-
-bool http_url_is_valid(const char *url) {
-        const char *host = strncasecmp(url, "http://", 7) == 0 ? url + 7 : strncasecmp(url, "https://", 8) == 0 ? url + 8 : NULL;
-        size_t size = host ? strcspn(host, "/?#") : 0;
-        const char *at = size > 0 ? memrchr(host, '@', size) : NULL;
-
-        if (at) {
-                size -= (size_t) (at + 1 - host);
-                host = at + 1;
-        }
-        return size > 0 && host[0] != ':' && !strpbrk(url, " \t\r\n");
-}
-
-char *http_url_redacted(const char *url) {
-        const char *host = strstr(url, "://"), *end, *at;
-        char *copy;
-
-        if (!host)
-                return strdup(url);
-        host += 3;
-        end = host + strcspn(host, "/?#");
-        at = memrchr(host, '@', (size_t) (end - host));
-        if (!at)
-                return strdup(url);
-        return asprintf(&copy, "%.*s%s", (int) (host - url), url, at + 1) < 0 ? NULL : copy;
 }

@@ -30,7 +30,7 @@ typedef struct HttpFetchRequest {
         const char *method, *url;
         const char *body;               /* NULL: none; stays where it is until the fetch is freed */
         size_t body_size;
-        int64_t modified_since;         /* seconds since 1970; 0: not asked */
+        const char *modified_since;     /* a date as HTTP writes it; NULL: not asked */
         const char *prefer;             /* content of the header; NULL: none */
         uint64_t from;                  /* the body from this byte on; 0: all of it */
         const char *if_range;           /* that only if it has this date, else all of it; NULL: in any case */
@@ -47,8 +47,3 @@ const char *http_fetch_last_modified(const HttpFetch *f);       /* as it came; N
 const char *http_fetch_retry_after(const HttpFetch *f);
 int64_t http_fetch_from(const HttpFetch *f);                    /* with a 206: the byte with which the body begins; else -1 */
 int64_t http_fetch_size(const HttpFetch *f);                    /* of the body; -1: nobody knows */
-
-bool http_url_is_valid(const char *url);        /* an http or https URL with a host, by its form */
-
-/* "http://host/…", without name and password, for messages. NULL: out of memory. */
-char *http_url_redacted(const char *url);
