@@ -155,6 +155,26 @@ int make_directories(const char *path, mode_t mode) {
         return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
+/* Not every file system can make one that never had a name. */
+int open_unnamed(const char *directory) {
+        _cleanup_free_ char *path = NULL;
+        int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+        if (fd >= 0)
+                return fd;
+        if (errno != EOPNOTSUPP && errno != EISDIR)
+                return -errno;
+        if (asprintf(&path, "%s/.unnamed-XXXXXX", directory) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        (void) unlink(path);
+        return fd;
+}
+
 static int remove_entry(int dir_fd, const char *name);
 
 /* Recursion holds one descriptor per level, so depth ends at their limit (-EMFILE), long before the stack does. Takes fd over. */

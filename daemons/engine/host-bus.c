@@ -435,7 +435,7 @@ int bus_send_call(BusClient *c, sd_bus_message *m, bus_reply_t reply, Diag *rete
         int r;
 
         bus_cancel(c);
-        r = sd_bus_call_async(c->bus->bus, &c->call, m, on_reply, c, 0);
+        r = sd_bus_call_async(c->bus->bus, &c->call, m, on_reply, c, c->call_usec);
         if (r < 0)
                 return resource_error(c->resource, reterr, r, "cannot call %s: %m", c->service);
         c->reply = reply;
