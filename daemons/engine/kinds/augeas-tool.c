@@ -7,7 +7,6 @@
  * On stdin, each with a NUL behind it: the lens, the text, then paths and values in turn. On stdout comes the new text. It ends with 0,
  * with AUGEAS_RIGHT if every path has its value already, or with 1 and an error on stderr. */
 
-#include <grp.h>
 #include <stdio.h>
 
 #include <augeas.h>
@@ -15,14 +14,13 @@
 #include "common/macro.h"
 #include "common/strbuf.h"
 #include "daemons/engine/kinds/augeas-tool.h"
+#include "daemons/engine/kinds/tool-rights.h"
 
 /* Where things are in the tree, which is empty but for them. */
 #define INPUT "/in"
 #define OUTPUT "/out"
 #define TOP "/text"
 #define FAILURE "/augeas/text" TOP "/error"
-
-enum { NOBODY = 65534 };
 
 static int fail(const char *what, const char *why) {
         fprintf(stderr, "%s: %s\n", what, why && *why ? why : "no reason given");
@@ -129,16 +127,10 @@ static int edit(augeas *a, const StrBuf *request) {
         return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? fail("stdout", strerror(errno)) : EXIT_SUCCESS;
 }
 
-static int drop_rights(void) {
-        if (geteuid() != 0)
-                return 0;
-        return setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ? -errno : 0;
-}
-
 int main(void) {
         _cleanup_(strbuf_done) StrBuf request = {};
 
-        if (drop_rights() < 0)
+        if (tool_drop_rights() < 0)
                 return fail("cannot become nobody", strerror(errno));
         if (!read_all(stdin, &request))
                 return fail("cannot read the request", strerror(errno));

@@ -104,7 +104,7 @@ static int rig_set(const char *text) {
                 (void) value_strz(&items[0], dot + 1);
                 (void) value_strz(&items[1], equal + 1);
                 (void) value_map(&v, items, 1);
-        } else if (f->type == FIELD_BOOL)
+        } else if (f->type == FIELD_BOOL || (f->type == FIELD_VALUE && streq_ptr(f->mcl_type, "bool")))
                 v = VALUE_BOOL(streq(equal + 1, "true"));
         else if (f->type == FIELD_STRV) {
                 char *words[16] = {}, *state = NULL;
