@@ -8,6 +8,7 @@
 
 #include "common/arena.h"
 #include "common/io.h"
+#include "common/json-document.h"
 #include "common/map.h"
 #include "common/schema.h"
 
@@ -173,53 +174,66 @@ static int bad(Reader *r, const char *what) {
         return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: %s", what);
 }
 
-static int get_string(Reader *r, struct json_object *object, const char *key, bool required, char **ret) {
-        struct json_object *j;
+static int bad_member(Reader *r, const char *key, const char *what) {
+        return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: '%s' is %s", key, what);
+}
+
+static const JsonNode *member(const JsonNode *object, const char *key) {
+        return json_object_find(object, (JsonText) { key, strlen(key) });
+}
+
+static int get_string(Reader *r, const JsonNode *object, const char *key, bool required, char **ret) {
+        const JsonNode *j = member(object, key);
 
         *ret = NULL;
-        if (!json_object_object_get_ex(object, key, &j))
-                return required ? diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: '%s' is missing", key) : 0;
-        if (!json_object_is_type(j, json_type_string))
-                return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: '%s' is not a string", key);
-        *ret = arena_strdup(r->schema->arena, json_object_get_string(j));
+        if (!j)
+                return required ? bad_member(r, key, "missing") : 0;
+        if (j->kind != JSON_STRING)
+                return bad_member(r, key, "not a string");
+        *ret = arena_strndup(r->schema->arena, j->text.data, j->text.size);
         return *ret ? 0 : -ENOMEM;
 }
 
-static int get_array(Reader *r, struct json_object *object, const char *key, struct json_object **ret) {
-        if (!json_object_object_get_ex(object, key, ret) || !json_object_is_type(*ret, json_type_array))
-                return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: '%s' is not an array", key);
-        return 0;
+static int get_array(Reader *r, const JsonNode *object, const char *key, const JsonNode **ret) {
+        *ret = member(object, key);
+        return *ret && (*ret)->kind == JSON_ARRAY ? 0 : bad_member(r, key, "not an array");
 }
 
-static bool get_bool(struct json_object *object, const char *key) {
-        struct json_object *j;
-
-        return json_object_object_get_ex(object, key, &j) && json_object_get_boolean(j);
+static bool text_is(JsonText text, const char *word) {
+        return text.size == strlen(word) && memcmp(text.data, word, text.size) == 0;
 }
 
-static int get_flags(Reader *r, struct json_object *object, const FlagName *names, unsigned *ret) {
-        struct json_object *array;
+static bool get_bool(const JsonNode *object, const char *key) {
+        const JsonNode *j = member(object, key);
+
+        return j && j->kind == JSON_LITERAL && text_is(j->text, "true");
+}
+
+static int get_flags(Reader *r, const JsonNode *object, const FlagName *names, unsigned *ret) {
+        const JsonNode *array;
         int e = get_array(r, object, "flags", &array);
 
         if (e < 0)
                 return e;
-        for (size_t i = 0; i < json_object_array_length(array); i++) {
-                const char *word = json_object_get_string(json_object_array_get_idx(array, i));
+        for (size_t i = 0; i < array->n; i++) {
+                const JsonNode *word = array->items[i];
+                bool has_text = word->kind == JSON_STRING || word->kind == JSON_LITERAL;
                 const FlagName *f = names;
-                while (f->name && !streq_ptr(f->name, word))
+                while (f->name && !(word->kind == JSON_STRING && text_is(word->text, f->name)))
                         f++;
                 if (!f->name)
-                        return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: unknown flag '%s'", word ?: "null");
+                        return diag_set(r->reterr, (Pos) {}, -EINVAL, "broken description of kinds: unknown flag '%.*s'",
+                                        has_text ? (int) word->text.size : 0, has_text ? word->text.data : "");
                 *ret |= f->flag;
         }
         return 0;
 }
 
-static int read_field(Reader *r, struct json_object *j, SchemaField *f) {
+static int read_field(Reader *r, const JsonNode *j, SchemaField *f) {
         char *type, *mcl;
         int e;
 
-        if (!json_object_is_type(j, json_type_object))
+        if (j->kind != JSON_OBJECT)
                 return bad(r, "a field is not an object");
         if ((e = get_string(r, j, "name", true, &f->name)) < 0 || (e = get_string(r, j, "native", true, &f->native)) < 0 ||
             (e = get_string(r, j, "doc", true, &f->doc)) < 0 || (e = get_string(r, j, "initial", false, &f->initial)) < 0 ||
@@ -235,18 +249,18 @@ static int read_field(Reader *r, struct json_object *j, SchemaField *f) {
         return type_parse(r->schema->arena, mcl, &f->mcl_type, r->reterr);
 }
 
-static int read_fields(Reader *r, struct json_object *kind, const char *key, SchemaField **ret, size_t *ret_n) {
-        struct json_object *array;
+static int read_fields(Reader *r, const JsonNode *kind, const char *key, SchemaField **ret, size_t *ret_n) {
+        const JsonNode *array;
         int e = get_array(r, kind, key, &array);
 
         if (e < 0)
                 return e;
-        size_t n = json_object_array_length(array);
+        size_t n = array->n;
         SchemaField *fields = arena_array(r->schema->arena, SchemaField, n);
         if (!fields)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
-                e = read_field(r, json_object_array_get_idx(array, i), &fields[i]);
+                e = read_field(r, array->items[i], &fields[i]);
                 if (e < 0)
                         return e;
         }
@@ -255,24 +269,24 @@ static int read_fields(Reader *r, struct json_object *kind, const char *key, Sch
         return 0;
 }
 
-static int read_edges(Reader *r, struct json_object *kind, EdgeRule **ret) {
-        struct json_object *array;
+static int read_edges(Reader *r, const JsonNode *kind, EdgeRule **ret) {
+        const JsonNode *array;
         int e;
 
-        if (!json_object_object_get_ex(kind, "edges", &array))
+        if (!member(kind, "edges"))
                 return 0;
         e = get_array(r, kind, "edges", &array);
         if (e < 0)
                 return e;
-        size_t n = json_object_array_length(array);
+        size_t n = array->n;
         EdgeRule *edges = arena_array(r->schema->arena, EdgeRule, n + 1);
         if (!edges)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
-                struct json_object *j = json_object_array_get_idx(array, i);
+                const JsonNode *j = array->items[i];
                 char *domain, *field, *after;
 
-                if (!json_object_is_type(j, json_type_object))
+                if (j->kind != JSON_OBJECT)
                         return bad(r, "an edge is not an object");
                 if ((e = get_string(r, j, "domain", true, &domain)) < 0 || (e = get_string(r, j, "field", false, &field)) < 0 ||
                     (e = get_string(r, j, "after", false, &after)) < 0)
@@ -284,10 +298,10 @@ static int read_edges(Reader *r, struct json_object *kind, EdgeRule **ret) {
         return 0;
 }
 
-static int read_kind(Reader *r, struct json_object *j, SchemaKind *k) {
+static int read_kind(Reader *r, const JsonNode *j, SchemaKind *k) {
         int e;
 
-        if (!json_object_is_type(j, json_type_object))
+        if (j->kind != JSON_OBJECT)
                 return bad(r, "a kind is not an object");
         if ((e = get_string(r, j, "kind", true, &k->kind)) < 0 || (e = get_string(r, j, "daemon", true, &k->daemon)) < 0 ||
             (e = get_string(r, j, "doc", true, &k->doc)) < 0 || (e = get_string(r, j, "example", false, &k->example)) < 0 ||
@@ -307,13 +321,13 @@ static int read_kind(Reader *r, struct json_object *j, SchemaKind *k) {
 }
 
 /* Whether the outer array holds arrays (the sum of several daemons) or kinds. */
-static bool is_nested(struct json_object *array) {
-        return json_object_array_length(array) > 0 && json_object_is_type(json_object_array_get_idx(array, 0), json_type_array);
+static bool is_nested(const JsonNode *array) {
+        return array->n > 0 && array->items[0]->kind == JSON_ARRAY;
 }
 
-static int read_kinds(Reader *r, struct json_object *array) {
-        for (size_t i = 0; i < json_object_array_length(array); i++) {
-                int e = read_kind(r, json_object_array_get_idx(array, i), &r->schema->kinds[r->schema->n_kinds]);
+static int read_kinds(Reader *r, const JsonNode *array) {
+        for (size_t i = 0; i < array->n; i++) {
+                int e = read_kind(r, array->items[i], &r->schema->kinds[r->schema->n_kinds]);
                 if (e < 0)
                         return e;
                 r->schema->n_kinds++;
@@ -321,23 +335,22 @@ static int read_kinds(Reader *r, struct json_object *array) {
         return 0;
 }
 
-static int read_all(Reader *r, struct json_object *top) {
+static int read_all(Reader *r, const JsonNode *top) {
         bool nested = is_nested(top);
-        size_t n = nested ? 0 : json_object_array_length(top);
+        size_t n = nested ? 0 : top->n;
 
-        for (size_t i = 0; nested && i < json_object_array_length(top); i++) {
-                struct json_object *inner = json_object_array_get_idx(top, i);
-                if (!json_object_is_type(inner, json_type_array))
+        for (size_t i = 0; nested && i < top->n; i++) {
+                if (top->items[i]->kind != JSON_ARRAY)
                         return bad(r, "neither an array of kinds nor of such arrays");
-                n += json_object_array_length(inner);
+                n += top->items[i]->n;
         }
         r->schema->kinds = arena_array(r->schema->arena, SchemaKind, n);
         if (!r->schema->kinds)
                 return -ENOMEM;
         if (!nested)
                 return read_kinds(r, top);
-        for (size_t i = 0; i < json_object_array_length(top); i++) {
-                int e = read_kinds(r, json_object_array_get_idx(top, i));
+        for (size_t i = 0; i < top->n; i++) {
+                int e = read_kinds(r, top->items[i]);
                 if (e < 0)
                         return e;
         }
@@ -364,24 +377,22 @@ static int make_index(Reader *r) {
 
 int schema_parse(Schema **ret, const char *json, size_t size, Diag *reterr) {
         _cleanup_(schema_freep) Schema *s = calloc(1, sizeof(Schema));
+        _cleanup_(arena_freep) Arena *document = arena_new(0);
         Reader reader = { .schema = s, .reterr = reterr };
+        JsonNode *top;
         int r;
 
-        if (!s || !(s->arena = arena_new(0)) || !(s->index = map_new()))
+        if (!s || !document || !(s->arena = arena_new(0)) || !(s->index = map_new()))
                 return -ENOMEM;
         if (size > SCHEMA_SIZE_MAX)
                 return diag_set(reterr, (Pos) {}, -E2BIG, "description of kinds is larger than %d bytes", SCHEMA_SIZE_MAX);
 
-        struct json_tokener *tokener = json_tokener_new();
-        if (!tokener)
-                return -ENOMEM;
-        struct json_object *top = json_tokener_parse_ex(tokener, json, (int) size);
-        if (!json_object_is_type(top, json_type_array))
-                r = bad(&reader, top ? "not an array" : json_tokener_error_desc(json_tokener_get_error(tokener)));
-        else
-                r = read_all(&reader, top);
-        json_object_put(top);
-        json_tokener_free(tokener);
+        r = json_document_parse(document, json, size, &top, reterr);
+        if (r < 0) {
+                diag_prefix(reterr, "broken description of kinds");
+                return r;
+        }
+        r = top->kind == JSON_ARRAY ? read_all(&reader, top) : bad(&reader, "not an array");
         if (r >= 0)
                 r = make_index(&reader);
         if (r < 0)

@@ -74,7 +74,6 @@ static int open_reversals(Manager *m) {
 int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types, const char *state_dir,
                 const char *kinds_path, const EngineOptions *options) {
         _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(*m));
-        _cleanup_(diag_done) Diag diag = {};
         int r;
 
         if (!m)
@@ -116,10 +115,9 @@ int manager_new(Manager **ret, sd_event *event, const ResourceType *const *types
         if (r < 0)
                 return r;
         if (kinds_path) {
-                r = proxies_new(&m->proxies, event, kinds_path, m->hostname, &diag);
+                r = proxies_new(&m->proxies, event, kinds_path, m->hostname);
                 if (r < 0)
-                        (void) log_warning(r, "kinds of other daemons are not known: %s, ignoring",
-                                           diag.message ? diag.message : "out of memory");
+                        return r;
         }
         r = open_reversals(m);
         if (r < 0)

@@ -59,7 +59,8 @@ struct Link {
 struct Proxies {
         sd_event *event;
         const char *hostname;
-        Schema *schema;
+        char *kinds_path;
+        Schema *schema;         /* NULL until a kind is asked for */
         Map *kinds;             /* → ProxyKind */
         Map *links;             /* by daemon → Link */
         Map *by_id;             /* → Proxy; of all daemons */
@@ -597,13 +598,27 @@ static int make_kind(Proxies *ps, const SchemaKind *schema, ProxyKind **ret) {
         return 0;
 }
 
+/* Most programs need no other daemon, and to read what they all say of themselves takes a while. */
+static const SchemaKind *find_schema(Proxies *ps, const char *kind) {
+        _cleanup_(diag_done) Diag diag = {};
+
+        if (!ps->schema) {
+                int r = schema_load(&ps->schema, ps->kinds_path, &diag);
+                if (r < 0) {
+                        (void) log_warning(r, "kinds of other daemons are not known: %s, ignoring", diag.message ?: "out of memory");
+                        return NULL;
+                }
+        }
+        return schema_kind(ps->schema, kind);
+}
+
 const ResourceType *proxies_type(Proxies *ps, const char *kind) {
         ProxyKind *k = map_get(ps->kinds, kind);
         int r;
 
         if (k)
                 return &k->type;
-        const SchemaKind *schema = schema_kind(ps->schema, kind);
+        const SchemaKind *schema = find_schema(ps, kind);
         if (!schema || !schema->daemon || streq(schema->daemon, "engine"))
                 return NULL;
         r = make_kind(ps, schema, &k);
@@ -614,22 +629,19 @@ const ResourceType *proxies_type(Proxies *ps, const char *kind) {
         return &k->type;
 }
 
-int proxies_new(Proxies **ret, sd_event *event, const char *kinds_path, const char *hostname, Diag *reterr) {
+int proxies_new(Proxies **ret, sd_event *event, const char *kinds_path, const char *hostname) {
         _cleanup_(proxies_freep) Proxies *ps = calloc(1, sizeof(*ps));
-        int r;
 
         if (!ps)
                 return -ENOMEM;
         ps->event = sd_event_ref(event);
         ps->hostname = hostname;
+        ps->kinds_path = strdup(kinds_path);
         ps->kinds = map_new();
         ps->links = map_new();
         ps->by_id = map_new();
-        if (!ps->kinds || !ps->links || !ps->by_id)
+        if (!ps->kinds_path || !ps->kinds || !ps->links || !ps->by_id)
                 return -ENOMEM;
-        r = schema_load(&ps->schema, kinds_path, reterr);
-        if (r < 0)
-                return r;
         *ret = TAKE_PTR(ps);
         return 0;
 }
@@ -645,6 +657,7 @@ Proxies *proxies_free(Proxies *ps) {
         map_free_with(ps->kinds, proxy_kind_free);
         map_free(ps->by_id);
         schema_free(ps->schema);
+        free(ps->kinds_path);
         sd_event_unref(ps->event);
         free(ps);
         return NULL;

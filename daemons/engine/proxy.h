@@ -8,14 +8,13 @@
 
 #include <stdbool.h>
 
-#include "common/diag.h"
 #include "common/resource.h"
 
 typedef struct Proxies Proxies;
 typedef struct sd_event sd_event;
 
-/* hostname is borrowed. */
-int proxies_new(Proxies **ret, sd_event *event, const char *kinds_path, const char *hostname, Diag *reterr);
+/* hostname is borrowed. The file is read when a kind is first asked for. */
+int proxies_new(Proxies **ret, sd_event *event, const char *kinds_path, const char *hostname);
 void proxies_stop(Proxies *p);          /* the engine ends; what runs in other daemons shall go on */
 Proxies *proxies_free(Proxies *p);      /* after all resources of its types */
 DEFINE_CLEANUP(Proxies *, proxies_free)

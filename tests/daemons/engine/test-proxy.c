@@ -58,16 +58,18 @@ static void remote_stop(Remote *remote) {
         remote->channel = channel_free(remote->channel);
 }
 
+static char description_dir[sizeof("/tmp/test-proxy-XXXXXX")];
+
 static int begin(Engine *e, Remote *remote) {
         static char json[128];
-        char dir[] = "/tmp/test-proxy-XXXXXX";
         int r;
 
         *e = (Engine) {};
         *remote = (Remote) {};
-        if (!mkdtemp(dir))
+        (void) snprintf(description_dir, sizeof(description_dir), "/tmp/test-proxy-XXXXXX");
+        if (!mkdtemp(description_dir))
                 return -errno;
-        (void) snprintf(json, sizeof(json), "%s/kinds.json", dir);
+        (void) snprintf(json, sizeof(json), "%s/kinds.json", description_dir);
         FILE *f = fopen(json, "we");
         if (!f)
                 return -errno;
@@ -76,7 +78,6 @@ static int begin(Engine *e, Remote *remote) {
         kinds_path = json;
         if (r >= 0)
                 r = engine_begin_with(e, probe_types, &no_options);
-        (void) remove_tree(dir);
         (void) setenv("MGMT_RUNTIME_DIR", e->dir, 1);
         (void) snprintf(remote->path, sizeof(remote->path), "%s/http.sock", e->dir);
         return r;
@@ -85,6 +86,7 @@ static int begin(Engine *e, Remote *remote) {
 static void end(Engine *e, Remote *remote) {
         remote_stop(remote);
         engine_end(e);
+        (void) remove_tree(description_dir);
         kinds_path = NULL;
 }
 
@@ -268,6 +270,16 @@ TEST(another_engine_finds_things_running) {
         CHECK(strstr(text, "unwatch:b done:b"));                        /* wanted no more */
         free(text);
         CHECK_INT(worker_n_resources(b.remote.worker), 3);
+}
+
+TEST(the_description_is_missing) {
+        BOTH(b);
+
+        (void) remove_tree(description_dir);
+        CHECK_INT(swap(&b.e, true, "remote.a"), -ENOENT);
+        CHECK_INT(swap(&b.e, true, "a"), 0);            /* who needs no other daemon is not concerned */
+        settle(&b);
+        CHECK_STR(state_of(&b.e, "a"), "ok");
 }
 
 TEST(groups_change) {
