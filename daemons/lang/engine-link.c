@@ -10,6 +10,8 @@
 #include "daemons/lang/lang-manager.h"
 #include "daemons/lang/waves.h"
 
+enum { AHEAD = 256 };   /* messages that wait for the end of the turn, at most */
+
 struct EngineLink {
         Manager *manager;
         Channel *channel;
@@ -18,21 +20,30 @@ struct EngineLink {
         bool refused;           /* it has not taken the last set, so that the next one must be full */
 };
 
+/* mgmt-engine puts the set together while the rest of it is encoded. */
+static int send_change(EngineLink *l, size_t i, const Message *m) {
+        int r = channel_send(l->channel, 0, m);
+
+        if (r >= 0 && i % AHEAD == AHEAD - 1)
+                (void) channel_flush(l->channel);
+        return r;
+}
+
 static int send_resources(EngineLink *l, const ChangeSet *set) {
         int r = 0;
 
         /* Messages borrow what they carry. */
         for (size_t i = 0; r >= 0 && i < set->n_put; i++)
-                r = channel_send(l->channel, 0, &(Message) { .type = MESSAGE_GRAPH_PUT, .graph_put.resource = set->put[i] });
+                r = send_change(l, i, &(Message) { .type = MESSAGE_GRAPH_PUT, .graph_put.resource = set->put[i] });
         for (size_t i = 0; r >= 0 && i < set->n_removed; i++)
-                r = channel_send(l->channel, 0, &(Message) {
+                r = send_change(l, i, &(Message) {
                         .type = MESSAGE_GRAPH_REMOVE,
                         .graph_remove = { .kind = set->removed[i].kind, .name = set->removed[i].name },
                 });
         for (size_t i = 0; r >= 0 && i < set->n_edges; i++)
-                r = channel_send(l->channel, 0, &(Message) { .type = MESSAGE_GRAPH_EDGE, .graph_edge.edge = set->edges[i] });
+                r = send_change(l, i, &(Message) { .type = MESSAGE_GRAPH_EDGE, .graph_edge.edge = set->edges[i] });
         for (size_t i = 0; r >= 0 && i < set->n_cut; i++)
-                r = channel_send(l->channel, 0, &(Message) { .type = MESSAGE_GRAPH_CUT, .graph_cut.edge = set->cut[i] });
+                r = send_change(l, i, &(Message) { .type = MESSAGE_GRAPH_CUT, .graph_cut.edge = set->cut[i] });
         return r;
 }
 
@@ -58,6 +69,7 @@ static int send_set(EngineLink *l, const Deployed *p, const ChangeSet *set) {
                 r = channel_send(l->channel, 0, &(Message) { .type = MESSAGE_GRAPH_COMMIT, .graph_commit.generation = generation });
         if (r < 0)
                 return r;
+        (void) channel_flush(l->channel);       /* to give back a big set takes a while */
         l->unanswered = generation;
         l->manager->sent = p;
         l->refused = l->refused && !set->full;
