@@ -65,7 +65,7 @@ typedef struct Service {
         char *program;          /* path */
         char *arguments[ARGUMENTS_MAX];         /* NULL-terminated, without the program */
         size_t n_arguments;
-        char *state_dir;        /* NULL for the bus */
+        char *state_dir;        /* made when it starts; NULL for the bus */
         int listen_fd;
         sd_event_source *listen_source;         /* a connect waits; off while the service runs */
         sd_event_source *restart_source;        /* the delay before it is started again */
@@ -285,6 +285,9 @@ static int service_start(Service *v, Diag *reterr) {
                 return 0;
         v->restart_source = sd_event_source_disable_unref(v->restart_source);
         v->listen_source = sd_event_source_disable_unref(v->listen_source);
+        r = v->state_dir ? make_directories(v->state_dir, 0700) : 0;
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, r, "cannot make the directory '%s': %m", v->state_dir);
 
         pid_t pid = fork();
         if (pid < 0)
@@ -499,9 +502,6 @@ static int make_service(Supervisor *s, size_t i, const char *prefix, Diag *reter
                         v->state_dir = NULL;
                         return -ENOMEM;
                 }
-                int r = make_directories(v->state_dir, 0700);
-                if (r < 0)
-                        return diag_set(reterr, (Pos) {}, r, "cannot make the directory '%s': %m", v->state_dir);
         }
         if (!v->program)
                 return -ENOMEM;
