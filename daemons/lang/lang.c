@@ -7,6 +7,7 @@
 #include "common/ipc/channel.h"
 #include "common/macro.h"
 #include "common/sd/daemon.h"
+#include "daemons/lang/engine-link.h"
 #include "daemons/lang/lang-manager.h"
 
 enum {
@@ -56,7 +57,8 @@ static int lang_daemon_start(Daemon *d) {
                 r = manager_export(m);
         if (r < 0)
                 return r;
-        return arg_deploys ? manager_watch_deploys(m) : 0;
+        /* mgmtctl run has a program for us: the connection is there by the time it is compiled. */
+        return arg_deploys ? manager_watch_deploys(m) : engine_link_new(&m->engine, m);
 }
 
 static void lang_daemon_stop(Daemon *d) {
