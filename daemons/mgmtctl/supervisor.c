@@ -25,6 +25,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/field.h"
 #include "common/io.h"
 #include "common/paths.h"
 #include "common/sd/orphans.h"
@@ -231,16 +232,75 @@ static char *service_last_words(const Service *v) {
         return strdup(first ? first + 1 : tail);
 }
 
-/* In the child. It may allocate although other threads existed when we forked (glibc's malloc survives that), but it must not
- * return. */
-static _noreturn_ void service_exec(const Service *v, pid_t parent) {
+/* What a service is started with. The child borrows our memory until it is another program, so all of it is made beforehand. */
+typedef struct Launch {
+        const Service *service;
+        char *argv[ARGUMENTS_MAX + 2];
+        char **env;
+        char *listen_pid;       /* in env; the child knows what belongs there */
+        pid_t parent;
+} Launch;
+
+static void launch_done(Launch *l) {
+        strv_free(l->env);
+}
+
+static bool is_variable(const char *variable, const char *name) {
+        const char *value = startswith(variable, name);
+
+        return value && *value == '=';
+}
+
+#define LISTEN_PID_ROOM "           "
+
+/* Our environment, but for what we say ourselves, or what somebody said to us alone. */
+static int make_environment(Launch *l) {
+        const Service *v = l->service;
         const Supervisor *s = v->supervisor;
-        const char *const clear[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "JOURNAL_STREAM" };
-        char pid[32], *argv[ARGUMENTS_MAX + 2] = { v->program };
+        const struct { const char *name, *value; } ours[] = {
+                { "LISTEN_PID", LISTEN_PID_ROOM },
+                { "LISTEN_FDS", "1" },
+                { "LISTEN_FDNAMES", v->type->name },
+                { "MGMT_RUNTIME_DIR", s->directory },
+                { "MGMT_BUS_ADDRESS", s->bus_address },
+                { "MGMT_LOG_LEVEL", getenv("MGMT_LOG_LEVEL") ?: "warning" },
+                { "STATE_DIRECTORY", v->state_dir },
+                { "NOTIFY_SOCKET" }, { "WATCHDOG_USEC" }, { "WATCHDOG_PID" }, { "INVOCATION_ID" }, { "JOURNAL_STREAM" },
+        };
+        size_t n = 0;
+
+        l->env = calloc(strv_count(environ) + ELEMENTSOF(ours) + 1, sizeof(char *));
+        if (!l->env)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(ours); i++)
+                if (ours[i].value && asprintf(&l->env[n++], "%s=%s", ours[i].name, ours[i].value) < 0) {
+                        l->env[n - 1] = NULL;
+                        return -ENOMEM;
+                }
+        l->listen_pid = strchr(l->env[0], '=') + 1;
+        for (char **e = environ; e && *e; e++) {
+                size_t i = 0;
+                while (i < ELEMENTSOF(ours) && !is_variable(*e, ours[i].name))
+                        i++;
+                if (i == ELEMENTSOF(ours) && !(l->env[n++] = strdup(*e)))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int launch_init(Launch *l, const Service *v) {
+        *l = (Launch) { .service = v, .argv = { v->program }, .parent = getpid() };
+        memcpy(l->argv + 1, v->arguments, v->n_arguments * sizeof(char *));
+        return make_environment(l);
+}
+
+/* In the child. */
+static _noreturn_ void launch(const Launch *l) {
+        const Service *v = l->service;
         sigset_t none;
 
         /* A session of its own: the terminal's Ctrl-C is for us, we pass it on as we see fit. */
-        if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
+        if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != l->parent)
                 _exit(EXIT_FAILURE);
 
         /* What matters is on the event stream; the rest is for whoever looks for the reason of a failure. */
@@ -256,20 +316,11 @@ static _noreturn_ void service_exec(const Service *v, pid_t parent) {
         if (close_range(FD_LISTEN + 1, ~0U, 0) < 0)
                 _exit(EXIT_FAILURE);
 
-        (void) snprintf(pid, sizeof(pid), "%d", (int) getpid());
-        for (size_t i = 0; i < ELEMENTSOF(clear); i++)
-                (void) unsetenv(clear[i]);
-        if (setenv("LISTEN_FDS", "1", 1) < 0 || setenv("LISTEN_PID", pid, 1) < 0 || setenv("LISTEN_FDNAMES", v->type->name, 1) < 0 ||
-            setenv("MGMT_RUNTIME_DIR", s->directory, 1) < 0 || setenv("MGMT_BUS_ADDRESS", s->bus_address, 1) < 0 ||
-            setenv("MGMT_LOG_LEVEL", "warning", 0) < 0 || (v->state_dir && setenv("STATE_DIRECTORY", v->state_dir, 1) < 0))
-                _exit(EXIT_FAILURE);
-
-        for (size_t i = 0; i < v->n_arguments; i++)
-                argv[i + 1] = v->arguments[i];
+        (void) snprintf(l->listen_pid, sizeof(LISTEN_PID_ROOM), "%d", (int) getpid());
         (void) signal(SIGPIPE, SIG_DFL);
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        execv(v->program, argv);
+        execve(v->program, l->argv, l->env);
         dprintf(STDERR_FILENO, "%s: %s\n", v->program, strerrordesc_np(errno));
         _exit(127);
 }
@@ -278,7 +329,7 @@ static int on_service_exit(sd_event_source *source, int fd, uint32_t events, voi
 
 static int service_start(Service *v, Diag *reterr) {
         Supervisor *s = v->supervisor;
-        pid_t parent = getpid();
+        _cleanup_(launch_done) Launch l = {};
         int r;
 
         if (v->pid > 0 || s->stopping)
@@ -289,11 +340,15 @@ static int service_start(Service *v, Diag *reterr) {
         if (r < 0)
                 return diag_set(reterr, (Pos) {}, r, "cannot make the directory '%s': %m", v->state_dir);
 
-        pid_t pid = fork();
+        r = launch_init(&l, v);
+        if (r < 0)
+                return diag_set(reterr, (Pos) {}, r, "cannot start %s: %m", v->program);
+
+        pid_t pid = vfork();
         if (pid < 0)
                 return diag_set(reterr, (Pos) {}, -errno, "cannot start %s: %m", v->program);
         if (pid == 0)
-                service_exec(v, parent);
+                launch(&l);
 
         v->pid = pid;
         (void) sd_event_now(s->event, CLOCK_MONOTONIC, &v->start_usec);
