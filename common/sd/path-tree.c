@@ -415,6 +415,8 @@ PathNode *path_node_free(PathWatcher *p, PathNode *n) {
 
         if (p->recent == n)
                 p->recent = NULL;
+        if (p->unseen == n)
+                p->unseen = NULL;
         path_node_unqueue(p, n);
         path_node_drop_alias(p, n);
         path_node_detach(p, n);
@@ -449,7 +451,10 @@ void path_node_resolve(PathWatcher *p, PathNode *n, bool moved) {
         const PathDir *old_dir = n->dir;
         const bool old_covers = n->covers;
         const int old_error = n->error;
+        const bool first = p->unseen == n;
 
+        if (first)
+                p->unseen = NULL;
         node_update_cover(n);
         if ((moved || p->rescan != PATH_RESCAN_NOTHING) && n->circular)
                 path_node_unqueue(p, n);
@@ -457,7 +462,7 @@ void path_node_resolve(PathWatcher *p, PathNode *n, bool moved) {
         node_update_cover(n);
         path_node_count(p, n);
 
-        const bool differs = n->state != old_state || n->dir != old_dir;
+        const bool differs = (n->state != old_state && !(first && n->state == PATH_OTHER)) || n->dir != old_dir;
         const bool leads_elsewhere = differs || (moved && n->state != PATH_ABSENT);
         if (leads_elsewhere)
                 path_node_notify(n, PATH_REASON_PLACE | PATH_REASON_CONTENT);   /* the children follow */

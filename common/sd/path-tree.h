@@ -100,6 +100,7 @@ struct PathWatcher {
         Map *dirs;                      /* by wd */
         Map *nodes;                     /* by parent and name */
         PathNode *root;
+        PathNode *unseen;               /* PATH_ABSENT until its user tells what is there, see path_watch_saw(); or NULL */
         PathNode *recent;               /* the directory that a path was looked up in last, or NULL */
         size_t recent_size;
         char recent_path[PATH_MAX];     /* its clean path, of that size */

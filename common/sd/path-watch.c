@@ -7,6 +7,7 @@
  * adds or frees Nodes all over the tree, following links, is put off as well, until settle(). */
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "common/sd/log.h"
 #include "common/sd/path-tree.h"
@@ -126,6 +127,17 @@ static int make_nodes(PathWatcher *p, const char *clean, PathNode **ret) {
         return 0;
 }
 
+/* The parent tells of all that happens there, so what is there now can be found out later. */
+static bool may_stay_unseen(const PathNode *n, const PathWatch *w) {
+        return w->flags & PATH_WATCH_LOOKED_AT && !w->next && !n->covered && !n->children && n->state == PATH_ABSENT &&
+               n->parent && n->parent->state == PATH_DIRECTORY && n->parent->dir && !n->parent->covers;
+}
+
+static void look_at_unseen(PathWatcher *p) {
+        if (p->unseen)
+                path_node_resolve(p, p->unseen, false);
+}
+
 /* Takes the content of w, on failure as well. settle() has to follow. */
 static int watch_start(PathWatcher *p, const char *clean, PathWatch *w) {
         PathNode *n;
@@ -142,7 +154,11 @@ static int watch_start(PathWatcher *p, const char *clean, PathWatch *w) {
                 w->all_next->all_previous = w;
         p->all = w;
         watch_attach(w, n);
-        path_node_resolve(p, n, false);
+        if (may_stay_unseen(n, w)) {
+                p->unseen = n;
+                path_node_count(p, n);
+        } else
+                path_node_resolve(p, n, false);
         return 0;
 }
 
@@ -416,14 +432,18 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t events, void *use
 }
 
 static int on_defer(sd_event_source *source, void *userdata) {
-        flush(userdata);
+        PathWatcher *p = userdata;
+
+        look_at_unseen(p);
+        settle(p);
+        flush(p);
         return 0;
 }
 
 /* After a call from outside of the loop. */
 static void finish_call(PathWatcher *p) {
         settle(p);
-        if (p->pending && !p->flushing)
+        if ((p->pending && !p->flushing) || p->unseen)
                 (void) sd_event_source_set_enabled(p->defer_source, SD_EVENT_ONESHOT);
 }
 
@@ -529,6 +549,7 @@ int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned f
         r = watcher_open(p);
         if (r < 0)
                 return r;
+        look_at_unseen(p);
         /* Nodes that have failed go with those who needed them, but for this one: there may be a watch for it by now. */
         if (p->root->error < 0)
                 path_node_resolve(p, p->root, false);
@@ -561,6 +582,20 @@ PathWatch *path_watch_free(PathWatch *w) {
         if (p)
                 finish_call(p);
         return NULL;
+}
+
+void path_watch_saw(PathWatch *w, mode_t mode) {
+        PathWatcher *p = w->watcher;
+
+        if (!p || !w->node || p->unseen != w->node)
+                return;
+        if (S_ISDIR(mode) || S_ISLNK(mode)) {
+                look_at_unseen(p);
+                finish_call(p);
+                return;
+        }
+        w->node->state = mode == 0 ? PATH_ABSENT : PATH_OTHER;
+        p->unseen = NULL;
 }
 
 unsigned path_watcher_n_watches(const PathWatcher *p) {

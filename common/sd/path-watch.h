@@ -10,6 +10,7 @@
  * on the server of a network file system. */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/macro.h"
 
@@ -19,6 +20,7 @@ typedef struct PathWatch PathWatch;             /* one per path and user */
 
 typedef enum PathWatchFlags {
         PATH_WATCH_RECURSIVE = 1 << 0,          /* everything below a directory; links below it are not followed */
+        PATH_WATCH_LOOKED_AT = 1 << 1,          /* the user looks next, and tells by path_watch_saw() */
 } PathWatchFlags;
 
 /* Something at the path, or directly below it (anywhere below, if recursive), may have changed (error 0), or the watch broke
@@ -35,6 +37,11 @@ DEFINE_CLEANUP(PathWatcher *, path_watcher_free)
 int path_watch_new(PathWatch **ret, PathWatcher *p, const char *path, unsigned flags, path_watch_callback_t callback, void *userdata);
 PathWatch *path_watch_free(PathWatch *w);
 DEFINE_CLEANUP(PathWatch *, path_watch_free)
+
+/* What the user found when he looked at the path, after it was armed and following no link: a mode as of stat(), or 0 for nothing.
+ * That spares a look of our own, by which links and directories are told from the rest; it is taken, and the user called if it was
+ * one of these, where he does not tell before the loop goes on or another path is watched. */
+void path_watch_saw(PathWatch *w, mode_t mode);
 
 /* How often to look at a path that cannot be watched, until it can. */
 enum { PATH_WATCH_FALLBACK_USEC = 30 * 1000 * 1000 };

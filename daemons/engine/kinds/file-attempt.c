@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <syslog.h>
 
+#include "common/sd/path-watch.h"
 #include "common/sd/slices.h"
 #include "daemons/engine/kinds/file-copy.h"
 #include "daemons/engine/kinds/file-fragments.h"
@@ -39,6 +40,7 @@ typedef struct Found {
 struct FileAttempt {
         File *file;
         bool apply, changed;
+        bool elsewhere;                 /* not where the watch is: the path was received since */
         int (*next)(FileAttempt *a);    /* as slices_step_t; NULL: it is over */
         int (*after)(FileAttempt *a);   /* what comes after a tree */
         Account account;
@@ -136,11 +138,23 @@ static int open_itself(FileAttempt *a) {
         return r < 0 ? -errno : r;
 }
 
-static int open_object(FileAttempt *a) {
+/* The watch need not look as well. */
+static void tell_watch(const FileAttempt *a, mode_t mode) {
+        if (a->file->n_watches > 0 && !a->elsewhere)
+                path_watch_saw(a->file->watches[0], mode);
+}
+
+/* *ret_direct: no link was followed. */
+static int open_object(FileAttempt *a, bool *ret_direct) {
         const File *f = a->file;
+        const int flags = has_content(f) ? O_RDONLY : O_PATH;
         int r;
 
-        r = safe_open(f->target, has_content(f) ? O_RDONLY : O_PATH);
+        r = safe_open_direct(f->target, flags);
+        *ret_direct = r >= 0 || r == -ENOENT;
+        if (*ret_direct)
+                return r;
+        r = safe_open(f->target, flags);
         /* "x/" of a file x says so; it is ours to replace, if force is given. */
         if (r == -ENOTDIR && path_is_directory(f->target)) {
                 _cleanup_free_ char *bare = strndup(f->target, strlen(f->target) - 1);
@@ -156,10 +170,13 @@ static int open_object(FileAttempt *a) {
 static int find(FileAttempt *a) {
         const File *f = a->file;
         Found *x = &a->found;
+        bool direct = true;
         int r;
 
         found_done(x);
-        r = f->symlink || streq(f->state, "absent") ? open_itself(a) : open_object(a);
+        r = f->symlink || streq(f->state, "absent") ? open_itself(a) : open_object(a, &direct);
+        if (r == -ENOENT && direct)
+                tell_watch(a, 0);
         if (is_missing(r))
                 return 0;
         if (r == -EPERM)
@@ -170,6 +187,8 @@ static int find(FileAttempt *a) {
         if (fstat(x->fd, &x->st) < 0)
                 return fail(a, -errno, "cannot stat '%s': %m", f->target);
         x->exists = true;
+        if (direct)
+                tell_watch(a, x->st.st_mode);
         return 0;
 }
 
@@ -688,11 +707,12 @@ static void on_account(Account *account, int error, Diag *diag, void *userdata) 
 }
 
 int file_check_apply(Resource *r, bool apply, Diag *reterr) {
+        const bool elsewhere = resource_received(r, "path") || resource_received(r, "dirname") || resource_received(r, "basename");
         File *f = (File *) r;
         FileAttempt *a;
         int k;
 
-        if (resource_received(r, "path") || resource_received(r, "dirname") || resource_received(r, "basename")) {
+        if (elsewhere) {
                 k = r->type->prepare(r, reterr);
                 if (k < 0)
                         return k;
@@ -700,6 +720,7 @@ int file_check_apply(Resource *r, bool apply, Diag *reterr) {
         a = f->attempt = file_attempt_new(f, apply);
         if (!a)
                 return -ENOMEM;
+        a->elsewhere = elsewhere;
         k = account_find(&a->account, r, f->owner, f->group, on_account, a, &a->diag);
         if (k == 0)
                 return CHECK_PENDING;

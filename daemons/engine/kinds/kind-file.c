@@ -178,8 +178,8 @@ static void file_unwatch(Resource *r) {
         f->n_watches = 0;
 }
 
-static int add_watch(File *f, const char *path, bool recurse, Diag *reterr) {
-        int r = local_host_watch(&f->resource, path, recurse ? PATH_WATCH_RECURSIVE : 0, &f->watches[f->n_watches], reterr);
+static int add_watch(File *f, const char *path, unsigned flags, Diag *reterr) {
+        int r = local_host_watch(&f->resource, path, flags, &f->watches[f->n_watches], reterr);
 
         f->n_watches += r >= 0;
         return r;
@@ -192,11 +192,11 @@ static int file_watch(Resource *r, Diag *reterr) {
         f->watches = calloc(2 + strv_count(f->fragments), sizeof(*f->watches));
         if (!f->watches)
                 return resource_error(r, reterr, -ENOMEM, "cannot watch: %m");
-        k = add_watch(f, f->target, f->recurse, reterr);
+        k = add_watch(f, f->target, f->recurse ? PATH_WATCH_RECURSIVE : path_is_directory(f->target) ? 0 : PATH_WATCH_LOOKED_AT, reterr);
         if (k >= 0 && *f->source && !f->symlink)
-                k = add_watch(f, f->source, path_is_directory(f->source), reterr);
+                k = add_watch(f, f->source, path_is_directory(f->source) ? PATH_WATCH_RECURSIVE : 0, reterr);
         for (char **s = f->fragments; k >= 0 && s && *s; s++)
-                k = add_watch(f, *s, false, reterr);
+                k = add_watch(f, *s, 0, reterr);
         if (k < 0)
                 return k;
         resource_armed(r);

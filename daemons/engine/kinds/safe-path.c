@@ -211,11 +211,19 @@ void safe_path_done(SafePath *p) {
         p->base = NULL;
 }
 
+static int safe_flags(int flags) {
+        return flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY | O_NONBLOCK);
+}
+
+int safe_open_direct(const char *path, int flags) {
+        return open_without_links(path, safe_flags(flags));
+}
+
 int safe_open(const char *path, int flags) {
         _cleanup_(safe_path_done) SafePath p = SAFE_PATH_INIT;
         int r;
 
-        flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY | O_NONBLOCK);
+        flags = safe_flags(flags);
         r = open_without_links(path, flags);
         if (r != -ELOOP && r != -ENOSYS && r != -EPERM)
                 return r;

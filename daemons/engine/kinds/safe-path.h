@@ -23,7 +23,10 @@ typedef struct SafePath {
  * under the same rule. -EPERM: a link was not trusted. */
 int safe_open(const char *path, int flags);
 
-/* The same for a name in a directory; not with O_PATH. */
+/* The same, but for a path without any link. -ELOOP: there is one; -ENOSYS, -EPERM: the system does not let us say so. */
+int safe_open_direct(const char *path, int flags);
+
+/* As safe_open(), for a name in a directory; not with O_PATH. */
 int safe_open_at(int dir_fd, const char *name, int flags);
 
 /* Finds where path ends: its directory must exist, the last part need not. follow: a trusted link at the end is replaced by what

@@ -149,14 +149,20 @@ static void on_storm(PathWatch *w, int error, void *userdata) {
 }
 
 static void watch_start_random(Watched *x) {
+        struct stat st = {};
         char path[64];
 
         random_path(path, sizeof(path));
         snprintf(x->path, sizeof(x->path), "%s/%s", x->place->path, path);
-        x->flags = dice(4) == 0 ? RECURSIVE : 0;
+        x->flags = (dice(4) == 0 ? RECURSIVE : 0) | (dice(2) ? PATH_WATCH_LOOKED_AT : 0);
         CHECK_INT(path_watch_new(&x->watch, x->place->watcher, x->path, x->flags, on_storm, x), 0);
+        bool tells = (lstat(x->path, &st) >= 0 || errno == ENOENT) && dice(3) > 0;
         free(x->seen);
         x->seen = snapshot(x->path, x->flags & RECURSIVE);
+        if (dice(3) == 0)
+                random_step(x->place);
+        if (tells)
+                path_watch_saw(x->watch, st.st_mode);
 }
 
 static void storm(uint64_t number) {

@@ -127,17 +127,37 @@ static const struct {
         { "a//b/./c/../f", 0, "mkdir a/b", "write a/b/f", TOLD },
 };
 
-TEST(single_changes) {
+/* Who looks himself. */
+typedef enum Looker {
+        LOOKER_WATCHER,
+        LOOKER_USER,
+        LOOKER_USER_SILENT,     /* said that he would tell, and did not */
+} Looker;
+
+static void tell(const Place *p, Probe *probe, const char *path) {
+        struct stat st = {};
+
+        if (lstat(full(p, path), &st) >= 0 || errno == ENOENT)
+                path_watch_saw(probe->watch, st.st_mode);
+}
+
+static void check_single_changes(Looker looker) {
+        const unsigned looked_at = looker == LOOKER_WATCHER ? 0 : PATH_WATCH_LOOKED_AT;
+
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 Place p;
                 Probe probe = {};
 
                 REQUIRE(place_init(&p));
                 do_steps(cases[i].before);
-                int r = path_watch_new(&probe.watch, p.watcher, full(&p, cases[i].path), cases[i].flags, on_change, &probe);
+                int r = path_watch_new(&probe.watch, p.watcher, full(&p, cases[i].path), cases[i].flags | looked_at, on_change, &probe);
                 CHECK_INT(r, 0);
+                if (looker == LOOKER_USER)
+                        tell(&p, &probe, cases[i].path);
                 drain(&p);
-                CHECK_INT(take_count(&probe), 0);
+                if (looker == LOOKER_WATCHER)
+                        CHECK_INT(take_count(&probe), 0);
+                probe.n = 0;
                 do_steps(cases[i].change);
                 drain(&p);
                 if ((probe.n > 0) != cases[i].told || probe.error != 0)
@@ -150,6 +170,73 @@ TEST(single_changes) {
                 CHECK_INT(path_watcher_n_watches(p.watcher), 1);
                 place_done(&p);
         }
+}
+
+TEST(single_changes) {
+        check_single_changes(LOOKER_WATCHER);
+}
+
+TEST(single_changes_where_the_user_looks) {
+        check_single_changes(LOOKER_USER);
+        check_single_changes(LOOKER_USER_SILENT);
+}
+
+/* Of files he knows enough; at a directory or a link, whoever found it, he looks again. */
+TEST(what_the_user_does_not_tell_is_found_out) {
+        static const struct {
+                const char *before;
+                bool tells;
+                unsigned n;
+        } rows[] = {
+                { NULL, true, 0 },
+                { NULL, false, 0 },
+                { "write x", true, 0 },
+                { "write x", false, 0 },
+                { "mkdir x", true, 1 },
+                { "mkdir x", false, 1 },
+                { "write f; ln f x", true, 1 },
+                { "write f; ln f x", false, 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                Place p;
+                Probe probe = {}, other = {};
+
+                REQUIRE(place_init(&p));
+                do_steps(rows[i].before);
+                CHECK_INT(path_watch_new(&probe.watch, p.watcher, full(&p, "x"), PATH_WATCH_LOOKED_AT, on_change, &probe), 0);
+                if (rows[i].tells)
+                        tell(&p, &probe, "x");
+                else if (i % 4 == 1)    /* the next one makes the watcher look, or the loop does */
+                        CHECK_INT(path_watch_new(&other.watch, p.watcher, full(&p, "y"), PATH_WATCH_LOOKED_AT, on_change, &other), 0);
+                drain(&p);
+                CHECK_INT(take_count(&probe), rows[i].n);
+                CHECK_INT(take_count(&other), 0);
+                tell(&p, &probe, "x");  /* too late, and no harm */
+                path_watch_free(other.watch);
+                path_watch_free(probe.watch);
+                CHECK_INT(path_watcher_n_watches(p.watcher), 1);
+                place_done(&p);
+        }
+}
+
+/* What he saw is no longer there when he tells. */
+TEST(a_change_after_the_user_looked_is_seen) {
+        Place p;
+        Probe probe = {};
+
+        REQUIRE(place_init(&p));
+        do_steps("write x");
+        CHECK_INT(path_watch_new(&probe.watch, p.watcher, full(&p, "x"), PATH_WATCH_LOOKED_AT, on_change, &probe), 0);
+        do_steps("rm x; mkdir x");
+        path_watch_saw(probe.watch, S_IFREG | 0644);
+        drain(&p);
+        CHECK_INT(take_count(&probe), 1);
+        do_steps("write x/f");
+        drain(&p);
+        CHECK_INT(take_count(&probe), 1);
+        path_watch_free(probe.watch);
+        place_done(&p);
 }
 
 TEST(one_call_for_all_that_was_found_together) {
