@@ -52,7 +52,7 @@ bool resource_refresh(const Resource *r) {
 }
 
 bool resource_received(const Resource *r, const char *field) {
-        const FieldSpec *f = field_find(r->type->fields, field);
+        const FieldSpec *f = r->received != 0 ? field_find(r->type->fields, field) : NULL;
 
         return f && (r->received >> (f - r->type->fields) & 1);
 }
@@ -139,25 +139,52 @@ int resource_uids_add(ResourceUids *uids, const char *domain, const char *key, b
         return resource_uids_add_n(uids, domain, key, strlen(key), after);
 }
 
-int resource_uids_add_n(ResourceUids *uids, const char *domain, const char *key, size_t size, bool after) {
-        char *copy = strndup(key, size);
+static int make_room(ResourceUid *u, size_t size) {
+        char *grown;
 
-        if (!copy || GROW(uids->items, uids->n, uids->capacity) < 0) {
-                free(copy);
+        if (size <= u->room)
+                return 0;
+        size = MAX(size, (size_t) 64);
+        grown = realloc(u->id, size);
+        if (!grown)
                 return -ENOMEM;
+        u->id = grown;
+        u->room = size;
+        return 0;
+}
+
+int resource_uids_add_n(ResourceUids *uids, const char *domain, const char *key, size_t size, bool after) {
+        const size_t n_domain = strlen(domain) + 1;
+        ResourceUid *u;
+
+        if (uids->n == uids->n_made) {
+                if (GROW(uids->items, uids->n_made, uids->capacity) < 0)
+                        return -ENOMEM;
+                uids->items[uids->n_made++] = (ResourceUid) {};
         }
-        uids->items[uids->n++] = (ResourceUid) { .domain = domain, .key = copy, .after = after };
+        u = &uids->items[uids->n];
+        if (make_room(u, n_domain + size + 1) < 0)
+                return -ENOMEM;
+        memcpy(u->id, domain, n_domain);
+        memcpy(u->id + n_domain, key, size);
+        u->id[n_domain + size] = '\0';
+        u->id_size = n_domain + size;
+        u->domain = u->id;
+        u->key = u->id + n_domain;
+        u->after = after;
+        u->fallback = false;
+        uids->n++;
         return 0;
 }
 
 void resource_uids_clear(ResourceUids *uids) {
-        while (uids->n > 0)
-                free(uids->items[--uids->n].key);
+        uids->n = 0;
         uids->go_on = false;
 }
 
 void resource_uids_done(ResourceUids *uids) {
-        resource_uids_clear(uids);
+        for (size_t i = 0; i < uids->n_made; i++)
+                free(uids->items[i].id);
         free(uids->items);
         *uids = (ResourceUids) {};
 }
@@ -321,10 +348,11 @@ int resource_set(Resource *r, const char *field, Value v, Diag *reterr) {
 
 /* Any number is as good as any other, if it was given; an empty text or list says nothing. */
 static bool is_missing(const FieldSpec *f, const Resource *r) {
+        if (!(f->flags & FIELD_REQUIRED))
+                return false;
         bool given = r->given >> (f - r->type->fields) & 1;
         bool says_nothing = (f->type == FIELD_STR || f->type == FIELD_STRV) && field_is_zero(f, r);
-
-        return (f->flags & FIELD_REQUIRED) && (!given || says_nothing);
+        return !given || says_nothing;
 }
 
 static int validate_poll(const Resource *r, Diag *reterr) {

@@ -52,8 +52,10 @@ typedef enum ResourceFlags {
 /* Autoedge: what a resource is, or wants to come before it (or after it). Two match if domain and key are equal; the domain is
  * a word such as "file", "user" or "svc". */
 typedef struct ResourceUid {
-        const char *domain;     /* static */
-        char *key;              /* owned */
+        char *id;               /* domain, NUL, key, of id_size without the last NUL; owned, with room for more */
+        size_t id_size, room;
+        const char *domain;     /* = id */
+        const char *key;        /* in id */
         bool after;             /* wanted ones: the match comes after me; normally it comes before */
         bool fallback;          /* wanted ones: only if the one before it was asked for and had no match */
 } ResourceUid;
@@ -61,6 +63,7 @@ typedef struct ResourceUid {
 typedef struct ResourceUids {
         ResourceUid *items;
         size_t n, capacity;
+        size_t n_made;          /* items that have an id; those from n on wait to be used again */
         bool go_on;             /* wanted ones: a match among these does not end the asking */
 } ResourceUids;
 

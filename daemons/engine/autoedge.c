@@ -68,7 +68,9 @@ UidIndex *uid_index_free(UidIndex *u) {
 /* ---- the index ---- */
 
 /* Those that are new are not remembered: each file has one of its own, and nobody asks for it. */
-static int find_entry(UidIndex *u, const char *key, size_t size, bool create, UidEntry **ret) {
+static int get_entry(UidIndex *u, const ResourceUid *uid, bool create, UidEntry **ret) {
+        const char *key = uid->id;
+        const size_t size = uid->id_size;
         RecentEntry *recent = &u->recent[size % ELEMENTSOF(u->recent)];
         void **place;
 
@@ -96,23 +98,6 @@ static int find_entry(UidIndex *u, const char *key, size_t size, bool create, Ui
                 memcpy(recent->key, key, size);
         }
         return 0;
-}
-
-static int get_entry(UidIndex *u, const ResourceUid *uid, bool create, UidEntry **ret) {
-        size_t a = strlen(uid->domain) + 1, b = strlen(uid->key);
-        char small[256];
-        _cleanup_free_ char *large = NULL;
-        char *key = small;
-
-        if (a + b > sizeof(small)) {
-                large = key = malloc(a + b);
-                if (!key)
-                        return -ENOMEM;
-        }
-        memcpy(key, uid->domain, a);
-        memcpy(key + a, uid->key, b);
-
-        return find_entry(u, key, a + b, create, ret);
 }
 
 /* The vertex behind a reference, or NULL if that is out of date. */
@@ -198,7 +183,7 @@ static bool uids_equal(const ResourceUids *a, const ResourceUids *b) {
         if (a->n != b->n)
                 return false;
         for (size_t i = 0; i < a->n; i++)
-                if (!streq(a->items[i].domain, b->items[i].domain) || !streq(a->items[i].key, b->items[i].key))
+                if (a->items[i].id_size != b->items[i].id_size || memcmp(a->items[i].id, b->items[i].id, a->items[i].id_size) != 0)
                         return false;
         return true;
 }
