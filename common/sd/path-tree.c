@@ -153,22 +153,32 @@ PathNode *path_node_find(const PathWatcher *p, const PathNode *parent, const cha
         return size <= NAME_MAX ? map_get_n(p->nodes, &key, node_key(&key, parent, name, size)) : NULL;
 }
 
-int path_node_new(PathWatcher *p, PathNode *parent, const char *name, size_t size, PathNode **ret) {
+int path_node_get(PathWatcher *p, PathNode *parent, const char *name, size_t size, PathNode **ret) {
         PathNodeKey key;
+        size_t key_size = 0;
+        void **place = NULL;
 
         if (size > NAME_MAX)
                 return -ENAMETOOLONG;
+        if (parent) {
+                key_size = node_key(&key, parent, name, size);
+                place = map_place_n(p->nodes, &key, key_size);
+                if (!place)
+                        return -ENOMEM;
+                *ret = *place;
+                if (*ret)
+                        return 0;
+        }
         PathNode *n = calloc(1, sizeof(PathNode) + size + 1);
-        if (!n)
+        if (!n) {
+                if (parent)
+                        (void) map_remove_n(p->nodes, &key, key_size);
                 return -ENOMEM;
+        }
         n->name_size = (uint16_t) size;
         memcpy(n->name, name, size);
         if (parent) {
-                int r = map_put_n(p->nodes, &key, node_key(&key, parent, name, size), n);
-                if (r < 0) {
-                        free(n);
-                        return r;
-                }
+                *place = n;
                 n->n_links = p->n_links;
                 n->parent = parent;
                 n->sibling = parent->children;
@@ -177,7 +187,7 @@ int path_node_new(PathWatcher *p, PathNode *parent, const char *name, size_t siz
                 parent->children = n;
         }
         *ret = n;
-        return 0;
+        return 1;
 }
 
 /* ---- kernel watches ---- */
@@ -397,8 +407,8 @@ static int node_scan(PathWatcher *p, PathNode *n) {
                 size_t size = strlen(entry->d_name);
                 PathNode *child;
                 if ((entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
-                    !streq(entry->d_name, ".") && !streq(entry->d_name, "..") && !path_node_find(p, n, entry->d_name, size))
-                        r = path_node_new(p, n, entry->d_name, size, &child);
+                    !streq(entry->d_name, ".") && !streq(entry->d_name, ".."))
+                        r = path_node_get(p, n, entry->d_name, size, &child);
         }
         closedir(directory);
         return r;

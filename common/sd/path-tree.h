@@ -138,7 +138,7 @@ int path_watch_error(const PathWatch *w);
 
 int path_node_path(PathWatcher *p, const PathNode *n);          /* fills p->path */
 PathNode *path_node_find(const PathWatcher *p, const PathNode *parent, const char *name, size_t size);
-int path_node_new(PathWatcher *p, PathNode *parent, const char *name, size_t size, PathNode **ret);
+int path_node_get(PathWatcher *p, PathNode *parent, const char *name, size_t size, PathNode **ret);     /* 1: it was made */
 PathNode *path_node_free(PathWatcher *p, PathNode *n);          /* returns its parent */
 void path_node_free_unused(PathWatcher *p, PathNode *n);        /* it, and then what it was the last reason for */
 

@@ -14,12 +14,28 @@
 
 /* ---- watches ---- */
 
+/* Whether nothing is to be done, and a little more: names that begin with a dot are looked at closely. */
+static bool is_surely_clean(const char *path, size_t *ret_size) {
+        size_t n = 0;
+
+        for (; path[n]; n++)
+                if (path[n] == '/' && (path[n + 1] == '/' || path[n + 1] == '.' || path[n + 1] == '\0'))
+                        return false;
+        *ret_size = n;
+        return n < PATH_MAX;
+}
+
 /* Absolute, without empty components, "." and "..", into a buffer of PATH_MAX. */
 static int path_clean(const char *path, char *ret) {
         char *end = ret;
+        size_t size;
 
         if (path[0] != '/')
                 return -EINVAL;
+        if (is_surely_clean(path, &size)) {
+                memcpy(ret, path, size + 1);
+                return 0;
+        }
         for (const char *p = path; *p;) {
                 p += strspn(p, "/");
                 size_t n = strcspn(p, "/");
@@ -105,20 +121,18 @@ static int make_nodes(PathWatcher *p, const char *clean, PathNode **ret) {
 
         while (*name) {
                 size_t size = strcspn(++name, "/");
-                PathNode *child = path_node_find(p, n, name, size);
-                if (!child) {
-                        int r = path_node_new(p, n, name, size, &child);
-                        if (r < 0) {
-                                path_node_free_unused(p, n);
-                                return r;
-                        }
-                        if (name[size])
-                                path_node_resolve(p, child, false);
+                PathNode *child;
+                int r = path_node_get(p, n, name, size, &child);
+                if (r < 0) {
+                        path_node_free_unused(p, n);
+                        return r;
                 }
+                if (r > 0 && name[size])
+                        path_node_resolve(p, child, false);
                 n = child;
                 name += size;
         }
-        if (n->parent) {
+        if (n->parent && n->parent != p->recent) {
                 p->recent = n->parent;
                 p->recent_size = parent_size(clean);
                 memcpy(p->recent_path, clean, p->recent_size);
@@ -329,7 +343,7 @@ static void on_name_event(PathWatcher *p, PathNode *n, uint32_t mask, const char
 
         path_node_notify_inside(n);
         if (!child && places && mask & IN_ISDIR && n->covers) {
-                int r = path_node_new(p, n, name, size, &child);
+                int r = path_node_get(p, n, name, size, &child);
                 if (r < 0) {
                         n->error = r;
                         path_node_fail_cover(n);
@@ -504,7 +518,7 @@ int path_watcher_new(PathWatcher **ret, sd_event *event) {
         p->nodes = map_new();
         if (!p->dirs || !p->nodes)
                 return -ENOMEM;
-        r = path_node_new(p, NULL, "", 0, &p->root);
+        r = path_node_get(p, NULL, "", 0, &p->root);
         if (r < 0)
                 return r;
         r = sd_event_add_defer(event, &p->defer_source, on_defer, p);
