@@ -52,6 +52,8 @@ size_t field_type_size(FieldType type) {
 const Type *field_type_from_text(const char *text) {
         static Map *known;      /* a few dozen texts, parsed once each */
 
+        if (streq(text, "str"))
+                return &type_str;
         if (streq(text, "variant"))
                 return &type_variant;
         const Type *t = map_get(known, text);

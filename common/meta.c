@@ -40,7 +40,8 @@ void meta_init(Meta *m) {
 }
 
 void meta_done(Meta *m) {
-        fields_done(meta_fields, m);
+        m->sema = strv_free(m->sema);
+        m->export = strv_free(m->export);
 }
 
 int meta_copy(Meta *to, const Meta *from) {

@@ -88,6 +88,11 @@ bool utf8_valid(const char *s, size_t size) {
         uint32_t c;
 
         for (size_t i = 0; i < size;) {
+                uint64_t word;
+                if (size - i >= sizeof(word) && (memcpy(&word, s + i, sizeof(word)), (word & 0x8080808080808080) == 0)) {
+                        i += sizeof(word);      /* ASCII */
+                        continue;
+                }
                 size_t n = (unsigned char) s[i] < 0x80 ? 1 : utf8_decode(s + i, size - i, &c);
                 if (n == 0)
                         return false;

@@ -170,8 +170,13 @@ Manager *manager_free(Manager *m) {
         return NULL;
 }
 
+/* Change sets name one resource after another of the same kind. */
+static KindSet *find_kind(const Manager *m, const char *kind) {
+        return m->recent_kind && streq(m->recent_kind->type->kind, kind) ? m->recent_kind : map_get(m->kinds, kind);
+}
+
 const ResourceType *manager_type(Manager *m, const char *kind) {
-        const KindSet *k = map_get(m->kinds, kind);
+        const KindSet *k = find_kind(m, kind);
         if (k)
                 return k->type;
         const ResourceType *t = resource_type_find(m->types, kind);
@@ -179,7 +184,7 @@ const ResourceType *manager_type(Manager *m, const char *kind) {
 }
 
 Vertex *manager_find(const Manager *m, const char *kind, const char *name) {
-        const KindSet *k = map_get(m->kinds, kind);
+        const KindSet *k = find_kind(m, kind);
 
         return k ? map_get(k->by_name, name) : NULL;
 }
@@ -207,9 +212,11 @@ static int make_room(Manager *m, VertexId id) {
 static int get_kind(Manager *m, const ResourceType *type, KindSet **ret) {
         int r;
 
-        *ret = map_get(m->kinds, type->kind);
-        if (*ret)
+        *ret = find_kind(m, type->kind);
+        if (*ret) {
+                m->recent_kind = *ret;
                 return 0;
+        }
         KindSet *k = calloc(1, sizeof(*k));
         if (!k || !(k->by_name = map_new())) {
                 free(k);
@@ -221,7 +228,7 @@ static int get_kind(Manager *m, const ResourceType *type, KindSet **ret) {
                 kind_set_free(k);
                 return r;
         }
-        *ret = k;
+        *ret = m->recent_kind = k;
         return 0;
 }
 
@@ -250,7 +257,7 @@ int manager_index(Manager *m, Vertex *v) {
 }
 
 void manager_unindex(Manager *m, Vertex *v) {
-        KindSet *k = map_get(m->kinds, vertex_kind(v));
+        const KindSet *k = find_kind(m, vertex_kind(v));
 
         if (v->id == VERTEX_NONE)
                 return;

@@ -72,7 +72,8 @@ struct Manager {
         Graph *graph;
         Vertex **vertices;              /* by id; NULL where there is none */
         size_t capacity_vertices;
-        Map *kinds;                     /* → KindSet */
+        Map *kinds;                     /* → KindSet; none goes before the manager does */
+        KindSet *recent_kind;           /* that a vertex was put into last, or NULL */
         uint32_t last_serial;
         uint64_t n_swaps;               /* that were begun */
         UidIndex *uids;

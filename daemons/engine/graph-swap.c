@@ -78,7 +78,6 @@ static int add_semaphore(Meta *meta, uint32_t n) {
 static int build_fields(Resource *r, const ResourceSpec *spec, const SwapOptions *o, Diag *reterr) {
         int k;
 
-        meta_done(&r->meta);
         k = meta_copy(&r->meta, &spec->meta);
         if (k < 0)
                 return k;
