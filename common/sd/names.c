@@ -326,26 +326,26 @@ static int start_thread(Names *n) {
 /* ---- questions and answers, in the loop ---- */
 
 static NameQuery *next_answer(Names *n) {
+        eventfd_t count;
+
         (void) pthread_mutex_lock(&n->lock);
         NameQuery *q = TAILQ_FIRST(&n->answered);
         if (q) {
                 TAILQ_REMOVE(&n->answered, q, link);
                 q->state = QUERY_ENDED;
         }
+        if (TAILQ_EMPTY(&n->answered))          /* still with the lock: an answer that comes right now must not go unheard */
+                (void) eventfd_read(n->fd, &count);
         (void) pthread_mutex_unlock(&n->lock);
         return q;
 }
 
 /* One answer at a time: a callback may free anything, Names as well. */
 static int on_answers(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        Names *n = userdata;
-        eventfd_t count;
+        NameQuery *q = next_answer(userdata);
 
-        NameQuery *q = next_answer(n);
         if (q)
                 q->callback(q, q->result, &q->entry, q->userdata);
-        else
-                (void) eventfd_read(fd, &count);
         return 0;
 }
 
