@@ -84,6 +84,7 @@ struct PathWatch {
         unsigned flags;
         unsigned reasons;               /* not zero: pending */
         int error;
+        uint64_t put_in;                /* PathWatcher.n_turns when its user put a file there last; 0: never */
         PathNode *link;                 /* of an alias: the link that it follows; NULL once that is gone */
         PathWatch *dropped_next;        /* of an alias: in PathWatcher.dropped */
         path_watch_callback_t callback; /* NULL: an alias */
@@ -110,6 +111,8 @@ struct PathWatcher {
         PathWatch *all, *pending, *pending_last;
         unsigned n_dirs;
         unsigned n_links;               /* that led to the Nodes being made */
+        uint64_t n_turns;               /* of the loop, in which files were put in place; from 1 on */
+        bool has_put;                   /* in this one */
         unsigned visit;                 /* number of the walk over the Nodes that goes on */
         PathRescan rescan;
         bool flushing;

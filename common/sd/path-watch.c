@@ -336,6 +336,20 @@ static void on_self_event(PathWatcher *p, PathNode *n, uint32_t mask) {
         }
 }
 
+/* The event of a path_watch_put(). If somebody did the same before, his is taken for ours, and ours for his: the user is called. */
+static bool is_put_by_user(PathWatcher *p, PathNode *n) {
+        PathWatch *w = n->users;
+
+        if (!w || w->next || w->put_in != p->n_turns || n->children || (n->state != PATH_ABSENT && n->state != PATH_OTHER))
+                return false;
+        w->put_in = 0;
+        n->state = PATH_OTHER;
+        n->error = 0;
+        if (p->unseen == n)
+                p->unseen = NULL;
+        return true;
+}
+
 static void on_name_event(PathWatcher *p, PathNode *n, uint32_t mask, const char *name) {
         size_t size = strlen(name);
         PathNode *child = path_node_find(p, n, name, size);
@@ -350,7 +364,7 @@ static void on_name_event(PathWatcher *p, PathNode *n, uint32_t mask, const char
                         return;
                 }
         }
-        if (!child)
+        if (!child || ((mask & (IN_MOVED_TO | IN_ISDIR)) == IN_MOVED_TO && is_put_by_user(p, child)))
                 return;
         if (places && child->circular)
                 path_node_unqueue(p, child);         /* to be queued again: it may point elsewhere now */
@@ -419,20 +433,27 @@ static void flush(PathWatcher *p) {
         p->flushing = false;
 }
 
-static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        PathWatcher *p = userdata;
+/* 1: there were some; 0: there are none, for now. */
+static int read_events(PathWatcher *p) {
         const struct inotify_event *event;
 
-        ssize_t n = read(fd, p->buffer, sizeof(p->buffer));
+        ssize_t n = read(p->fd, p->buffer, sizeof(p->buffer));
         if (n < 0)
-                return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+                return errno == EAGAIN ? 0 : errno == EINTR ? 1 : -errno;
         for (const char *at = p->buffer; at < p->buffer + n; at += sizeof(*event) + event->len) {
                 event = (const struct inotify_event *) at;
                 dispatch(p, event);
         }
+        return 1;
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        PathWatcher *p = userdata;
+        int r = read_events(p);
+
         settle(p);
         flush(p);
-        return 0;
+        return MIN(r, 0);
 }
 
 /* Something was mounted or unmounted. inotify does not tell: the directory below is still the same one. */
@@ -445,19 +466,32 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t events, void *use
         return 0;
 }
 
+/* The events of what was put in place are there since then. One that does not come (the directory was exchanged) must not be waited
+ * for: another would be taken for it. */
+static int end_turn(PathWatcher *p) {
+        int r = 1;
+
+        while (p->has_put && r > 0)
+                r = read_events(p);
+        p->n_turns += p->has_put;
+        p->has_put = false;
+        return MIN(r, 0);
+}
+
 static int on_defer(sd_event_source *source, void *userdata) {
         PathWatcher *p = userdata;
+        int r = end_turn(p);
 
         look_at_unseen(p);
         settle(p);
         flush(p);
-        return 0;
+        return r;
 }
 
 /* After a call from outside of the loop. */
 static void finish_call(PathWatcher *p) {
         settle(p);
-        if ((p->pending && !p->flushing) || p->unseen)
+        if ((p->pending && !p->flushing) || p->unseen || p->has_put)
                 (void) sd_event_source_set_enabled(p->defer_source, SD_EVENT_ONESHOT);
 }
 
@@ -514,6 +548,7 @@ int path_watcher_new(PathWatcher **ret, sd_event *event) {
                 return -ENOMEM;
         p->event = sd_event_ref(event);
         p->fd = p->mounts_fd = -EBADF;
+        p->n_turns = 1;
         p->dirs = map_new();
         p->nodes = map_new();
         if (!p->dirs || !p->nodes)
@@ -610,6 +645,16 @@ void path_watch_saw(PathWatch *w, mode_t mode) {
         }
         w->node->state = mode == 0 ? PATH_ABSENT : PATH_OTHER;
         p->unseen = NULL;
+}
+
+void path_watch_put(PathWatch *w) {
+        PathWatcher *p = w->watcher;
+
+        if (!p || !w->node)
+                return;
+        w->put_in = p->n_turns;
+        p->has_put = true;
+        finish_call(p);
 }
 
 unsigned path_watcher_n_watches(const PathWatcher *p) {

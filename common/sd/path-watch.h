@@ -43,6 +43,10 @@ DEFINE_CLEANUP(PathWatch *, path_watch_free)
  * one of these, where he does not tell before the loop goes on or another path is watched. */
 void path_watch_saw(PathWatch *w, mode_t mode);
 
+/* The user has just renamed a regular file to the path, and knows what is in it. He is not called for that, but for all that comes
+ * after it. */
+void path_watch_put(PathWatch *w);
+
 /* How often to look at a path that cannot be watched, until it can. */
 enum { PATH_WATCH_FALLBACK_USEC = 30 * 1000 * 1000 };
 

@@ -32,6 +32,7 @@
  * way did not find it. */
 typedef struct Found {
         bool exists;
+        bool direct;                    /* there is no link at the path that was followed, or would be */
         int fd;                         /* of the object, to read from if it was opened so; owned */
         struct stat st;
         SafePath where;
@@ -109,6 +110,11 @@ static bool has_content(const File *f) {
 
 /* ---- what is there ---- */
 
+/* A link, or what is to go, is meant itself. */
+static bool may_follow(const File *f) {
+        return !f->symlink && !streq(f->state, "absent");
+}
+
 static int find_where(FileAttempt *a) {
         const File *f = a->file;
         Found *x = &a->found;
@@ -116,7 +122,7 @@ static int find_where(FileAttempt *a) {
 
         if (x->where.base)
                 return 0;
-        r = safe_path_find(f->target, !f->symlink && !streq(f->state, "absent"), &x->where);
+        r = safe_path_find(f->target, !x->direct, &x->where);
         if (r == -EPERM)
                 return fail(a, r, SAFE_PATH_UNTRUSTED, f->target);
         return r < 0 ? fail(a, r, "cannot find the directory of '%s': %m", f->target) : 0;
@@ -138,21 +144,27 @@ static int open_itself(FileAttempt *a) {
         return r < 0 ? -errno : r;
 }
 
-/* The watch need not look as well. */
-static void tell_watch(const FileAttempt *a, mode_t mode) {
-        if (a->file->n_watches > 0 && !a->elsewhere)
-                path_watch_saw(a->file->watches[0], mode);
+/* That of the path itself, if there is one. */
+static PathWatch *own_watch(const FileAttempt *a) {
+        return a->file->n_watches > 0 && !a->elsewhere ? a->file->watches[0] : NULL;
 }
 
-/* *ret_direct: no link was followed. */
-static int open_object(FileAttempt *a, bool *ret_direct) {
+/* The watch need not look as well. */
+static void tell_seen(const FileAttempt *a, mode_t mode) {
+        PathWatch *w = a->found.direct ? own_watch(a) : NULL;
+
+        if (w)
+                path_watch_saw(w, mode);
+}
+
+static int open_object(FileAttempt *a) {
         const File *f = a->file;
         const int flags = has_content(f) ? O_RDONLY : O_PATH;
         int r;
 
         r = safe_open_direct(f->target, flags);
-        *ret_direct = r >= 0 || r == -ENOENT;
-        if (*ret_direct)
+        a->found.direct = r >= 0 || r == -ENOENT;
+        if (a->found.direct)
                 return r;
         r = safe_open(f->target, flags);
         /* "x/" of a file x says so; it is ours to replace, if force is given. */
@@ -170,13 +182,13 @@ static int open_object(FileAttempt *a, bool *ret_direct) {
 static int find(FileAttempt *a) {
         const File *f = a->file;
         Found *x = &a->found;
-        bool direct = true;
         int r;
 
         found_done(x);
-        r = f->symlink || streq(f->state, "absent") ? open_itself(a) : open_object(a, &direct);
-        if (r == -ENOENT && direct)
-                tell_watch(a, 0);
+        x->direct = !may_follow(f);
+        r = may_follow(f) ? open_object(a) : open_itself(a);
+        if (r == -ENOENT)
+                tell_seen(a, 0);
         if (is_missing(r))
                 return 0;
         if (r == -EPERM)
@@ -187,8 +199,7 @@ static int find(FileAttempt *a) {
         if (fstat(x->fd, &x->st) < 0)
                 return fail(a, -errno, "cannot stat '%s': %m", f->target);
         x->exists = true;
-        if (direct)
-                tell_watch(a, x->st.st_mode);
+        tell_seen(a, x->st.st_mode);
         return 0;
 }
 
@@ -408,8 +419,11 @@ static int step_copy(FileAttempt *a) {
 
         if (r != 0)
                 return r;
-        if (c->differs)                 /* and now not any more; what is new has the access it shall have */
+        if (c->differs) {               /* and now not any more; what is new has the access it shall have */
+                if (c->replaced && own_watch(a))
+                        path_watch_put(own_watch(a));
                 return 0;
+        }
         return c->changed ? content_differs(a) : then(a, step_access);
 }
 

@@ -146,6 +146,7 @@ static int write_beside(FileCopy *c, Diag *reterr) {
         r = replacement_put(&c->replacement);
         if (r == -EBUSY)
                 return begin_in_place(c, reterr);
+        c->replaced = r >= 0;
         return r < 0 ? resource_error(c->resource, reterr, r, "cannot put '%s' in place: %m", c->path) : 0;
 }
 

@@ -23,6 +23,7 @@ typedef struct FileCopy {
 
         bool changed;                   /* result of comparing: it is different */
         bool differs;                   /* known to, see file_copy_write() */
+        bool replaced;                  /* what is written was put in place by renaming */
         uint64_t n_bytes;               /* written so far, for those who watch */
 
         int (*next)(struct FileCopy *c, Diag *reterr);

@@ -44,6 +44,9 @@ int replacement_open(Replacement *n, int dir_fd, const char *base, mode_t mode) 
 }
 
 int replacement_put(Replacement *n) {
+        /* Some file systems tell only now that it could not be written. */
+        if (close(TAKE_FD(n->fd)) < 0 && errno != EINTR)
+                return -errno;
         if (renameat(n->dir_fd, n->name, n->dir_fd, n->base) < 0)
                 return -errno;
         n->made = false;

@@ -23,7 +23,10 @@ typedef struct Replacement {
 
 /* mode: as open() has it. 0600, if it is to be another's. */
 int replacement_open(Replacement *n, int dir_fd, const char *base, mode_t mode);
-int replacement_put(Replacement *n);            /* -EBUSY: something is mounted there, it can be written in place only */
+
+/* Closes it, so that whoever watches the place sees one event of its name. -EBUSY: something is mounted there, it can be written in
+ * place only. */
+int replacement_put(Replacement *n);
 void replacement_done(Replacement *n);          /* removes it, if it was not put in place */
 
 /* Extended attributes of the file that goes, as far as the file system lets us; but not what must not outlive a content:

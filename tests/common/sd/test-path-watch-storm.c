@@ -165,6 +165,28 @@ static void watch_start_random(Watched *x) {
                 path_watch_saw(x->watch, st.st_mode);
 }
 
+/* The user of a watch puts a file there, and knows it. */
+static void put_one(Watched *x) {
+        char beside[sizeof(x->path) + 2];
+
+        snprintf(beside, sizeof(beside), "%s.t", x->path);
+        _cleanup_close_ int fd = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return;
+        CHECK_INT(write(fd, "x", 1), 1);
+        if (rename(beside, x->path) < 0) {
+                (void) unlink(beside);
+                return;
+        }
+        free(x->seen);
+        x->seen = snapshot(x->path, x->flags & RECURSIVE);
+        if (dice(3) == 0)
+                random_step(x->place);
+        path_watch_put(x->watch);
+        if (dice(3) == 0)
+                random_step(x->place);
+}
+
 static void storm(uint64_t number) {
         Place p;
         Watched watched[N_WATCHED] = {};
@@ -184,6 +206,8 @@ static void storm(uint64_t number) {
                         x->watch = path_watch_free(x->watch);
                         watch_start_random(x);
                 }
+                if (dice(5) == 0)
+                        put_one(&watched[dice(N_WATCHED)]);
                 if (dice(30) > 0)
                         continue;
                 drain(&p);

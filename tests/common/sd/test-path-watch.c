@@ -466,6 +466,85 @@ TEST(files_of_one_directory_share_one_kernel_watch) {
         place_done(&p);
 }
 
+/* A user who puts a file in place himself is not called for that, and for all else he is. The steps after "put" follow at once. */
+TEST(what_the_user_puts_there_is_not_told) {
+        static const struct {
+                const char *before, *put, *after;
+                unsigned n;
+        } rows[] = {
+                { "write t", "mv t f", NULL, 0 },
+                { "write t; write f", "mv t f", NULL, 0 },
+                { "write t; write f; write g", "mv t f", "mv g f", 1 },
+                { "write t; write f; write g", "mv g f; mv t f", NULL, 1 },
+                { "write t; write f", "mv t f", "write f", 1 },
+                { "write t; write f", "write f; mv t f", NULL, 1 },
+                { "write t; write f", "mv t f", "chmod 600 f", 1 },
+                { "write t", "mv t f", "rm f", 1 },
+                { "write t", "mv t f", "rm f; mkdir f", 1 },
+                { "write t; mkdir d", "mv t f", "rm f; mv d f", 1 },
+                { "write t; write g", "mv t f", "rm f; ln g f", 1 },
+                /* what was there is no file */
+                { "write t; write g; ln g f", "mv t f", NULL, 1 },
+                { "mkdir d", "mv d f", NULL, 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                Place p;
+                Probe probe = {};
+
+                REQUIRE(place_init(&p));
+                do_steps(rows[i].before);
+                CHECK_INT(path_watch_new(&probe.watch, p.watcher, full(&p, "f"), 0, on_change, &probe), 0);
+                do_steps(rows[i].put);
+                path_watch_put(probe.watch);
+                do_steps(rows[i].after);
+                drain(&p);
+                if (probe.n != rows[i].n)
+                        TEST_FAIL("'%s', put by '%s', then '%s': told %u times", rows[i].before, rows[i].put, rows[i].after ?: "", probe.n);
+                path_watch_free(probe.watch);
+                CHECK_INT(path_watcher_n_watches(p.watcher), 1);
+                place_done(&p);
+        }
+}
+
+TEST(a_put_counts_for_its_user_and_its_moment_only) {
+        Place p;
+        Probe user = {}, other = {}, above = {};
+
+        REQUIRE(place_init(&p));
+        do_steps("mkdir d; write d/t; write d/g");
+        CHECK_INT(path_watch_new(&user.watch, p.watcher, full(&p, "d/f"), 0, on_change, &user), 0);
+        CHECK_INT(path_watch_new(&above.watch, p.watcher, full(&p, "d"), RECURSIVE, on_change, &above), 0);
+        do_steps("mv d/t d/f");
+        path_watch_put(user.watch);
+        drain(&p);
+        CHECK_INT(take_count(&user), 0);
+        CHECK_INT(take_count(&above), 1);
+
+        /* Nothing was put there: what comes later is another's. */
+        path_watch_put(user.watch);
+        drain(&p);
+        do_steps("mv d/g d/f");
+        drain(&p);
+        CHECK_INT(take_count(&user), 1);
+
+        /* Where two look at it, both are told. */
+        do_steps("write d/t");
+        CHECK_INT(path_watch_new(&other.watch, p.watcher, full(&p, "d/f"), 0, on_change, &other), 0);
+        drain(&p);
+        do_steps("mv d/t d/f");
+        path_watch_put(user.watch);
+        drain(&p);
+        CHECK(take_count(&other) > 0);
+
+        path_watch_free(user.watch);
+        path_watch_put(other.watch);
+        path_watch_free(other.watch);
+        drain(&p);
+        path_watch_free(above.watch);
+        place_done(&p);
+}
+
 /* A directory that is only passed through does not wake us for what is written in it, also after a file in it was watched. */
 TEST(passing_through_is_quiet) {
         Place p;
