@@ -99,8 +99,8 @@ static int on_installed(Fwupd *f, int error, Diag *reterr) {
 
 static int on_releases(Fwupd *f, int error, Diag *reterr) {
         const FwupdDeviceResource *d = self(f);
-        const FwupdRelease *release;
-        const FwupdDevice *device;
+        const FwupdRelease *release = NULL;
+        const FwupdDevice *device = NULL;
         int r = error;
 
         if (r >= 0)
