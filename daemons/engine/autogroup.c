@@ -224,15 +224,17 @@ static bool may_lead(const Vertex *v) {
 }
 
 /* Whether there may be a group of equals, or is one. */
+static bool may_be_grouped(const Vertex *v) {
+        return resource_type_groups(v->kind->type) && (may_lead(v) || v->parent || v->group);
+}
+
 static bool has_groups(const KindSet *k) {
         size_t it = 0;
         void *value;
 
-        while (resource_type_groups(k->type) && map_next(k->by_name, &it, NULL, &value)) {
-                const Vertex *v = value;
-                if (may_lead(v) || v->parent || v->group)
+        while (resource_type_groups(k->type) && map_next(k->by_name, &it, NULL, &value))
+                if (may_be_grouped(value))
                         return true;
-        }
         return false;
 }
 
@@ -326,7 +328,9 @@ static int plan_kind(Manager *m, const KindSet *k, Vertices *all) {
 }
 
 /* Kinds of which something may be grouped, or is; deepest first. The others are left alone, however many there are of them. */
-static int find_kinds(Manager *m, KindSet ***ret, size_t *ret_n) {
+/* Of a kind that had none to be grouped, only those that change are looked at. */
+static int find_kinds(const Swap *s, KindSet ***ret, size_t *ret_n) {
+        const Manager *m = s->manager;
         _cleanup_free_ KindSet **list = calloc(map_size(m->kinds) + 1, sizeof(*list));
         size_t n = 0, it = 0;
         void *value;
@@ -335,7 +339,14 @@ static int find_kinds(Manager *m, KindSet ***ret, size_t *ret_n) {
                 return -ENOMEM;
         while (map_next(m->kinds, &it, NULL, &value)) {
                 KindSet *k = value;
-                k->planned = map_size(k->by_name) > 0 && (k->type->parent_field || has_groups(k));
+                k->planned = map_size(k->by_name) > 0 && (k->type->parent_field || (k->planned && has_groups(k)));
+        }
+        for (size_t i = 0; i < s->n_entries; i++) {
+                const Vertex *v = s->entries[i]->vertex;
+                v->kind->planned = v->kind->planned || may_be_grouped(v);
+        }
+        for (it = 0; map_next(m->kinds, &it, NULL, &value);) {
+                KindSet *k = value;
                 if (k->planned)
                         list[n++] = k;
         }
@@ -427,6 +438,14 @@ static bool anything_changed(const Swap *s) {
         return false;
 }
 
+void autogroup_restore(const Swap *s) {
+        size_t it = 0;
+        void *value;
+
+        while (map_next(s->manager->kinds, &it, NULL, &value))
+                ((KindSet *) value)->planned = true;
+}
+
 int autogroup_update(Swap *s) {
         Manager *m = s->manager;
         _cleanup_free_ KindSet **kinds = NULL;
@@ -436,7 +455,7 @@ int autogroup_update(Swap *s) {
 
         if (!anything_changed(s))
                 return 0;
-        r = find_kinds(m, &kinds, &n);
+        r = find_kinds(s, &kinds, &n);
         if (r < 0 || n == 0)
                 return r;
 

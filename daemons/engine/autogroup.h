@@ -8,3 +8,4 @@
 
 /* Decides the parents that all groupable vertices will have after the swap. */
 int autogroup_update(Swap *s);
+void autogroup_restore(const Swap *s);          /* the swap is rejected: what was found out about kinds may be wrong */

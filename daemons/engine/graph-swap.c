@@ -494,6 +494,7 @@ static void roll_back(Swap *s) {
                 if (s->entries[i]->added)
                         manager_unindex(s->manager, s->entries[i]->vertex);
         autoedge_restore(s);
+        autogroup_restore(s);
         for (size_t i = 0; i < s->n_entries; i++) {
                 s->entries[i]->vertex->swap = NULL;
                 if (s->entries[i]->added)

@@ -162,4 +162,17 @@ TEST(one_after_another) {
         check_order(&e);
 }
 
+/* After the change nobody could be grouped. It waits, so all is as before; and the next one finds that. */
+TEST(what_can_be_grouped_is_not_forgotten_by_a_change_that_waits) {
+        HOLD(e, h);
+
+        e.options.autogroup = false;
+        CHECK_INT(submit(&e, h, true, "a:pending,realize b:group=1 c:group=1"), 0);
+        run(&e);
+        CHECK_INT(submit(&e, h, false, "-a b c"), 1);
+        e.options.autogroup = true;
+        CHECK_INT(swap(&e, false, "y"), 0);
+        CHECK(vertex_root(find_vertex(&e, "b")) == vertex_root(find_vertex(&e, "c")));
+}
+
 TEST_MAIN()
