@@ -150,9 +150,13 @@ uint64_t resource_spec_hash(const ResourceSpec *s) {
         return h.hash;
 }
 
-static void hasher_add_edge(Hasher *h, const EdgeSpec *e) {
-        const char *const texts[] = { e->from_kind, e->from_name, e->to_kind, e->to_name, e->send_key, e->receive_field };
-        const char flags = (char) (e->notify | (e->send_key ? 2 : 0) | (e->receive_field ? 4 : 0));
+/* last: the one before, or NULL. Most are between resources of one kind, row after row. */
+static void hasher_add_edge(Hasher *h, const EdgeSpec *e, const EdgeSpec *last) {
+        const bool same_from = last && streq(e->from_kind, last->from_kind), same_to = streq(e->to_kind, e->from_kind);
+        const char *const texts[] = {
+                same_from ? NULL : e->from_kind, e->from_name, same_to ? NULL : e->to_kind, e->to_name, e->send_key, e->receive_field,
+        };
+        const char flags = (char) (e->notify | (e->send_key ? 2 : 0) | (e->receive_field ? 4 : 0) | (same_from ? 8 : 0) | (same_to ? 16 : 0));
 
         hasher_add(h, &flags, 1);
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
@@ -277,10 +281,10 @@ uint64_t change_set_edges_hash(const ChangeSet *c, size_t n, uint64_t *ret_all) 
         h.hash = 0;
         h.n = 0;
         for (size_t i = 0; i < n; i++)
-                hasher_add_edge(&h, &c->edges[i]);
+                hasher_add_edge(&h, &c->edges[i], i > 0 ? &c->edges[i - 1] : NULL);
         first = hasher_get(&h);
         for (size_t i = n; i < c->n_edges; i++)
-                hasher_add_edge(&h, &c->edges[i]);
+                hasher_add_edge(&h, &c->edges[i], i > 0 ? &c->edges[i - 1] : NULL);
         *ret_all = hasher_get(&h);
         return first;
 }

@@ -149,8 +149,10 @@ static int regroup(Swap *s) {
         }
         for (size_t i = 0; i < s->n_entries; i++) {
                 SwapEntry *e = s->entries[i];
+                if (!e->grouped || e->removed)
+                        continue;
                 Resource *resource = e->vertex->resource;
-                if (e->grouped && !e->removed && resource->n_children > 1)
+                if (resource->n_children > 1)
                         qsort(resource->children, resource->n_children, sizeof(Resource *), compare_children);
         }
         for (size_t i = 0; i < s->n_entries; i++) {

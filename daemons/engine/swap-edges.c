@@ -8,10 +8,9 @@
 #include "daemons/engine/swap-memo.h"
 #include "daemons/engine/swap-reversals.h"
 
-int swap_edge(Swap *s, VertexId a, VertexId b, uint32_t data) {
+/* existed, old: what graph_find_edge() says. */
+static int change_edge(Swap *s, VertexId a, VertexId b, bool existed, uint32_t old, uint32_t data) {
         Graph *g = s->manager->graph;
-        uint32_t old = 0;
-        bool existed = graph_find_edge(g, a, b, &old);
         int r;
 
         if (existed ? data == old : data == 0)
@@ -33,6 +32,13 @@ int swap_edge(Swap *s, VertexId a, VertexId b, uint32_t data) {
         }
         s->undo[s->n_undo++] = (EdgeUndo) { .a = a, .b = b, .data = old, .existed = existed };
         return 0;
+}
+
+int swap_edge(Swap *s, VertexId a, VertexId b, uint32_t data) {
+        uint32_t old = 0;
+        bool existed = graph_find_edge(s->manager->graph, a, b, &old);
+
+        return change_edge(s, a, b, existed, old, data);
 }
 
 void swap_undo_edges(Swap *s) {
@@ -250,14 +256,14 @@ static int enter_edge(Swap *s, const EdgeSpec *spec, const EdgeEnds *ends, Diag 
 }
 
 static int add_edge(Swap *s, const EdgeSpec *spec, const EdgeEnds *ends, Diag *reterr) {
-        uint32_t data = 0;
+        uint32_t old = 0;
         int r;
 
         r = enter_edge(s, spec, ends, reterr);
         if (r < 0)
                 return r;
-        (void) graph_find_edge(s->manager->graph, ends->from->id, ends->to->id, &data);
-        return swap_edge(s, ends->from->id, ends->to->id, data | said(spec));
+        bool existed = graph_find_edge(s->manager->graph, ends->from->id, ends->to->id, &old);
+        return change_edge(s, ends->from->id, ends->to->id, existed, old, old | said(spec));
 }
 
 static bool is_removed(Swap *s, const char *kind, const char *name) {
