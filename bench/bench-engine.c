@@ -320,12 +320,12 @@ static void bench_drift_and_changes(unsigned n) {
 
 /* ---- whole graphs that were sent before ---- */
 
-/* Vertex i has edges from up to four earlier ones, always the same. */
-static void random_graph(ChangeSet *set, unsigned n) {
+/* Vertex i has edges from up to four earlier ones, always the same; those from first on. */
+static void random_graph(ChangeSet *set, unsigned first, unsigned n) {
         char name[32], from[32];
         uint64_t state = 42;
 
-        for (unsigned i = 0; i < n; i++) {
+        for (unsigned i = first; i < n; i++) {
                 (void) snprintf(name, sizeof(name), "v%u", i);
                 put(set, "test", name, (const char *const[]) { "comment", "x", NULL });
         }
@@ -334,7 +334,8 @@ static void random_graph(ChangeSet *set, unsigned n) {
                         state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
                         (void) snprintf(from, sizeof(from), "v%u", (unsigned) (state >> 33) % i);
                         (void) snprintf(name, sizeof(name), "v%u", i);
-                        edge(set, "test", from, name);
+                        if (i >= first)
+                                edge(set, "test", from, name);
                 }
 }
 
@@ -354,28 +355,29 @@ static uint64_t floor_compare(const ChangeSet *a, const ChangeSet *b) {
         return cpu_nsec() - begin;
 }
 
-static void bench_sync(unsigned n, unsigned more) {
+/* more: so many are new. whole: the second set is a whole graph as well, in which the old ones have to be found again. */
+static void bench_sync(unsigned n, unsigned more, bool whole) {
         uint64_t samples[9], floors[9];
         char what[80];
 
         for (unsigned round = 0; round < 9; round++) {
                 sd_event *event;
                 Manager *m = engine_new(&event);
-                ChangeSet first = { .generation = 1, .full = true }, second = { .generation = 2, .full = true };
+                ChangeSet first = { .generation = 1, .full = true }, second = { .generation = 2, .full = whole };
 
-                random_graph(&first, n);
-                random_graph(&second, n + more);
+                random_graph(&first, 0, n);
+                random_graph(&second, whole ? 0 : n, n + more);
                 apply(m, &first, true, true);
                 converge(m);
                 uint64_t begin = cpu_nsec();
                 apply(m, &second, true, true);
                 samples[round] = cpu_nsec() - begin;
-                floors[round] = floor_compare(&first, &second);
+                floors[round] = whole ? floor_compare(&first, &second) : 0;
                 change_set_done(&first);
                 change_set_done(&second);
                 engine_end(m, event);
         }
-        (void) snprintf(what, sizeof(what), "engine: sync, %u, 4 edges each, %s", n, more ? "10 % more" : "identical");
+        (void) snprintf(what, sizeof(what), "engine: %s, %u, 4 edges each, %s", whole ? "sync" : "delta", n, more ? "10 % more" : "identical");
         report(what, median(samples, 9), median(floors, 9));
 }
 
@@ -656,8 +658,9 @@ int main(int argc, char *argv[]) {
                 bench_drift_and_changes(10000);
         if (wanted(argc, argv, "equal")) {
                 bench_equal(10000);
-                bench_sync(10000, 0);
-                bench_sync(10000, 1000);
+                bench_sync(10000, 0, true);
+                bench_sync(10000, 1000, true);
+                bench_sync(10000, 1000, false);
         }
         if (wanted(argc, argv, "edges"))
                 bench_autoedge(10000);
