@@ -156,7 +156,8 @@ static void hasher_add_edge(Hasher *h, const EdgeSpec *e, const EdgeSpec *last) 
         const char *const texts[] = {
                 same_from ? NULL : e->from_kind, e->from_name, same_to ? NULL : e->to_kind, e->to_name, e->send_key, e->receive_field,
         };
-        const char flags = (char) (e->notify | (e->send_key ? 2 : 0) | (e->receive_field ? 4 : 0) | (same_from ? 8 : 0) | (same_to ? 16 : 0));
+        const char flags = (char) (e->notify | (e->send_key ? 2 : 0) | (e->receive_field ? 4 : 0) | (same_from ? 8 : 0) |
+                                   (same_to ? 16 : 0));
 
         hasher_add(h, &flags, 1);
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
