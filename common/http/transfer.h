@@ -19,6 +19,12 @@ typedef struct TransferTls {
         const char *ca, *certificate, *key;
 } TransferTls;
 
+/* The request is signed with a secret, which is not sent. */
+typedef struct TransferSignature {
+        const char *scheme;     /* as CURLOPT_AWS_SIGV4 has it: "aws:amz:region:service" */
+        const char *user, *secret;
+} TransferSignature;
+
 typedef struct TransferResult {
         int error;              /* 0, also for a status that is an error; or negative errno: there is no whole answer */
         bool sent;              /* with an error: the server may have seen the request */
@@ -35,6 +41,7 @@ typedef struct TransferRequest {
         const void *body;               /* NULL: none */
         size_t body_size;
         const TransferTls *tls;         /* NULL: as the system has it */
+        const TransferSignature *signature;     /* NULL: it is not signed. Not with once, since what is signed must be there */
         const char *proxy;              /* as libcurl writes them; NULL: the environment's */
         bool once;                      /* the server may see it no more than once, whatever becomes of a connection */
         uint64_t silence_usec;          /* for so long nothing may come; 0: for ever */

@@ -10,26 +10,10 @@
 
 #include "common/usec.h"
 #include "daemons/http/hetzner-api.h"
-#include "daemons/http/service-address.h"
 
 #define QUOTA_MIN_SECONDS 1
 #define QUOTA_MAX_SECONDS 3600          /* the limit is one of an hour */
 #define QUOTA_SECONDS 30                /* if nothing is said */
-
-static bool is_this_machine(const char *host) {
-        return streq(host, "127.0.0.1") || streq(host, "::1") || streq(host, "localhost");
-}
-
-int hetzner_endpoint_check(const char *endpoint) {
-        _cleanup_(service_address_done) ServiceAddress a = {};
-        int r = service_address_parse(endpoint, &a);
-
-        if (r < 0)
-                return r;
-        if (!service_host_is_valid(a.host) || *a.user || *a.password || strpbrk(endpoint, " %\\\t\r\n"))
-                return -EINVAL;
-        return streq(a.driver, "https") || (streq(a.driver, "http") && is_this_machine(a.host)) ? 0 : -EINVAL;
-}
 
 int hetzner_api_set(HetznerApi *a, Resource *r, const char *endpoint, const char *token) {
         size_t n = strlen(endpoint);

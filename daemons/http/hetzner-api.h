@@ -19,9 +19,6 @@ typedef struct HetznerApi {
         uint64_t free_usec;             /* CLOCK_BOOTTIME: before that it takes no more requests */
 } HetznerApi;
 
-/* Whether an endpoint is one: https, or http on this very machine. Nobody else shall read the token on its way. -EINVAL, -ENOMEM. */
-int hetzner_endpoint_check(const char *endpoint);
-
 int hetzner_api_set(HetznerApi *a, Resource *r, const char *endpoint, const char *token);
 void hetzner_api_done(HetznerApi *a);
 

@@ -17,6 +17,7 @@
 #include "daemons/http/hetzner-api.h"
 #include "daemons/http/kept.h"
 #include "daemons/http/markup.h"
+#include "daemons/http/service-address.h"
 
 enum {
         KEYS_PER_PAGE = 50,             /* the most that the API gives */
@@ -127,7 +128,7 @@ static int hetzner_vm_validate(const Resource *r, Diag *reterr) {
         if (h->waitinterval < 1 || h->waittimeout < 1)
                 return resource_error(r, reterr, -ERANGE, "waitinterval and waittimeout must be at least 1, got %" PRIu32 " and %" PRIu32,
                                       h->waitinterval, h->waittimeout);
-        k = hetzner_endpoint_check(h->endpoint);
+        k = service_endpoint_check(h->endpoint);
         return k == -EINVAL ? resource_error(r, reterr, k, "endpoint must be a URL with https, or with http on this machine, got '%s'",
                                              h->endpoint) : k;
 }

@@ -134,3 +134,18 @@ char *service_base_url(const char *scheme, const char *host, long long port) {
                 (void) snprintf(number, sizeof(number), ":%lld", port);
         return asprintf(&url, "%s://%s%s%s%s", scheme, numeric ? "[" : "", host, numeric ? "]" : "", number) < 0 ? NULL : url;
 }
+
+static bool is_this_machine(const char *host) {
+        return streq(host, "127.0.0.1") || streq(host, "::1") || streq(host, "localhost");
+}
+
+int service_endpoint_check(const char *url) {
+        _cleanup_(service_address_done) ServiceAddress a = {};
+        int r = service_address_parse(url, &a);
+
+        if (r < 0)
+                return r;
+        if (!service_host_is_valid(a.host) || *a.user || *a.password || strpbrk(url, " %\\\t\r\n"))
+                return -EINVAL;
+        return streq(a.driver, "https") || (streq(a.driver, "http") && is_this_machine(a.host)) ? 0 : -EINVAL;
+}

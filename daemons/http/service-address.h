@@ -23,3 +23,7 @@ bool service_host_is_valid(const char *host);
 
 /* "scheme://host:port", or without the port if that is 0. NULL: out of memory. */
 char *service_base_url(const char *scheme, const char *host, long long port);
+
+/* Whether a URL is where a service with secrets may be: https, or http on this very machine. Nobody else shall read them on their way. 0,
+ * -EINVAL, -ENOMEM. */
+int service_endpoint_check(const char *url);

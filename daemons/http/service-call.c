@@ -61,6 +61,7 @@ static int start(ServiceCall *c, const ServiceRequest *q, const char *const *hea
                         .body = q->body,
                         .body_size = q->body_size,
                         .tls = vouched ? &(TransferTls) { .ca = q->certificate } : NULL,
+                        .signature = q->signature,
                         .proxy = q->proxy,
                         .once = q->once && q->body,
                         .silence_usec = SILENCE_USEC,

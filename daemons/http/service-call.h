@@ -42,6 +42,7 @@ typedef struct ServiceRequest {
         size_t body_size;
         const char *accept;     /* NULL: anything */
         const char *header;     /* one more: who is asking. NULL: nobody in particular */
+        const TransferSignature *signature;     /* NULL: it is not signed */
         const char *certificate;        /* path of those that vouch for the service; NULL or empty: those that the host trusts */
         const char *proxy;      /* NULL: the environment's; "": none */
         bool once;              /* see transfer.h; of requests with a body that is not empty */
