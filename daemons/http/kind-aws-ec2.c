@@ -48,6 +48,7 @@ typedef struct AwsEc2 {
         bool apply;
         bool done;                      /* what is to be done: it is to be seen now */
         bool acted;                     /* something was done, or may have been */
+        bool owes_change;               /* likewise, in this attempt or one before, and nobody was told */
         bool asks;                      /* for something to be done */
         bool said;
         uint64_t deadline_usec;         /* CLOCK_BOOTTIME */
@@ -242,7 +243,8 @@ static int wait_for(AwsEc2 *e, const char *state, Diag *reterr) {
 static int wait_for_api(AwsEc2 *e, const char *problem, Diag *reterr) {
         char reason[512];
 
-        e->acted = e->acted || e->asks;         /* nobody knows */
+        if (e->asks)            /* nobody knows */
+                e->acted = e->owes_change = true;
         e->asks = false;
         if (e->acted)
                 return look_later(e, "the API does not answer", reterr);
@@ -336,7 +338,7 @@ static int on_acted(Resource *r, const ServiceAnswer *answer, Diag *reterr) {
         e->asks = false;
         if (k != CHECK_OK)
                 return k;
-        e->done = e->acted = true;
+        e->done = e->acted = e->owes_change = true;
         e->deadline_usec = usec_now(CLOCK_BOOTTIME) + (uint64_t) PATIENCE_SECONDS * 1000000;
         growing_pause_reset(&e->pause);
         return look_later(e, "nothing has come of it", reterr);
@@ -417,7 +419,9 @@ static int conclude(AwsEc2 *e) {
                 r = send(e, "private_ip", e->instance.private_ip);
         if (r < 0)
                 return r;
-        return e->acted ? CHECK_CHANGED : CHECK_OK;
+        bool changed = e->owes_change;
+        e->owes_change = false;
+        return changed ? CHECK_CHANGED : CHECK_OK;
 }
 
 static int would_change(AwsEc2 *e) {

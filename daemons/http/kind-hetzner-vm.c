@@ -62,7 +62,8 @@ struct HetznerVm {
         int (*with_keys)(HetznerVm *h, Diag *reterr);
         size_t n_found;                 /* of the traits that a server is to have */
 
-        /* From one attempt to the next: a server that was deleted to be built anew is owed. */
+        /* From one attempt to the next: what was done, and nobody was told; a server that was deleted to be built anew. */
+        bool owes_change;
         bool rebuilding, start;
 };
 
@@ -207,7 +208,8 @@ static int unanswered(Resource *r, int error, const char *problem, Diag *reterr)
 
         if (!service_is_absent(error))
                 return resource_error(r, reterr, error, "cannot ask %s: %s", h->api.service, problem);
-        h->acted = h->acted || h->doing;        /* nobody knows */
+        if (h->doing)           /* nobody knows */
+                h->acted = h->owes_change = true;
         h->doing = 0;
         if (h->acted)
                 return look_later(h, "for the API to answer", reterr);
@@ -262,7 +264,7 @@ static int on_acted(Resource *r, const ServiceAnswer *answer, Diag *reterr) {
                 return k;
         }
         h->deeds |= deed;
-        h->acted = true;
+        h->acted = h->owes_change = true;
         h->deadline_usec = usec_now(CLOCK_BOOTTIME) + (uint64_t) h->waittimeout * 1000000;
         if (deed == DEED_DELETE)
                 h->leaving = h->id;
@@ -300,8 +302,12 @@ static int on_keys(Resource *r, const ServiceAnswer *answer, Diag *reterr) {
                 json_object_put(json);
                 return service_bad_answer(&h->api.call, "there are no keys", reterr);
         }
-        for (size_t i = 0, n = json_object_array_length(keys); i < n && k >= 0; i++)
-                k = json_object_array_add(h->keys, json_object_get(json_object_array_get_idx(keys, i)));
+        for (size_t i = 0, n = json_object_array_length(keys); i < n && k >= 0; i++) {
+                json_object *key = json_object_get(json_object_array_get_idx(keys, i));
+                k = json_object_array_add(h->keys, key);
+                if (k < 0)
+                        json_object_put(key);
+        }
         json_object *pagination = answer_member(answer_member(json, "meta"), "pagination");
         bool more = json_object_is_type(answer_member(pagination, "next_page"), json_type_int);
         json_object_put(json);
@@ -347,6 +353,15 @@ static int64_t find_key(const HetznerVm *h, const char *name) {
         return 0;
 }
 
+/* ---- the end ---- */
+
+static int conclude(HetznerVm *h, bool would_change) {
+        bool changed = h->owes_change || would_change;
+
+        h->owes_change = false;
+        return changed ? CHECK_CHANGED : CHECK_OK;
+}
+
 /* ---- creating ---- */
 
 static void put_text(StrBuf *b, const char *name, const char *text) {
@@ -381,7 +396,7 @@ static int judge_missing(HetznerVm *h, Diag *reterr) {
         if (h->deeds & DEED_CREATE)
                 return look_later(h, "until it is there", reterr);
         if (streq(h->state, "absent") || (!*h->state && !h->rebuilding))
-                return h->acted ? CHECK_CHANGED : CHECK_OK;
+                return conclude(h, false);
         if (!(h->deeds & DEED_DELETE))
                 (void) say(h, DEED_CREATE, "state", "absent", *h->state ? h->state : "exists");
         if (!h->apply)
@@ -603,7 +618,7 @@ static int judge(HetznerVm *h, json_object *server, Diag *reterr) {
                 refusal = refuse_rebuild(h, traits, reterr);
         if (refusal < 0)
                 return refusal;
-        return h->acted || power == CHECK_CHANGED || rescue == CHECK_CHANGED ? CHECK_CHANGED : CHECK_OK;
+        return conclude(h, power == CHECK_CHANGED || rescue == CHECK_CHANGED);
 }
 
 /* ---- looking ---- */

@@ -26,7 +26,7 @@ class Cloud:
         self.lock = threading.Lock()
         self.servers = {s["name"]: s for s in servers}
         self.keys = [{"id": 100 + i, "name": k} for i, k in enumerate(keys)]
-        self.next_id, self.looks, self.asked, self.answers = 1000, 0, [], []
+        self.next_id, self.looks, self.asked, self.answers, self.later = 1000, 0, [], [], []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -78,6 +78,7 @@ class Cloud:
         body = json.loads(body) if body else None
         if method != "GET":
             self.asked.append((method, path, body))
+            self.answers, self.later = self.answers + self.later, []
         if self.answers and self.answers[0][0] == method:
             return self.answers.pop(0)[1:]
         return (*self.act(method, path, dict(urllib.parse.parse_qsl(query)), body), {})
@@ -443,6 +444,20 @@ def says_what_is_wrong(s):
     cloud.close()
 
 
+def tells_of_what_it_has_done(s):
+    """What was done is told also when something goes wrong before it is seen."""
+    cloud = Cloud(servers=[server(status="off")])
+    cloud.later = [("GET", 500, b"", {})]       # after the server was told to start
+    with start(s, vm(cloud, meta=RETRY)) as run:
+        wait_error(run, "does not do it: status 500")
+        run.wait_event("turned on", type="changed", kind="hetzner:vm")
+        cloud.wait_looks(2)
+        run.end()
+        check_equal(len([e for e in run.events if e["type"] == "changed"]), 1, "changes")
+    check_equal([a[1] for a in cloud.asked], ["/v1/servers/42/actions/poweron"], "what was done")
+    cloud.close()
+
+
 def refuses(s):
     """What makes no sense is seen before anything runs."""
     for name, fields, text in (
@@ -469,4 +484,4 @@ def refuses(s):
 
 
 main(creates, turns_on_and_off, removes, only_looks, rebuilds, rebuilds_with_what_there_is, leaves_what_is_not_known, rescues, exchanges_a_rescue_image, is_patient,
-     waits_for_the_api, gives_up, says_what_is_wrong, refuses)
+     waits_for_the_api, gives_up, says_what_is_wrong, tells_of_what_it_has_done, refuses)
