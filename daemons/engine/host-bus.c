@@ -233,17 +233,18 @@ static void greet(HostBus *b) {
                                               "org.freedesktop.systemd1.Manager", "Subscribe", NULL, NULL, NULL) >= 0;
 }
 
-static bool is_news(const BusClient *c, const char *service) {
-        return service ? streq(c->service, service) : c->missing;
-}
-
-/* The service is there anew; or, if NULL, one that was missing may be there now. */
+/* The service is there anew; or, if NULL, one that was missing may be there now. Who has called has started the service itself, or
+ * tries to. */
 static void tell_come(HostBus *b, const char *service) {
         FOREACH_CLIENT(c, b) {
-                if (!is_news(c, service) || c->call)    /* if it called, it has started the service itself */
+                if (service && !streq(c->service, service))
                         continue;
-                c->missing = false;
-                bus_client_changed(c);
+                if (c->call)
+                        c->news = true;
+                else if (service || c->missing) {
+                        c->missing = false;
+                        bus_client_changed(c);
+                }
         }
 }
 
@@ -435,6 +436,7 @@ int bus_send_call(BusClient *c, sd_bus_message *m, bus_reply_t reply, Diag *rete
         int r;
 
         bus_cancel(c);
+        c->news = false;
         r = sd_bus_call_async(c->bus->bus, &c->call, m, on_reply, c, c->call_usec);
         if (r < 0)
                 return resource_error(c->resource, reterr, r, "cannot call %s: %m", c->service);
@@ -482,11 +484,15 @@ void bus_tell(BusClient *c, const char *path, const char *interface, const char 
 
 static int service_missing(BusClient *c, const sd_bus_error *e) {
         _cleanup_free_ char *reason = NULL;
+        int r;
 
         c->missing = true;
         if (asprintf(&reason, "%s is not there: %s", c->service, e->message ? e->message : e->name) < 0)
                 reason = NULL;
-        return resource_waiting(c->resource, reason ? reason : "its service is not there");
+        r = resource_waiting(c->resource, reason ? reason : "its service is not there");
+        if (c->news)            /* it was started while it was being installed, say */
+                resource_changed(c->resource);
+        return r;
 }
 
 /* Whether this error says that nobody was there to answer; if so, the resource waits. What the bus itself says of a call is that it

@@ -50,6 +50,7 @@ struct BusClient {
         bool watching, armed;
         bool stale;                     /* signals were lost since the bus was last heard */
         bool missing;                   /* the last call found no service */
+        bool news;                      /* there may be one since the call under way was made */
         uint64_t call_usec;             /* how long its calls may take; 0: as those of all (90 seconds). Set after it was opened */
         sd_bus_slot *call;              /* under way */
         bus_reply_t reply;
