@@ -48,6 +48,8 @@ static const Key remote_keys[] = {
         { "RemoteId", KEY_TEXT, offsetof(FwupdRemote, id) },
         { "Uri", KEY_TEXT, offsetof(FwupdRemote, uri) },
         { "FirmwareBaseUri", KEY_TEXT, offsetof(FwupdRemote, firmware_base) },
+        { "FilenameCache", KEY_TEXT, offsetof(FwupdRemote, cache) },
+        { "Type", KEY_NUMBER, offsetof(FwupdRemote, type) },
         { "Enabled", KEY_NUMBER, offsetof(FwupdRemote, enabled) },
         { "ModificationTime", KEY_NUMBER, offsetof(FwupdRemote, modified) },
         {}
@@ -251,9 +253,23 @@ bool fwupd_device_is_pending(const FwupdDevice *d) {
 
 /* ---- releases ---- */
 
+/* What relative locations are relative to; its length, or 0. */
+static size_t folder_of(const FwupdRemote *r, const char **ret) {
+        bool on_host = r->type == FWUPD_REMOTE_LOCAL || r->type == FWUPD_REMOTE_DIRECTORY;
+        const char *slash;
+
+        *ret = on_host && *r->cache ? r->cache : r->uri;
+        slash = strrchr(*ret, '/');
+        if (r->type == FWUPD_REMOTE_DIRECTORY && *ret == r->cache)
+                return strlen(*ret);
+        return slash ? (size_t) (slash - *ret) : 0;
+}
+
 int fwupd_release_location(const FwupdRelease *release, const FwupdRemote *remote, char **ret) {
         const char *location = release->locations && *release->locations ? *release->locations : release->uri;
         const char *slash = strrchr(location, '/'), *base = slash ? slash + 1 : location;
+        const char *folder = "";
+        size_t size = remote ? folder_of(remote, &folder) : 0;
         int r;
 
         if (!*base)
@@ -263,8 +279,8 @@ int fwupd_release_location(const FwupdRelease *release, const FwupdRemote *remot
                 r = asprintf(ret, "%s%s%s", remote->firmware_base, has_slash ? "" : "/", base);
         } else if (*location == '/' || strstr(location, "://"))
                 r = asprintf(ret, "%s", location);
-        else if (remote && strchr(remote->uri, '/'))
-                r = asprintf(ret, "%.*s/%s", (int) (strrchr(remote->uri, '/') - remote->uri), remote->uri, location);
+        else if (size > 0)
+                r = asprintf(ret, "%.*s/%s", (int) size, folder, location);
         else
                 return -ENOENT;
         if (r < 0)

@@ -17,6 +17,8 @@
 #define FWUPD_RELEASE_DOWNGRADE         (UINT64_C(1) << 3)
 #define FWUPD_RELEASE_BLOCKED           (UINT64_C(3) << 4)      /* its version is, or it was not approved */
 #define FWUPD_UPDATE_NEEDS_REBOOT       4
+#define FWUPD_REMOTE_LOCAL              2       /* its metadata is a file of this host, its firmware lies beside it */
+#define FWUPD_REMOTE_DIRECTORY          3       /* a directory of firmware */
 
 typedef struct FwupdDevice {
         char *id, *name, *version, *problem;    /* problem: why it cannot be updated */
@@ -32,7 +34,8 @@ typedef struct FwupdRelease {
 
 typedef struct FwupdRemote {
         char *id, *uri, *firmware_base;
-        uint64_t enabled, modified;     /* modified: seconds since 1970; 0: there is no metadata yet */
+        char *cache;                    /* where its metadata is on this host */
+        uint64_t type, enabled, modified;
 } FwupdRemote;
 
 typedef enum FwupdList {
@@ -58,6 +61,11 @@ bool fwupd_signal_may_concern(sd_bus_message *m, const char *id);
 
 /* What was installed counts after a reboot, say. */
 bool fwupd_device_is_pending(const FwupdDevice *d);
+
+/* When its metadata is from, in seconds since 1970; 0: there is none yet. */
+static inline uint64_t fwupd_remote_modified(const FwupdRemote *r) {
+        return r->modified == UINT64_MAX ? 0 : r->modified;
+}
 
 /* Where the file of a release is: a URL or a path. remote: where the release is from; NULL: not known. -ENOENT: the release does not say
  * where it is, or says it of a remote that is not known. */

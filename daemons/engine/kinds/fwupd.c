@@ -77,6 +77,27 @@ void fwupd_done(Fwupd *f) {
 
 /* ---- lists ---- */
 
+/* What was installed on a device has become its version, or somebody else has put another one there: it may be installed again. */
+static void forget_installed(Fwupd *f) {
+        size_t kept = 0;
+
+        for (char **i = f->installed; i && *i; i++) {
+                bool over = false;
+
+                for (size_t k = 0; k < f->n_devices && !over; k++) {
+                        const char *rest = startswith(*i, f->devices[k].id), *version = rest && *rest == ' ' ? rest + 1 : NULL;
+                        const char *end = version ? startswith(version, f->devices[k].version) : NULL;
+                        over = version && !(end && *end == ' ');
+                }
+                if (over)
+                        free(*i);
+                else
+                        f->installed[kept++] = *i;
+        }
+        if (f->installed)
+                f->installed[kept] = NULL;
+}
+
 static int read_list(Fwupd *f, sd_bus_message *m) {
         size_t n = 0;
         void *items;
@@ -88,6 +109,7 @@ static int read_list(Fwupd *f, sd_bus_message *m) {
         case FWUPD_DEVICES:
                 f->devices = items;
                 f->n_devices = n;
+                forget_installed(f);
                 break;
         case FWUPD_RELEASES:
                 f->releases = items;

@@ -202,7 +202,7 @@ static void tell_age(FwupdRemoteResource *m, uint64_t modified) {
 
 static int judge(FwupdRemoteResource *m, const FwupdRemote *remote, Diag *reterr) {
         bool now = remote->enabled != 0, wanted = says_enabled(m) ? m->enabled.b : now, applies = m->resource.applies;
-        bool differs = now != wanted, old = *m->refresh_age && wanted && is_due(m, remote->modified);
+        bool differs = now != wanted, old = *m->refresh_age && wanted && is_due(m, fwupd_remote_modified(remote));
         int r;
 
         if (differs && m->n_changes >= CHANGES_MAX)
@@ -211,14 +211,14 @@ static int judge(FwupdRemoteResource *m, const FwupdRemote *remote, Diag *reterr
         if (differs)
                 resource_differs(&m->resource, "enabled", now ? "true" : "false", wanted ? "true" : "false");
         if (old && !(differs && applies) && !m->refreshed)
-                tell_age(m, remote->modified);
+                tell_age(m, fwupd_remote_modified(remote));
         if (differs && applies)
                 return bus_call(&m->fwupd.bus, "/", FWUPD_SERVICE, "ModifyRemote", on_changed, reterr, "sss", remote->id, "Enabled",
                                 wanted ? "true" : "false");
         if (old && applies)
                 return refresh(m, remote, reterr);
         if (*m->refresh_age && wanted && !old) {
-                r = set_timer(m, remote->modified, reterr);
+                r = set_timer(m, fwupd_remote_modified(remote), reterr);
                 if (r < 0)
                         return r;
         }

@@ -40,7 +40,8 @@ static struct {
         sd_bus *bus;
         Device devices[3];
         Release releases[4];
-        const char *firmware_base;
+        const char *firmware_base, *cache;
+        uint32_t type;                  /* of the remote */
         char remote_uri[200];
         bool enabled, stubborn;         /* stubborn: it takes everything, and nothing changes */
         uint64_t modified;
@@ -90,9 +91,10 @@ static int get_remotes(sd_bus_message *m, void *userdata, sd_bus_error *reterr) 
         int r = sd_bus_message_new_method_return(m, &reply);
 
         if (r >= 0)
-                r = sd_bus_message_append(reply, "aa{sv}", 2, 2, "RemoteId", "s", "vendor", "Enabled", "b", false, 5, "RemoteId", "s", "lvfs",
+                r = sd_bus_message_append(reply, "aa{sv}", 2, 2, "RemoteId", "s", "vendor", "Enabled", "b", false, 7, "RemoteId", "s", "lvfs",
                                           "Enabled", "b", fwupd.enabled, "Uri", "s", fwupd.remote_uri, "ModificationTime", "t",
-                                          fwupd.modified, "FirmwareBaseUri", "s", fwupd.firmware_base ?: "");
+                                          fwupd.modified, "FirmwareBaseUri", "s", fwupd.firmware_base ?: "", "FilenameCache", "s",
+                                          fwupd.cache ?: "", "Type", "u", fwupd.type);
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 
@@ -281,6 +283,12 @@ TEST(a_device_is_not_worn_out) {
         for (unsigned i = 0; i < 3; i++)
                 check_fails(rig_apply(true), "fwupd has installed version '1.2.4' on Webcam, which stays at '1.2.2'");
         CHECK_CALLED("Install aaaa allow-older=0 <firmware 1.2.4>\n");
+        (void) snprintf(fwupd.devices[0].version, sizeof(fwupd.devices[0].version), "1.2.4");
+        CHECK_INT(rig_apply(true), CHECK_OK);
+        (void) snprintf(fwupd.devices[0].version, sizeof(fwupd.devices[0].version), "1.2.2");
+        fwupd.stubborn = false;
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);              /* somebody has put the old one back, which is another matter */
+        (void) snprintf(fwupd.devices[0].version, sizeof(fwupd.devices[0].version), "1.2.2");
         fwupd.refusal = "the battery is low";
         CHECK_INT(rig_make(&fwupd_device_type, ID, FIELDS("version=1.2.4")), 0);
         for (unsigned i = 0; i < 2; i++)
@@ -317,16 +325,21 @@ TEST(a_file_is_found) {
         (void) snprintf(twice, sizeof(twice), "file://%s/%%6eew.cab", rig.dir);
         const struct {
                 const char *location, *base, *error;
+                uint32_t type;
         } cases[] = {
                 { there, NULL, NULL }, { twice, NULL, NULL }, { "new.cab", NULL, NULL }, { "https://example.com/a/b/new.cab", base, NULL },
                 { "new.cab", rig.dir, NULL }, { "old.cab", NULL, "cannot read '" }, { "/dev/zero", NULL, "cannot read '/dev/zero'" },
                 { "", NULL, "fwupd does not say where version '1.2.4' of the firmware of Webcam is" },
                 { "ipfs://x/new.cab", NULL, "'ipfs://x/new.cab' is neither a URL of HTTP nor a file" },
+                { "./new.cab", NULL, NULL, 2 }, { "new.cab", NULL, NULL, 3 },
         };
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 (void) snprintf(fwupd.devices[0].version, sizeof(fwupd.devices[0].version), "1.2.2");
                 fwupd.releases[1].location = cases[i].location;
                 fwupd.firmware_base = cases[i].base;
+                fwupd.type = cases[i].type;
+                fwupd.cache = fwupd.type == 3 ? rig.dir : in_dir("cache.xml");
+                fwupd.remote_uri[0] = fwupd.type > 1 ? '\0' : fwupd.remote_uri[0];
                 CHECK_INT(rig_make(&fwupd_device_type, ID, FIELDS("version=1.2.4")), 0);
                 if (cases[i].error)
                         check_fails(rig_apply(true), cases[i].error);
@@ -508,7 +521,7 @@ TEST(a_remote_is_refreshed) {
         CHECK_INT(rig_apply(true), CHECK_CHANGED);
         CHECK_CALLED("UpdateMetadata lvfs <<xml>> <signed>\n");
         CHECK_INT(rig_apply(true), CHECK_OK);
-        fwupd.modified = 0;
+        fwupd.modified = UINT64_MAX;            /* never */
         fwupd.enabled = false;
         CHECK_INT(rig_apply(true), CHECK_OK);
         CHECK_INT(rig_make(&fwupd_remote_type, "lvfs", FIELDS("refresh_age=1h", "enabled=true")), 0);
