@@ -171,10 +171,10 @@ def calls_services(s):
 
 def wants_a_certificate(s):
     """Over TLS, a BMC that nobody vouches for gets no password."""
-    server, tls = Server(), os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")
+    tls = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(tls, "a.crt"), os.path.join(tls, "a.key"))
-    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    server = Server(context=context)
     for certificate in ("", f'certificate => "{tls}/b.crt",'):
         with start(s, power(server.port, "on", certificate, "redfishs", "Meta:poll => 1, Meta:retry => -1,")) as run:
             error = run.wait_event("an error", type="state", state="retrying", kind="bmc:power")

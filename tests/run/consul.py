@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """consul:kv, against a store that answers as Consul does: each state has a number, and a request that names one is held until the next."""
 
-import http.server
 import json
 import os
 import ssl
@@ -14,102 +13,53 @@ sys.dont_write_bytecode = True
 from harness import Run, check, check_equal, main, wait_until
 from ports import own_port
 from scripted import Server
+from web import Web
 
 TLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")
 TOKEN = "4f0c-token"
 
 
-class Consul:
+class Consul(Web):
     """Keys, each with the number of the state in which it was written last. What was asked is remembered; `status` is what all get instead."""
 
-    def __init__(self, port=0, tls=False, index=10):
+    def __init__(self, port=0, context=None, index=10):
         self.changed = threading.Condition()
         self.keys, self.index, self.status, self.ended = {}, index, None, False
         self.hold = True                        # else those that would be held are refused
         self.asked = []                         # (method, path, index or None, token)
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                outer.get(self)
-
-            def do_PUT(self):
-                outer.put(self)
-
-            def log_message(self, *_):
-                pass
-
-        class Threads(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 64
-
-            def handle_error(self, *_):         # a client that went away
-                pass
-
-        self.http = Threads(("127.0.0.1", port), Handler)
-        self.port = self.http.server_address[1]
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(f"{TLS}/a.crt", f"{TLS}/a.key")
-            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        super().__init__(port, context)
 
     def close(self):
         """All that are held are hung up on."""
-        self.http.shutdown()
-        self.http.server_close()
+        super().close()
         with self.changed:
             self.ended = True
             self.changed.notify_all()
 
-    def answer(self, request, status, body=b"", index=None):
-        request.send_response(status)
-        if index is not None:
-            request.send_header("X-Consul-Index", str(index))
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
-
-    def note(self, request):
-        path, _, query = request.path.partition("?")
+    def reply(self, method, path, headers, body):
+        path, _, query = path.partition("?")
         query = urllib.parse.parse_qs(query, keep_blank_values=True)
         index = int(query["index"][0]) if "index" in query else None
-        self.asked.append((request.command, path, index, request.headers["X-Consul-Token"]))
-        return urllib.parse.unquote(path).removeprefix("/v1/kv/"), query, index
-
-    def index_of(self, key):
-        return self.keys[key][1] if key in self.keys else self.index
-
-    def get(self, request):
+        key = urllib.parse.unquote(path).removeprefix("/v1/kv/")
         with self.changed:
-            key, query, index = self.note(request)
+            self.asked.append((method, path, index, headers["X-Consul-Token"]))
             if index is not None and not self.hold:
-                return self.answer(request, 429)
+                return 429, b"", {}
             if index is not None and "wait" in query:
                 self.changed.wait_for(lambda: self.ended or self.status or self.index_of(key) != index)
             if self.ended:
-                request.close_connection = True
-            elif self.status:
-                self.answer(request, self.status, b"No cluster leader")
-            elif key not in self.keys:
-                self.answer(request, 404, b"", self.index)
-            else:
-                check("raw" in query, "it is not asked for the bytes")
-                self.answer(request, 200, self.keys[key][0], self.keys[key][1])
+                return None
+            if self.status:
+                return self.status, b"No cluster leader", {}
+            if method == "PUT":
+                self.write(key, body)
+                return 200, b"true\n", {}
+            check("raw" in query, "it is not asked for the bytes")
+            value, index = self.keys.get(key, (None, self.index))
+            return 404 if value is None else 200, value or b"", {"X-Consul-Index": str(index)}
 
-    def put(self, request):
-        with self.changed:
-            key, _, _ = self.note(request)
-            value = request.rfile.read(int(request.headers["Content-Length"]))
-            if self.ended:
-                request.close_connection = True
-            elif self.status:
-                self.answer(request, self.status, b"No cluster leader")
-            else:
-                self.write(key, value)
-                self.answer(request, 200, b"true\n")
+    def index_of(self, key):
+        return self.keys[key][1] if key in self.keys else self.index
 
     def write(self, key, value):
         """None: it is removed."""
@@ -334,7 +284,9 @@ def finds_its_key(s):
 
 def wants_a_certificate(s):
     """Over TLS, a Consul that nobody vouches for gets no token."""
-    consul = Consul(tls=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{TLS}/a.crt", f"{TLS}/a.key")
+    consul = Consul(context=context)
     https = 'scheme => "https",'
     for more in ("", f'certificate => "{TLS}/b.crt",'):
         with start(s, key(consul, more=f'{https} token => "{TOKEN}", {more}', meta="Meta:retry => -1,")) as run:

@@ -5,7 +5,6 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
 import os
 import re
@@ -16,6 +15,7 @@ import urllib.parse
 sys.dont_write_bytecode = True
 from harness import Run, check, check_equal, main, wait_until, write
 from ports import own_port
+from web import Web
 
 USER, SECRET, SESSION = "AKIDEXAMPLE", "s3cr3t/key+of=nobody", "session/token=="
 REGION = "eu-test-1"
@@ -37,63 +37,39 @@ def sign(secret, method, path, headers, names, body):
     return scope, digest(key, text).hex()
 
 
-class Cloud:
+class Cloud(Web):
     """Instances by their numbers; what was asked, but for looks, is remembered. What stands in `answers` is said instead of anything else."""
 
     def __init__(self, port=0, instances=(), session=None):
         self.lock = threading.Lock()
         self.instances = {i["id"]: i for i in instances}
         self.session, self.looks, self.asked, self.answers, self.tokens, self.problems = session, 0, [], [], {}, []
-        outer = self
+        super().__init__(port)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                with outer.lock:
-                    outer.check_signature(self, body)
-                    status, answer = outer.answer(dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True)))
-                if status is None:
-                    self.close_connection = True
-                    return
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_):
-                pass
-
-        class Threads(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):         # a client that went away
-                pass
-
-        self.http = Threads(("127.0.0.1", port), Handler)
-        self.port = self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    def reply(self, method, path, headers, body):
+        with self.lock:
+            self.check_signature(method, path, headers, body)
+            status, answer = self.answer(dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True)))
+        return status and (status, answer, {})
 
     def close(self):
-        self.http.shutdown()
-        self.http.server_close()
+        super().close()
         check_equal(self.problems, [], "what is wrong with signatures")
 
-    def check_signature(self, request, body):
+    def check_signature(self, method, path, headers, body):
         said = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=(.+?)/(.+), SignedHeaders=(.+), Signature=([0-9a-f]+)",
-                            request.headers["Authorization"] or "")
+                            headers["Authorization"] or "")
         if not said:
-            self.problems.append(f"no signature: {request.headers['Authorization']}")
+            self.problems.append(f"no signature: {headers['Authorization']}")
             return
         names = said[3].split(";")
-        scope, signature = sign(SECRET, request.command, request.path, request.headers, names, body)
+        scope, signature = sign(SECRET, method, path, headers, names, body)
         if (said[1], said[2], said[4]) != (USER, scope, signature):
             self.problems.append(f"{said[0]} is not {scope} {signature}")
         if not {"host", "x-amz-date"} <= set(names):
             self.problems.append(f"not signed: {names}")
-        if request.headers["X-Amz-Security-Token"] != self.session or (self.session and "x-amz-security-token" not in names):
-            self.problems.append(f"session {request.headers['X-Amz-Security-Token']} of {names}")
+        if headers["X-Amz-Security-Token"] != self.session or (self.session and "x-amz-security-token" not in names):
+            self.problems.append(f"session {headers['X-Amz-Security-Token']} of {names}")
 
     def say(self, *answers):
         """What is answered next: (action, status, body); None as status hangs up, after it was done."""

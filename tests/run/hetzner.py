@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """hetzner:vm, against a cloud whose servers take a look or two until they are what they shall be."""
 
-import http.server
 import json
 import os
 import sys
@@ -13,13 +12,14 @@ import urllib.parse
 sys.dont_write_bytecode = True
 from harness import Run, check, check_equal, main, wait_until
 from ports import own_port
+from web import Web
 
 TOKEN = "hunter2-token"
 KNOWN = {"server_types": ["cx22"], "datacenters": ["nbg1-dc3", "fsn1-dc14"], "images": ["debian-12"]}
 PASSWORD = "root-password"                      # of servers and rescue systems: nobody is to see it
 
 
-class Cloud:
+class Cloud(Web):
     """Servers by their names; what was asked, but for looks, is remembered. What stands in `answers` is said instead of anything else."""
 
     def __init__(self, port=0, servers=(), keys=("alice", "bob")):
@@ -27,49 +27,17 @@ class Cloud:
         self.servers = {s["name"]: s for s in servers}
         self.keys = [{"id": 100 + i, "name": k} for i, k in enumerate(keys)]
         self.next_id, self.looks, self.asked, self.answers, self.later = 1000, 0, [], [], []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                with outer.lock:
-                    status, answer, headers = outer.answer(self.command, self.path, self.headers["Authorization"], body)
-                if status is None:
-                    self.close_connection = True
-                    return
-                data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = do_DELETE = handle_any
-
-            def log_message(self, *_):
-                pass
-
-        class Threads(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):         # a client that went away
-                pass
-
-        self.http = Threads(("127.0.0.1", port), Handler)
-        self.port = self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
+        super().__init__(port)
 
     def say(self, *answers):
         """What is answered next: (method, status, answer, headers); None as status hangs up, without doing it."""
         with self.lock:
             self.answers += answers
+
+    def reply(self, method, path, headers, body):
+        with self.lock:
+            status, answer, more = self.answer(method, path, headers["Authorization"], body)
+        return status and (status, answer if isinstance(answer, bytes) else json.dumps(answer).encode(), more)
 
     def answer(self, method, path, authorization, body):
         path, _, query = path.partition("?")
