@@ -92,11 +92,12 @@ static int format_file(const char *path) {
 static int format_stdin(void) {
         _cleanup_free_ char *text = NULL, *formatted = NULL;
         size_t size = 0, formatted_size = 0;
+        _cleanup_(diag_done) Diag d = {};
         int r;
 
-        r = read_file_at(AT_FDCWD, "/dev/stdin", SOURCE_MAX, &text, &size);
+        r = input_read_stdin(&text, &size, &d);
         if (r < 0) {
-                output_error("cannot read standard input: %s", strerrordesc_np(-r));
+                output_error("%s", d.message ?: strerrordesc_np(-r));
                 return r;
         }
         r = format("<stdin>", text, size, &formatted, &formatted_size);

@@ -84,7 +84,7 @@ static int resolve_directory(Input *i, const char *path, Diag *reterr) {
         return diag_set(reterr, (Pos) {}, -ENOENT, "there is neither metadata.yaml nor main.mcl in the directory '%s'", path);
 }
 
-static int read_stdin(char **ret, size_t *ret_size, Diag *reterr) {
+int input_read_stdin(char **ret, size_t *ret_size, Diag *reterr) {
         _cleanup_(strbuf_done) StrBuf text = {};
 
         for (;;) {
@@ -133,7 +133,7 @@ static int resolve(Input *i, const char *text, Diag *reterr) {
         if (streq(text, "-")) {
                 char *code = NULL;
                 size_t size = 0;
-                int r = read_stdin(&code, &size, reterr);
+                int r = input_read_stdin(&code, &size, reterr);
 
                 return r < 0 ? r : resolve_code(i, code, size, "<stdin>");
         }

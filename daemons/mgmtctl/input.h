@@ -35,6 +35,9 @@ int input_bundle(const Input *i, const Lang *l, Value *ret, Diag *reterr);
 /* The same without a compiler, for a program of one file that cannot import anything. -ENODATA: it takes one. */
 int input_bundle_alone(const Input *i, Value *ret, Diag *reterr);
 
+/* All of standard input, at most SOURCE_MAX bytes. */
+int input_read_stdin(char **ret, size_t *ret_size, Diag *reterr);
+
 /* For LangHost.download. */
 int input_download(const Input *i, const char *url, const char *directory, Diag *reterr);
 
