@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* The bytes between `mgmtctl remote` and mgmt-remote on the other host, over one channel of SSH in each direction.
+/* The bytes between mgmt-ssh and mgmt-remote on the other host, over one channel of SSH in each direction.
  *
  *      offset 0   u8          type
  *             1   u8          reserved, 0
@@ -23,7 +23,8 @@ enum {
 
 typedef enum FrameType {
         FRAME_HELLO = 1,        /* from there, first: the version of mgmt */
-        FRAME_START,            /* from here, once: texts that end with NUL: what is set in the environment, "", the arguments of mgmtctl */
+        FRAME_START,            /* from here, once: texts that end with NUL: what is set in the environment, "", the arguments of mgmtctl;
+                                 * and back, empty, if it goes on without this connection: it runs */
         FRAME_STOP,             /* from here: the program shall end; a second time: at once */
         FRAME_PING,             /* from here, and back */
         FRAME_OUTPUT,           /* from there: what mgmtctl wrote */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 #include <errno.h>
-#include <sodium.h>
 
 #include "common/sign/deploy-signature.h"
+#include "common/sign/digest.h"
 #include "common/strbuf.h"
 
 static int put_options(StrBuf *b, const DeployOptions *options) {
@@ -28,11 +28,10 @@ static int put_options(StrBuf *b, const DeployOptions *options) {
 }
 
 static void put_file(StrBuf *b, const ValueStr *path, const ValueStr *content) {
-        uint8_t hash[crypto_hash_sha256_BYTES];
-        char hex[2 * sizeof(hash) + 1];
+        char hex[SHA256_TEXT_SIZE];
 
-        (void) crypto_hash_sha256(hash, (const uint8_t *) content->data, content->size);
-        strbuf_printf(b, "file %s ", sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash)));
+        sha256_text(content->data, content->size, hex);
+        strbuf_printf(b, "file %s ", hex);
         strbuf_quote(b, path->data, path->size);
         strbuf_putc(b, '\n');
 }

@@ -15,6 +15,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common/base64.h"
 #include "common/ssh/ssh-command.h"
 #include "common/strbuf.h"
 
@@ -37,6 +38,8 @@ struct SshCommand {
         bool closed;            /* the other side is done with the channel */
         StrBuf in[2];           /* of stdout and stderr, not passed on yet */
         char *command;
+        char *host_key, *password;      /* NULL: none */
+        bool keys_done;         /* none of them is taken, or none is to be tried */
         int watch_fd;
         sd_event_source *io;
         sd_event_source *soon;  /* something was written meanwhile */
@@ -55,6 +58,44 @@ struct SshCommand {
                 if (_value && ssh_options_set(s, (option), _value) < 0) \
                         return diag_set(reterr, (Pos) {}, -EINVAL, "%s", ssh_get_error(s)); \
         } while (0)
+
+/* What it begins with is the name of its type, behind four bytes that say how long that is. */
+static ssh_key import_host_key(const char *base64) {
+        _cleanup_(strbuf_done) StrBuf bytes = {};
+        ssh_key key = NULL;
+        char name[64];
+        size_t at;
+
+        if (strbuf_unbase64(&bytes, base64, strlen(base64), &at) < 0 || bytes.size < 4)
+                return NULL;
+        size_t n = (uint8_t) bytes.data[3];
+        if (n >= sizeof(name) || bytes.size < 4 + n)
+                return NULL;
+        memcpy(name, bytes.data + 4, n);
+        name[n] = '\0';
+        return ssh_pki_import_pubkey_base64(base64, ssh_key_type_from_name(name), &key) == SSH_OK ? key : NULL;
+}
+
+/* It shows a key of the type that is wanted first, if it has one and known_hosts wants none. */
+static int prefer_host_key(ssh_session s, const char *base64, Diag *reterr) {
+        static const char others[] = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256";
+        ssh_key key = base64 ? import_host_key(base64) : NULL;
+        _cleanup_free_ char *wanted = NULL;
+
+        if (!base64)
+                return 0;
+        if (!key)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "'%s' is no key of a host", base64);
+        bool rsa = ssh_key_type(key) == SSH_KEYTYPE_RSA;
+        int r = asprintf(&wanted, "%s,%s", rsa ? "rsa-sha2-512,rsa-sha2-256" : ssh_key_type_to_char(ssh_key_type(key)), others);
+        ssh_key_free(key);
+        if (r < 0) {
+                wanted = NULL;
+                return -ENOMEM;
+        }
+        SET(SSH_OPTIONS_HOSTKEYS, wanted);
+        return 0;
+}
 
 /* What is said here counts more than what is configured. */
 static int set_options(ssh_session s, const SshTarget *t, Diag *reterr) {
@@ -81,7 +122,7 @@ static int set_options(ssh_session s, const SshTarget *t, Diag *reterr) {
         SET(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, t->known_hosts);
         SET(SSH_OPTIONS_STRICTHOSTKEYCHECK, &yes);      /* without it an unknown host would count as a known one */
         SET(SSH_OPTIONS_PROCESS_CONFIG, &no);
-        return 0;
+        return prefer_host_key(s, t->host_key, reterr);
 }
 
 static void free_text(char **text) {
@@ -141,6 +182,10 @@ SshCommand *ssh_command_free(SshCommand *c) {
         strbuf_done(&c->out);
         for (size_t i = 0; i < ELEMENTSOF(c->in); i++)
                 strbuf_done(&c->in[i]);
+        if (c->password)
+                explicit_bzero(c->password, strlen(c->password));
+        free(c->password);
+        free(c->host_key);
         free(c->command);
         free(c);
         return NULL;
@@ -185,6 +230,16 @@ static char *fingerprint(SshCommand *c) {
         return text;
 }
 
+/* Whether it shows the key that the caller knows. */
+static bool is_the_one(SshCommand *c) {
+        ssh_key key = NULL, wanted = c->host_key ? import_host_key(c->host_key) : NULL;
+        bool same = wanted && ssh_get_server_publickey(c->session, &key) >= 0 && ssh_key_cmp(key, wanted, SSH_KEY_CMP_PUBLIC) == 0;
+
+        ssh_key_free(key);
+        ssh_key_free(wanted);
+        return same;
+}
+
 static int verify_host(SshCommand *c) {
         static const struct {
                 enum ssh_known_hosts_e state;
@@ -195,9 +250,12 @@ static int verify_host(SshCommand *c) {
                 { SSH_KNOWN_HOSTS_CHANGED, "its key is another one than known_hosts has for it: it is somebody else, or was set up anew" },
                 { SSH_KNOWN_HOSTS_OTHER, "known_hosts has a key of another type for it: it is somebody else, or was set up anew" },
         };
-        enum ssh_known_hosts_e state = ssh_session_is_known_server(c->session);
+        enum ssh_known_hosts_e state;
         _cleanup_free_ char *print = NULL, *problem = NULL;
 
+        if (is_the_one(c))
+                return 1;
+        state = ssh_session_is_known_server(c->session);
         if (state == SSH_KNOWN_HOSTS_OK)
                 return 1;
         for (size_t i = 0; i < ELEMENTSOF(refusals); i++) {
@@ -224,19 +282,47 @@ static int step_keys(SshCommand *c) {
         return verify_host(c);
 }
 
-static int step_login(SshCommand *c) {
+/* 1, 0 or negative as a stage; DENIED: something else may be tried. */
+enum { DENIED = 2 };
+
+static int try_keys(SshCommand *c) {
         switch (ssh_userauth_publickey_auto(c->session, NULL, NULL)) {
         case SSH_AUTH_AGAIN:
                 return 0;
         case SSH_AUTH_SUCCESS:
                 return 1;
         case SSH_AUTH_PARTIAL:
-                return end(c, -EACCES, "it wants more than a key", -1);
+                return c->password ? DENIED : end(c, -EACCES, "it wants more than a key", -1);
         case SSH_AUTH_DENIED:
-                return end(c, -EACCES, "it takes none of our keys; one with a passphrase has to be in ssh-agent", -1);
+                return c->password ? DENIED :
+                        end(c, -EACCES, "it takes none of our keys; one with a passphrase has to be in ssh-agent", -1);
         default:
                 return fail(c, -ECONNRESET, "cannot log in");
         }
+}
+
+static int try_password(SshCommand *c) {
+        switch (c->password ? ssh_userauth_password(c->session, NULL, c->password) : SSH_AUTH_DENIED) {
+        case SSH_AUTH_AGAIN:
+                return 0;
+        case SSH_AUTH_SUCCESS:
+                return 1;
+        case SSH_AUTH_PARTIAL:
+                return end(c, -EACCES, "it wants more than a password", -1);
+        case SSH_AUTH_DENIED:
+                return end(c, -EACCES, "it does not take the password", -1);
+        default:
+                return fail(c, -ECONNRESET, "cannot log in");
+        }
+}
+
+static int step_login(SshCommand *c) {
+        int r = c->keys_done ? DENIED : try_keys(c);
+
+        if (r != DENIED)
+                return r;
+        c->keys_done = true;
+        return try_password(c);
 }
 
 static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_t size, int is_stderr, void *userdata) {
@@ -386,7 +472,10 @@ int ssh_command_start(SshCommand **ret, sd_event *event, int fd, const SshTarget
                 return -ENOMEM;
         *c = (SshCommand) { .session = ssh_new(), .command = strdup(command), .watch_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3), .ops = ops,
                             .userdata = userdata };
-        if (!c->session || !c->command)
+        c->host_key = t->host_key ? strdup(t->host_key) : NULL;
+        c->password = t->password ? strdup(t->password) : NULL;
+        c->keys_done = t->no_keys;
+        if (!c->session || !c->command || (t->host_key && !c->host_key) || (t->password && !c->password))
                 return -ENOMEM;
         if (c->watch_fd < 0)
                 return -errno;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* One command on another host, by SSH, on the loop: libssh without its own waiting. Hosts are known by known_hosts and in no other way;
- * we are known there by a key, from a file or from ssh-agent. Nothing is ever asked of anybody. */
+/* One command on another host, by SSH, on the loop: libssh without its own waiting. Hosts are known by known_hosts, or by the one key that
+ * the caller knows; we are known there by a key, from a file or from ssh-agent, or by a password. Nothing is ever asked of anybody. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +27,9 @@ typedef struct SshTarget {
         unsigned port;          /* 0: as configured, else 22 */
         const char *identity;   /* path of a private key that is tried first; NULL: the usual ones */
         const char *known_hosts;        /* path; NULL: the usual ones */
+        const char *host_key;   /* in base64, as known_hosts has it: it is the right one as well; NULL: none */
+        const char *password;   /* after the keys; NULL: none */
+        bool no_keys;           /* log in by the password alone */
 } SshTarget;
 
 typedef struct SshOps {

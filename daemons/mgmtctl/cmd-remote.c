@@ -8,7 +8,7 @@
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/remote-options.h"
-#include "daemons/mgmtctl/remote-target.h"
+#include "common/remote/target.h"
 
 RemoteOptions arg_remote = {
         .program = { .deploy = { .autoedge = true, .autogroup = true } },

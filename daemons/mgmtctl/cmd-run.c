@@ -17,6 +17,7 @@ static bool arg_tmp_prefix = false;
 static int64_t arg_converger_timeout = -1;
 static bool arg_converged_exit = false;
 static const char *arg_status_file = NULL;
+static bool arg_deploys = false;
 static int64_t arg_max_runtime = 0;
 
 static const Option run_options[] = {
@@ -32,6 +33,7 @@ static const Option run_options[] = {
         { "no-autogroup", OPTION_CLEAR, &arg_program.deploy.autogroup, .doc = "no grouping" },
         { "prefix", OPTION_STR, &arg_prefix, "DIR", "MGMT_PREFIX", .doc = "where state is kept between runs" },
         { "tmp-prefix", OPTION_FLAG, &arg_tmp_prefix, .doc = "keep no state: a temporary directory" },
+        { "deploys", OPTION_FLAG, &arg_deploys, .doc = "run what is deployed, in place of INPUT" },
         { "hostname", OPTION_STR, &arg_program.hostname, "H", .doc = "the name of this host" },
         { "module-path", OPTION_STR, &arg_program.module_path, "DIR", "MGMT_MODULE_PATH", .doc = "where imported modules are looked for" },
         { "download", OPTION_FLAG, &arg_program.download, .doc = "fetch imported modules that are not there, by git" },
@@ -45,7 +47,7 @@ typedef struct Counts {
 
 /* What failed says where in the program; for people, that is a file of theirs. */
 static void print_event(Foreground *f, const Message *m) {
-        bool has_place = !arg_json && m->event.text && streq_ptr(m->event.type, "state");
+        bool has_place = !arg_json && !arg_deploys && m->event.text && streq_ptr(m->event.type, "state");
         _cleanup_free_ char *shown = has_place ? program_place(foreground_program(f), m->event.text) : NULL;
         Message copy = *m;
 
@@ -84,6 +86,10 @@ static int run_run(char *arguments[], int n) {
                 output_error("--converged-exit needs --converger-timeout");
                 return EXIT_ERROR;
         }
+        if (arg_deploys == (n == 1)) {
+                output_error(arg_deploys ? "--deploys takes no INPUT" : "there is no INPUT");
+                return EXIT_ERROR;
+        }
         if (arg_tmp_prefix && arg_prefix) {
                 output_error("--prefix and --tmp-prefix exclude each other");
                 return EXIT_ERROR;
@@ -100,7 +106,7 @@ static int run_run(char *arguments[], int n) {
         }
 
         return foreground_run(&(ForegroundSpec) {
-                        .input = arguments[0],
+                        .input = arg_deploys ? NULL : arguments[0],
                         .program = &arg_program,
                         .prefix = prefix,
                         .converger_timeout = arg_converger_timeout,
@@ -113,13 +119,14 @@ static int run_run(char *arguments[], int n) {
 
 const Command command_run = {
         .name = "run",
-        .arguments = "INPUT",
+        .arguments = "INPUT | --deploys",
         .doc = "Run a program in the foreground, until Ctrl-C",
         .help = "INPUT is a .mcl file, a directory, metadata.yaml, '-' (standard input) or mcl code. Needs neither root nor an\n"
-                "installed mgmt; nothing is left behind but what the program asks for.\n\n"
+                "installed mgmt; nothing is left behind but what the program asks for. With --deploys there is none: what the cluster\n"
+                "of $MGMT_STORE deploys is run, as an installed mgmt does.\n\n"
                 "Exit codes: 0 it ended well, 1 an error (also --max-runtime), N if an exit resource asked for N.\n",
         .options = run_options,
-        .min_arguments = 1,
+        .min_arguments = 0,
         .max_arguments = 1,
         .run = run_run,
 };

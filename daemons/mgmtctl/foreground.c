@@ -94,6 +94,10 @@ static void send_program(Foreground *f, const char *owner) {
 
         if (f->ending || streq_ptr(f->lang, owner))
                 return;
+        if (!f->spec->input) {          /* it gets its program of mgmt-world */
+                tell_started(f);
+                return;
+        }
         free(f->lang);
         f->lang = strdup(owner);
         r = program_call(&f->program, f->bus, "Run", &m);
@@ -110,8 +114,12 @@ static void send_program(Foreground *f, const char *owner) {
 
 /* Why the program in force gives no graph, each reason once. */
 static void tell_program_error(Foreground *f, const char *text) {
-        if (*text && !f->ending && !streq_ptr(f->program_error, text))
-                program_print_error(&f->program, text);
+        if (*text && !f->ending && !streq_ptr(f->program_error, text)) {
+                if (f->spec->input)
+                        program_print_error(&f->program, text);
+                else
+                        output_error("%s", text);
+        }
         free(f->program_error);
         f->program_error = *text ? strdup(text) : NULL;
 }
@@ -318,7 +326,7 @@ static int add_arguments(Foreground *f) {
 
         if (r >= 0 && f->spec->state_of)
                 r = supervisor_add_argument(f->supervisor, "world", "--copy-of=%s/world", f->spec->state_of);
-        if (r >= 0)
+        if (r >= 0 && f->spec->input)
                 r = supervisor_add_argument(f->supervisor, "lang", "--no-deploys");
         for (size_t i = 0; r >= 0 && f->spec->program->hostname && i < 2; i++)
                 r = supervisor_add_argument(f->supervisor, i == 0 ? "engine" : "lang", "--hostname=%s", f->spec->program->hostname);
@@ -390,7 +398,7 @@ int foreground_run(const ForegroundSpec *spec) {
                 output_error("'%s' cannot be the name of a host", spec->program->hostname);
                 return EXIT_ERROR;
         }
-        if (program_load(&f.program, spec->input, spec->program) < 0)
+        if (spec->input && program_load(&f.program, spec->input, spec->program) < 0)
                 return EXIT_ERROR;
         r = start(&f, &d);
         if (r >= 0)

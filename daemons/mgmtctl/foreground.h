@@ -14,7 +14,7 @@ typedef struct sd_bus sd_bus;
 typedef struct Foreground Foreground;
 
 typedef struct ForegroundSpec {
-        const char *input;
+        const char *input;              /* NULL: what mgmt-world has, or gets, as a deploy */
         const ProgramOptions *program;
         const char *prefix;             /* of the state, locked; NULL: a temporary one */
         int64_t converger_timeout;      /* seconds; negative: none */

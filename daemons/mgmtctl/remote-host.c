@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/http/connect.h"
+#include "common/sign/digest.h"
 #include "common/ssh/ssh-command.h"
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/remote-host.h"
@@ -56,6 +57,7 @@ struct RemoteHost {
         StrBuf errors;          /* on stderr */
         StrBuf line;            /* of the program's output, so far */
         RemoteUpload upload;
+        StrBuf start;           /* what is said to mgmt-remote; empty where something runs already */
         char *problem;          /* NULL: none */
         unsigned status;        /* of mgmtctl */
 };
@@ -104,7 +106,7 @@ static int on_over(sd_event_source *source, void *userdata) {
         else if (h->status != 0)
                 output_error("it ended with status %u", h->status);
         else
-                output_note("ended", "ended well, nothing is left there");
+                output_note("ended", h->job->mode == REMOTE_ONCE ? "ended well, nothing is left there" : "ended well");
         output_set_host(NULL);
         settle(h);
         h->job->ended(h, h->well, h->job->userdata);
@@ -213,32 +215,42 @@ static void add_user(StrBuf *b, const RemoteHost *h) {
         add_string(b, pattern, "");
 }
 
-static void start_program(RemoteHost *h) {
+static int make_start(RemoteHost *h) {
         const char *log = getenv("MGMT_LOG_LEVEL");
-        _cleanup_(strbuf_done) StrBuf b = {};
+        StrBuf *b = &h->start;
 
         if (h->job->endpoints.n > 0) {
-                add_string(&b, "MGMT_STORE=", h->job->store);
+                add_string(b, "MGMT_STORE=", h->job->store);
                 if (h->job->store_user)
-                        add_user(&b, h);
+                        add_user(b, h);
         }
         if (log)
-                add_string(&b, "MGMT_LOG_LEVEL=", log);
-        add_string(&b, "", "");
+                add_string(b, "MGMT_LOG_LEVEL=", log);
+        if (h->job->direct)
+                add_string(b, "MGMT_STORE_PROXY=", "");
+        add_string(b, "", "");
         for (char **a = h->job->arguments; *a; a++)
-                add_string(&b, *a, "");
+                add_string(b, *a, "");
         if (h->target->name)
-                add_string(&b, "--hostname=", h->target->name);
-        if (b.failed || mux_send(h->mux, FRAME_START, b.data, b.size) < 0) {
-                finish(h, "out of memory");
-                return;
-        }
+                add_string(b, "--hostname=", h->target->name);
+        return b->failed ? -ENOMEM : 0;
+}
+
+static void say_running(RemoteHost *h, const char *type, const char *text) {
         h->state = HOST_RUNNING;
         output_set_host(h->target->label);
-        output_note("running", "running on %s (%s) as %s", h->hostname, h->system, *h->address.user ? h->address.user : "its user");
+        output_note(type, "%s on %s (%s) as %s", text, h->hostname, h->system, *h->address.user ? h->address.user : "its user");
         output_set_host(NULL);
         timer_now(h);
         settle(h);
+}
+
+/* What goes on without us says itself when it runs. */
+static void start_program(RemoteHost *h) {
+        if (h->start.size > 0 && mux_send(h->mux, FRAME_START, h->start.data, h->start.size) < 0)
+                finish(h, "out of memory");
+        else if (h->job->mode != REMOTE_START)
+                say_running(h, "running", "running");
 }
 
 static void on_frame(const Frame *f, void *userdata) {
@@ -251,6 +263,11 @@ static void on_frame(const Frame *f, void *userdata) {
                         failf(h, "it is another version of mgmt: %.*s", (int) MIN(f->size, (size_t) 100), f->payload);
                 else
                         start_program(h);
+        } else if (f->type == FRAME_START && h->state == HOST_STARTING && h->job->mode == REMOTE_START) {
+                if (h->start.size > 0)
+                        say_running(h, "begun", "started");
+                else
+                        say_running(h, "running", "runs already");
         } else if (f->type == FRAME_PING && h->state >= HOST_RUNNING)
                 ;
         else if ((f->type == FRAME_OUTPUT || f->type == FRAME_ERRORS) && h->state == HOST_RUNNING)
@@ -294,18 +311,52 @@ static void upload(RemoteHost *h) {
                 finish(h, "out of memory");
 }
 
-/* "SYSTEM/MACHINE HOSTNAME DIRECTORY". The programs go there. */
+/* What of all there is is to be sent. runs: said to what runs there; sums: of the programs that are there. */
+static int choose_upload(RemoteHost *h, const char *sums, const char *runs, Diag *reterr) {
+        const RemoteJob *job = h->job;
+        RemoteUploadSpec spec = { .what = "new", .programs = &job->archive, .host = identity(h),
+                                  .credentials = job->endpoints.n > 0 ? job->credentials : NULL };
+        char started[SHA256_TEXT_SIZE];
+        int r = make_start(h);
+
+        if (r < 0)
+                return r;
+        if (job->sums) {
+                _cleanup_(strbuf_done) StrBuf all = {};
+
+                strbuf_puts(&all, job->sums);
+                strbuf_add(&all, h->start.data, h->start.size);
+                if (all.failed)
+                        return -ENOMEM;
+                sha256_text(all.data, all.size, started);
+                spec.started = started;
+        }
+        if (job->mode == REMOTE_START && streq(runs, started)) {
+                strbuf_done(&h->start);
+                remote_upload_done(&h->upload);
+                strbuf_puts(&h->upload.head, "0 watch\n");
+                return h->upload.head.failed ? -ENOMEM : 0;
+        }
+        if (job->sums && streq(sums, job->sums)) {
+                spec.what = "more";
+                spec.programs = NULL;
+        }
+        return remote_upload_programs(&h->upload, &spec, reterr);
+}
+
+/* "SYSTEM/MACHINE HOSTNAME SUMS RUNS". The programs go there. */
 static void on_it_is(RemoteHost *h, const char *said) {
-        const char *credentials = h->job->endpoints.n > 0 ? h->job->credentials : NULL;
+        char sums[SHA256_TEXT_SIZE], runs[SHA256_TEXT_SIZE];
         _cleanup_(diag_done) Diag d = {};
         _cleanup_free_ char *want = NULL;
         struct utsname here = {};
         int r;
 
+        _Static_assert(SHA256_TEXT_SIZE == 65, "as is read here");
         (void) uname(&here);
         if (asprintf(&want, "%s/%s", here.sysname, here.machine) < 0)
                 want = NULL;
-        if (!want || sscanf(said, "%m[^ ] %m[A-Za-z0-9._-]", &h->system, &h->hostname) != 2) {
+        if (!want || sscanf(said, "%m[^ ] %m[A-Za-z0-9._-] %64s %64s", &h->system, &h->hostname, sums, runs) != 4) {
                 finish(h, "it does not say what it is");
                 return;
         }
@@ -313,13 +364,21 @@ static void on_it_is(RemoteHost *h, const char *said) {
                 failf(h, "it is a %s, and the programs here are for %s", h->system, want);
                 return;
         }
-        r = remote_upload_programs(&h->upload, &h->job->archive, credentials, identity(h), &d);
+        r = choose_upload(h, sums, runs, &d);
         if (r < 0) {
                 finish(h, d.message ?: strerrordesc_np(-r));
                 return;
         }
         h->state = HOST_UPLOAD;
         upload(h);
+}
+
+/* Nothing is sent, and nothing comes after it. */
+static void on_it_was(RemoteHost *h, const char *type, const char *text) {
+        h->state = HOST_GOODBYE;
+        output_set_host(h->target->label);
+        output_note(type, "%s", text);
+        output_set_host(NULL);
 }
 
 static void on_it_needs(RemoteHost *h, const char *names) {
@@ -347,7 +406,12 @@ static void on_line(RemoteHost *h, const char *line) {
 
         if (!said)              /* login shells may say something before */
                 return;
-        if (h->state == HOST_SSH && (rest = startswith(said, "is ")))
+        if (h->state == HOST_SSH && (h->job->mode == REMOTE_LOOK || h->job->mode == REMOTE_STOP)) {
+                if (streq(said, "was"))
+                        on_it_was(h, "was", h->job->mode == REMOTE_LOOK ? "it runs" : "it ran, and was ended");
+                else if (streq(said, "idle"))
+                        on_it_was(h, "idle", "nothing runs");
+        } else if (h->state == HOST_SSH && (rest = startswith(said, "is ")))
                 on_it_is(h, rest);
         else if (h->state == HOST_UPLOAD && (rest = startswith(said, "needs ")))
                 on_it_needs(h, rest);
@@ -421,6 +485,7 @@ static const SshOps ssh_ops = { .output = on_ssh_output, .drained = on_ssh_drain
 static void on_connected(int fd, const char *problem, void *userdata) {
         RemoteHost *h = userdata;
         _cleanup_(diag_done) Diag d = {};
+        _cleanup_free_ char *command = NULL;
         int r;
 
         h->connect = NULL;
@@ -430,7 +495,13 @@ static void on_connected(int fd, const char *problem, void *userdata) {
         }
         heard(h);
         h->state = HOST_SSH;
-        r = ssh_command_start(&h->ssh, h->job->event, fd, &h->ssh_target, remote_script, &ssh_ops, h, &d);
+        if (asprintf(&command, "%s%s", *h->job->words ? remote_kept_script : remote_script, h->job->words) < 0) {
+                command = NULL;
+                (void) close(fd);
+                finish(h, "out of memory");
+                return;
+        }
+        r = ssh_command_start(&h->ssh, h->job->event, fd, &h->ssh_target, command, &ssh_ops, h, &d);
         if (r < 0)
                 finish(h, d.message ?: strerrordesc_np(-r));
 }
@@ -445,8 +516,10 @@ int remote_host_new(RemoteHost **ret, const RemoteJob *job, const RemoteTarget *
         if (!h)
                 return -ENOMEM;
         *h = (RemoteHost) { .job = job, .target = target };
-        h->ssh_target = (SshTarget) { .host = target->host, .user = target->user, .port = target->port, .identity = job->identity,
-                                      .known_hosts = job->known_hosts };
+        h->ssh_target = job->ssh;
+        h->ssh_target.host = target->host;
+        h->ssh_target.user = target->user;
+        h->ssh_target.port = target->port;
         heard(h);
         r = sd_event_add_defer(job->event, &h->over, on_over, h);
         if (r >= 0)
@@ -477,6 +550,7 @@ RemoteHost *remote_host_free(RemoteHost *h) {
         strbuf_done(&h->said);
         strbuf_done(&h->errors);
         strbuf_done(&h->line);
+        strbuf_done(&h->start);
         remote_upload_done(&h->upload);
         free(h->system);
         free(h->hostname);

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 
 #include "common/macro.h"
+#include "common/ssh/ssh-command.h"
 #include "common/strbuf.h"
-#include "daemons/mgmtctl/remote-target.h"
+#include "common/remote/target.h"
 #include "daemons/mgmtctl/remote-tunnel.h"
 
 typedef struct CurlLoop CurlLoop;
@@ -16,13 +17,25 @@ typedef struct RemoteLibraries RemoteLibraries;
 typedef struct RemoteHost RemoteHost;
 typedef struct sd_event sd_event;
 
+typedef enum RemoteMode {
+        REMOTE_ONCE,            /* the program runs as long as we are connected, and leaves nothing */
+        REMOTE_RUN,             /* the same, in a directory that has a name */
+        REMOTE_START,           /* it goes on without us */
+        REMOTE_LOOK,            /* is there any? */
+        REMOTE_STOP,
+} RemoteMode;
+
 /* What all hosts have in common. */
 typedef struct RemoteJob {
+        RemoteMode mode;
+        const char *words;      /* for the script, with a blank before each; "": none */
         sd_event *event;
         CurlLoop *loop;
         const Program *program;
-        const char *identity, *known_hosts;     /* paths, or NULL */
+        SshTarget ssh;          /* but for host, user and port */
         StrBuf archive;         /* of the programs and the program, without its end */
+        const char *sums;       /* SHA-256 of the list of programs in it: who has such a list has them all. NULL: they are always sent */
+        bool direct;            /* the cluster is reached without us */
         RemoteLibraries *libraries;
         RemoteEndpoints endpoints;
         const char *store, *store_user, *credentials;   /* of the environment; NULL: none */

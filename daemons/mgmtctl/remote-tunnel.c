@@ -3,6 +3,7 @@
 /* See remote-tunnel.h. */
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -88,6 +89,35 @@ const RemoteEndpoint *remote_endpoints_find(const RemoteEndpoints *e, const char
                 if (strcasecmp(e->items[i].target, target) == 0)
                         return &e->items[i];
         return NULL;
+}
+
+/* What every host calls itself, or where it listens: nothing that another one could connect to. */
+static bool is_local(const char *host) {
+        struct in_addr four;
+        struct in6_addr six;
+
+        if (inet_pton(AF_INET, host, &four) == 1)
+                return four.s_addr == htonl(INADDR_ANY) || ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+        if (inet_pton(AF_INET6, host, &six) == 1)
+                return IN6_IS_ADDR_UNSPECIFIED(&six) || IN6_IS_ADDR_LOOPBACK(&six);
+        return strcasecmp(host, "localhost") == 0;
+}
+
+int remote_store_direct(const char *store, const RemoteEndpoints *e, char **ret) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+        const char *list = startswith(store, "etcd:");
+
+        for (size_t i = 0, n; list && *list && i < e->n; i++, list += n + (list[n] == ',')) {
+                n = strcspn(list, ",");
+                if (is_local(e->items[i].host))
+                        continue;
+                strbuf_puts(&b, b.size == 0 ? "etcd:" : ",");
+                strbuf_add(&b, list, n);
+        }
+        if (b.size == 0 && !b.failed)
+                return -ENOENT;
+        *ret = strbuf_take(&b);
+        return *ret ? 0 : -ENOMEM;
 }
 
 /* ---- connecting ---- */

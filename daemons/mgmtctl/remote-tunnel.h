@@ -29,6 +29,10 @@ int remote_endpoints_parse(RemoteEndpoints *ret, const char *store, Diag *reterr
 void remote_endpoints_done(RemoteEndpoints *e);
 const RemoteEndpoint *remote_endpoints_find(const RemoteEndpoints *e, const char *target);
 
+/* The same store for a host that gets there by itself: without the endpoints that are this host for whoever is on it. The caller's;
+ * -ENOENT: there are no others. */
+int remote_store_direct(const char *store, const RemoteEndpoints *e, char **ret);
+
 /* For MuxOps. */
 void remote_tunnel_open(MuxStream *s, const char *target, const RemoteEndpoints *e, CurlLoop *loop);
 void remote_tunnel_closed(MuxStream *s);

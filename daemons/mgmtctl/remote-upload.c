@@ -49,16 +49,19 @@ static int add_credential(RemoteUpload *u, const char *directory, const char *ho
         return 0;
 }
 
-int remote_upload_programs(RemoteUpload *u, const StrBuf *programs, const char *credentials, const char *host, Diag *reterr) {
+int remote_upload_programs(RemoteUpload *u, const RemoteUploadSpec *spec, Diag *reterr) {
         static const char *const names[] = { "etcd.ca", "etcd.cert", "etcd.key", "etcd.password" };
+        size_t shared = spec->programs ? spec->programs->size : 0;
         int r = 0;
 
         remote_upload_done(u);
-        u->shared = programs;
-        for (size_t i = 0; r >= 0 && credentials && i < ELEMENTSOF(names); i++)
-                r = add_credential(u, credentials, host, names[i], reterr);
-        archive_end(&u->tail, programs->size);
-        strbuf_printf(&u->head, "%zu\n", programs->size + u->tail.size);
+        u->shared = spec->programs;
+        for (size_t i = 0; r >= 0 && spec->credentials && i < ELEMENTSOF(names); i++)
+                r = add_credential(u, spec->credentials, spec->host, names[i], reterr);
+        if (spec->started)
+                archive_add(&u->tail, "started", 0600, spec->started, strlen(spec->started));
+        archive_end(&u->tail, shared);
+        strbuf_printf(&u->head, "%zu %s\n", shared + u->tail.size, spec->what);
         return r < 0 ? r : u->head.failed || u->tail.failed ? -ENOMEM : 0;
 }
 

@@ -19,9 +19,15 @@ typedef struct RemoteUpload {
         size_t sent;            /* of all three */
 } RemoteUpload;
 
-/* The programs: an archive without its end, borrowed. credentials: a directory, those of the host itself in one of this name below it;
- * NULL: there are none. */
-int remote_upload_programs(RemoteUpload *u, const StrBuf *programs, const char *credentials, const char *host, Diag *reterr);
+typedef struct RemoteUploadSpec {
+        const char *what;               /* a word for the other side */
+        const StrBuf *programs;         /* an archive without its end, borrowed; NULL: they are there */
+        const char *credentials;        /* a directory, those of the host itself in one of its name below it; NULL: there are none */
+        const char *host;
+        const char *started;            /* content of a file of this name; NULL: none */
+} RemoteUploadSpec;
+
+int remote_upload_programs(RemoteUpload *u, const RemoteUploadSpec *spec, Diag *reterr);
 
 /* Names with blanks between them, as the other side says them. Of those that none of our programs needs nothing is sent: -ENOENT. */
 int remote_upload_libraries(RemoteUpload *u, const RemoteLibraries *libraries, const char *names, Diag *reterr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* mgmt-ssh: `mgmtctl remote`, a program on other hosts, over SSH, for as long as this command runs. mgmtctl starts it in its own place,
- * with its own words. */
+ * with its own words. And `mgmt-ssh agent`, which mgmt-world starts: there it is what the cluster deploys that runs. */
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 #include "common/paths.h"
 #include "common/sd/child.h"
 #include "common/sd/signals.h"
+#include "common/sign/digest.h"
 #include "daemons/mgmtctl/ctl.h"
 #include "daemons/mgmtctl/output.h"
 #include "daemons/mgmtctl/remote-archive.h"
@@ -26,6 +27,8 @@ enum {
         PROGRAM_MAX = 256 * 1024 * 1024,        /* bytes of one of ours */
         ARGUMENTS_MAX = 24,
         PROGRAMS_MAX = 8,
+        ID_SIZE = 10,                   /* digits of a hash that stand for a resource */
+        PASSWORD_MAX = 4096,
 };
 
 typedef struct Remote {
@@ -36,6 +39,9 @@ typedef struct Remote {
         size_t n_begun, n_settled, n_ended, n_well;
         char *programs[PROGRAMS_MAX + 1];       /* paths */
         size_t n_programs;
+        StrBuf sums;            /* a line for each file of the build, as sha256sum reads it */
+        char sums_sum[SHA256_TEXT_SIZE];
+        char *words, *store, *password;         /* of the job, where they are ours */
         bool ready;             /* what all of them get is known */
         char *arguments[ARGUMENTS_MAX + 1];
         size_t n_arguments;
@@ -117,6 +123,12 @@ static int add_to_archive(Remote *m, const char *member, const char *path, mode_
                 return r;
         }
         archive_add(&m->job.archive, member, mode, content, size);
+        if (arg_remote.resource) {
+                char sum[SHA256_TEXT_SIZE];
+
+                sha256_text(content, size, sum);
+                strbuf_printf(&m->sums, "%s  %s\n", sum, member);
+        }
         return 0;
 }
 
@@ -141,6 +153,16 @@ static int add_programs(Remote *m) {
                 r = add_program(m, member, path_daemon(daemons[i]));
         }
         return r < 0 ? r : add_to_archive(m, "kinds.json", kinds, 0600);
+}
+
+/* With it, whoever comes later need not send what is there already. */
+static int add_sums(Remote *m) {
+        if (m->sums.failed)
+                return -ENOMEM;
+        sha256_text(m->sums.data, m->sums.size, m->sums_sum);
+        archive_add(&m->job.archive, "programs.sha256", 0600, m->sums.data, m->sums.size);
+        m->job.sums = m->sums_sum;
+        return 0;
 }
 
 /* Puts the files of the program into the archive, below program/. */
@@ -186,19 +208,20 @@ static _printf_(2, 3) int add_argument(Remote *m, const char *format, ...) {
 }
 
 static int make_arguments(Remote *m, bool modules) {
+        bool agent = arg_remote.resource;
         int r = add_argument(m, "run");
 
         if (r >= 0)
-                r = add_argument(m, "./metadata.yaml");
-        if (r >= 0)
+                r = add_argument(m, agent ? "--deploys" : "./metadata.yaml");
+        if (r >= 0 && m->job.mode != REMOTE_START)
                 r = add_argument(m, "--json");
         if (r >= 0)
-                r = add_argument(m, "--tmp-prefix");
+                r = add_argument(m, arg_remote.keep || m->job.mode == REMOTE_START ? "--prefix=prefix" : "--tmp-prefix");
         if (r >= 0 && modules && arg_remote.program.module_path)
                 r = add_argument(m, "--module-path=modules");
         if (r >= 0 && arg_remote.converger_timeout >= 0)
                 r = add_argument(m, "--converger-timeout=%lld", (long long) arg_remote.converger_timeout);
-        if (r >= 0 && arg_remote.converged_exit)
+        if (r >= 0 && (arg_remote.converged_exit || (agent && arg_remote.converger_timeout >= 0)))
                 r = add_argument(m, "--converged-exit");
         if (r >= 0 && arg_remote.max_runtime > 0)
                 r = add_argument(m, "--max-runtime=%lld", (long long) arg_remote.max_runtime);
@@ -214,17 +237,16 @@ static int make_arguments(Remote *m, bool modules) {
         return r;
 }
 
-static int prepare(Remote *m, char *arguments[], Diag *reterr) {
-        bool modules = false;
+/* Who it is, who we are, and whither it may get through us. */
+static int prepare_access(Remote *m, const char *targets, Diag *reterr) {
         int r;
 
-        m->job.program = &m->program;
         m->job.store = getenv("MGMT_STORE");
         m->job.store_user = getenv("MGMT_STORE_USER");
         m->job.credentials = getenv("CREDENTIALS_DIRECTORY");
-        m->job.identity = arg_remote.identity;
-        m->job.known_hosts = arg_remote.known_hosts;
-        r = remote_targets_parse(&m->targets, arguments[0], reterr);
+        m->job.ssh = (SshTarget) { .identity = arg_remote.identity, .known_hosts = arg_remote.known_hosts, .host_key = arg_remote.host_key,
+                                   .no_keys = arg_remote.no_keys, .password = m->password };
+        r = remote_targets_parse(&m->targets, targets, reterr);
         if (r >= 0)
                 r = remote_endpoints_parse(&m->job.endpoints, m->job.store, reterr);
         if (r >= 0 && arg_remote.identity && access(arg_remote.identity, R_OK) < 0)
@@ -234,16 +256,92 @@ static int prepare(Remote *m, char *arguments[], Diag *reterr) {
         if (r < 0)
                 return r;
         m->hosts = calloc(m->targets.n, sizeof(RemoteHost *));
-        if (!m->hosts)
-                return -ENOMEM;
-        if (program_load(&m->program, arguments[1], &arg_remote.program) < 0)
+        return m->hosts ? 0 : -ENOMEM;
+}
+
+/* input: NULL where what the cluster deploys is the program. */
+static int prepare_program(Remote *m, const char *input) {
+        bool modules = false;
+        int r = 0;
+
+        if (input && program_load(&m->program, input, &arg_remote.program) < 0)
                 return -ECANCELED;
         if (add_programs(m) < 0)
                 return -ECANCELED;
-        r = add_files(m, &modules);
+        r = input ? add_files(m, &modules) : add_sums(m);
         if (r >= 0)
                 r = make_arguments(m, modules);
         return r < 0 ? r : m->job.archive.failed ? -ENOMEM : 0;
+}
+
+/* ---- for a resource ---- */
+
+static int read_password(Remote *m) {
+        char text[PASSWORD_MAX];
+        size_t n = 0;
+        ssize_t k;
+
+        while (n < sizeof(text) && (k = read(STDIN_FILENO, text + n, sizeof(text) - n)) > 0)
+                n += (size_t) k;
+        m->password = n < sizeof(text) ? strndup(text, n) : NULL;
+        explicit_bzero(text, sizeof(text));
+        return m->password ? 0 : n < sizeof(text) ? -ENOMEM : -E2BIG;
+}
+
+/* The words of the script: MODE ID keep|remove no|deps. */
+static int make_words(Remote *m, const char *mode) {
+        _cleanup_(strbuf_done) StrBuf b = {};
+        char id[SHA256_TEXT_SIZE];
+
+        strbuf_puts(&b, "remote:");
+        strbuf_puts(&b, arg_remote.resource);
+        if (b.failed)
+                return -ENOMEM;
+        sha256_text(b.data, b.size, id);
+        if (asprintf(&m->words, " mgmt %s %.*s %s %s", mode, ID_SIZE, id, arg_remote.keep ? "keep" : "remove",
+                     arg_remote.deps ? "deps" : "no") < 0)
+                m->words = NULL;
+        m->job.words = m->words;
+        return m->words ? 0 : -ENOMEM;
+}
+
+static int prepare_direct(Remote *m, Diag *reterr) {
+        int r = arg_remote.direct ? remote_store_direct(m->job.store, &m->job.endpoints, &m->store) : 0;
+
+        if (r == -ENOENT)
+                return diag_set(reterr, (Pos) {}, r,
+                                "another host cannot reach this cluster: all of '%s' are addresses that each host has itself", m->job.store);
+        if (m->store)
+                m->job.store = m->store;
+        m->job.direct = arg_remote.direct;
+        return r;
+}
+
+static int prepare_agent(Remote *m, const char *mode, const char *target, Diag *reterr) {
+        static const struct {
+                const char *name;
+                RemoteMode mode;
+        } modes[] = { { "run", REMOTE_RUN }, { "start", REMOTE_START }, { "look", REMOTE_LOOK }, { "stop", REMOTE_STOP } };
+        int r = arg_remote.resource ? 0 : -EINVAL;
+
+        for (size_t i = 0; i < ELEMENTSOF(modes); i++)
+                if (streq(mode, modes[i].name))
+                        m->job.mode = modes[i].mode;
+        if (r < 0 || m->job.mode == REMOTE_ONCE)
+                return diag_set(reterr, (Pos) {}, -EINVAL, "there has to be a --resource, and to be run, started, looked for or stopped");
+        if (arg_remote.password)
+                r = read_password(m);
+        if (r >= 0)
+                r = prepare_access(m, target, reterr);
+        if (r >= 0)
+                r = make_words(m, mode);
+        m->ready = m->job.mode == REMOTE_LOOK || m->job.mode == REMOTE_STOP;
+        if (r < 0 || m->ready)
+                return r;
+        if (m->job.endpoints.n == 0)
+                return diag_set(reterr, (Pos) {}, -ENOENT, "there is no cluster that it could be part of: MGMT_STORE names none");
+        r = prepare_direct(m, reterr);
+        return r < 0 ? r : prepare_program(m, NULL);
 }
 
 /* ---- life ---- */
@@ -257,7 +355,7 @@ static int start(Remote *m) {
                 r = curl_loop_new(&m->job.loop, m->job.event);
         if (r >= 0)
                 r = sd_event_add_defer(m->job.event, &m->more, on_more, m);
-        if (r >= 0)
+        if (r >= 0 && !m->ready)
                 r = remote_libraries_new(&m->job.libraries, m->job.event, m->programs, on_libraries, m);
         return r;
 }
@@ -275,13 +373,44 @@ static void remote_done(Remote *m) {
                 free(m->arguments[i]);
         remote_endpoints_done(&m->job.endpoints);
         strbuf_done(&m->job.archive);
+        strbuf_done(&m->sums);
+        if (m->password)
+                explicit_bzero(m->password, strlen(m->password));
+        free(m->password);
+        free(m->words);
+        free(m->store);
         remote_targets_done(&m->targets);
         program_done(&m->program);
         sd_event_unref(m->job.event);
 }
 
+/* r: whether it could be prepared, and d why not. */
+static int run_prepared(Remote *m, int r, const Diag *d) {
+        if (r >= 0)
+                r = start(m);
+        if (r >= 0)
+                r = sd_event_loop(m->job.event);
+        if (r < 0) {
+                if (d->message)
+                        output_diag(d, NULL, 0);
+                else if (r != -ECANCELED)
+                        output_error("%s", strerrordesc_np(-r));
+                return EXIT_ERROR;
+        }
+        if (m->targets.n > 1)
+                output_note("summary", "%zu hosts: %zu ended well, %zu did not, %zu were not begun", m->targets.n, m->n_well,
+                            m->n_ended - m->n_well, m->targets.n - m->n_ended);
+        return m->n_well == m->targets.n ? EXIT_SUCCESS : EXIT_ERROR;
+}
+
+static Remote remote_init(Remote *m) {
+        (void) child_raise_files_limit();
+        return (Remote) { .program.fd = -EBADF,
+                          .job = { .words = "", .program = &m->program, .settled = on_settled, .ended = on_ended, .userdata = m } };
+}
+
 static int run_remote(char *arguments[], int n) {
-        _cleanup_(remote_done) Remote m = { .program.fd = -EBADF };
+        _cleanup_(remote_done) Remote m = remote_init(&m);
         _cleanup_(diag_done) Diag d = {};
         int r;
 
@@ -289,31 +418,23 @@ static int run_remote(char *arguments[], int n) {
                 output_error("--converged-exit needs --converger-timeout");
                 return EXIT_ERROR;
         }
-        m.job.settled = on_settled;
-        m.job.ended = on_ended;
-        m.job.userdata = &m;
-        (void) child_raise_files_limit();
-        r = prepare(&m, arguments, &d);
+        r = prepare_access(&m, arguments[0], &d);
         if (r >= 0)
-                r = start(&m);
-        if (r >= 0)
-                r = sd_event_loop(m.job.event);
-        if (r < 0) {
-                if (d.message)
-                        output_diag(&d, NULL, 0);
-                else if (r != -ECANCELED)
-                        output_error("%s", strerrordesc_np(-r));
-                return EXIT_ERROR;
-        }
-        if (m.targets.n > 1)
-                output_note("summary", "%zu hosts: %zu ended well, %zu did not, %zu were not begun", m.targets.n, m.n_well,
-                            m.n_ended - m.n_well, m.targets.n - m.n_ended);
-        return m.n_well == m.targets.n ? EXIT_SUCCESS : EXIT_ERROR;
+                r = prepare_program(&m, arguments[1]);
+        return run_prepared(&m, r, &d);
+}
+
+static int run_agent(char *arguments[], int n) {
+        _cleanup_(remote_done) Remote m = remote_init(&m);
+        _cleanup_(diag_done) Diag d = {};
+
+        return run_prepared(&m, prepare_agent(&m, arguments[0], arguments[1], &d), &d);
 }
 
 int main(int argc, char *argv[]) {
-        Command remote = command_remote;
+        Command remote = command_remote, agent = command_agent;
 
         remote.run = run_remote;        /* its own starts this program */
-        return ctl_main((const Command *const[]) { &remote, NULL }, argc, argv);
+        agent.run = run_agent;
+        return ctl_main((const Command *const[]) { &remote, &agent, NULL }, argc, argv);
 }

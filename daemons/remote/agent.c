@@ -15,12 +15,13 @@
 #include "common/sd/orphans.h"
 #include "common/sd/signals.h"
 #include "daemons/remote/agent.h"
+#include "daemons/remote/keeper-watch.h"
+#include "daemons/remote/launch.h"
 #include "daemons/remote/socks.h"
 
 enum {
         READ_SIZE = 64 * 1024,
         PENDING_MAX = 1024 * 1024,      /* bytes that wait to be sent, before the program has to wait as well */
-        STRINGS_MAX = 256,              /* of START */
         ORPHANS_MSEC = 1500,            /* how long the daemons may take after mgmtctl has ended */
         ORPHANS_ROUNDS = 5,             /* those that an orphan leaves behind come in the next round */
 };
@@ -39,6 +40,7 @@ typedef struct Agent {
         size_t out_at;
         uint64_t heard_usec;
         Child *child;
+        KeeperWatch *keeper;    /* in the other modes */
         bool held;              /* the child's output is not read */
         bool started, stopped, ending;
 } Agent;
@@ -179,82 +181,41 @@ static void on_child_end(Child *c, ChildResult *result, void *userdata) {
         finish(a);
 }
 
-/* Ours says where things are, and nothing that is meant for another mgmt is passed on. */
-static bool is_kept(const char *variable) {
-        static const char *const dropped[] = { "MGMT_", "XDG_RUNTIME_DIR=", "XDG_CACHE_HOME=", "STATE_DIRECTORY=", "CREDENTIALS_DIRECTORY=",
-                                               "TMPDIR=", "LISTEN_", "NOTIFY_SOCKET=", "SSH_" };
-
-        for (size_t i = 0; i < ELEMENTSOF(dropped); i++)
-                if (startswith(variable, dropped[i]))
-                        return false;
-        return true;
+static int run_program(Agent *a, const Frame *f, Diag *reterr) {
+        return launch(&a->child, a->event, &(LaunchSpec) { .directory = a->spec->directory, .socket = a->socket, .start = f->payload,
+                                                           .size = f->size, .output = on_child_output, .ended = on_child_end,
+                                                           .userdata = a }, reterr);
 }
 
-static int run_program(Agent *a, char **given, char **arguments, Diag *reterr) {
-        _cleanup_free_ char *program = NULL, *temporary = NULL, *credentials = NULL, *proxy = NULL, *cwd = NULL;
-        _cleanup_free_ char **env = NULL, **argv = NULL;
-        const char *directory = a->spec->directory;
-        size_t n = 0, k = 0;
+/* ---- one that goes on without us ---- */
 
-        while (environ[n])
-                n++;
-        env = calloc(n + STRINGS_MAX + 4, sizeof(char *));
-        argv = calloc(STRINGS_MAX + 2, sizeof(char *));
-        if (asprintf(&program, "%s/mgmtctl", directory) < 0)
-                program = NULL;
-        if (asprintf(&cwd, "%s/program", directory) < 0)
-                cwd = NULL;
-        if (asprintf(&temporary, "TMPDIR=%s", directory) < 0)
-                temporary = NULL;
-        if (asprintf(&credentials, "CREDENTIALS_DIRECTORY=%s/credentials", directory) < 0)
-                credentials = NULL;
-        if (asprintf(&proxy, "MGMT_STORE_PROXY=socks5h://localhost%s", a->socket) < 0)
-                proxy = NULL;
-        if (!env || !argv || !program || !cwd || !temporary || !credentials || !proxy)
-                return -ENOMEM;
+static void on_keeper_running(void *userdata) {
+        Agent *a = userdata;
 
-        n = 0;
-        for (char **e = environ; *e; e++)
-                if (is_kept(*e))
-                        env[n++] = *e;
-        for (; *given; given++)
-                env[n++] = *given;
-        env[n++] = temporary;
-        env[n++] = credentials;
-        env[n++] = proxy;
-        argv[k++] = program;
-        for (; *arguments; arguments++)
-                argv[k++] = *arguments;
-        return child_start(&a->child, a->event, &(ChildSpec) { .argv = argv, .env = env, .cwd = cwd, .uid = (uid_t) -1, .gid = (gid_t) -1,
-                                                               .output = on_child_output }, on_child_end, a, reterr);
+        (void) mux_send(a->mux, FRAME_START, NULL, 0);
+}
+
+static void on_keeper_ended(const char *text, void *userdata) {
+        Agent *a = userdata;
+
+        if (!a->ending)
+                say_failed(a, text);
+}
+
+static const KeeperWatchOps keeper_ops = { .running = on_keeper_running, .ended = on_keeper_ended };
+
+static int watch_keeper(Agent *a, const Frame *start, Diag *reterr) {
+        return keeper_watch_new(&a->keeper, a->event, a->spec->directory, a->spec->removes, start ? start->payload : NULL,
+                                start ? start->size : 0, &keeper_ops, a, reterr);
 }
 
 static void on_start(Agent *a, const Frame *f) {
-        _cleanup_free_ char *text = malloc(f->size + 1);
-        char *strings[STRINGS_MAX + 2] = {}, **arguments = NULL;
         _cleanup_(diag_done) Diag d = {};
-        size_t n = 0;
-        int r = text ? 0 : -ENOMEM;
+        int r = a->started ? -EPROTO : 0;
 
-        if (r >= 0 && (a->started || f->size == 0 || f->payload[f->size - 1] != '\0'))
-                r = -EPROTO;
-        if (r >= 0)
-                memcpy(text, f->payload, f->size);
         a->started = true;
-        for (char *at = text; r >= 0 && at < text + f->size; at += strlen(at) + 1) {
-                if (n >= STRINGS_MAX)
-                        r = -E2BIG;
-                else if (*at || arguments)
-                        strings[n++] = at;
-                else {
-                        strings[n++] = NULL;
-                        arguments = strings + n;
-                }
-        }
-        if (r >= 0 && !arguments)
-                r = -EPROTO;
         if (r >= 0)
-                r = run_program(a, strings, arguments, &d);
+                r = a->spec->mode == AGENT_RUN ? run_program(a, f, &d) : watch_keeper(a, f, &d);
         if (r < 0)
                 say_failed(a, d.message ?: strerrordesc_np(-r));
 }
@@ -269,7 +230,7 @@ static void on_frame(const Frame *f, void *userdata) {
                 on_start(a, f);
                 break;
         case FRAME_STOP:
-                if (a->child)
+                if (a->child)           /* what goes on without us is stopped by `mgmt-remote stop` */
                         (void) child_kill(a->child, a->stopped ? SIGKILL : SIGINT);
                 else
                         finish(a);
@@ -334,16 +295,22 @@ static int set_nonblocking(int fd) {
         return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
-static int agent_start(Agent *a, Diag *reterr) {
-        const AgentSpec *spec = a->spec;
-        int r;
-
-        if (asprintf(&a->socket, "%s/store.sock", spec->directory) < 0) {
+/* What runs is ours, and so is its way to the cluster. */
+static int prepare_run(Agent *a, Diag *reterr) {
+        if (asprintf(&a->socket, "%s/store.sock", a->spec->directory) < 0) {
                 a->socket = NULL;
                 return -ENOMEM;
         }
         if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
                 return -errno;
+        (void) unlink(a->socket);       /* of one that was killed */
+        return socks_new(&a->socks, a->event, a->mux, a->socket, reterr);
+}
+
+static int agent_start(Agent *a, Diag *reterr) {
+        const AgentSpec *spec = a->spec;
+        int r;
+
         r = sd_event_default(&a->event);
         if (r >= 0)
                 r = signals_watch_end(a->event, on_signal, a);
@@ -362,14 +329,20 @@ static int agent_start(Agent *a, Diag *reterr) {
                                                on_silence, a);
         if (r >= 0)
                 r = mux_new(&a->mux, a->event, &mux_ops, a);
+        if (r >= 0 && spec->mode == AGENT_RUN)
+                r = prepare_run(a, reterr);
         if (r >= 0)
-                r = socks_new(&a->socks, a->event, a->mux, a->socket, reterr);
-        return r < 0 ? r : mux_send(a->mux, FRAME_HELLO, MGMT_VERSION, strlen(MGMT_VERSION));
+                r = mux_send(a->mux, FRAME_HELLO, MGMT_VERSION, strlen(MGMT_VERSION));
+        if (r < 0 || spec->mode != AGENT_WATCH)
+                return r;
+        a->started = true;
+        return watch_keeper(a, NULL, reterr);
 }
 
 static void agent_done(Agent *a) {
         child_free(a->child);
-        for (unsigned i = 0; i < ORPHANS_ROUNDS; i++)
+        keeper_watch_free(a->keeper);
+        for (unsigned i = 0; a->spec->mode == AGENT_RUN && i < ORPHANS_ROUNDS; i++)
                 if (orphans_reap(&(OrphanSpec) { .grace_msec = ORPHANS_MSEC, .kill = true, .wait_msec = 100 }) == 0)
                         break;
         mux_free(a->mux);

@@ -8,7 +8,7 @@
 #include "common/io.h"
 #include "daemons/mgmtctl/remote-archive.h"
 #include "daemons/mgmtctl/remote-script.h"
-#include "daemons/mgmtctl/remote-target.h"
+#include "common/remote/target.h"
 #include "daemons/mgmtctl/remote-tunnel.h"
 #include "tests/test.h"
 
@@ -52,6 +52,66 @@ TEST(what_is_no_host_is_refused) {
                 if (remote_targets_parse(&t, cases[i], &d) >= 0)
                         TEST_FAIL("'%s' is taken", cases[i]);
                 CHECK(d.message);
+        }
+}
+
+TEST(a_host_is_a_url_as_well) {
+        static const struct {
+                const char *text, *user, *password, *host;
+                unsigned port;
+        } cases[] = {
+                { "web1", NULL, NULL, "web1", 0 },
+                { "ssh://web1:22", NULL, NULL, "web1", 22 },
+                { "root:secret@web1", "root", "secret", "web1", 0 },
+                { "ssh://root:a:b@c%40@[2001:db8::1]:2222", "root", "a:b@c@", "2001:db8::1", 2222 },
+                { "root:@web1", "root", "", "web1", 0 },
+                { "root:%zz%4@web1", "root", "%zz%4", "web1", 0 },
+                { "root:a://b@web1", "root", "a://b", "web1", 0 },
+        };
+        static const char *const refused[] = { "", "ssh://", "http://web1", "root@", ":x@web1", "web1/", "x=web1", "root:secret@-x", "a,b" };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *user = NULL, *password = NULL, *host = NULL;
+                RemoteAddress a;
+
+                CHECK_INT(remote_address_parse(&a, cases[i].text, NULL), 0);
+                user = a.user ? strndup(a.user, a.user_size) : NULL;
+                host = strndup(a.host, a.host_size);
+                if (a.password)
+                        CHECK_INT(remote_address_password(&a, &password), 0);
+                CHECK_STR(user, cases[i].user);
+                CHECK_STR(password, cases[i].password);
+                CHECK_STR(host, cases[i].host);
+                CHECK_INT(a.port, cases[i].port);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
+                _cleanup_(diag_done) Diag d = {};
+                RemoteAddress a;
+
+                if (remote_address_parse(&a, refused[i], &d) >= 0)
+                        TEST_FAIL("'%s' is taken", refused[i]);
+                if (d.message && strstr(d.message, "secret"))
+                        TEST_FAIL("'%s' tells the password", d.message);
+        }
+}
+
+TEST(endpoints_of_every_host_are_of_no_use_to_another) {
+        static const struct {
+                const char *store, *direct;
+        } cases[] = {
+                { "etcd:https://a.example:2379", "etcd:https://a.example:2379" },
+                { "etcd:http://127.0.0.1:2379,https://a.example:2379,https://[::1]:1,http://0.0.0.0:1,https://[2001:db8::1]:1,http://localhost",
+                  "etcd:https://a.example:2379,https://[2001:db8::1]:1" },
+                { "etcd:http://127.1.2.3:2379,http://[::]:2379", NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(remote_endpoints_done) RemoteEndpoints e = {};
+                _cleanup_free_ char *direct = NULL;
+
+                CHECK_INT(remote_endpoints_parse(&e, cases[i].store, NULL), 0);
+                CHECK_INT(remote_store_direct(cases[i].store, &e, &direct), cases[i].direct ? 0 : -ENOENT);
+                CHECK_STR(direct, cases[i].direct);
         }
 }
 
@@ -103,14 +163,18 @@ TEST(the_tunnel_leads_to_the_endpoints_alone) {
 }
 
 /* Whatever the login shell is, it must see one word and nothing to expand: csh does not take newlines and '!', fish takes '\\' for more. */
-TEST(any_login_shell_takes_the_script) {
-        const char *open = strchr(remote_script, '\''), *close = open ? strchr(open + 1, '\'') : NULL;
+TEST(any_login_shell_takes_the_scripts) {
+        static const char *const scripts[] = { remote_script, remote_kept_script };
 
-        REQUIRE(close);
-        CHECK_INT(close[1], '\0');
-        CHECK(!strpbrk(remote_script, "\n!"));
-        CHECK(!strstr(remote_script, "\\\\"));
-        CHECK(strlen(remote_script) < 4096);
+        for (size_t i = 0; i < ELEMENTSOF(scripts); i++) {
+                const char *open = strchr(scripts[i], '\''), *close = open ? strchr(open + 1, '\'') : NULL;
+
+                REQUIRE(close);
+                CHECK_INT(close[1], '\0');
+                CHECK(!strpbrk(scripts[i], "\n!"));
+                CHECK(!strstr(scripts[i], "\\\\"));
+                CHECK(strlen(scripts[i]) < 4096);
+        }
 }
 
 TEST(tar_understands_the_archive) {
