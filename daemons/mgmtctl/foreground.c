@@ -324,6 +324,8 @@ static int add_engine_arguments(Foreground *f) {
 static int add_arguments(Foreground *f) {
         int r = add_engine_arguments(f);
 
+        if (r >= 0 && f->spec->converger_timeout >= 0)
+                r = supervisor_add_argument(f->supervisor, "world", "--converger-timeout=%lld", (long long) f->spec->converger_timeout);
         if (r >= 0 && f->spec->state_of)
                 r = supervisor_add_argument(f->supervisor, "world", "--copy-of=%s/world", f->spec->state_of);
         if (r >= 0 && f->spec->input)

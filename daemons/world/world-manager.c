@@ -63,6 +63,18 @@ static void on_others(void *userdata) {
 }
 
 static const char *arg_copy_of = NULL, *arg_store = NULL;
+static int64_t arg_converger_timeout = -1;
+
+static int parse_timeout(const char *text) {
+        char *end;
+
+        errno = 0;
+        long long n = strtoll(text, &end, 10);
+        if (errno != 0 || end == text || *end || n < -1 || n > INT32_MAX)
+                return -EINVAL;
+        arg_converger_timeout = n;
+        return 0;
+}
 
 int world_option(Daemon *d, int value, const char *argument) {
         switch (value) {
@@ -72,6 +84,8 @@ int world_option(Daemon *d, int value, const char *argument) {
         case WORLD_OPTION_STORE:
                 arg_store = argument;
                 return 0;
+        case WORLD_OPTION_CONVERGER_TIMEOUT:
+                return parse_timeout(argument);
         default:
                 return -EINVAL;
         }
@@ -193,6 +207,7 @@ int world_manager_start(Daemon *d) {
                 return -ENOMEM;
         d->manager = m;
         m->daemon = d;
+        m->converger_timeout = arg_converger_timeout;
         r = open_stores(m);
         if (r < 0)
                 return r;

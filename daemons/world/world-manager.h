@@ -34,6 +34,7 @@ typedef struct WorldManager {
         SourceServer *sources;
         KeysServer *writes;
         char *store_uri;
+        int64_t converger_timeout;      /* of this run of mgmt, in seconds; negative: none */
         Troubles *troubles;     /* of the store, and of whoever uses it */
         sd_event_source *troubled;      /* they have changed, and nobody was told yet */
 } WorldManager;
@@ -44,6 +45,7 @@ extern const SourceType *const world_functions[];
 enum {
         WORLD_OPTION_COPY_OF = 256,     /* begin with a copy of the database in this directory */
         WORLD_OPTION_STORE,             /* where what hosts share is kept */
+        WORLD_OPTION_CONVERGER_TIMEOUT, /* what remote hands on */
 };
 
 /* As DaemonSpec wants them; d->manager is the WorldManager. */

@@ -9,6 +9,7 @@
 static const struct option options[] = {
         { "copy-of", required_argument, NULL, WORLD_OPTION_COPY_OF },
         { "store", required_argument, NULL, WORLD_OPTION_STORE },
+        { "converger-timeout", required_argument, NULL, WORLD_OPTION_CONVERGER_TIMEOUT },
         {}
 };
 
@@ -20,7 +21,8 @@ int main(int argc, char *argv[]) {
                 .options = options,
                 .options_help = "  --copy-of=DIR               begin with a copy of the database in DIR, if there is one\n"
                                 "  --store=URI                 what hosts share is kept in sqlite: (on this host alone) or\n"
-                                "                              etcd:https://HOST:2379,… [$MGMT_STORE]\n",
+                                "                              etcd:https://HOST:2379,… [$MGMT_STORE]\n"
+                                "  --converger-timeout=S       what runs on other hosts ends after S quiet seconds\n",
                 .option = world_option,
                 .start = world_manager_start,
                 .stop = world_manager_stop,
