@@ -15,7 +15,6 @@ static const char *invariant_text(Unify *u, const Invariant *i) {
 }
 
 static int give_type(Unify *u, const Invariant *i, const Type *t) {
-        _cleanup_(diag_done) Diag error = {};
         Expr *e = i->expr;
 
         if (!e) {
@@ -24,6 +23,7 @@ static int give_type(Unify *u, const Invariant *i, const Type *t) {
         }
         if (e->type)
                 return 0;
+        _cleanup_(diag_done) Diag error = {};
         e->type = t;
         if (e->kind == EXPR_VAR && e->annotation)
                 type_compare(e->annotation, t, &error);
@@ -111,6 +111,8 @@ static int solve(Unify *u) {
 
         for (size_t i = 0; i < u->n_invariants && r != -ENOMEM; i++) {
                 const Invariant *x = &u->invariants[i];
+                if (x->expect == x->actual)
+                        continue;
                 _cleanup_(diag_done) Diag error = {};
                 bool doubt = r < 0 && (doubtful(u, x->expect, 0, false) || doubtful(u, x->actual, 0, false));
 
