@@ -5,6 +5,7 @@
 #include "common/strbuf.h"
 #include "daemons/http/aws-credentials.h"
 #include "daemons/http/aws-xml.h"
+#include "tests/common/alloc.h"
 #include "tests/test.h"
 
 static void on_element(const char *path, const char *text, void *userdata) {
@@ -87,6 +88,34 @@ TEST(credentials_are_in_sections) {
                 CHECK_STR(c.session, cases[i].session);
                 aws_credentials_done(&c);
         }
+}
+
+/* Whatever fails for want of memory says so. */
+TEST(memory_may_run_out) {
+        static const char xml[] = "<a><b>&amp;some text</b><c d=\"e\"/></a>", file[] = "[p]\naws_access_key_id=A\naws_secret_access_key=B\n"
+                                  "aws_session_token=C\n";
+        bool failed = true;
+        uint64_t n;
+
+        for (n = 1; failed && n < 1000; n++) {
+                _cleanup_(strbuf_done) StrBuf told = {};
+                AwsCredentials c = {};
+                int r, k;
+
+                alloc_fail_at(n);
+                r = aws_xml_read(xml, strlen(xml), on_element, &told);
+                k = aws_credentials_parse(file, "p", &c);
+                failed = alloc_failed();
+                alloc_fail_at(0);
+                CHECK(r == 0 || r == -ENOMEM);
+                CHECK(k == 0 || k == -ENOMEM);
+                CHECK(failed || (r == 0 && k == 0));
+                CHECK(r < 0 || told.failed || streq(told.data, "a/b=&some text;a/c=;a=;"));
+                CHECK((k == 0) == (c.user && c.secret && c.session));
+                aws_credentials_done(&c);
+        }
+        printf("# %llu places\n", (unsigned long long) n - 1);
+        CHECK(!failed && n > 5);
 }
 
 TEST_MAIN()
