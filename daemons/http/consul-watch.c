@@ -19,7 +19,8 @@ enum {
         PENDING_MAX = 1024 * 1024,      /* of a value that nobody looks at, in one turn of the loop */
 };
 
-#define SILENCE_USEC (UINT64_C(350) * 1000 * 1000)
+#define HELD_USEC (UINT64_C(350) * 1000 * 1000)
+#define ANSWER_USEC (UINT64_C(30) * 1000 * 1000)        /* where Consul is to answer at once */
 #define CONNECT_USEC (UINT64_C(10) * 1000 * 1000)
 #define ABSENT_MAX_USEC (UINT64_C(30) * 1000 * 1000)
 #define QUICK_USEC (UINT64_C(1) * 1000 * 1000)
@@ -131,14 +132,15 @@ static void on_data(Transfer *t, const char *data, size_t size, void *userdata) 
 
 static int start(ConsulWatch *w, const char *url) {
         bool vouched = w->key.certificate && *w->key.certificate;
+        uint64_t patience_usec = w->index > 0 ? HELD_USEC : ANSWER_USEC;
 
         return transfer_start(w->manager->curl, w->manager->event, &(TransferRequest) {
                         .url = url,
                         .headers = (const char *const []) { w->key.header, NULL },
                         .tls = vouched ? &(TransferTls) { .ca = w->key.certificate } : NULL,
                         .proxy = "",
-                        .silence_usec = SILENCE_USEC,
-                        .limit_usec = SILENCE_USEC,
+                        .silence_usec = patience_usec,
+                        .limit_usec = patience_usec,
                         .connect_timeout_usec = CONNECT_USEC,
                         .answer_max = PENDING_MAX,
                         .data = on_data,
