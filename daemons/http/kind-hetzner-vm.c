@@ -202,6 +202,13 @@ static int wait_for_quota(HetznerVm *h) {
         return resource_waiting(&h->resource, reason);
 }
 
+/* CHECK_OK: there it is; else how the attempt goes on. */
+static int read_answer(HetznerVm *h, const ServiceAnswer *answer, json_object **ret, Diag *reterr) {
+        int r = hetzner_api_answer(&h->api, answer, ret, reterr);
+
+        return r == -EDQUOT ? wait_for_quota(h) : r;
+}
+
 static int unanswered(Resource *r, int error, const char *problem, Diag *reterr) {
         HetznerVm *h = (HetznerVm *) r;
         char reason[512];
@@ -291,11 +298,9 @@ static int ask_for_keys(HetznerVm *h, Diag *reterr);
 static int on_keys(Resource *r, const ServiceAnswer *answer, Diag *reterr) {
         HetznerVm *h = (HetznerVm *) r;
         json_object *json, *keys;
-        int k = hetzner_api_answer(&h->api, answer, &json, reterr);
+        int k = read_answer(h, answer, &json, reterr);
 
-        if (k == -EDQUOT)
-                return wait_for_quota(h);
-        if (k < 0)
+        if (k != CHECK_OK)
                 return k;
         keys = answer_member(json, "ssh_keys");
         if (!json_object_is_type(keys, json_type_array)) {
@@ -469,11 +474,9 @@ static int on_trait(Resource *r, const ServiceAnswer *answer, Diag *reterr) {
         const struct TraitName *name = &trait_names[h->n_found];
         const char *wanted = wanted_trait(h, h->n_found);
         json_object *json;
-        int k = hetzner_api_answer(&h->api, answer, &json, reterr);
+        int k = read_answer(h, answer, &json, reterr);
 
-        if (k == -EDQUOT)
-                return wait_for_quota(h);
-        if (k < 0)
+        if (k != CHECK_OK)
                 return k;
         json_object *list = answer_member(json, name->list);
         bool found = is_number(wanted) || (json_object_is_type(list, json_type_array) && json_object_array_length(list) > 0);
@@ -653,11 +656,9 @@ static int judge_servers(HetznerVm *h, json_object *servers, Diag *reterr) {
 static int on_servers(Resource *r, const ServiceAnswer *answer, Diag *reterr) {
         HetznerVm *h = (HetznerVm *) r;
         json_object *json;
-        int k = hetzner_api_answer(&h->api, answer, &json, reterr);
+        int k = read_answer(h, answer, &json, reterr);
 
-        if (k == -EDQUOT)
-                return wait_for_quota(h);
-        if (k < 0)
+        if (k != CHECK_OK)
                 return k;
         k = judge_servers(h, answer_member(json, "servers"), reterr);
         json_object_put(json);
