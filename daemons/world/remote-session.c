@@ -74,38 +74,43 @@ static void on_line(RemoteSession *s, const char *line, size_t size) {
                 json_tokener_free(t);
 }
 
+/* False if the session was freed. */
+static bool take_line(RemoteSession *s) {
+        _cleanup_(strbuf_done) StrBuf line = s->line;
+        bool whole = !s->skipping && !line.failed && line.size > 0, freed = false;
+
+        s->line = (StrBuf) {};
+        s->skipping = false;
+        if (!whole)
+                return true;
+        s->freed = &freed;
+        on_line(s, line.data, line.size);
+        if (freed)
+                return false;
+        s->freed = NULL;
+        return true;
+}
+
 /* Its stderr has what it could not say otherwise. */
 static void on_output(Child *c, ChildStream stream, const char *data, size_t size, void *userdata) {
         RemoteSession *s = userdata;
-        bool freed = false;
 
         if (stream == CHILD_STDERR) {
                 add_problem(s, data, size);
                 return;
         }
-        s->freed = &freed;
-        while (!freed && size > 0) {
+        while (size > 0) {
                 const char *end = memchr(data, '\n', size);
                 size_t n = end ? (size_t) (end - data) : size;
 
                 s->skipping = s->skipping || s->line.size + n > LINE_MAX_;
                 if (!s->skipping)
                         strbuf_add(&s->line, data, n);
-                if (end) {
-                        _cleanup_(strbuf_done) StrBuf line = s->line;
-                        bool whole = !s->skipping && !line.failed && line.size > 0;
-
-                        s->line = (StrBuf) {};
-                        s->skipping = false;
-                        if (whole)
-                                on_line(s, line.data, line.size);
-                }
-                n += end != NULL;
-                data += n;
-                size -= n;
+                if (!end || !take_line(s))
+                        return;
+                data += n + 1;
+                size -= n + 1;
         }
-        if (!freed)
-                s->freed = NULL;
 }
 
 /* In one, for those who show it in a table. The caller's; NULL if out of memory. */
