@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -308,4 +309,30 @@ def access(scratch):
         check(mark not in told and secret not in told, f"the password is told: {told}")
 
 
-main(connected, ended, alone, access)
+def packages(scratch):
+    """What is missing there is said, or installed if it may be"""
+    bin_directory = scratch.at("bin")
+    os.mkdir(bin_directory)
+    for name in os.listdir("/usr/bin"):
+        if name not in ("tar", "apt-get", "dnf", "yum"):
+            os.symlink(os.path.join("/usr/bin", name), os.path.join(bin_directory, name))
+    write(os.path.join(bin_directory, "apt-get"), f"""#!/bin/sh
+echo "$*" >>{scratch.at("asked")}
+ln -s {shutil.which("tar")} {bin_directory}/tar
+""")
+    os.chmod(os.path.join(bin_directory, "apt-get"), 0o755)
+    with Network(scratch, 1, f"PATH={bin_directory}") as network, Etcd(scratch) as etcd, Deployer(scratch, etcd):
+        (host,) = network.hosts
+        text = f'remote "h1" {{\n        remote => "{host.address}",\nMORE}}\n'
+        with Resources(scratch, etcd, text.replace("MORE", "")) as run:
+            event = run.wait_event("it fails", type="state", state="failed")
+            check("tar is not installed there" in event["text"], f"it says {event['text']!r}")
+            run.end(signal.SIGINT)
+        check(not os.path.exists(scratch.at("asked")), "something is installed without being asked for")
+        with Resources(scratch, etcd, text.replace("MORE", "        install_deps => true,\n"), *EXIT) as run:
+            check_equal(run.wait_end(3 * SECONDS), 0, "exit status")
+        check_equal(read(scratch.at("asked")), "-y install tar dbus-daemon\n", "what was installed")
+        check(host.has_run(), "it has not run there")
+
+
+main(connected, ended, alone, access, packages)
