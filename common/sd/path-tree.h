@@ -85,6 +85,7 @@ struct PathWatch {
         unsigned reasons;               /* not zero: pending */
         int error;
         uint64_t put_in;                /* PathWatcher.n_turns when its user put a file there last; 0: never */
+        uint64_t put_file;              /* which one, see fingerprint() */
         PathNode *link;                 /* of an alias: the link that it follows; NULL once that is gone */
         PathWatch *dropped_next;        /* of an alias: in PathWatcher.dropped */
         path_watch_callback_t callback; /* NULL: an alias */

@@ -7,6 +7,7 @@
  * adds or frees Nodes all over the tree, following links, is put off as well, until settle(). */
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "common/sd/log.h"
@@ -336,13 +337,30 @@ static void on_self_event(PathWatcher *p, PathNode *n, uint32_t mask) {
         }
 }
 
-/* The event of a path_watch_put(). If somebody did the same before, his is taken for ours, and ours for his: the user is called. */
+/* Of a file, what a change would show in. What differs in one of these never has the same number. */
+static uint64_t fingerprint(const struct stat *st) {
+        const uint64_t facts[] = {
+                st->st_dev, st->st_ino, (uint64_t) st->st_size, (uint64_t) st->st_mtim.tv_sec, (uint64_t) st->st_mtim.tv_nsec,
+                st->st_mode, st->st_uid, st->st_gid,
+        };
+        uint64_t hash = UINT64_C(14695981039346656037);
+
+        for (size_t i = 0; i < ELEMENTSOF(facts); i++)
+                hash = (hash ^ facts[i]) * UINT64_C(1099511628211);
+        return hash;
+}
+
+/* The event of a path_watch_put(). That of another who puts something there may come instead, and of two that follow upon one
+ * another the kernel makes one. So what counts is what is there now, after the event was read: whatever comes later has its own. */
 static bool is_put_by_user(PathWatcher *p, PathNode *n) {
         PathWatch *w = n->users;
+        struct stat st;
 
         if (!w || w->next || w->put_in != p->n_turns || n->children || (n->state != PATH_ABSENT && n->state != PATH_OTHER))
                 return false;
         w->put_in = 0;
+        if (path_node_path(p, n) < 0 || lstat(p->path, &st) < 0 || fingerprint(&st) != w->put_file)
+                return false;
         n->state = PATH_OTHER;
         n->error = 0;
         if (p->unseen == n)
@@ -433,11 +451,12 @@ static void flush(PathWatcher *p) {
         p->flushing = false;
 }
 
-/* 1: there were some; 0: there are none, for now. */
-static int read_events(PathWatcher *p) {
+/* 1: there were some, of this size; 0: there are none, for now. */
+static int read_events(PathWatcher *p, ssize_t *ret_size) {
         const struct inotify_event *event;
 
         ssize_t n = read(p->fd, p->buffer, sizeof(p->buffer));
+        *ret_size = MAX(n, 0);
         if (n < 0)
                 return errno == EAGAIN ? 0 : errno == EINTR ? 1 : -errno;
         for (const char *at = p->buffer; at < p->buffer + n; at += sizeof(*event) + event->len) {
@@ -449,7 +468,8 @@ static int read_events(PathWatcher *p) {
 
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         PathWatcher *p = userdata;
-        int r = read_events(p);
+        ssize_t size;
+        int r = read_events(p, &size);
 
         settle(p);
         flush(p);
@@ -467,12 +487,14 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t events, void *use
 }
 
 /* The events of what was put in place are there since then. One that does not come (the directory was exchanged) must not be waited
- * for: another would be taken for it. */
+ * for: another would be taken for it. No more is read than is there now, or whoever makes events as fast as we read would keep us. */
 static int end_turn(PathWatcher *p) {
-        int r = 1;
+        int r = 1, size = 0;
 
-        while (p->has_put && r > 0)
-                r = read_events(p);
+        if (p->has_put && ioctl(p->fd, FIONREAD, &size) < 0)
+                size = 0;
+        for (ssize_t n = 0; size > 0 && r > 0; size -= (int) n)
+                r = read_events(p, &n);
         p->n_turns += p->has_put;
         p->has_put = false;
         return MIN(r, 0);
@@ -647,12 +669,13 @@ void path_watch_saw(PathWatch *w, mode_t mode) {
         p->unseen = NULL;
 }
 
-void path_watch_put(PathWatch *w) {
+void path_watch_put(PathWatch *w, const struct stat *st) {
         PathWatcher *p = w->watcher;
 
         if (!p || !w->node)
                 return;
         w->put_in = p->n_turns;
+        w->put_file = fingerprint(st);
         p->has_put = true;
         finish_call(p);
 }

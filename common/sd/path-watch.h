@@ -10,7 +10,7 @@
  * on the server of a network file system. */
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include "common/macro.h"
 
@@ -43,9 +43,9 @@ DEFINE_CLEANUP(PathWatch *, path_watch_free)
  * one of these, where he does not tell before the loop goes on or another path is watched. */
 void path_watch_saw(PathWatch *w, mode_t mode);
 
-/* The user has just renamed a regular file to the path, and knows what is in it. He is not called for that, but for all that comes
- * after it. */
-void path_watch_put(PathWatch *w);
+/* The user has just renamed a regular file to the path, and knows what is in it; st says how he left it, before. He is not called
+ * for that, as long as this is what is there, but for all that comes after it. */
+void path_watch_put(PathWatch *w, const struct stat *st);
 
 /* How often to look at a path that cannot be watched, until it can. */
 enum { PATH_WATCH_FALLBACK_USEC = 30 * 1000 * 1000 };

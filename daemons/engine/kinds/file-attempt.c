@@ -421,7 +421,7 @@ static int step_copy(FileAttempt *a) {
                 return r;
         if (c->differs) {               /* and now not any more; what is new has the access it shall have */
                 if (c->replaced && own_watch(a))
-                        path_watch_put(own_watch(a));
+                        path_watch_put(own_watch(a), &c->put);
                 return 0;
         }
         return c->changed ? content_differs(a) : then(a, step_access);

@@ -117,28 +117,42 @@ static int begin_in_place(FileCopy *c, Diag *reterr) {
         return 1;
 }
 
-/* Most new files have it already, see mode_to_make(). */
-static int give_access(FileCopy *c, Diag *reterr) {
-        int fd = c->replacement.fd;
-        struct stat st;
-
-        if (is_plain(c))
-                return 0;
-        FileAccess a = new_access(c);
-        if (fstat(fd, &st) < 0)
+static int look_at_written(FileCopy *c, Diag *reterr) {
+        if (fstat(c->replacement.fd, &c->put) < 0)
                 return resource_error(c->resource, reterr, -errno, "cannot stat what is written beside '%s': %m", c->path);
-        int r = file_access_check(&a, fd, &st, c->resource, c->path, reterr);
-        return r == 0 ? file_access_set(&a, fd, c->resource, c->path, reterr) : MIN(r, 0);
+        return 0;
+}
+
+/* 1, 0, or negative errno. Most new files have it already, see mode_to_make(). */
+static int has_access(FileCopy *c, const FileAccess *a, Diag *reterr) {
+        int r = look_at_written(c, reterr);
+
+        return r < 0 ? r : is_plain(c) ? 1 : file_access_check(a, c->replacement.fd, &c->put, c->resource, c->path, reterr);
+}
+
+/* *ret_has: it is seen to have it. Not every file system keeps what it was given, and others may change what they see there. */
+static int give_access(FileCopy *c, bool *ret_has, Diag *reterr) {
+        const FileAccess a = is_plain(c) ? c->access : new_access(c);
+        int r = has_access(c, &a, reterr);
+
+        if (r == 0) {
+                r = file_access_set(&a, c->replacement.fd, c->resource, c->path, reterr);
+                if (r >= 0)
+                        r = has_access(c, &a, reterr);
+        }
+        *ret_has = r > 0;
+        return MIN(r, 0);
 }
 
 static int write_beside(FileCopy *c, Diag *reterr) {
+        bool proven = false;
         int r = write_piece(c, c->replacement.fd, reterr);
 
         if (r != 0)
                 return r;
         if (c->have_fd >= 0)
                 replacement_copy_attributes(&c->replacement, c->have_fd);
-        r = give_access(c, reterr);
+        r = give_access(c, &proven, reterr);
         if (r >= 0)
                 r = flush(c, c->replacement.fd, reterr);
         if (r < 0)
@@ -146,7 +160,7 @@ static int write_beside(FileCopy *c, Diag *reterr) {
         r = replacement_put(&c->replacement);
         if (r == -EBUSY)
                 return begin_in_place(c, reterr);
-        c->replaced = r >= 0;
+        c->replaced = r >= 0 && proven && (uint64_t) c->put.st_size == c->at;
         return r < 0 ? resource_error(c->resource, reterr, r, "cannot put '%s' in place: %m", c->path) : 0;
 }
 

@@ -23,7 +23,8 @@ typedef struct FileCopy {
 
         bool changed;                   /* result of comparing: it is different */
         bool differs;                   /* known to, see file_copy_write() */
-        bool replaced;                  /* what is written was put in place by renaming */
+        bool replaced;                  /* what is written was put in place by renaming, and was until then as it shall be */
+        struct stat put;                /* of that */
         uint64_t n_bytes;               /* written so far, for those who watch */
 
         int (*next)(struct FileCopy *c, Diag *reterr);

@@ -40,7 +40,7 @@ static void random_step(const Place *p) {
         random_path(a, sizeof(a));
         random_path(b, sizeof(b));
 
-        switch (dice(12)) {             /* many of them fail, which is fine */
+        switch (dice(13)) {             /* many of them fail, which is fine */
         case 0:
         case 1:
                 (void) make_directories(a, 0755);
@@ -61,6 +61,10 @@ static void random_step(const Place *p) {
                 break;
         case 7:
                 (void) rename(a, b);
+                break;
+        case 11:                        /* from where nobody looks */
+                do_steps("write out/x");
+                (void) rename("out/x", a);
                 break;
         case 8:
                 (void) renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
@@ -168,12 +172,15 @@ static void watch_start_random(Watched *x) {
 /* The user of a watch puts a file there, and knows it. */
 static void put_one(Watched *x) {
         char beside[sizeof(x->path) + 2];
+        struct stat st;
 
         snprintf(beside, sizeof(beside), "%s.t", x->path);
-        _cleanup_close_ int fd = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        int fd = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
                 return;
         CHECK_INT(write(fd, "x", 1), 1);
+        CHECK_INT(fstat(fd, &st), 0);
+        CHECK_INT(close(fd), 0);        /* else its event would come after the rename, and tell in any case */
         if (rename(beside, x->path) < 0) {
                 (void) unlink(beside);
                 return;
@@ -182,7 +189,7 @@ static void put_one(Watched *x) {
         x->seen = snapshot(x->path, x->flags & RECURSIVE);
         if (dice(3) == 0)
                 random_step(x->place);
-        path_watch_put(x->watch);
+        path_watch_put(x->watch, &st);
         if (dice(3) == 0)
                 random_step(x->place);
 }
@@ -193,6 +200,7 @@ static void storm(uint64_t number) {
 
         seed = number * 0x9e3779b97f4a7c15ULL + 1;
         REQUIRE(place_init(&p));
+        do_steps("mkdir out");
         for (size_t i = 0; i < N_WATCHED; i++) {
                 watched[i].place = &p;
                 watch_start_random(&watched[i]);

@@ -471,7 +471,7 @@ TEST(what_the_user_puts_there_is_not_told) {
         static const struct {
                 const char *before, *put, *after;
                 unsigned n;
-        } rows[] = {
+        } rows[] = {            /* t is what he puts there */
                 { "write t", "mv t f", NULL, 0 },
                 { "write t; write f", "mv t f", NULL, 0 },
                 { "write t; write f; write g", "mv t f", "mv g f", 1 },
@@ -483,6 +483,11 @@ TEST(what_the_user_puts_there_is_not_told) {
                 { "write t", "mv t f", "rm f; mkdir f", 1 },
                 { "write t; mkdir d", "mv t f", "rm f; mv d f", 1 },
                 { "write t; write g", "mv t f", "rm f; ln g f", 1 },
+                /* of two that come from elsewhere, one after another, the kernel tells once */
+                { "write t; mkdir e; write e/g", "mv t f", "mv e/g f", 1 },
+                /* others changed it, under the name it had */
+                { "write t", "write t; mv t f", NULL, 1 },
+                { "write t", "chmod 600 t; mv t f", NULL, 1 },
                 /* what was there is no file */
                 { "write t; write g; ln g f", "mv t f", NULL, 1 },
                 { "mkdir d", "mv d f", NULL, 1 },
@@ -491,12 +496,14 @@ TEST(what_the_user_puts_there_is_not_told) {
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 Place p;
                 Probe probe = {};
+                struct stat st = {};
 
                 REQUIRE(place_init(&p));
                 do_steps(rows[i].before);
+                (void) lstat("t", &st);
                 CHECK_INT(path_watch_new(&probe.watch, p.watcher, full(&p, "f"), 0, on_change, &probe), 0);
                 do_steps(rows[i].put);
-                path_watch_put(probe.watch);
+                path_watch_put(probe.watch, &st);
                 do_steps(rows[i].after);
                 drain(&p);
                 if (probe.n != rows[i].n)
@@ -510,19 +517,22 @@ TEST(what_the_user_puts_there_is_not_told) {
 TEST(a_put_counts_for_its_user_and_its_moment_only) {
         Place p;
         Probe user = {}, other = {}, above = {};
+        struct stat st = {};
 
         REQUIRE(place_init(&p));
         do_steps("mkdir d; write d/t; write d/g");
+        CHECK_INT(lstat("d/t", &st), 0);
         CHECK_INT(path_watch_new(&user.watch, p.watcher, full(&p, "d/f"), 0, on_change, &user), 0);
         CHECK_INT(path_watch_new(&above.watch, p.watcher, full(&p, "d"), RECURSIVE, on_change, &above), 0);
         do_steps("mv d/t d/f");
-        path_watch_put(user.watch);
+        path_watch_put(user.watch, &st);
         drain(&p);
         CHECK_INT(take_count(&user), 0);
         CHECK_INT(take_count(&above), 1);
 
         /* Nothing was put there: what comes later is another's. */
-        path_watch_put(user.watch);
+        CHECK_INT(lstat("d/g", &st), 0);
+        path_watch_put(user.watch, &st);
         drain(&p);
         do_steps("mv d/g d/f");
         drain(&p);
@@ -530,18 +540,41 @@ TEST(a_put_counts_for_its_user_and_its_moment_only) {
 
         /* Where two look at it, both are told. */
         do_steps("write d/t");
+        CHECK_INT(lstat("d/t", &st), 0);
         CHECK_INT(path_watch_new(&other.watch, p.watcher, full(&p, "d/f"), 0, on_change, &other), 0);
         drain(&p);
         do_steps("mv d/t d/f");
-        path_watch_put(user.watch);
+        path_watch_put(user.watch, &st);
         drain(&p);
         CHECK(take_count(&other) > 0);
 
         path_watch_free(user.watch);
-        path_watch_put(other.watch);
+        path_watch_put(other.watch, &st);
         path_watch_free(other.watch);
         drain(&p);
         path_watch_free(above.watch);
+        place_done(&p);
+}
+
+/* The directory was exchanged while he wrote: his file is elsewhere, and the one that comes is another's. */
+TEST(a_put_into_a_directory_that_went_away_hides_nothing) {
+        Place p;
+        Probe probe = {};
+        struct stat st;
+
+        REQUIRE(place_init(&p));
+        do_steps("mkdir d; mkdir e; write d/t; write e/f; write g");
+        CHECK_INT(path_watch_new(&probe.watch, p.watcher, full(&p, "d/f"), 0, on_change, &probe), 0);
+        do_steps("exchange d e");
+        drain(&p);
+        CHECK_INT(take_count(&probe), 1);
+        CHECK_INT(lstat("e/t", &st), 0);
+        do_steps("mv e/t e/f");
+        path_watch_put(probe.watch, &st);
+        do_steps("mv g d/f");
+        drain(&p);
+        CHECK_INT(take_count(&probe), 1);
+        path_watch_free(probe.watch);
         place_done(&p);
 }
 
