@@ -22,8 +22,10 @@ struct Transfer {
         sd_event_source *news;  /* something came that was not told yet */
         sd_event_source *silence;       /* nothing came for too long; NULL: there is no such time */
         uint64_t silence_usec;
-        char *request;          /* of one that is sent only once: its body */
-        size_t request_size, request_sent;
+        char *request;          /* of one that is sent only once: its body, and the tail */
+        size_t request_size;
+        int file;               /* between the two */
+        uint64_t file_at, file_size, sent;      /* sent: of all three */
         struct curl_slist *headers;
         char problem[CURL_ERROR_SIZE];
         StrBuf body;            /* what came and was not told yet */
@@ -95,7 +97,7 @@ static void tell_end(Transfer *t, CURLcode code) {
         (void) curl_easy_getinfo(t->job.easy, CURLINFO_RESPONSE_CODE, &result.status);
         (void) curl_easy_getinfo(t->job.easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
         if (result.error < 0) {
-                result.sent = connected > 0;
+                result.sent = connected > 0 || t->sent > 0;     /* the time is forgotten when libcurl tries another connection */
                 result.problem = t->overflow ? "the answer is too long" : t->problem[0] ? t->problem : curl_easy_strerror(code);
         } else {
                 result.data = t->body.data ?: "";
@@ -223,12 +225,28 @@ static int set_signature(Transfer *t, const TransferSignature *signature) {
         return 0;
 }
 
+static size_t read_file(Transfer *t, char *to, size_t size) {
+        uint64_t at = t->sent - t->file_at;
+        ssize_t n = pread(t->file, to, (size_t) MIN((uint64_t) size, t->file_size - at), (off_t) at);
+
+        if (n <= 0)
+                return CURL_READFUNC_ABORT;
+        if (t->silence)
+                (void) sd_event_source_set_time_relative(t->silence, t->silence_usec);
+        t->sent += (size_t) n;
+        return (size_t) n;
+}
+
 static size_t on_request(char *to, size_t size, size_t n, void *userdata) {
         Transfer *t = userdata;
+        bool before = t->sent < t->file_at;
 
-        n = MIN(n * size, t->request_size - t->request_sent);
-        memcpy(to, t->request + t->request_sent, n);
-        t->request_sent += n;
+        if (!before && t->sent < t->file_at + t->file_size)
+                return read_file(t, to, size * n);
+        size_t at = (size_t) (before ? t->sent : t->sent - t->file_size), end = before ? (size_t) t->file_at : t->request_size;
+        n = MIN(n * size, end - at);
+        memcpy(to, t->request + at, n);
+        t->sent += n;
         return n;
 }
 
@@ -239,11 +257,17 @@ static int no_second_time(void *userdata, curl_off_t offset, int origin) {
 /* When a connection that was used before ends instead of answering, libcurl would send everything again over another, and nobody would
  * know that there were two. It does not if it cannot read the body again. */
 static int set_body_once(Transfer *t, const TransferRequest *r) {
-        t->request = malloc(r->body_size + 1);
+        size_t tail = r->tail ? strlen(r->tail) : 0;
+
+        t->request = malloc(r->body_size + tail + 1);
         if (!t->request)
                 return -ENOMEM;
         memcpy(t->request, r->body, r->body_size);
-        t->request_size = r->body_size;
+        memcpy(t->request + r->body_size, r->tail ?: "", tail);
+        t->request_size = r->body_size + tail;
+        t->file = r->file;
+        t->file_at = r->body_size;
+        t->file_size = r->file_size;
         SET(CURLOPT_POST, 1L);
         SET(CURLOPT_READFUNCTION, on_request);
         SET(CURLOPT_READDATA, t);
@@ -256,7 +280,7 @@ static int set_body(Transfer *t, const TransferRequest *r) {
                 SET(CURLOPT_CUSTOMREQUEST, r->method);
         if (!r->body)
                 return 0;
-        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) r->body_size);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) (r->body_size + r->file_size + (r->tail ? strlen(r->tail) : 0)));
         if (r->once)
                 return set_body_once(t, r);
         SET(CURLOPT_COPYPOSTFIELDS, r->body);

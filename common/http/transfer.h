@@ -40,11 +40,18 @@ typedef struct TransferRequest {
         const char *method;             /* NULL: a POST if there is a body, else a GET */
         const void *body;               /* NULL: none */
         size_t body_size;
+
+        /* With .body and .once: a file goes behind the body, and then some text. The file is borrowed until the end, and read where it
+         * is; file_size 0: there is none. */
+        int file;
+        uint64_t file_size;
+        const char *tail;               /* NULL: none */
+
         const TransferTls *tls;         /* NULL: as the system has it */
         const TransferSignature *signature;     /* NULL: it is not signed. Not with once, since what is signed must be there */
         const char *proxy;              /* as libcurl writes them; NULL: the environment's */
         bool once;                      /* the server may see it no more than once, whatever becomes of a connection */
-        uint64_t silence_usec;          /* for so long nothing may come; 0: for ever */
+        uint64_t silence_usec;          /* for so long nothing may come, nor go if there is a file; 0: for ever */
         uint64_t limit_usec;            /* so long it may take in all, however much comes; 0: for ever */
         uint64_t connect_timeout_usec;  /* 0: libcurl's */
         size_t answer_max;              /* bytes; more of them end it with -E2BIG. With a data callback: that have not been taken */

@@ -156,16 +156,17 @@ bool download_identity(const Download *d, struct stat *ret) {
 /* ---- of a file that is there ---- */
 
 struct FileDigest {
-        int fd;
+        int fd, copy;
         gnutls_hash_hd_t hash;
         char buffer[PIECE];
 };
 
-int file_digest_new(FileDigest **ret, const char *path) {
+int file_digest_new(FileDigest **ret, const char *path, int copy) {
         _cleanup_(file_digest_freep) FileDigest *d = calloc(1, sizeof(*d));
 
         if (!d)
                 return -ENOMEM;
+        d->copy = copy;
         d->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (d->fd < 0)
                 return -errno;
@@ -179,8 +180,10 @@ int file_digest_step(FileDigest *d, char ret[static SHA256_TEXT_SIZE]) {
         uint8_t digest[32];
         ssize_t n = read(d->fd, d->buffer, sizeof(d->buffer));
 
-        if (n < 0)
-                return -errno;
+        int r = n > 0 && d->copy >= 0 ? write_all(d->copy, d->buffer, (size_t) n) : 0;
+
+        if (n < 0 || r < 0)
+                return n < 0 ? -errno : r;
         if (n > 0)
                 return gnutls_hash(d->hash, d->buffer, (size_t) n) < 0 ? -EIO : 1;
         gnutls_hash_deinit(d->hash, digest);

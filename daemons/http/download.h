@@ -32,9 +32,10 @@ bool download_identity(const Download *d, struct stat *ret);
 /* The digest of what has come so far. */
 void download_sha256(const Download *d, char ret[static SHA256_TEXT_SIZE]);
 
-/* Of a file, in slices: 1: call again; 0: *ret is complete; negative errno. */
+/* Of a file, in slices: 1: call again; 0: *ret is complete; negative errno. copy: a borrowed descriptor to which what is read is written
+ * as well, or -1. */
 typedef struct FileDigest FileDigest;
-int file_digest_new(FileDigest **ret, const char *path);
+int file_digest_new(FileDigest **ret, const char *path, int copy);
 int file_digest_step(FileDigest *d, char ret[static SHA256_TEXT_SIZE]);
 FileDigest *file_digest_free(FileDigest *d);
 DEFINE_CLEANUP(FileDigest *, file_digest_free)

@@ -19,6 +19,7 @@
 
 typedef struct HttpManager HttpManager;
 typedef struct HttpPort HttpPort;       /* a listening socket and who has it */
+typedef struct BmcHold BmcHold;
 typedef struct CurlLoop CurlLoop;
 typedef struct Map Map;
 typedef struct EngineLink EngineLink;
@@ -34,6 +35,7 @@ struct HttpManager {
         CurlLoop *curl;                 /* see http_manager_curl() */
         Map *kept;                      /* see kept.h; NULL if there is none */
         DhcpLeases leases;
+        BmcHold *holds;                 /* see bmc-hold.h; a list */
         Map *responses;                 /* see response.h; NULL if there are none */
         UiHub *hubs;                    /* see ui-hub.h; a list */
         uint64_t last_seq;              /* of a value, see ui-hub.h */

@@ -541,7 +541,7 @@ static void attempt_compare(HttpClient *c) {
         int r;
 
         c->state = ATTEMPT_COMPARES;
-        r = file_digest_new(&c->digest, c->path);
+        r = file_digest_new(&c->digest, c->path, -1);
         if (r >= 0)
                 r = slices_start(&c->slices, c->resource.host->event, digest_step, on_digest, c);
         if (r <= 0)

@@ -14,10 +14,12 @@ enum {
 };
 
 #define SILENCE_USEC (UINT64_C(30) * 1000 * 1000)
+#define FILE_SILENCE_USEC (UINT64_C(5) * 60 * 1000 * 1000)      /* some look at it before they answer */
 #define LIMIT_USEC (UINT64_C(120) * 1000 * 1000)
 #define CONNECT_USEC (UINT64_C(10) * 1000 * 1000)
 
-static int unanswered(const ServiceCall *c, const TransferResult *result, Diag *reterr) {
+static int unanswered(ServiceCall *c, const TransferResult *result, Diag *reterr) {
+        c->sent = result->sent;
         if (c->unanswered)
                 return c->unanswered(c->resource, result->error, result->problem, reterr);
         return resource_error(c->resource, reterr, result->error, "cannot ask %s: %s", c->service, result->problem);
@@ -60,12 +62,15 @@ static int start(ServiceCall *c, const ServiceRequest *q, const char *const *hea
                         .headers = headers,
                         .body = q->body,
                         .body_size = q->body_size,
+                        .file = q->file,
+                        .file_size = q->file_size,
+                        .tail = q->tail,
                         .tls = vouched ? &(TransferTls) { .ca = q->certificate } : NULL,
                         .signature = q->signature,
                         .proxy = q->proxy,
                         .once = q->once && q->body,
-                        .silence_usec = SILENCE_USEC,
-                        .limit_usec = LIMIT_USEC,
+                        .silence_usec = q->file_size > 0 ? FILE_SILENCE_USEC : SILENCE_USEC,
+                        .limit_usec = q->file_size > 0 ? 0 : LIMIT_USEC,
                         .connect_timeout_usec = CONNECT_USEC,
                         .answer_max = q->answer_max ?: ANSWER_MAX,
                         .done = on_answer,
@@ -81,7 +86,7 @@ int service_call(ServiceCall *c, const ServiceRequest *q, service_answer_t next,
 
         r = add_header(made, &n, "Accept", q->accept);
         if (r >= 0)
-                r = add_header(made, &n, "Content-Type", q->body_size > 0 ? q->type : NULL);
+                r = add_header(made, &n, "Content-Type", q->body_size > 0 || q->file_size > 0 ? q->type : NULL);
         for (size_t i = 0; i < n; i++)
                 headers[i] = made[i];
         if (q->header)

@@ -30,6 +30,8 @@ struct ServiceCall {
         /* Nobody has answered, and problem says why: what check_apply would return. NULL: it is a failure. */
         int (*unanswered)(Resource *r, int error, const char *problem, Diag *reterr);
 
+        bool sent;              /* then: the service may have seen the request */
+
         Transfer *transfer;     /* ours */
         service_answer_t next;
 };
@@ -40,6 +42,9 @@ typedef struct ServiceRequest {
         const char *type;       /* of the body */
         const char *body;       /* NULL: none */
         size_t body_size;
+        int file;               /* goes behind the body, see transfer.h; and takes as long as it takes, unless nothing moves */
+        uint64_t file_size;
+        const char *tail;
         const char *accept;     /* NULL: anything */
         const char *header;     /* one more: who is asking. NULL: nobody in particular */
         const TransferSignature *signature;     /* NULL: it is not signed */

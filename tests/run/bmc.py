@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""bmc:power, against a BMC that does as the test says."""
+"""bmc:power and bmc:firmware, against a BMC that does as the test says."""
 
 import base64
 import json
 import os
 import ssl
 import sys
+import threading
 
 sys.dont_write_bytecode = True
-from harness import Run, check, check_equal, main
+from harness import Run, check, check_equal, main, wait_until
 from scripted import Server
 
 SYSTEMS = {"Members": [{"@odata.id": "/redfish/v1/Systems/7"}, {"@odata.id": "/redfish/v1/Systems/8"}]}
@@ -229,4 +230,176 @@ def refuses(s):
         check(done.returncode != 0 and text in done.stderr + done.stdout, f"{name} {fields}: {done.returncode}, {done.stderr}{done.stdout}")
 
 
-main(keeps_it_on, keeps_it_off, says_what_is_wrong, calls_services, wants_a_certificate, takes_it_from_the_name, refuses)
+# ---- firmware ----
+
+FIRMWARE = b"--x\r\n" + bytes(range(256)) * 1000         # longer than a buffer, and not text
+TASK = "/redfish/v1/TaskService/Tasks/5"
+
+
+def firmware(s, port, more="", meta="Meta:poll => 1,", provider="acme", kept=FIRMWARE):
+    path = s.at("bmc.bin")
+    with open(path, "wb") as f:
+        f.write(kept)
+    return f"""\
+bmc:firmware "redfish://admin@127.0.0.1:{port}" {{
+        password => "hunter2",
+        provider => "{provider}",
+        file => "{path}",
+        version => "1.2.4",
+        {more}
+        {meta}
+}}
+"""
+
+
+def show_version(server, version, root=None):
+    """It is asked for its version, and says so."""
+    give(take(server, "GET", "/redfish/v1/"),
+         {"Managers": {"@odata.id": "/m"}, "UpdateService": {"@odata.id": "/u"}, "Vendor": "ACME, Inc.", **(root or {})})
+    give(take(server, "GET", "/m"), {"Members": [{"@odata.id": "/m/1"}]})
+    give(take(server, "GET", "/m/1"), {"FirmwareVersion": version, "Manufacturer": "somebody"})
+
+
+def take_parts(server, path="/push"):
+    """The upload, and what is in it."""
+    q = server.take(f"POST {path}")
+    check_equal((q.method, q.path, q.headers["Authorization"]), ("POST", path, AUTHORIZATION), "request")
+    kind, boundary = q.headers["Content-Type"].split("; boundary=")
+    check_equal(kind, "multipart/form-data", "type")
+    parts = q.body.split(b"--" + boundary.encode())
+    check_equal((parts[0], parts[3]), (b"", b"--\r\n"), "beginning and end")
+    parameters, content = (part.split(b"\r\n\r\n", 1) for part in parts[1:3])
+    check(b'name="UpdateParameters"' in parameters[0] and b'name="UpdateFile"' in content[0], "names of the parts")
+    check_equal(json.loads(parameters[1])["Targets"], [], "targets")
+    check_equal(content[1], FIRMWARE + b"\r\n", "the file")
+    return q
+
+
+def take_when(server, path, version):
+    """The first request for this path; those about the version, before it, are answered."""
+    answers = {"/redfish/v1/": {"Managers": {"@odata.id": "/m"}, "UpdateService": {"@odata.id": "/u"}, "Oem": {"A.C.M.E.": {}}},
+               "/m": {"Members": [{"@odata.id": "/m/1"}]}, "/m/1": {"FirmwareVersion": version}}
+    while True:
+        q = server.take(path)
+        if q.path == path:
+            return q
+        give(q, answers[q.path])
+
+
+def answer_power(server, asked):
+    """A machine that is on, asked by whomever and as often as he likes."""
+    while (q := server.requests.get()) is not None:
+        asked.append(q.path)
+        give(q, SYSTEMS if q.path.endswith("Systems") else {"PowerState": "On"})
+
+
+def updates_firmware(s):
+    """A BMC gets a file, once, and is given time; whoever changes the power of the machine keeps out of its way."""
+    server, rack, asked = Server(), Server(), []
+    machine = f"redfish://admin@127.0.0.1:{rack.port}"
+    with start(s, power(rack.port) + firmware(s, server.port, f'block => "{machine}",')) as run:
+        first = take(rack, "GET", "/redfish/v1/Systems")
+        for _ in range(2):              # as long as the other is busy, it begins anew
+            show_version(server, "1.2.3")
+        give(first, SYSTEMS)
+        threading.Thread(target=answer_power, args=[rack, asked], daemon=True).start()
+        q = take_when(server, "/u", "1.2.3")
+        before = len(asked)
+        give(q, {"ServiceEnabled": True, "MultipartHttpPushUri": "/push", "HttpPushUri": "/plain"})
+        give(take_parts(server), {"@odata.id": TASK, "TaskState": "New"}, 202)
+        changed = run.wait_event("sent", type="changed", kind="bmc:firmware")
+        check("version: 1.2.3 -> 1.2.4" in changed["text"], changed["text"])
+        give(take_when(server, TASK, "1.2.3"), {"TaskState": "Running"})
+        take(server, "GET", "/redfish/v1/").answer(503)
+        take_when(server, TASK, "1.2.3").answer(404)
+        show_version(server, "1.2.3")
+        check_equal(len(asked), before, "questions about power, meanwhile")
+        show_version(server, "1.2.4")
+        run.wait_event("it is right", type="state", state="ok", kind="bmc:firmware")
+        wait_until(lambda: len(asked) > before, "the other goes on")
+        run.end()
+        check_equal(len([e for e in run.events if e["type"] == "changed"]), 1, "changes")
+        check(not [e for e in run.events if e.get("state") in ("failed", "retrying")], "a BMC that is busy is a failure")
+        check("hunter2" not in json.dumps(run.events) + run.stderr(), "the password is told")
+    rack.requests.put(None)
+    server.close()
+    rack.close()
+    s.check_clean()
+
+
+def looks_before_it_sends(s):
+    """Neither the wrong file nor the wrong BMC; what is refused may be sent again, and so may what has failed."""
+    server = Server()
+    retry = "Meta:poll => 1, Meta:retry => -1, Meta:delay => 10,"
+
+    def fails(run, text):
+        event = run.wait_event("an error", type="state", state="retrying", kind="bmc:firmware")
+        check(text in event["text"], event["text"])
+
+    with start(s, firmware(s, server.port, meta="Meta:poll => 1, Meta:noop => true,")) as run:
+        show_version(server, "1.2.3")
+        run.wait_event("noop", type="state", state="drifted", kind="bmc:firmware")
+        run.end()
+    check(all(q.method == "GET" and q.path != "/u" for q in list(server.requests.queue)), "it was sent")
+    server.close()
+    for more, provider, root, text in (
+            (f'hash => "{"0" * 64}",', "acme", {}, "is not the file that it should be: its hash is "),
+            ("", "dell", {}, "does not say that it is one of 'dell'"),
+            ("", "redfish", {"UpdateService": 7}, "has no update service")):
+        server = Server()
+        with start(s, firmware(s, server.port, more, retry, provider)) as run:
+            show_version(server, "1.2.3", root)
+            fails(run, text)
+            run.end()
+        check(all(q.method == "GET" and q.path != "/u" for q in list(server.requests.queue)), "it was sent")
+        server.close()
+    server = Server()
+    with start(s, firmware(s, server.port, "", retry, "De-L.L")) as run:
+        oem = {"Oem": {"Dell": {}}}
+        for answer, text in (({}, "does not say where firmware is to be sent"),
+                             ({"MultipartHttpPushUri": "http://127.0.0.1:1/"}, "does not say where firmware is to be sent"),
+                             ({"ServiceEnabled": False, "HttpPushUri": "/plain"}, "has its update service turned off")):
+            show_version(server, "1.2.3", oem)
+            give(take(server, "GET", "/u"), answer)
+            fails(run, text)
+        for status in (400, 503):
+            show_version(server, "1.2.3", oem)
+            give(take(server, "GET", "/u"), {"HttpPushUri": "/plain"})
+            q = server.take("the file")
+            check_equal((q.method, q.path, q.headers["Content-Type"], q.body), ("POST", "/plain", "application/octet-stream", FIRMWARE), "upload")
+            q.answer(status)
+            fails(run, f"answers with status {status}")
+        show_version(server, "1.2.3", oem)
+        give(take(server, "GET", "/u"), {"HttpPushUri": "/plain"})
+        give(server.take("the file"), {"@odata.id": TASK, "TaskState": "New"}, 202)
+        run.wait_event("sent", type="changed", kind="bmc:firmware")
+        show_version(server, "1.2.3", oem)
+        give(take(server, "GET", TASK), {"TaskState": "Exception", "Messages": [{"Message": "first"}, {"Message": "bad signature"}]})
+        fails(run, "could not update its firmware: Exception: bad signature")
+        show_version(server, "1.2.3", oem)
+        give(take(server, "GET", "/u"), {"HttpPushUri": "/plain"})
+        server.take("the file").hang_up()       # it may have it, and is given time
+        for version in ("1.2.3", "1.2.3", "1.2.4"):
+            show_version(server, version, oem)
+        run.wait_event("it is right", type="state", state="ok", kind="bmc:firmware")
+        run.end()
+    server.close()
+
+
+def refuses_firmware(s):
+    """What makes no sense is seen before anything runs."""
+    for name, fields, text in (
+            ("redfish://h", 'provider => "x", file => "/f", version => "1",', "poll"),
+            ("redfish://h", 'provider => "x", file => "f", version => "1", Meta:poll => 1,', "file must be the absolute path of a file, got 'f'"),
+            ("redfish://h", 'provider => "x", file => "/f/", version => "1", Meta:poll => 1,', "file must be the absolute path of a file"),
+            ("redfish://h", 'provider => "x", file => "/f", version => "1", hash => "A", Meta:poll => 1,', "hash must be 64 lower-case"),
+            ("redfish://h", 'provider => "", file => "/f", version => "1", Meta:poll => 1,', "provider"),
+            ("redfish://h", 'provider => "x", file => "/f", Meta:poll => 1,', "version"),
+            ("rpc://h", 'provider => "x", file => "/f", version => "1", Meta:poll => 1,', "driver must be redfish, redfishs, gofish or gofishs, got 'rpc'"),
+            ("rack 7", 'provider => "x", file => "/f", version => "1", Meta:poll => 1,', "hostname must be given"),
+    ):
+        done = s.ctl("plan", s.program(f'bmc:firmware "{name}" {{ {fields} }}'))
+        check(done.returncode != 0 and text in done.stderr + done.stdout, f"{name} {fields}: {done.returncode}, {done.stderr}{done.stdout}")
+
+
+main(updates_firmware, looks_before_it_sends, refuses_firmware, keeps_it_on, keeps_it_off, says_what_is_wrong, calls_services, wants_a_certificate, takes_it_from_the_name, refuses)

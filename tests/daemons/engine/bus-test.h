@@ -28,12 +28,13 @@ static bool bus_is_available(void) {
 static int bus_start(void) {
         static const char config[] =
                 "<busconfig><type>session</type><listen>unix:path=%s/bus</listen><auth>EXTERNAL</auth>\n"
+                "<servicedir>%s/services</servicedir>\n"
                 "<policy context=\"default\"><allow send_destination=\"*\"/><allow eavesdrop=\"true\"/><allow own=\"*\"/></policy>\n"
                 "</busconfig>\n";
-        char text[sizeof(config) + 128], line[256];
+        char text[sizeof(config) + 256], line[256];
         int ready[2];
 
-        (void) snprintf(text, sizeof(text), config, rig.dir);
+        (void) snprintf(text, sizeof(text), config, rig.dir, rig.dir);
         put_file("bus.conf", text);
         if (pipe(ready) < 0)
                 return -errno;

@@ -623,6 +623,46 @@ TEST(it_is_waited_for) {
         }
 }
 
+static int on_news(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
+        *(bool *) userdata = true;
+        return 0;
+}
+
+/* A package brings the service in parts: the bus starts what is there of it, which fails, and hears of the rest meanwhile. */
+TEST(it_is_called_while_it_comes) {
+        BUS_RIG();
+        _cleanup_(diag_done) Diag diag = {};
+        char service[400];
+        bool news = false;
+
+        CHECK_INT(make_directories(in_dir("services"), 0755), 0);
+        REQUIRE(mkfifo(in_dir("gate"), 0600) == 0);
+        (void) snprintf(service, sizeof(service), "[D-BUS Service]\nName=%s\nExec=/bin/sh -c 'read line <%s/gate; exit 1'\n", FWUPD, rig.dir);
+        put_file("services/" FWUPD ".service", service);
+        REQUIRE(bus_start() >= 0);
+        sd_bus *other = service_connect();
+        REQUIRE(other);
+        REQUIRE(sd_bus_match_signal(other, NULL, "org.freedesktop.DBus", NULL, "org.freedesktop.DBus", "ActivatableServicesChanged", on_news,
+                                    &news) >= 0);
+        CHECK_INT(rig_make(&fwupd_device_type, ID, FIELDS("version=1.2.2")), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK(bus_wait(&rig.host.n_armed, 0));
+        rig.host.finished = NOT_FINISHED;
+        CHECK_INT(rig.r->type->check_apply(rig.r, true, &diag), CHECK_PENDING);
+
+        int gate = -1;          /* opens when it has been started */
+        CHECK(RIG_UNTIL((gate = gate < 0 ? open(in_dir("gate"), O_WRONLY | O_NONBLOCK | O_CLOEXEC) : gate) >= 0));
+        rig.host.n_changed = 0;
+        put_file("services/org.example.other.service", "[D-BUS Service]\nName=org.example.other\nExec=/bin/false\n");
+        CHECK(RIG_UNTIL(news));
+        CHECK_INT(rig.host.finished, NOT_FINISHED);
+        (void) close(gate);
+        CHECK(RIG_UNTIL(rig.host.finished != NOT_FINISHED));
+        CHECK_INT(rig.host.finished, -EAGAIN);
+        CHECK(rig.host.n_changed > 0);
+        sd_bus_close_unref(other);
+}
+
 /* The machine that runs the test may have remotes as well; the last is any. */
 static void check_begins(const char *want, const ResourceType *type, const char *field) {
         _cleanup_(resource_uids_done) ResourceUids uids = {};
