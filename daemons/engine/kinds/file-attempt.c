@@ -41,7 +41,6 @@ typedef struct Found {
 struct FileAttempt {
         File *file;
         bool apply, changed;
-        bool elsewhere;                 /* not where the watch is: the path was received since */
         int (*next)(FileAttempt *a);    /* as slices_step_t; NULL: it is over */
         int (*after)(FileAttempt *a);   /* what comes after a tree */
         Account account;
@@ -146,7 +145,7 @@ static int open_itself(FileAttempt *a) {
 
 /* That of the path itself, if there is one. */
 static PathWatch *own_watch(const FileAttempt *a) {
-        return a->file->n_watches > 0 && !a->elsewhere ? a->file->watches[0] : NULL;
+        return a->file->n_watches > 0 ? a->file->watches[0] : NULL;
 }
 
 /* The watch need not look as well. */
@@ -720,21 +719,26 @@ static void on_account(Account *account, int error, Diag *diag, void *userdata) 
                 on_end(r, a);
 }
 
+static bool has_moved(const Resource *r) {
+        static const char *const fields[] = { "path", "dirname", "basename", "source", "fragments" };
+
+        for (size_t i = 0; r->received != 0 && i < ELEMENTSOF(fields); i++)
+                if (resource_received(r, fields[i]))
+                        return true;
+        return false;
+}
+
 int file_check_apply(Resource *r, bool apply, Diag *reterr) {
-        const bool elsewhere = resource_received(r, "path") || resource_received(r, "dirname") || resource_received(r, "basename");
         File *f = (File *) r;
         FileAttempt *a;
         int k;
 
-        if (elsewhere) {
-                k = r->type->prepare(r, reterr);
-                if (k < 0)
-                        return k;
-        }
+        k = has_moved(r) ? file_move(f, reterr) : 0;
+        if (k < 0)
+                return k;
         a = f->attempt = file_attempt_new(f, apply);
         if (!a)
                 return -ENOMEM;
-        a->elsewhere = elsewhere;
         k = account_find(&a->account, r, f->owner, f->group, on_account, a, &a->diag);
         if (k == 0)
                 return CHECK_PENDING;

@@ -168,14 +168,19 @@ static int file_prepare(Resource *r, Diag *reterr) {
         return f->target ? 0 : -ENOMEM;
 }
 
-static void file_unwatch(Resource *r) {
-        File *f = (File *) r;
-
+static void free_watches(File *f) {
         for (size_t i = 0; i < f->n_watches; i++)
                 path_watch_free(f->watches[i]);
         free(f->watches);
         f->watches = NULL;
         f->n_watches = 0;
+}
+
+static void file_unwatch(Resource *r) {
+        File *f = (File *) r;
+
+        free_watches(f);
+        f->watching = false;
 }
 
 static int add_watch(File *f, const char *path, unsigned flags, Diag *reterr) {
@@ -185,22 +190,39 @@ static int add_watch(File *f, const char *path, unsigned flags, Diag *reterr) {
         return r;
 }
 
-static int file_watch(Resource *r, Diag *reterr) {
-        File *f = (File *) r;
+static int add_watches(File *f, Diag *reterr) {
         int k;
 
         f->watches = calloc(2 + strv_count(f->fragments), sizeof(*f->watches));
         if (!f->watches)
-                return resource_error(r, reterr, -ENOMEM, "cannot watch: %m");
+                return resource_error(&f->resource, reterr, -ENOMEM, "cannot watch: %m");
         k = add_watch(f, f->target, f->recurse ? PATH_WATCH_RECURSIVE : path_is_directory(f->target) ? 0 : PATH_WATCH_LOOKED_AT, reterr);
         if (k >= 0 && *f->source && !f->symlink)
                 k = add_watch(f, f->source, path_is_directory(f->source) ? PATH_WATCH_RECURSIVE : 0, reterr);
         for (char **s = f->fragments; k >= 0 && s && *s; s++)
                 k = add_watch(f, *s, 0, reterr);
+        return k;
+}
+
+static int file_watch(Resource *r, Diag *reterr) {
+        File *f = (File *) r;
+        int k;
+
+        f->watching = true;
+        k = add_watches(f, reterr);
         if (k < 0)
                 return k;
         resource_armed(r);
         return 0;
+}
+
+int file_move(File *f, Diag *reterr) {
+        int k = file_prepare(&f->resource, reterr);
+
+        if (k < 0 || !f->watching)
+                return k;
+        free_watches(f);
+        return add_watches(f, reterr);
 }
 
 /* ---- autoedge ---- */

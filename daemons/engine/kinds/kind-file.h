@@ -22,7 +22,8 @@ typedef struct File {
         bool recurse, force, purge, symlink;
 
         char *target;           /* the effective path, as given: with its slash, if it is a directory */
-        PathWatch **watches;
+        bool watching;
+        PathWatch **watches;    /* the first is that of the target */
         size_t n_watches;
         FileAttempt *attempt;   /* under way */
 } File;
@@ -31,6 +32,9 @@ extern const ResourceType file_type;
 
 /* The effective path; *ret_free is what it was put together in, or NULL. NULL: out of memory. */
 const char *file_target(const File *f, char **ret_free);
+
+/* What the path is made of, or what is copied, was received: it is prepared anew, and watched, if it was, where it is now. */
+int file_move(File *f, Diag *reterr);
 
 /* The hooks of the same names. */
 int file_check_apply(Resource *r, bool apply, Diag *reterr);

@@ -756,4 +756,52 @@ TEST(walking) {
         CHECK_INT(safe_open("relative", O_RDONLY), -ENOENT);
 }
 
+static void receive(const char *field, const char *name) {
+        CHECK_INT(rig_set(field_in_dir(field, name)), 0);
+        rig.r->received |= UINT64_C(1) << (field_find(file_type.fields, field) - file_type.fields);
+}
+
+/* It is told from then on of what is there, not of what is where it was. */
+static void check_told(const char *now, const char *before) {
+        rig.r->received = 0;
+        put_file(before, "x");
+        rig_run(0);
+        CHECK_INT(rig.host.n_changed, 0);
+        put_file(now, "y");
+        CHECK(RIG_UNTIL(rig.host.n_changed > 0));
+        rig.host.n_changed = 0;
+}
+
+TEST(what_is_received_is_watched) {
+        RIG();
+
+        put_file("from", "a");
+        put_file("other", "b");
+        CHECK_INT(rig_make(&file_type, in_dir("one"), FIELDS("state=exists", field_in_dir("source", "from"))), 0);
+        CHECK_INT(rig_watch(), 0);
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        rig.host.n_changed = 0;
+
+        receive("path", "two");
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        check_file("two", "a");
+        check_told("two", "one");
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        check_file("two", "a");
+
+        receive("source", "other");
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        check_file("two", "b");
+        check_told("other", "from");
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        check_file("two", "y");
+
+        /* Without a watch it needs none either. */
+        file_type.unwatch(rig.r);
+        receive("path", "three");
+        CHECK_INT(rig_apply(true), CHECK_CHANGED);
+        check_file("three", "y");
+        CHECK_INT(path_watcher_n_watches(rig.manager.paths), 1);
+}
+
 TEST_MAIN()
