@@ -14,7 +14,9 @@
  * Directories that are only passed through are watched for names that come and go, not for writes below them: a busy /tmp does
  * not wake us because of a path through it.
  *
- * A Node that is a symbolic link has an alias: a watch of our own on the path it points to. */
+ * A Node that is a symbolic link has an alias: a watch of our own on the path it points to.
+ *
+ * A file that is mounted on another is watched itself, since what happens to it is told in the directory that it comes from. */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -244,14 +246,14 @@ void path_node_detach(PathWatcher *p, PathNode *n) {
 }
 
 static uint32_t node_mask(const PathNode *n) {
-        return n->n_full > 0 || n->n_content > 0 || n->covered ? FULL_MASK : PLACE_MASK;
+        return n->n_full > 0 || n->n_content > 0 || n->covered || n->mounted ? FULL_MASK : PLACE_MASK;
 }
 
 static int add_kernel_watch(PathWatcher *p, const PathNode *n, uint32_t mask) {
         int r = path_node_path(p, n);
         if (r < 0)
                 return r;
-        r = inotify_add_watch(p->fd, p->path, mask | IN_ONLYDIR | (n->state == PATH_DIRECTORY ? IN_DONT_FOLLOW : 0));
+        r = inotify_add_watch(p->fd, p->path, mask | (n->mounted ? 0 : IN_ONLYDIR) | (n->state != PATH_LINK ? IN_DONT_FOLLOW : 0));
         return r < 0 ? -errno : r;
 }
 
@@ -354,9 +356,10 @@ void path_node_drop_alias(PathWatcher *p, PathNode *n) {
 
 /* What is at the end of p->path. */
 static PathNodeState look(PathWatcher *p, PathNode *n) {
-        struct stat st;
+        struct statx st;
 
         n->error = 0;
+        n->mounted = false;
         if (!n->parent)
                 return PATH_DIRECTORY;
         if (n->parent->state != PATH_DIRECTORY && n->parent->state != PATH_LINK)
@@ -364,12 +367,15 @@ static PathNodeState look(PathWatcher *p, PathNode *n) {
         n->error = path_node_path(p, n);
         if (n->error < 0)
                 return PATH_ABSENT;
-        if (fstatat(AT_FDCWD, p->path, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
+        if (statx(AT_FDCWD, p->path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0) {
                 if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
                         n->error = -errno;
                 return PATH_ABSENT;
         }
-        return S_ISDIR(st.st_mode) ? PATH_DIRECTORY : S_ISLNK(st.st_mode) ? PATH_LINK : PATH_OTHER;
+        if (S_ISDIR(st.stx_mode) || S_ISLNK(st.stx_mode))
+                return S_ISDIR(st.stx_mode) ? PATH_DIRECTORY : PATH_LINK;
+        n->mounted = st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+        return PATH_OTHER;
 }
 
 /* Sets state, Dir and error of n as they are now. */
@@ -377,10 +383,12 @@ static void node_look(PathWatcher *p, PathNode *n) {
         int r = -ENOENT;
 
         n->state = look(p, n);
-        if (n->state == PATH_DIRECTORY || n->state == PATH_LINK)
+        if (n->state == PATH_DIRECTORY || n->state == PATH_LINK || n->mounted)
                 r = node_attach(p, n);
         if (r < 0)
                 path_node_detach(p, n);
+        if ((r == -EACCES || r == -EPERM) && n->mounted)
+                r = -ENOENT;            /* who may not read it watches its place, as of any other file */
         if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
                 n->state = n->state == PATH_DIRECTORY ? PATH_ABSENT : n->state;         /* it just went away */
         else if (r < 0)
@@ -445,10 +453,21 @@ void path_node_free_unused(PathWatcher *p, PathNode *n) {
                 n = path_node_free(p, n);
 }
 
+static bool is_below_link(const PathNode *n) {
+        while ((n = n->parent) && n->state != PATH_LINK)
+                ;
+        return n;
+}
+
+/* After a mount, plain files are looked at where the table of mounts names them; but it names no path that leads over a link. */
+static bool is_left_out(const PathWatcher *p, const PathNode *n) {
+        return p->rescan == PATH_RESCAN_PLACES && !n->children && !n->dir && n->state != PATH_LINK && !is_below_link(n);
+}
+
 static void node_resolve_children(PathWatcher *p, PathNode *n, bool moved) {
         for (PathNode *child = n->children, *next; child; child = next) {
                 next = child->sibling;
-                if (p->rescan == PATH_RESCAN_PLACES && !moved && !child->children && !child->dir && child->state != PATH_LINK)
+                if (!moved && is_left_out(p, child))
                         continue;
                 path_node_resolve(p, child, moved);
                 if (node_unused(child))
@@ -461,6 +480,7 @@ void path_node_resolve(PathWatcher *p, PathNode *n, bool moved) {
         const PathDir *old_dir = n->dir;
         const bool old_covers = n->covers;
         const int old_error = n->error;
+        const bool old_mounted = n->mounted;
         const bool first = p->unseen == n;
 
         if (first)
@@ -472,7 +492,8 @@ void path_node_resolve(PathWatcher *p, PathNode *n, bool moved) {
         node_update_cover(n);
         path_node_count(p, n);
 
-        const bool differs = (n->state != old_state && !(first && n->state == PATH_OTHER)) || n->dir != old_dir;
+        const bool differs = (n->state != old_state && !(first && n->state == PATH_OTHER)) || n->dir != old_dir ||
+                             n->mounted != old_mounted;
         const bool leads_elsewhere = differs || (moved && n->state != PATH_ABSENT);
         if (leads_elsewhere)
                 path_node_notify(n, PATH_REASON_PLACE | PATH_REASON_CONTENT);   /* the children follow */

@@ -41,7 +41,7 @@ typedef struct PathDir {
 struct PathNode {
         PathNode *parent;
         PathNode *children, *sibling, *previous_sibling;
-        PathDir *dir;           /* if it is a directory, or a link to one */
+        PathDir *dir;           /* if it is a directory, or a link to one; or a file that is mounted */
         PathNode *dir_next, *dir_previous;
         PathWatch *users;       /* whose path ends here */
         PathWatch *alias;       /* PATH_LINK: follows the target */
@@ -59,6 +59,7 @@ struct PathNode {
         bool counted;           /* in n_full of the parent */
         bool queued;
         bool circular;          /* a link without alias, since that would lead back to it */
+        bool mounted;           /* PATH_OTHER: something is mounted on it */
         uint16_t name_size;
         char name[];
 };
@@ -99,6 +100,7 @@ struct PathWatcher {
         sd_event_source *defer_source;  /* for what was found outside of the loop */
         int mounts_fd;                  /* the table of mounts, or -EBADF if we may not read it */
         sd_event_source *mounts_source;
+        Map *mounts;                    /* where something is mounted; NULL: not known */
         Map *dirs;                      /* by wd */
         Map *nodes;                     /* by parent and name */
         PathNode *root;
@@ -155,6 +157,10 @@ void path_node_count(PathWatcher *p, PathNode *n);      /* after its users or it
 void path_node_adjust_mask(PathWatcher *p, PathNode *n);        /* after node_mask() changed */
 void path_node_unqueue(PathWatcher *p, PathNode *n);    /* from .links or .circular */
 void path_node_drop_alias(PathWatcher *p, PathNode *n);
+
+/* ---- mounts ---- */
+
+int path_mounts_read(Map **ret);        /* by path; the values mean nothing */
 
 /* ---- kernel watches ---- */
 

@@ -142,10 +142,12 @@ static int make_nodes(PathWatcher *p, const char *clean, PathNode **ret) {
         return 0;
 }
 
-/* The parent tells of all that happens there, so what is there now can be found out later. */
-static bool may_stay_unseen(const PathNode *n, const PathWatch *w) {
+/* The parent tells of all that happens there, so what is there now can be found out later. What is mounted there is no matter of the
+ * parent. */
+static bool may_stay_unseen(const PathNode *n, const PathWatch *w, const char *clean) {
         return w->flags & PATH_WATCH_LOOKED_AT && !w->next && !n->covered && !n->children && n->state == PATH_ABSENT &&
-               n->parent && n->parent->state == PATH_DIRECTORY && n->parent->dir && !n->parent->covers;
+               n->parent && n->parent->state == PATH_DIRECTORY && n->parent->dir && !n->parent->covers &&
+               !map_get(w->watcher->mounts, clean);
 }
 
 static void look_at_unseen(PathWatcher *p) {
@@ -169,7 +171,7 @@ static int watch_start(PathWatcher *p, const char *clean, PathWatch *w) {
                 w->all_next->all_previous = w;
         p->all = w;
         watch_attach(w, n);
-        if (may_stay_unseen(n, w)) {
+        if (may_stay_unseen(n, w, clean)) {
                 p->unseen = n;
                 path_node_count(p, n);
         } else
@@ -324,7 +326,7 @@ static void settle(PathWatcher *p) {
 /* ---- events ---- */
 
 static void on_self_event(PathWatcher *p, PathNode *n, uint32_t mask) {
-        if (mask & IN_ATTRIB) {
+        if (mask & (IN_ATTRIB | IN_MODIFY | IN_CLOSE_WRITE)) {
                 path_node_notify(n, PATH_REASON_CONTENT);
                 path_node_notify_inside(n);
         }
@@ -476,11 +478,42 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *u
         return MIN(r, 0);
 }
 
+static PathNode *find_node(const PathWatcher *p, const char *clean) {
+        PathNode *n = p->root;
+
+        while (n && *clean) {
+                size_t size = strcspn(++clean, "/");
+                n = path_node_find(p, n, clean, size);
+                clean += size;
+        }
+        return n;
+}
+
+/* Files on which something is mounted, or was: all that rescan() leaves out. */
+static void look_at_mounted(PathWatcher *p, const Map *mounts) {
+        const char *path;
+        size_t i = 0;
+
+        while (mounts && map_next(mounts, &i, &path, NULL)) {
+                PathNode *n = streq(path, "/") ? NULL : find_node(p, path);
+                if (n && !n->children && (n->state == PATH_ABSENT || n->state == PATH_OTHER))
+                        path_node_resolve(p, n, false);
+        }
+}
+
 /* Something was mounted or unmounted. inotify does not tell: the directory below is still the same one. */
 static int on_mounts(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         PathWatcher *p = userdata;
+        _cleanup_(map_freep) Map *before = NULL;
+        Map *now = NULL;
 
+        if (path_mounts_read(&now) >= 0) {
+                before = p->mounts;
+                p->mounts = now;
+        }
         rescan(p, PATH_RESCAN_PLACES);
+        look_at_mounted(p, before);
+        look_at_mounted(p, p->mounts);
         settle(p);
         flush(p);
         return 0;
@@ -525,9 +558,11 @@ static int watch_mounts(PathWatcher *p) {
         if (p->mounts_fd < 0)
                 return 0;
         int r = sd_event_add_io(p->event, &p->mounts_source, p->mounts_fd, EPOLLPRI, on_mounts, p);
-        if (r >= 0)
-                (void) sd_event_source_set_description(p->mounts_source, "path-watcher-mounts");
-        return r;
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(p->mounts_source, "path-watcher-mounts");
+        (void) path_mounts_read(&p->mounts);
+        return 0;
 }
 
 static void watcher_close(PathWatcher *p) {
@@ -538,6 +573,7 @@ static void watcher_close(PathWatcher *p) {
         if (p->mounts_fd >= 0)
                 (void) close(p->mounts_fd);
         p->fd = p->mounts_fd = -EBADF;
+        p->mounts = map_free(p->mounts);
 }
 
 /* Instances of inotify are limited as well (128 per user, for all programs): one is made when it is needed, and if there is

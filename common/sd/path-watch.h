@@ -6,8 +6,8 @@
  * wherever they are in a path: a change of the link counts as well as one of what it points to. A queue overflow reports a
  * change to everybody; a kernel limit or a missing permission is an error of the path concerned.
  *
- * What is mounted over a path, or unmounted, is seen. What inotify cannot see stays unseen: writes through mmap(), and changes
- * on the server of a network file system. */
+ * What is mounted over a path, or unmounted, is seen; so is what happens to a file that is mounted on another. What inotify cannot
+ * see stays unseen: writes through mmap(), and changes on the server of a network file system. */
 
 #include <stdbool.h>
 #include <sys/stat.h>

@@ -238,6 +238,78 @@ static int body_mounts(void) {
         return 0;
 }
 
+/* Each step in turn: what is written there is told, by whatever name. */
+static void check_mounted(Place *p, Probe *probe, const char *const *steps) {
+        for (; *steps; steps++) {
+                do_steps(*steps);
+                drain(p);
+                if (take_count(probe) == 0)
+                        TEST_FAIL("'%s' was not told", *steps);
+        }
+}
+
+#define STEPS(...) ((const char *const[]) { __VA_ARGS__, NULL })
+
+static int body_mounted_files(void) {
+        Place p;
+        Probe early = {}, late = {}, link = {}, other = {};
+
+        if (!unshare_as_root(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return 77;
+        if (!place_init(&p))
+                return 2;
+        do_steps("mkdir from; write from/a; write from/b; mkdir to; write to/a; chmod 644 to/a; write other; ln to way");
+        _cleanup_close_ int fd = open("to/a b", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0 || mount("from/a", "to/a", NULL, MS_BIND, NULL) < 0)
+                return 77;
+        CHECK_INT(path_watch_new(&early.watch, p.watcher, full(&p, "to/a"), PATH_WATCH_LOOKED_AT, on_change, &early), 0);
+        path_watch_saw(early.watch, S_IFREG | 0644);
+        CHECK_INT(path_watch_new(&late.watch, p.watcher, full(&p, "to/a b"), PATH_WATCH_LOOKED_AT, on_change, &late), 0);
+        path_watch_saw(late.watch, S_IFREG | 0644);
+        CHECK_INT(path_watch_new(&link.watch, p.watcher, full(&p, "way/a b"), 0, on_change, &link), 0);
+        CHECK_INT(path_watch_new(&other.watch, p.watcher, full(&p, "other"), 0, on_change, &other), 0);
+        drain(&p);
+        (void) take_count(&early);
+        CHECK_INT(take_count(&late) + take_count(&link) + take_count(&other), 0);
+        check_mounted(&p, &early, STEPS("write to/a", "write from/a", "chmod 600 to/a", "chmod 644 from/a"));
+
+        CHECK_INT(mount("from/b", "to/a b", NULL, MS_BIND, NULL), 0);
+        drain(&p);
+        CHECK(take_count(&late) > 0);
+        CHECK(take_count(&link) > 0);
+        check_mounted(&p, &late, STEPS("write from/b", "chmod 600 from/b"));
+        CHECK(take_count(&link) > 0);
+        CHECK_INT(take_count(&early), 0);
+
+        CHECK_INT(umount2("to/a b", 0), 0);
+        drain(&p);
+        CHECK(take_count(&late) > 0);
+        CHECK(take_count(&link) > 0);
+        do_steps("write from/b");
+        drain(&p);
+        CHECK_INT(take_count(&late) + take_count(&link) + take_count(&other), 0);
+        CHECK_INT(write(fd, "x", 1), 1);
+        drain(&p);
+        CHECK(take_count(&late) > 0);
+        CHECK(take_count(&link) > 0);
+
+        path_watch_free(early.watch);
+        path_watch_free(late.watch);
+        path_watch_free(link.watch);
+        path_watch_free(other.watch);
+        CHECK_INT(path_watcher_n_watches(p.watcher), 1);
+        CHECK_INT(umount2("to/a", 0), 0);
+        place_done(&p);
+        return 0;
+}
+
+TEST(files_that_are_mounted_are_seen) {
+        int r = in_child(body_mounted_files);
+        if (r == 77)
+                TEST_SKIP("no mount namespaces");
+        CHECK_INT(r, 0);
+}
+
 TEST(mounts_are_seen) {
         int r = in_child(body_mounts);
         if (r == 77)
