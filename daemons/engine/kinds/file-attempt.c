@@ -38,6 +38,7 @@ typedef struct Found {
         SafePath where;
 } Found;
 
+/* There is one for each check of a file, so it is kept below the 1,032 bytes that malloc() has at hand. */
 struct FileAttempt {
         File *file;
         bool apply, changed;
@@ -46,7 +47,7 @@ struct FileAttempt {
         Account account;
         Found found;
         FileContent content;
-        FileFragments fragments;
+        FileFragments *fragments;       /* while they are gathered, or NULL; owned */
         FileCopy copy;
         FileTree *tree;
         char **keep;                    /* of tree */
@@ -54,6 +55,8 @@ struct FileAttempt {
         Progress progress;
         Diag diag;
 };
+
+_Static_assert(sizeof(struct FileAttempt) <= 1032, "a FileAttempt is larger than what malloc() has at hand");
 
 /* ---- life ---- */
 
@@ -71,7 +74,7 @@ static FileAttempt *file_attempt_free(FileAttempt *a) {
         account_done(&a->account);
         file_copy_done(&a->copy);
         file_content_done(&a->content);
-        file_fragments_done(&a->fragments);
+        file_fragments_free(a->fragments);
         file_tree_free(a->tree);
         strv_free(a->keep);
         found_done(&a->found);
@@ -90,7 +93,6 @@ static FileAttempt *file_attempt_new(File *f, bool apply) {
                         .account = { .uid = (uid_t) -1, .gid = (gid_t) -1 },
                         .found = { .fd = -EBADF, .where = SAFE_PATH_INIT },
                         .content = FILE_CONTENT_INIT,
-                        .fragments = FILE_FRAGMENTS_INIT,
                         .copy = FILE_COPY_INIT,
                 };
         return a;
@@ -463,12 +465,12 @@ static int step_compare(FileAttempt *a) {
 }
 
 static int step_gather(FileAttempt *a) {
-        int r = file_fragments_step(&a->fragments, &a->diag);
+        int r = file_fragments_step(a->fragments, &a->diag);
 
         if (r != 0)
                 return r;
-        a->content.size = a->fragments.text.size;
-        a->content.data = a->content.owned = strbuf_take(&a->fragments.text);
+        a->content.size = a->fragments->text.size;
+        a->content.data = a->content.owned = strbuf_take(&a->fragments->text);
         return a->content.data ? then(a, step_compare) : -ENOMEM;
 }
 
@@ -493,10 +495,8 @@ static int look_at_content(FileAttempt *a) {
         r = find_where(a);
         if (r < 0)
                 return r;
-        a->fragments.resource = &f->resource;
-        a->fragments.next = f->fragments;
-        a->fragments.target = &a->found.where;
-        return then(a, step_gather);
+        r = file_fragments_new(&a->fragments, &f->resource, f->fragments, &a->found.where);
+        return r < 0 ? r : then(a, step_gather);
 }
 
 /* ---- the other states ---- */

@@ -19,10 +19,25 @@ static void free_names(FileFragments *f) {
         f->dir_fd = -EBADF;
 }
 
-void file_fragments_done(FileFragments *f) {
+int file_fragments_new(FileFragments **ret, const Resource *r, char *const *paths, const SafePath *target) {
+        FileFragments *f = malloc(sizeof(*f));
+
+        if (!f)
+                return -ENOMEM;
+        *f = (FileFragments) { .resource = r, .next = paths, .target = target, .dir_fd = -EBADF, .content = FILE_CONTENT_INIT };
+        *ret = f;
+        return 0;
+}
+
+FileFragments *file_fragments_free(FileFragments *f) {
+        if (!f)
+                return NULL;
+
         free_names(f);
         file_content_done(&f->content);
         strbuf_done(&f->text);
+        free(f);
+        return NULL;
 }
 
 static int contains_itself(const FileFragments *f, Diag *reterr) {

@@ -21,8 +21,9 @@ typedef struct FileFragments {
         StrBuf text;
 } FileFragments;
 
-#define FILE_FRAGMENTS_INIT { .dir_fd = -EBADF, .content = FILE_CONTENT_INIT }
+/* All but ret is borrowed, target as long as it lives. -ENOMEM. */
+int file_fragments_new(FileFragments **ret, const Resource *r, char *const *paths, const SafePath *target);
 
 /* 1: there is more to do. 0: text is complete. Or negative errno. */
 int file_fragments_step(FileFragments *f, Diag *reterr);
-void file_fragments_done(FileFragments *f);
+FileFragments *file_fragments_free(FileFragments *f);
