@@ -58,7 +58,7 @@ int lock_holder(const char *directory, int *ret_pidfd) {
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
         for (unsigned i = 0; i < TRIES; i++) {
-                pid_t pid, still;
+                pid_t pid = 0, still = 0;
 
                 r = ask_pid(fd, &pid);
                 if (r < 0 || pid == 0)
