@@ -49,7 +49,7 @@ void scheduler_wake(Scheduler *s, Vertex *v) {
 }
 
 void scheduler_kick(Scheduler *s) {
-        if (!TAILQ_EMPTY(&s->ready) && !s->yields)
+        if (!TAILQ_EMPTY(&s->ready) && !s->yields && !s->in_turn)
                 (void) sd_event_source_set_enabled(s->turn, SD_EVENT_ONESHOT);
 }
 
@@ -154,7 +154,8 @@ static void yield(Scheduler *s) {
         (void) sd_event_source_set_enabled(s->turn, s->yields ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }
 
-static void take_turn(Scheduler *s) {
+/* Whether it came to the end of those that are ready. */
+static bool take_all(Scheduler *s) {
         uint64_t begin = usec_now(CLOCK_MONOTONIC);
         unsigned n = 0;
         Vertex *v;
@@ -163,12 +164,20 @@ static void take_turn(Scheduler *s) {
                 vertex_unlist(v);
                 if (!look_at(s, v))
                         semaphores_pass_on(v, &s->ready);
-                if (++n % 16 == 0 && usec_now(CLOCK_MONOTONIC) - begin > TURN_USEC) {
-                        yield(s);
-                        return;
-                }
+                if (++n % 16 == 0 && usec_now(CLOCK_MONOTONIC) - begin > TURN_USEC)
+                        return false;
         }
-        (void) sd_event_source_set_enabled(s->turn, SD_EVENT_OFF);
+        return true;
+}
+
+static void take_turn(Scheduler *s) {
+        s->in_turn = true;
+        bool all = take_all(s);
+        s->in_turn = false;
+        if (all)
+                (void) sd_event_source_set_enabled(s->turn, SD_EVENT_OFF);
+        else
+                yield(s);
 }
 
 static int on_turn(sd_event_source *source, void *userdata) {

@@ -19,6 +19,7 @@ typedef struct Scheduler {
         sd_event_source *turn;          /* takes from the queue while it is not empty ... */
         sd_event_source *resume;        /* ... or this does, after others had their turn */
         bool yields;                    /* until resume runs */
+        bool in_turn;                   /* whoever becomes ready now is taken in it */
         VertexList ready;
         VertexList failed;              /* given up; Meta:rewatch looks here */
         Map *semaphores;                /* id → Semaphore; they live as long as the engine */

@@ -171,7 +171,8 @@ static int file_prepare(Resource *r, Diag *reterr) {
 static void free_watches(File *f) {
         for (size_t i = 0; i < f->n_watches; i++)
                 path_watch_free(f->watches[i]);
-        free(f->watches);
+        if (f->watches != f->few)
+                free(f->watches);
         f->watches = NULL;
         f->n_watches = 0;
 }
@@ -191,9 +192,10 @@ static int add_watch(File *f, const char *path, unsigned flags, Diag *reterr) {
 }
 
 static int add_watches(File *f, Diag *reterr) {
+        const size_t n = 2 + strv_count(f->fragments);
         int k;
 
-        f->watches = calloc(2 + strv_count(f->fragments), sizeof(*f->watches));
+        f->watches = n > ELEMENTSOF(f->few) ? calloc(n, sizeof(*f->watches)) : f->few;
         if (!f->watches)
                 return resource_error(&f->resource, reterr, -ENOMEM, "cannot watch: %m");
         k = add_watch(f, f->target, f->recurse ? PATH_WATCH_RECURSIVE : path_is_directory(f->target) ? 0 : PATH_WATCH_LOOKED_AT, reterr);

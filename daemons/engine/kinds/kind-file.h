@@ -23,7 +23,8 @@ typedef struct File {
 
         char *target;           /* the effective path, as given: with its slash, if it is a directory */
         bool watching;
-        PathWatch **watches;    /* the first is that of the target */
+        PathWatch **watches;    /* the first is that of the target; few, or an array of its own */
+        PathWatch *few[2];
         size_t n_watches;
         FileAttempt *attempt;   /* under way */
 } File;
