@@ -12,10 +12,11 @@
 
 /* What the programs of mgmt are linked with, and a bus. */
 #define DEBIAN_PACKAGES \
-        "dbus,libarchive13,libaugeas0,libcurl4,libgnutls30,libjson-c5,libmicrohttpd12,libsodium23,libsqlite3-0,libssh-4,libvirt0,libxml2," \
-        "libzmq5,zlib1g"
+        "dbus,libarchive13,libaugeas0,libcurl4,libexpat1,libgnutls30,libjson-c5,libmicrohttpd12,libsodium23,libsqlite3-0,libssh-4," \
+        "libvirt0,libxml2,libzmq5,zlib1g"
 #define FEDORA_PACKAGES \
-        "dbus,augeas-libs,gnutls,json-c,libarchive,libcurl,libmicrohttpd,libsodium,libssh,libvirt-libs,libxml2,sqlite-libs,zeromq,zlib"
+        "dbus,augeas-libs,expat,gnutls,json-c,libarchive,libcurl,libmicrohttpd,libsodium,libssh,libvirt-libs,libxml2," \
+        "sqlite-libs,zeromq,zlib"
 
 /* What of the distribution mgmt needs to run in the guest. */
 static const struct {

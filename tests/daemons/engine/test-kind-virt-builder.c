@@ -69,7 +69,7 @@ TEST(mgmt_is_put_in_with_what_it_needs) {
                 const char *os, *part;
         } parts[] = {
                 { "debian-12", "|--install|dbus,libarchive13,libaugeas0,libcurl4," },
-                { "fedora-40", "|--install|dbus,augeas-libs,gnutls,json-c," },
+                { "fedora-40", "|--install|dbus,augeas-libs,expat,gnutls,json-c," },
                 { "debian-12", "/bin/mgmtctl:" },
                 { "debian-12", "/mgmt-world.socket:" },
                 { "debian-12", "/org.mgmt.virt1.conf:" },
