@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "common/hash.h"
 #include "common/sd/log.h"
 #include "common/sd/path-tree.h"
 
@@ -339,17 +340,14 @@ static void on_self_event(PathWatcher *p, PathNode *n, uint32_t mask) {
         }
 }
 
-/* Of a file, what a change would show in. What differs in one of these never has the same number. */
+/* Of a file, what a change would show in. */
 static uint64_t fingerprint(const struct stat *st) {
         const uint64_t facts[] = {
                 st->st_dev, st->st_ino, (uint64_t) st->st_size, (uint64_t) st->st_mtim.tv_sec, (uint64_t) st->st_mtim.tv_nsec,
                 st->st_mode, st->st_uid, st->st_gid,
         };
-        uint64_t hash = UINT64_C(14695981039346656037);
 
-        for (size_t i = 0; i < ELEMENTSOF(facts); i++)
-                hash = (hash ^ facts[i]) * UINT64_C(1099511628211);
-        return hash;
+        return hash_bytes(facts, sizeof(facts));
 }
 
 /* The event of a path_watch_put(). That of another who puts something there may come instead, and of two that follow upon one
